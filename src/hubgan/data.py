@@ -1,0 +1,187 @@
+"""`datasets` in, uint8 images out."""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from huggingface_hub import constants
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from hubgan.errors import DataError, ImageError
+from hubgan.images import fit, flatten, open_image, to_tensor
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ImageSource:
+    """A data set whose images are still encoded: the rows, and the name of the column that holds the images."""
+
+    rows: datasets.Dataset
+    column: str
+    name: str
+
+    def decoded(self, progress: bool = True) -> Iterator[Image.Image]:
+        """Every image that can be read, in order; those that cannot are counted, and named in one warning.
+
+        Raises:
+            DataError: no image can be read.
+        """
+        broken: list[str] = []
+        done = 0
+        with tqdm(total=len(self.rows), desc="reading images", unit="img", disable=not progress) as bar:
+            for batch in self.rows.iter(1000):
+                for cell in batch[self.column]:
+                    bar.update()
+                    try:
+                        yield _decode(cell)
+                        done += 1
+                    except ImageError as error:
+                        broken.append(f"row {bar.n - 1}: {error}")
+        if broken and done:
+            logger.warning("%s: skipped %d of %d images that cannot be read, the first %s",
+                           self.name, len(broken), len(self.rows), broken[0])  # fmt: skip
+        if not done:
+            raise DataError(f"{self.name}: none of its {len(self.rows)} images can be read, the first {broken[0]}")
+
+
+def load_images(
+    name: str, *, config: str | None = None, split: str = "train", column: str | None = None
+) -> ImageSource:
+    """Open a data set of images.
+
+    Args:
+        name: a folder of images (with or without subfolders), a folder written by `save_to_disk` or laid out as a Hub
+            repository, or a Hub name.
+        config: the configuration (subset), where a data set has several.
+        split: which split.
+        column: the column with the images; by default the first whose feature type is `Image`.
+
+    Raises:
+        DataError: there is no such data set, split or column, it holds no images, or the Hub cannot be reached.
+    """
+    rows = _open(name, config, split)
+    images = [key for key, feature in rows.features.items() if isinstance(feature, datasets.Image)]
+    if column is None and images:
+        column = images[0]
+    if column not in images:
+        found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in rows.features.items())
+        wanted = f"no image column {column!r}" if column else "no image column"
+        raise DataError(f"{name} has {wanted}; its columns are {found}")
+    if not len(rows):
+        raise DataError(f"{name}: split {split!r} is empty")
+    rows = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+    return ImageSource(rows, column, name)
+
+
+def _open(name: str, config: str | None, split: str) -> datasets.Dataset:
+    path = Path(name).expanduser()
+    try:
+        if path.is_dir():
+            if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
+                loaded = datasets.load_from_disk(str(path))
+                return _pick(loaded, name, split) if isinstance(loaded, datasets.DatasetDict) else loaded
+            return datasets.load_dataset(str(path.resolve()), config, split=split)
+        if path.exists():
+            raise DataError(f"{name} is a file; pass the folder that holds it, or a data set's Hub name")
+        return datasets.load_dataset(name, config, split=split)
+    except DataError:
+        raise
+    except (ConnectionError, datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
+        raise DataError(_unreachable(name, path, error)) from error
+    except Exception as error:  # datasets raises many kinds; the message is what a person needs
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(f"cannot open the data set {name}: {type(error).__name__}: {reason}") from error
+
+
+def _pick(splits: datasets.DatasetDict, name: str, split: str) -> datasets.Dataset:
+    if split not in splits:
+        raise DataError(f"{name} has no split {split!r}; it has {', '.join(splits)}")
+    return splits[split]
+
+
+def _unreachable(name: str, path: Path, error: Exception) -> str:
+    if path.is_dir():
+        return f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})"
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") != 1
+    if looks_local:
+        return f"there is no folder {name}, and it is not a Hub name (user/dataset) either"
+    return (
+        f"{name!r} is no folder on this machine, and no data set of that name could be had from the Hub"
+        f" ({constants.ENDPOINT}): it is not there, or private, or the Hub cannot be reached. Pass --dataset the path"
+        " of a folder of images or of a local copy of the data set"
+    )
+
+
+def _kind(feature: Any) -> str:
+    return getattr(feature, "dtype", None) or type(feature).__name__
+
+
+def _decode(cell: dict[str, Any] | None) -> Image.Image:
+    if cell is None:
+        raise ImageError("the cell is empty")
+    return open_image(cell["bytes"] if cell.get("bytes") else os.fspath(cell["path"]))
+
+
+class SquareImages(torch.utils.data.Dataset[Tensor]):
+    """All images of a source, decoded once: centre-cropped to squares, resized, kept as uint8.
+
+    An item is a uint8 tensor (channels, size, size). RGBA is flattened onto white, grey becomes RGB, and RGB becomes
+    grey when `channels` is 1.
+    """
+
+    def __init__(self, source: ImageSource, *, size: int, channels: int, flip: bool, progress: bool = True) -> None:
+        self.images = torch.stack([to_tensor(fit(i, size, channels)) for i in source.decoded(progress)])
+        self.flip = flip
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        image = self.images[index]
+        return image.flip(-1) if self.flip and torch.rand(()) < 0.5 else image
+
+
+class RandomCrops(torch.utils.data.Dataset[Tensor]):
+    """Random square crops of the images of a source, decoded once and kept as uint8 in memory.
+
+    An item is a uint8 tensor (channels, size, size), flipped and turned at random when `augment` is set. Images
+    smaller than a crop are left out, with a warning.
+
+    Raises:
+        DataError: every image is smaller than a crop.
+    """
+
+    def __init__(
+        self, source: ImageSource, *, size: int, channels: int, augment: bool, progress: bool = True
+    ) -> None:
+        self.size, self.augment, self.images = size, augment, []
+        small = 0
+        for image in source.decoded(progress):
+            if min(image.size) < size:
+                small += 1
+                continue
+            self.images.append(to_tensor(flatten(image).convert("L" if channels == 1 else "RGB")))
+        if not self.images:
+            raise DataError(f"{source.name}: all {small} images are smaller than a crop of {size} pixels")
+        if small:
+            logger.warning("%s: left out %d images smaller than a crop of %d pixels", source.name, small, size)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        image = self.images[index]
+        top, left = (int(torch.randint(side - self.size + 1, ())) for side in image.shape[1:])
+        crop = image[:, top : top + self.size, left : left + self.size]
+        if self.augment:
+            turns, mirror = divmod(int(torch.randint(8, ())), 2)
+            crop = torch.rot90(crop.flip(-1) if mirror else crop, turns, (1, 2))
+        return crop.contiguous()

@@ -1,0 +1,89 @@
+"""What the demo hands out: PNG files, the grid, the archive, and the two sides of the before/after slider."""
+
+import math
+import re
+import secrets
+import zipfile
+from pathlib import Path
+
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+# The slider fits the window, where more is not seen, and a browser struggles with 64 megapixels twice.
+SHOWN_SIDE = 3072
+GAP = 2
+
+
+def new_folder() -> Path:
+    """A fresh folder inside Gradio's cache, which serves files from there and deletes old ones."""
+    folder = Path(get_upload_folder()) / secrets.token_hex(16)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def clean_stem(name: str | None, otherwise: str) -> str:
+    """The file name `name` without its ending and without what a file system or a shell could misread."""
+    stem = re.sub(r"[^\w.-]+", "_", Path(name or "").stem).strip("._")
+    return stem[:80] or otherwise
+
+
+def save_png(image: Image.Image, path: Path, compress_level: int = 6) -> str:
+    """Write `image` with its alpha and its colour profile, and return the path as text."""
+    image.save(path, compress_level=compress_level, icc_profile=image.info.get("icc_profile"))
+    return str(path)
+
+
+def grid(images: list[Image.Image]) -> Image.Image:
+    """The images side by side at their own size on white, as near to a square as it goes."""
+    width, height = images[0].size
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    sheet = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP), "white")
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        sheet.paste(image, (GAP + column * (width + GAP), GAP + row * (height + GAP)))
+    return sheet
+
+
+def save_samples(images: list[Image.Image], seed: int) -> tuple[list[str], str, str]:
+    """Write the images, a ZIP archive of them and their grid, and the grid; return the paths."""
+    folder = new_folder()
+    files = [save_png(image, folder / f"seed{seed}-{index:02d}.png") for index, image in enumerate(images)]
+    sheet = save_png(grid(images), folder / f"hubgan-seed{seed}-grid.png")
+    archive = folder / f"hubgan-seed{seed}.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as pack:  # PNGs do not get any smaller
+        for file in [*files, sheet]:
+            pack.write(file, Path(file).name)
+    return files, str(archive), sheet
+
+
+def _checkered(image: Image.Image) -> Image.Image:
+    """A transparent picture over a checkerboard: the slider's two sides would shine through each other."""
+    if "A" not in image.getbands():
+        return image
+    tile = Image.new("RGB", (32, 32), "#ffffff")
+    for corner in ((0, 0), (16, 16)):
+        tile.paste("#e2e5ea", (*corner, corner[0] + 16, corner[1] + 16))
+    board = Image.new("RGB", image.size)
+    for left in range(0, image.width, 32):
+        board.paste(tile, (left, 0))
+    row = board.crop((0, 0, image.width, min(32, image.height)))
+    for top in range(0, image.height, 32):
+        board.paste(row, (0, top))
+    board.paste(image.convert("RGB"), mask=image.getchannel("A"))
+    board.info = dict(image.info)
+    return board
+
+
+def save_comparison(before: Image.Image, after: Image.Image, stem: str) -> tuple[tuple[str, str], str]:
+    """Write the result and both sides of the slider; return the paths of the sides and of the result."""
+    folder = new_folder()
+    result = save_png(after, folder / f"{stem}.png")
+    factor = min(1.0, SHOWN_SIDE / max(after.size))
+    shown = (max(1, round(after.width * factor)), max(1, round(after.height * factor)))
+    left = before.resize(shown, Image.Resampling.BICUBIC)
+    right = after if after.size == shown else after.resize(shown, Image.Resampling.LANCZOS)
+    left.info = right.info = {"icc_profile": after.info.get("icc_profile")}
+    sides = ((left, "before"), (right, "after"))
+    paths = [save_png(_checkered(side), folder / f"{stem}-{name}.png", 1) for side, name in sides]
+    return (paths[0], paths[1]), result

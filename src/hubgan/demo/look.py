@@ -1,0 +1,40 @@
+"""How the demo looks: a stock theme in a font that Gradio carries, so nothing is fetched, and a few rules."""
+
+import gradio as gr
+
+THEME = gr.themes.Default(
+    primary_hue="indigo",
+    secondary_hue="indigo",
+    neutral_hue="slate",
+    radius_size="lg",
+    # The files for weight 600 that come with Gradio lack most letters; without them 700 stands in.
+    font=(gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"),
+    font_mono=("ui-monospace", "monospace"),
+)
+
+# As near to a square as it goes, for any number of images up to 64: the n-th child is there if n images are.
+_COLUMNS = "\n".join(
+    f".samples .grid-container:has(> :nth-child({(n - 1) ** 2 + 1})) {{ --columns: {n}; }}"
+    for n in range(2, 9)
+)
+
+CSS = f"""
+.gradio-container {{ width: 100% !important; max-width: 1080px !important; margin: 0 auto !important; }}
+.title h1 {{ font-size: 1.8rem; letter-spacing: -0.02em; margin: 0; }}
+.title p, .hint p {{ margin: 0; color: var(--body-text-color-subdued); }}
+.hint p {{ font-size: var(--text-sm); }}
+.samples .grid-wrap {{ min-height: 0; max-height: none; overflow: visible; padding: var(--size-3); }}
+.samples .grid-container {{
+    --columns: 1;
+    grid-template: none / repeat(var(--columns), minmax(0, 1fr)) !important;
+    grid-auto-rows: auto !important;
+    gap: calc(24px / var(--columns)) !important;
+    max-width: 512px;
+    margin: 0 auto;
+    padding: 0;
+}}
+{_COLUMNS}
+.samples .thumbnail-lg {{ border: 0; border-radius: calc(16px / var(--columns)); box-shadow: none; }}
+.samples .thumbnail-lg img {{ border-radius: 0; }}
+.pixels img {{ image-rendering: pixelated; }}
+"""

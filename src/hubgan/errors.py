@@ -1,0 +1,24 @@
+"""Errors whose message is meant for a person: what is wrong, with which thing, and what to do about it.
+
+The command line prints them without a stack trace; everything else that is raised is a defect of hubgan.
+"""
+
+
+class HubganError(ValueError):
+    """Base of the errors below; catching it catches every complaint hubgan has about its input."""
+
+
+class ConfigError(HubganError):
+    """An option, a recipe or a `config.json` holds something that cannot be used."""
+
+
+class DataError(HubganError):
+    """A data set cannot be found, read, or used for training."""
+
+
+class ImageError(HubganError):
+    """A picture cannot be read, is empty, or is too large."""
+
+
+class ModelError(HubganError):
+    """A model cannot be found, or its weights do not fit its network."""

@@ -1,0 +1,249 @@
+"""Untrusted picture in, tensor out, picture back: decoding, orientation, alpha, colour profile, tiles.
+
+Pictures are PIL images of 8 bit a channel; tensors are C x H x W, uint8 in [0, 255] or float in [0, 1].
+Nothing here changes a global setting of Pillow or torch, so every function may run in many threads.
+"""
+
+import io
+import os
+from collections.abc import Callable
+from itertools import pairwise, product
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms, ImageOps
+
+from hubgan.errors import ConfigError, ImageError
+
+ImageInput: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | torch.Tensor
+MAX_PIXELS = 64_000_000
+# Still pictures that people have; not formats that run a program (EPS) or have no signature.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+
+
+def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Return `source` as an upright RGB or RGBA picture that is fully decoded and shares no memory with it.
+
+    `source` is a path, the bytes of a file in one of `FORMATS` (the first frame counts), a PIL image of any
+    mode, an array (H x W or H x W x C), or a tensor (C x H x W); the last two have 1, 3 or 4 channels, uint8
+    or float in [0, 1]. EXIF orientation is applied. An alpha channel or a transparent colour makes it RGBA.
+    16 bits are scaled to 8; modes I and F do not tell their scale, so their largest value does: up to 1 (F),
+    255 or 65535. CMYK and grey pictures are converted to sRGB by their profile. `info` of the result holds at
+    most `icc_profile`, if that is a valid RGB profile, and `exif`, without orientation.
+
+    Raises ImageError when there is no such file, it is no picture, is broken, empty, or of a wrong shape,
+    type or range, or has more than `max_pixels` pixels; that is known from the header, before decoding.
+    """
+    name = getattr(source, "filename", "") or "the picture"
+    if isinstance(source, torch.Tensor):
+        source, name = to_image(source), "the tensor"
+    elif isinstance(source, np.ndarray):
+        source, name = _from_array(source, "the array"), "the array"
+    elif isinstance(source, str | os.PathLike):
+        name = os.fsdecode(source)
+    elif not isinstance(source, Image.Image | bytes):
+        raise ImageError(f"Not a picture: {source!r:.80}. Give a path, bytes, a PIL image, array or tensor.")
+    try:
+        if isinstance(source, Image.Image):
+            return _finish(source, name, max_pixels)
+        with io.BytesIO(source) if isinstance(source, bytes) else _file(name) as file:
+            return _finish(_identify(file, name), name, max_pixels)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise nearly every kind on broken bytes
+        raise ImageError(f"{name} cannot be read: check that it is whole and accessible ({error})") from error
+
+
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    """Return `image` as uint8 C x H x W in [0, 255]: C is 1 for mode L, 3 for all others, flattened first."""
+    pixels = np.array(image if image.mode == "L" else flatten(image))
+    return torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).contiguous()
+
+
+def to_image(tensor: torch.Tensor) -> Image.Image:
+    """Return a C x H x W tensor, uint8 or float in [0, 1], as a picture: L, RGB or RGBA for C = 1, 3 or 4.
+
+    Floats are rounded to the nearest grey level, also from up to half a level outside [0, 1]. Raises
+    ImageError for any other shape, type or range, and for NaN.
+    """
+    shape = tuple(tensor.shape)
+    if len(shape) != 3 or shape[0] not in (1, 3, 4) or not tensor.numel():
+        raise ImageError(f"the tensor has shape {shape}: give one picture, C x H x W, of 1, 3 or 4 channels.")
+    plain = tensor.float() if tensor.is_floating_point() else tensor  # numpy has no bfloat16
+    return _from_array(plain.detach().cpu().permute(1, 2, 0).numpy(), "the tensor")
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Return `image` as RGB, what is transparent laid onto white. An RGB picture is returned itself."""
+    image = _standard(image, "the picture")
+    if image.mode == "RGB":
+        return image
+    result = image.convert("RGB")
+    result.paste("white", mask=ImageOps.invert(image.getchannel("A")))
+    return result
+
+
+def fit(image: Image.Image, size: int, channels: int) -> Image.Image:
+    """Return the largest centred square of `image`, scaled to `size` x `size` pixels (Lanczos, antialiased).
+
+    `channels` is 3 for RGB or 1 for L; transparency becomes white. A picture of the right size keeps its
+    pixels. Raises ConfigError for any other `channels` and for a `size` below 1.
+    """
+    if size < 1 or channels not in (1, 3):
+        raise ConfigError(f"A picture cannot be {size} x {size} x {channels}: size >= 1, channels 1 or 3.")
+    square = ImageOps.fit(flatten(image), (size, size), Image.Resampling.LANCZOS)
+    return square.convert("L" if channels == 1 else "RGB")
+
+
+def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colours (RGB) and the alpha (L, or None if `image` has none) of a picture, to resize apart.
+
+    The colour under alpha 0 is arbitrary, often black, and would seep into the visible edge when resized.
+    It is replaced by the colour of the visible pixels around it; all other pixels keep theirs.
+    """
+    image = _standard(image, "the picture")
+    return (_bleed(image), image.getchannel("A")) if image.mode == "RGBA" else (image, None)
+
+
+@torch.no_grad()
+def upscale_tiled(
+    function: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, *, scale: int, tile: int, halo: int
+) -> torch.Tensor:
+    """Apply `function` to a picture tile by tile and return the whole, C x (H * scale) x (W * scale).
+
+    `image` is float C x H x W in [0, 1] on the CPU. `function` maps 1 x C x h x w to 1 x C x (h * scale) x
+    (w * scale) and moves its tile to a device and back itself. A tile has at most `tile` x `tile` pixels of
+    `image` (0: the whole picture at once) plus a `halo` of pixels around, as far as the picture reaches,
+    whose output is cut off. With a `halo` of at least the network's receptive-field radius the result is that
+    of the whole picture within rounding; with less there may be seams. That needs a network which treats all
+    positions alike: no global pooling or attention, no stride below the resolution of `image`.
+    Raises ConfigError for options out of range or another scale, ImageError for a tensor of another kind.
+    """
+    if scale < 1 or tile < 0 or halo < 0:
+        raise ConfigError(f"scale {scale}, tile {tile}, halo {halo}: scale >= 1, tile >= 0 and halo >= 0.")
+    if image.ndim != 3 or not image.is_floating_point() or not image.numel():
+        raise ImageError(f"A {image.dtype} tensor of shape {tuple(image.shape)} is not a float C x H x W.")
+    channels, height, width = image.shape
+    output = image.new_empty(channels, height * scale, width * scale)
+    for (top, bottom), (left, right) in product(_cuts(height, tile), _cuts(width, tile)):
+        y, x = max(top - halo, 0), max(left - halo, 0)
+        part = image[None, :, y : bottom + halo, x : right + halo]
+        result = function(part)
+        if result.shape != (1, channels, part.shape[2] * scale, part.shape[3] * scale):
+            raise ConfigError(f"{tuple(part.shape)} became {tuple(result.shape)}: the scale is not {scale}.")
+        core = output[:, top * scale : bottom * scale, left * scale : right * scale]
+        seen = result[0, :, (top - y) * scale :, (left - x) * scale :]
+        core.copy_(seen[:, : core.shape[1], : core.shape[2]])
+        del result, seen  # before the next tile goes to the device
+    return output
+
+
+def _cuts(length: int, tile: int) -> list[tuple[int, int]]:
+    """Cut [0, length) into the fewest parts of at most `tile`, whose sizes differ by at most one."""
+    count = -(-length // tile) if tile else 1
+    return list(pairwise(i * length // count for i in range(count + 1)))
+
+
+def _bleed(image: Image.Image) -> Image.Image:
+    """Return RGBA as RGB, invisible pixels filled from ever coarser averages of the visible ones."""
+    colour = image.convert("RGB")
+    visible = image.getchannel("A").point([0] + [255] * 255)
+    if visible.getextrema() in ((0, 0), (255, 255)):
+        return colour
+    known = Image.merge("RGBA", (*colour.split(), visible))  # in 8 bit a faint alpha would lose the hue
+    coarse = _bleed(known.reduce(2)).resize(image.size, Image.Resampling.BILINEAR)
+    return Image.composite(colour, coarse, visible)
+
+
+def _file(name: str) -> IO[bytes]:
+    path = Path(name)
+    if not path.is_file():
+        what = "is a folder: name one picture in it" if path.is_dir() else "does not exist: check the path"
+        raise ImageError(f"{name} {what}.")
+    return path.open("rb")
+
+
+def _identify(file: IO[bytes], name: str) -> Image.Image:
+    """Read the header. Not by `Image.open`, whose limit of pixels is a global of the whole process."""
+    Image.init()
+    prefix = file.read(16)
+    for factory, accept in (Image.OPEN[key] for key in FORMATS if key in Image.OPEN):
+        if accept and accept(prefix) is True:  # a string says that this Pillow lacks the format's library
+            file.seek(0)
+            return factory(file, "")
+    problem = "not a picture in a known format" if prefix else "empty"
+    raise ImageError(f"{name} is {problem}: give one of {', '.join(FORMATS)}.")
+
+
+def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    """Decode, turn upright and standardise; the result is always a copy."""
+    if not 0 < image.width * image.height <= max_pixels:
+        raise ImageError(f"{name} has {image.width} x {image.height} pixels: give from 1 to {max_pixels}.")
+    image.load()
+    try:
+        upright = ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF says nothing about the pixels
+        upright = image.copy()
+        upright.info.pop("exif", None)
+    result = _standard(upright, name)
+    keep = ("exif", "icc_profile") if _profile_space(result) == "RGB" else ("exif",)
+    result.info = {key: result.info[key] for key in keep if key in result.info}
+    return result
+
+
+def _standard(image: Image.Image, name: str) -> Image.Image:
+    """Return `image` as RGB or RGBA, itself if it is that already; a profile that no longer fits is used."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _to_8_bit(image, name)
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    space = {"CMYK": "CMYK", "1": "GRAY", "L": "GRAY", "LA": "GRAY"}.get(image.mode)
+    if space != _profile_space(image):
+        return image if image.mode == mode else image.convert(mode)
+    source = image if space == "CMYK" else image.convert("L")
+    profile, target = io.BytesIO(image.info["icc_profile"]), ImageCms.createProfile("sRGB")
+    try:
+        result = ImageCms.buildTransform(profile, target, source.mode, "RGB").apply(source)
+    except ImageCms.PyCMSError:  # such as a profile for another direction
+        return image.convert(mode)
+    if mode == "RGBA":
+        result.putalpha(image.convert("RGBA").getchannel("A"))
+    result.info = {key: value for key, value in image.info.items() if key == "exif"}
+    return result
+
+
+def _profile_space(image: Image.Image) -> str:
+    """Return the colour space of the ICC profile, such as RGB, CMYK or GRAY; empty without a valid one."""
+    try:
+        return ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])).profile.xcolor_space.strip()
+    except (KeyError, TypeError, OSError):
+        return ""
+
+
+def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
+    """Return a picture of mode I;16, I or F as L, or as LA if one of its values stands for transparent."""
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    tops = {"I": (255, 65535), "F": (1, 255, 65535)}.get(image.mode, (65535,))
+    top = next((top for top in tops if low >= 0 and high <= top), None)
+    if top is None:
+        raise ImageError(f"{name} holds values from {low} to {high}: save it with 8 or 16 bits a channel.")
+    result = Image.fromarray(np.rint(values * np.float32(255 / top)).astype(np.uint8))
+    result.info = image.info.copy()
+    if isinstance(key := result.info.pop("transparency", None), int):
+        result.putalpha(Image.fromarray(np.uint8(255) * (values != key)))
+    return result
+
+
+def _from_array(array: np.ndarray, name: str) -> Image.Image:
+    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,), (4,)) or not array.size:
+        raise ImageError(f"{name} has shape {array.shape}: give H x W, or H x W x C of 1, 3 or 4 channels.")
+    if np.issubdtype(array.dtype, np.floating):
+        low, high = array.min(), array.max()
+        if not (low >= -0.5 / 255 and high <= 1 + 0.5 / 255):  # so written, NaN fails too
+            raise ImageError(f"{name} holds values from {low} to {high}: scale them to [0, 1], without NaN.")
+        array = np.rint(array * 255).clip(0, 255).astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise ImageError(f"{name} holds {array.dtype}: give uint8 in [0, 255] or float in [0, 1].")
+    return Image.fromarray(array[..., 0] if array.shape[2:] == (1,) else array).copy()

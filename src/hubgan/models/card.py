@@ -1,0 +1,124 @@
+"""The model card: true by construction, from the model's own configuration and the record of its training run."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import ModelCard, ModelCardData
+
+if TYPE_CHECKING:
+    from hubgan.models.base import HubModel
+
+_MARK = re.compile(r"\n<!-- hubgan ([0-9a-f]{16}) -->\s*$")
+
+_TEMPLATE = """\
+# {title}
+
+{summary}
+{picture}
+## Load it
+
+```python
+from hubgan import {cls}
+
+{snippet}
+```
+
+`{name}` is the name of this repository on the Hub, or the path of this folder.
+Weights are read from `model.safetensors` alone, never from a pickle.
+
+## The network
+
+{network}
+
+## How it was trained
+
+{training}
+
+## Limits
+
+{limits}
+"""
+
+_SNIPPETS = {
+    "Generator": """\
+generator = Generator.from_pretrained("{name}")
+images = generator.sample(16, seed=0)  # a list of PIL images
+images[0].save("sample.png")""",
+    "Discriminator": """\
+discriminator = Discriminator.from_pretrained("{name}"{subfolder})
+# images: a float tensor (N, {channels}, height, width) in [-1, 1]; positive logits mean real
+logits = discriminator(images)""",
+    "Upscaler": """\
+upscaler = Upscaler.from_pretrained("{name}")
+upscaler.upscale("photo.jpg").save("photo-x{scale}.png")""",
+}
+
+_LIMITS = {
+    "Generator": "It draws what its training data holds and nothing else, with that data's biases. The pictures are"
+    " not real: present them as generated.",
+    "Discriminator": "It was trained only to tell its own generator's images from real ones; it is no detector of"
+    " generated pictures in general.",
+    "Upscaler": "It invents plausible detail: never use it to read what the small picture does not show (faces,"
+    " number plates, medical or legal evidence). It was trained to undo clean bicubic shrinking; noise and"
+    " compression artefacts may be sharpened too.",
+}
+
+
+def model_card(
+    model: "HubModel", *, name: str = "", picture: str | None = None, subfolder: str | None = None
+) -> ModelCard:
+    """The card of a model.
+
+    Args:
+        model: the model; its `training_run`, when it has one, fills the section on training.
+        name: what the loading snippet calls it: a Hub name, or the folder's.
+        picture: file name of a picture beside the card, shown at the top.
+        subfolder: where the model lies in its repository, when not at the top.
+    """
+    kind, run, name = type(model).__name__, model.training_run or {}, name or "user/model"
+    extra = f', subfolder="{subfolder}"' if subfolder else ""
+    data = ModelCardData(
+        library_name="hubgan",
+        pipeline_tag=model._hub_mixin_info.model_card_data.pipeline_tag,
+        tags=sorted({"gan", "hubgan", model.config["architecture"], *run.get("tags", [])}),
+        license=run.get("license"),
+        license_name=run.get("license_name"),
+        datasets=[run["dataset"]] if re.fullmatch(r"[\w.-]+/[\w.-]+", run.get("dataset", "")) else None,
+    )
+    content = _TEMPLATE.format(
+        title=Path(name).name,
+        summary=f"A {kind.lower()} ({model.task}) made with hubgan: the `{model.config['architecture']}` network"
+        f" with {model.num_parameters():,} parameters.",
+        picture=f"\n![{run.get('picture_caption', 'Samples')}]({picture})\n" if picture else "",
+        cls=kind,
+        snippet=_SNIPPETS[kind].format(name=name, subfolder=extra, **{"scale": 4, "channels": 3} | model.config),
+        name=name,
+        network="\n".join(f"- {key}: {_code(value)}" for key, value in model.config.items()),
+        training=_training(run),
+        limits=_LIMITS[kind] + (f"\n\n{run['notice'].strip()}" if run.get("notice") else ""),
+    )
+    text = f"---\n{data}\n---\n\n{content}"
+    return ModelCard(f"{text}\n<!-- hubgan {_digest(text)} -->\n")
+
+
+def is_untouched(card: str) -> bool:
+    """Whether a card is still word for word as hubgan wrote it."""
+    mark = _MARK.search(card)
+    return mark is not None and mark[1] == _digest(card[: mark.start()])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.strip().encode()).hexdigest()[:16]
+
+
+def _code(value: Any) -> str:
+    return f"`{json.dumps(value)}`"
+
+
+def _training(run: dict[str, Any]) -> str:
+    if not run:
+        return "It was not trained: these are the random weights the network starts with, or nobody recorded a run."
+    return "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in run.get("facts", {}).items())

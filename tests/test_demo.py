@@ -1,0 +1,310 @@
+"""The demo end to end: `app.py` in a folder laid out like a Space, tiny real models, a real browser."""
+
+import io
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import torch
+from PIL import Image, ImageChops, ImageCms
+
+from hubgan import Generator, Upscaler
+
+pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZE, SCALE = 16, 3
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# In a container as root, and silent: only what the page asks for goes over the network.
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a Space has it, with two untrained models beside it."""
+    folder = tmp_path_factory.mktemp("space")
+    shutil.copy(ROOT / "app.py", folder)
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    examples = folder / "src" / "hubgan" / "demo" / "examples"
+    shutil.rmtree(examples, ignore_errors=True)
+    examples.mkdir()
+    Image.linear_gradient("L").resize((10, 20)).save(examples / "example.png")
+    torch.manual_seed(0)
+    Generator(image_size=SIZE, width=4).save_pretrained(folder / "tiny-generator")
+    Upscaler(scale=SCALE, width=4, depth=1).save_pretrained(folder / "tiny-upscaler")
+    return folder
+
+
+def _environment(space: Path, **changes: str) -> dict[str, str]:
+    # PYTHONPATH could lead to another hubgan, PYTHONDONTWRITEBYTECODE would hide which one ran.
+    dropped = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+    return {
+        **{key: value for key, value in os.environ.items() if key not in dropped},
+        "HUBGAN_GENERATOR": str(space / "tiny-generator"),
+        "HUBGAN_UPSCALER": str(space / "tiny-upscaler"),
+        "GRADIO_TEMP_DIR": str(space / "cache"),
+        "HF_HUB_OFFLINE": "1",
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def url(space: Path) -> Iterator[str]:
+    """The address of the running demo."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = space / "log.txt"
+    environment = _environment(space, GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1")
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=space, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                alive = server.poll() is None and time.monotonic() < deadline
+                assert alive, f"the demo did not start:\n{log.read_text()}"
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine (chromium, chromium-browser or google-chrome)")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: "playwright.Browser", url: str) -> Iterator["playwright.Page"]:
+    """The demo in a fresh tab that must not complain and must not call another host."""
+    complaints: list[str] = []
+
+    def check_host(request: "playwright.Request") -> None:
+        if urlsplit(request.url).hostname not in ("127.0.0.1", None):  # data: and blob: have none
+            complaints.append(f"request to {request.url}")
+
+    tab = browser.new_page(viewport={"width": 1280, "height": 800})
+    tab.set_default_timeout(20_000)
+    tab.on("request", check_host)
+    tab.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.goto(url)
+    tab.get_by_role("button", name="Generate", exact=True).wait_for()
+    yield tab
+    tab.close()
+    assert not complaints
+
+
+def _samples(page: "playwright.Page") -> list[bytes]:
+    """The files that the gallery shows."""
+    links = page.locator(".samples .thumbnail-lg img").evaluate_all("images => images.map(i => i.src)")
+    return [page.request.get(link).body() for link in links]
+
+
+def _generate(page: "playwright.Page", count: int, seed: int | None = None) -> list[bytes]:
+    """Set the count, and the seed if given, as a visitor does; generate; return the images' files."""
+    number = page.get_by_label("number input for Images")
+    number.fill(str(count))
+    number.press("Tab")
+    if seed is not None:
+        page.get_by_label("Seed", exact=True).fill(str(seed))
+    first = page.locator(".samples .thumbnail-lg img").first
+    before = first.get_attribute("src")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    playwright.expect(first).not_to_have_attribute("src", before or "")
+    playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(count)
+    return _samples(page)
+
+
+def _download(page: "playwright.Page", button: str, folder: Path) -> Path:
+    with page.expect_download() as started:
+        page.get_by_text(button, exact=True).click()
+    path = folder / started.value.suggested_filename
+    started.value.save_as(path)
+    return path
+
+
+def _upload(page: "playwright.Page", path: Path) -> None:
+    """Choose a file in the tab Upscale, in place of the one before, and press the button."""
+    page.get_by_role("tab", name="Upscale").click()
+    clear = page.get_by_label("Remove Image")
+    if clear.is_visible():
+        clear.click()
+    with page.expect_response(lambda response: "/upload" in response.url and response.ok):
+        page.locator("input[type=file]").set_input_files(path)
+    clear.wait_for()
+    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
+
+
+def test_the_copy_is_what_runs(space: Path, url: str) -> None:
+    assert list((space / "src" / "hubgan" / "demo" / "__pycache__").glob("interface.*.pyc"))
+
+
+def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
+    assert len(_samples(page)) == 16  # there is something to see on arrival
+
+    first = _generate(page, count=5, seed=7)
+    assert {Image.open(io.BytesIO(data)).size for data in first} == {(SIZE, SIZE)}
+    assert len(set(first)) == 5
+    expected = Generator.from_pretrained(space / "tiny-generator").sample(5, seed=7)
+    for data, image in zip(first, expected, strict=True):
+        assert ImageChops.difference(Image.open(io.BytesIO(data)), image).convert("L").getextrema()[1] <= 1
+    assert _generate(page, count=5, seed=7) == first
+    assert _generate(page, count=5, seed=8) != first
+
+    _generate(page, count=5, seed=7)
+    with zipfile.ZipFile(_download(page, "Download all (ZIP)", tmp_path)) as pack:
+        assert sorted(pack.namelist()) == ["hubgan-seed7-grid.png", *(f"seed7-{i:02d}.png" for i in range(5))]
+        assert [pack.read(f"seed7-{i:02d}.png") for i in range(5)] == first
+        packed_grid = pack.read("hubgan-seed7-grid.png")
+    grid = _download(page, "Download grid (PNG)", tmp_path)
+    assert (grid.name, grid.read_bytes()) == ("hubgan-seed7-grid.png", packed_grid)
+    sheet = Image.open(grid)
+    assert sheet.size == (3 * (SIZE + 2) + 2, 2 * (SIZE + 2) + 2)
+    last = (2 + SIZE + 2, 2 + SIZE + 2)
+    cell = sheet.crop((*last, last[0] + SIZE, last[1] + SIZE))
+    assert cell.tobytes() == Image.open(io.BytesIO(first[4])).tobytes()
+
+
+def test_a_random_seed_is_shown_and_can_be_used_again(page: "playwright.Page") -> None:
+    seed, random_seed = page.get_by_label("Seed", exact=True), page.get_by_label("New random seed every time")
+    playwright.expect(random_seed).to_be_checked()
+    drawn = _generate(page, count=2)
+    playwright.expect(seed).not_to_have_value("0")
+
+    shown = int(seed.input_value())
+    assert _generate(page, count=2, seed=shown) == drawn
+    playwright.expect(random_seed).not_to_be_checked()  # typing a seed means it
+
+
+def test_upscaling_keeps_alpha_and_profile(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = Image.linear_gradient("L").resize((24, 16)).convert("RGBA")
+    picture.putalpha(Image.radial_gradient("L").resize((24, 16)))
+    picture.save(tmp_path / "my picture.png", icc_profile=profile)
+
+    _upload(page, tmp_path / "my picture.png")
+    playwright.expect(page.get_by_text(f"24 x 16 → {24 * SCALE} x {16 * SCALE} pixels")).to_be_visible()
+    sides = page.get_by_test_id("imageslider-image")
+    playwright.expect(sides).to_have_count(2)
+    for side in sides.all():
+        playwright.expect(side).to_have_js_property("naturalWidth", 24 * SCALE)
+        playwright.expect(side).to_have_js_property("naturalHeight", 16 * SCALE)
+
+    path = _download(page, "Download (PNG)", tmp_path)
+    assert path.name == f"my_picture-x{SCALE}.png"
+    result = Image.open(path)
+    assert (result.format, result.mode, result.size) == ("PNG", "RGBA", (24 * SCALE, 16 * SCALE))
+    low, high = result.getchannel("A").getextrema()
+    assert low < 20 and high > 200
+    assert result.info["icc_profile"] == profile
+    expected = Upscaler.from_pretrained(space / "tiny-upscaler").upscale(tmp_path / "my picture.png")
+    for ours, theirs in zip(result.split(), expected.split(), strict=True):
+        assert ImageChops.difference(ours, theirs).getextrema()[1] <= 1
+
+
+def test_a_photo_lying_on_its_side_is_turned_upright(page: "playwright.Page", tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.linear_gradient("L").resize((24, 16)).save(tmp_path / "phone.jpg", exif=exif)
+    _upload(page, tmp_path / "phone.jpg")
+    page.get_by_text(f"16 x 24 → {16 * SCALE} x {24 * SCALE} pixels").wait_for()
+    assert Image.open(_download(page, "Download (PNG)", tmp_path)).size == (16 * SCALE, 24 * SCALE)
+
+
+def test_an_example_can_be_upscaled(page: "playwright.Page") -> None:
+    page.get_by_role("tab", name="Upscale").click()
+    page.locator(".gallery-item img, .gallery img").first.click()
+    page.get_by_label("Remove Image").wait_for()
+    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
+    page.get_by_text(f"10 x 20 → {10 * SCALE} x {20 * SCALE} pixels").wait_for()
+
+
+def _png_that_claims(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def _read_toast(page: "playwright.Page", text: str) -> None:
+    """Wait for the toast that says `text`, and close it: the next one would join it and go with it."""
+    page.get_by_test_id("toast-text").filter(has_text=text).wait_for()
+    page.get_by_test_id("toast-close").click()
+    page.get_by_test_id("toast-body").wait_for(state="detached")
+
+
+def test_a_bad_upload_is_explained_and_the_demo_goes_on(page: "playwright.Page", tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Upscale").click()
+    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
+    _read_toast(page, "Upload a picture first.")
+
+    for name, content, complaint in (
+        ("words.png", b"no picture at all", "words.png is not a picture"),
+        ("nothing.png", b"", "nothing.png is empty"),
+        ("bomb.png", _png_that_claims(100_000, 100_000), "bomb.png has 100000 x 100000 pixels"),
+        ("wide.png", _png_that_claims(4001, 1000), "above the limit of 4000000"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        _upload(page, tmp_path / name)
+        _read_toast(page, complaint)
+        playwright.expect(page.get_by_role("button", name="Download (PNG)")).to_be_disabled()
+
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "good.png")
+    _upload(page, tmp_path / "good.png")
+    page.get_by_text(f"8 x 8 → {8 * SCALE} x {8 * SCALE} pixels").wait_for()
+
+
+def test_the_api_is_described(url: str) -> None:
+    with urllib.request.urlopen(f"{url}/gradio_api/info") as answer:
+        endpoints = json.load(answer)["named_endpoints"]
+    assert sorted(endpoints) == ["/generate", "/upscale"]
+    assert all(endpoint["description"] for endpoint in endpoints.values())
+
+
+def test_a_model_that_cannot_be_loaded_ends_it_with_one_line(space: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=space,
+        env=_environment(space, HUBGAN_GENERATOR=str(space / "no-such-model")),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 2, result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1 and "no-such-model" in lines[0] and "HUBGAN_GENERATOR" in lines[0]
