@@ -12,6 +12,8 @@ import torch
 from huggingface_hub import constants
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from hubgan.errors import DataError, ImageError
@@ -28,8 +30,12 @@ class ImageSource:
     column: str
     name: str
 
-    def decoded(self, progress: bool = True) -> Iterator[Image.Image]:
-        """Every image that can be read, in order; those that cannot are counted, and named in one warning.
+    def image(self, row: int) -> Image.Image:
+        """The image of one row, decoded; raises ImageError when it cannot be."""
+        return _decode(self.rows[row][self.column])
+
+    def images(self, progress: bool = True) -> Iterator[tuple[int, Image.Image]]:
+        """Every image that can be read, with its row; those that cannot are counted, and told of in one warning.
 
         Raises:
             DataError: no image can be read.
@@ -41,7 +47,7 @@ class ImageSource:
                 for cell in batch[self.column]:
                     bar.update()
                     try:
-                        yield _decode(cell)
+                        yield bar.n - 1, _decode(cell)
                         done += 1
                     except ImageError as error:
                         broken.append(f"row {bar.n - 1}: {error}")
@@ -130,58 +136,74 @@ def _decode(cell: dict[str, Any] | None) -> Image.Image:
     return open_image(cell["bytes"] if cell.get("bytes") else os.fspath(cell["path"]))
 
 
-class SquareImages(torch.utils.data.Dataset[Tensor]):
+class SquareImages(Dataset[Tensor]):
     """All images of a source, decoded once: centre-cropped to squares, resized, kept as uint8.
 
-    An item is a uint8 tensor (channels, size, size). RGBA is flattened onto white, grey becomes RGB, and RGB becomes
-    grey when `channels` is 1.
+    An item is a uint8 tensor (channels, size, size), mirrored at random when `flip` is set. RGBA is flattened onto
+    white, grey becomes RGB, and RGB becomes grey when `channels` is 1.
     """
 
     def __init__(self, source: ImageSource, *, size: int, channels: int, flip: bool, progress: bool = True) -> None:
-        self.images = torch.stack([to_tensor(fit(i, size, channels)) for i in source.decoded(progress)])
-        self.flip = flip
+        images = source.images(progress)
+        self.images = torch.stack([to_tensor(fit(image, size, channels)) for _, image in images])
+        self.augment = v2.RandomHorizontalFlip() if flip else v2.Identity()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> Tensor:
-        image = self.images[index]
-        return image.flip(-1) if self.flip and torch.rand(()) < 0.5 else image
+        return self.augment(self.images[index])
 
 
-class RandomCrops(torch.utils.data.Dataset[Tensor]):
-    """Random square crops of the images of a source, decoded once and kept as uint8 in memory.
+class RandomCrops(Dataset[Tensor]):
+    """Random square crops of the images of a source.
 
-    An item is a uint8 tensor (channels, size, size), flipped and turned at random when `augment` is set. Images
-    smaller than a crop are left out, with a warning.
+    An item is a uint8 tensor (channels, size, size), mirrored both ways at random when `flip` is set. Images are
+    decoded once and kept as uint8 until `memory` bytes are full; the rest are decoded each time. Images smaller than
+    a crop are left out, with a warning.
 
     Raises:
         DataError: every image is smaller than a crop.
     """
 
     def __init__(
-        self, source: ImageSource, *, size: int, channels: int, augment: bool, progress: bool = True
+        self,
+        source: ImageSource,
+        *,
+        size: int,
+        channels: int,
+        flip: bool,
+        progress: bool = True,
+        memory: int = 4 * 2**30,
     ) -> None:
-        self.size, self.augment, self.images = size, augment, []
+        self.source, self.size, self.mode = source, size, "L" if channels == 1 else "RGB"
+        flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()] if flip else []
+        self.augment = v2.Compose([v2.RandomCrop(size), *flips])
+        self.rows: list[int] = []
+        self.kept: dict[int, Tensor] = {}
         small = 0
-        for image in source.decoded(progress):
+        for row, image in source.images(progress):
             if min(image.size) < size:
                 small += 1
                 continue
-            self.images.append(to_tensor(flatten(image).convert("L" if channels == 1 else "RGB")))
-        if not self.images:
+            if (memory := memory - channels * image.width * image.height) > 0:
+                self.kept[len(self.rows)] = self._pixels(image)
+            self.rows.append(row)
+        if not self.rows:
             raise DataError(f"{source.name}: all {small} images are smaller than a crop of {size} pixels")
         if small:
             logger.warning("%s: left out %d images smaller than a crop of %d pixels", source.name, small, size)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.rows)
 
     def __getitem__(self, index: int) -> Tensor:
-        image = self.images[index]
-        top, left = (int(torch.randint(side - self.size + 1, ())) for side in image.shape[1:])
-        crop = image[:, top : top + self.size, left : left + self.size]
-        if self.augment:
-            turns, mirror = divmod(int(torch.randint(8, ())), 2)
-            crop = torch.rot90(crop.flip(-1) if mirror else crop, turns, (1, 2))
-        return crop.contiguous()
+        return self.augment(self.whole(index))
+
+    def whole(self, index: int) -> Tensor:
+        """The uncropped image of an item: uint8 (channels, H, W)."""
+        kept = self.kept.get(index)
+        return self._pixels(self.source.image(self.rows[index])) if kept is None else kept
+
+    def _pixels(self, image: Image.Image) -> Tensor:
+        return to_tensor(flatten(image).convert(self.mode))

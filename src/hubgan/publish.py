@@ -19,13 +19,16 @@ def push_folder(folder: Path, repo_id: str, *, private: bool = False, token: str
         The address of the commit.
 
     Raises:
-        ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached; the folder stays as it is.
+        ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached. The folder stays.
     """
     api = HfApi(token=token)
     try:
         repo_id = api.create_repo(repo_id, private=private or None, exist_ok=True).repo_id
         return api.upload_folder(
-            repo_id=repo_id, folder_path=folder, ignore_patterns=_NOT_PUSHED, commit_message="Push from hubgan"
+            repo_id=repo_id,
+            folder_path=folder,
+            ignore_patterns=_NOT_PUSHED,
+            commit_message="Push from hubgan",
         )
     except HFValidationError as error:
         raise ModelError(f"{repo_id!r} is not a Hub name (user/model): {error}") from error

@@ -51,10 +51,7 @@ def _headline(generator: str, upscaler: str) -> str:
         return f'<a href="{constants.ENDPOINT}/{html.escape(name)}" target="_blank">{html.escape(name)}</a>'
 
     where = "GPU" if models.device() == "cuda" else "CPU"
-    return (
-        "# hubgan\n"
-        f"Images from {shown(generator)}, enlargements from {shown(upscaler)}, running on the {where}."
-    )
+    return f"# hubgan\nImages from {shown(generator)}, enlargements from {shown(upscaler)}, running on the {where}."
 
 
 def _generate_tab(name: str) -> None:
@@ -129,6 +126,7 @@ def _generate_tab(name: str) -> None:
 def _upscale_tab(name: str) -> None:
     scale = models.load_upscaler(name, models.device()).scale
     limit = min(MAX_PIXELS_IN, MAX_PIXELS_OUT // scale**2)
+    takes = f"This demo takes up to {limit / 1e6:.3g} megapixels: shrink larger pictures first."
 
     def upscale(picture: dict[str, Any] | None) -> tuple[tuple[str, str], str, str]:
         """Enlarge a picture with the GAN, keeping its transparency and colour profile.
@@ -148,13 +146,11 @@ def _upscale_tab(name: str) -> None:
             before = open_image(picture["path"], max_pixels=limit)
             after = models.enlarge(name, before)
         except HubganError as error:  # a visitor knows the picture by its name, not by where Gradio put it
-            raise _shown(str(error).replace(picture["path"], given)) from error
+            raise _shown(f"{error} {takes}".replace(picture["path"], given)) from error
         stem = files.clean_stem(given, otherwise="picture")
         sides, result = files.save_comparison(before, after, f"{stem}-x{scale}")
         seconds = time.perf_counter() - start
-        note = (
-            f"{before.width} x {before.height} → **{after.width} x {after.height}** pixels in {seconds:.1f} s"
-        )
+        note = f"{before.width} x {before.height} → **{after.width} x {after.height}** pixels in {seconds:.1f} s"
         return sides, result, f"{note}. Left: bicubic, right: the model."
 
     empty = "The result comes here: drag the line to compare."
@@ -170,16 +166,11 @@ def _upscale_tab(name: str) -> None:
                 height=260,
             )
             button = gr.Button(f"Upscale {scale}x", variant="primary")
-            gr.Markdown(
-                f"Up to {limit / 1e6:.3g} megapixels. Transparency and colour profile are kept.",
-                elem_classes="hint",
-            )
+            gr.Markdown(f"{takes} Transparency and colour profile are kept.", elem_classes="hint")
             examples = sorted(p for end in ("png", "jpg", "webp") for p in EXAMPLES.glob(f"*.{end}"))
             if examples:
                 gr.set_static_paths([EXAMPLES])
-                gr.Examples(
-                    [[str(path)] for path in examples], picture, cache_examples=False, label="Examples"
-                )
+                gr.Examples([[str(path)] for path in examples], picture, cache_examples=False, label="Examples")
         with gr.Column(scale=2, min_width=320):
             slider = gr.ImageSlider(
                 format="png",
@@ -189,7 +180,7 @@ def _upscale_tab(name: str) -> None:
                 interactive=False,
                 max_height=520,
             )
-            note = gr.Markdown(empty, elem_classes="hint")
+            note = gr.Markdown(empty, label="Sizes and time", elem_classes="hint")
             result = gr.DownloadButton("Download (PNG)", size="md", interactive=False)
 
     # A result beside a picture it was not made of would mislead.

@@ -14,8 +14,7 @@ THEME = gr.themes.Default(
 
 # As near to a square as it goes, for any number of images up to 64: the n-th child is there if n images are.
 _COLUMNS = "\n".join(
-    f".samples .grid-container:has(> :nth-child({(n - 1) ** 2 + 1})) {{ --columns: {n}; }}"
-    for n in range(2, 9)
+    f".samples .grid-container:has(> :nth-child({(n - 1) ** 2 + 1})) {{ --columns: {n}; }}" for n in range(2, 9)
 )
 
 CSS = f"""

@@ -24,7 +24,7 @@ from huggingface_hub.errors import (
 )
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from hubgan.errors import ConfigError, ModelError
@@ -114,16 +114,15 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as beside:
-                save_file(tensors, Path(beside, WEIGHTS), metadata={"format": "pt"})
+                Path(beside, WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
                 Path(beside, CONFIG).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
                 Path(beside, CARD).write_text(str(card), encoding="utf-8")
                 if (folder / CARD).exists() and not is_untouched((folder / CARD).read_text(encoding="utf-8")):
                     logger.warning("%s was edited by hand and is left as it is", folder / CARD)
                     Path(beside, CARD).unlink()
-                for file in Path(beside).iterdir():
-                    # safetensors makes its files private; the umask of the folder's other files is what users expect.
-                    file.chmod(Path(beside, CONFIG).stat().st_mode)
-                    file.replace(folder / file.name)
+                for file in (CONFIG, WEIGHTS, CARD):
+                    if Path(beside, file).exists():
+                        Path(beside, file).replace(folder / file)
         except (OSError, SafetensorError) as error:
             raise ModelError(f"cannot save the model in {folder}: {error}") from error
         if push_to_hub:
@@ -131,7 +130,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         return None
 
     def push_to_hub(self, repo_id: str, **kwargs: Any) -> str:  # type: ignore[override]
-        """Push to `repo_id` in one commit, as `PyTorchModelHubMixin.push_to_hub` does; returns the commit's address."""
+        """Push to `repo_id` in one commit, as the mixin's own does; returns the commit's address."""
         kwargs["model_card_kwargs"] = {"name": repo_id, **(kwargs.get("model_card_kwargs") or {})}
         return super().push_to_hub(repo_id, **kwargs)
 
@@ -300,4 +299,3 @@ def _check_fit(file: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Ten
 
 def _few(items: list[str]) -> str:
     return ", ".join(items[:4]) + (f" and {len(items) - 4} more" if len(items) > 4 else "")
-

@@ -50,7 +50,12 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
 
     @overload
     def sample(
-        self, n: int = ..., *, seed: int | None = ..., batch_size: int = ..., output_type: Literal["pil"] = ...
+        self,
+        n: int = ...,
+        *,
+        seed: int | None = ...,
+        batch_size: int = ...,
+        output_type: Literal["pil"] = ...,
     ) -> list[Image.Image]: ...
     @overload
     def sample(

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from torch import nn
 
 from hubgan.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from hubgan.networks.patch import PatchDiscriminator
 from hubgan.networks.edsr import EDSR
+from hubgan.networks.patch import PatchDiscriminator
 
 GENERATORS: Mapping[str, type[nn.Module]] = {"dcgan": DCGANGenerator}
 DISCRIMINATORS: Mapping[str, type[nn.Module]] = {"dcgan": DCGANDiscriminator, "patch": PatchDiscriminator}

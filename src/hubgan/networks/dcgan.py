@@ -30,7 +30,11 @@ class DCGANGenerator(nn.Module):
 
     @validate_call(config=STRICT)
     def __init__(
-        self, image_size: ImageSize = 32, channels: Channels = 3, latent_dim: LatentDim = 100, width: Width = 64
+        self,
+        image_size: ImageSize = 32,
+        channels: Channels = 3,
+        latent_dim: LatentDim = 100,
+        width: Width = 64,
     ) -> None:
         super().__init__()
         self.image_size, self.channels, self.latent_dim = image_size, channels, latent_dim

@@ -39,7 +39,9 @@ def find_checkpoint(resume: str, folder: Path) -> Path | None:
     if resume == "auto":
         return next(iter(reversed(_checkpoints(folder))), None)
     if not (Path(resume) / "random_states_0.pkl").exists():
-        raise ConfigError(f"--resume: {resume} is not a checkpoint; one is a folder like RUN/checkpoints/step-00001000")
+        raise ConfigError(
+            f"--resume: {resume} is not a checkpoint; one is a folder like RUN/checkpoints/step-00001000"
+        )
     return Path(resume)
 
 

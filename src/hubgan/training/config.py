@@ -2,7 +2,15 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 from hubgan.training.losses import OBJECTIVES
 
@@ -22,7 +30,7 @@ class TrainingConfig(BaseModel):
     dataset: str
     """A Hub name, a folder of images, or a local data set."""
     dataset_name: str | None = None
-    """What the card and the saved recipe call the data set; by default the Hub name, or the folder's without its path."""
+    """What the card and the saved recipe call the data set; by default the Hub name, or the folder's own name."""
     dataset_config: str | None = None
     """The data set's configuration (subset), where it has several."""
     split: str = "train"
@@ -72,7 +80,7 @@ class TrainingConfig(BaseModel):
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Decay a step of the average of the generator's weights that is saved; 0 saves the last weights."""
     flip: bool = True
-    """Mirror images at random (super-resolution also turns them)."""
+    """Mirror images at random (super-resolution does it both ways)."""
 
     # -- the machine
     seed: NonNegativeInt = 0
@@ -132,7 +140,7 @@ class UpscalingConfig(TrainingConfig):
     crop_size: PositiveInt = 128
     """Side in pixels of the crops of the large images."""
     pixel_share: float = Field(0.6, ge=0, le=1)
-    """The first part of the budget, trained with the pixel loss alone; adversarial and perceptual losses join after."""
+    """The part of the budget trained with the pixel loss alone, before the other losses join."""
     pixel_weight: NonNegativeFloat = 1.0
     """Weight of the pixel loss (mean absolute error) in the adversarial part."""
     perceptual_weight: NonNegativeFloat = 1.0

@@ -120,7 +120,13 @@ def train(config: TrainingConfig) -> Path:
         with accelerator.autocast():
             # The bare discriminator: its gradients are off, so its wrapper would wait for none.
             terms = task.generator_losses(opponent if adversarial else None, real, fake)
-        _update(accelerator, torch.stack(list(terms.values())).sum(), model, model_optimizer, config.clip_grad_norm)
+        _update(
+            accelerator,
+            torch.stack(list(terms.values())).sum(),
+            model,
+            model_optimizer,
+            config.clip_grad_norm,
+        )
         ema.update_parameters(accelerator.unwrap_model(model))
 
         counters.steps += 1
@@ -225,5 +231,3 @@ def _agree(seconds: float, config: TrainingConfig, accelerator: Accelerator) -> 
     if not config.max_minutes or accelerator.num_processes == 1:
         return seconds
     return broadcast(torch.tensor(seconds, device=accelerator.device, dtype=torch.float32)).item()
-
-

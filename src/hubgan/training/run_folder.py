@@ -56,9 +56,7 @@ class RunFolder:
         """Write samples/step-00001000.png."""
         _save_image(task.preview(model), self.path / "samples" / f"step-{step:08d}.png")
 
-    def finish(
-        self, task: Task[Any], model: HubModel, discriminator: Discriminator, counters: dict[str, Any]
-    ) -> None:
+    def finish(self, task: Task[Any], model: HubModel, discriminator: Discriminator, counters: dict[str, Any]) -> None:
         """Turn the folder into a repository ready to push, and push it when that was asked for.
 
         Raises:

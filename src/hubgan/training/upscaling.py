@@ -35,8 +35,8 @@ class Upscaling(Task[UpscalingConfig]):
 
     def dataset(self, source: ImageSource, progress: bool) -> RandomCrops:
         c = self.config
-        crops = RandomCrops(source, size=c.crop_size, channels=c.channels, augment=c.flip, progress=progress)
-        self._examples = crops.images[:: max(1, len(crops) // 4)][:4]
+        crops = RandomCrops(source, size=c.crop_size, channels=c.channels, flip=c.flip, progress=progress)
+        self._examples = [crops.whole(i) for i in range(0, len(crops), max(1, len(crops) // 4))][:4]
         return crops
 
     def batch(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,5 +93,3 @@ class Upscaling(Task[UpscalingConfig]):
             bicubic = small.resize((side, side), Image.Resampling.BICUBIC)
             cells += [bicubic, model.upscale(small), to_image(large)]
         return make_image_grid(cells, len(self._examples), 3)
-
-

@@ -1,0 +1,62 @@
+"""What the tests share: a Hub on this machine, and real images."""
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from loopback_hub import WRITE_TOKEN, LoopbackHub
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+# huggingface_hub and datasets read these once, when they are imported: before anything imports hubgan.
+PORT = _free_port()
+os.environ |= {
+    "HF_ENDPOINT": f"http://127.0.0.1:{PORT}",
+    "HF_HOME": tempfile.mkdtemp(prefix="hubgan-tests-"),
+    "HF_TOKEN": WRITE_TOKEN,
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "OMP_NUM_THREADS": "1",
+}
+os.environ.pop("HF_HUB_OFFLINE", None)
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "src" / "hubgan" / "recipes" / "cifar10-sample"
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
+    """An empty Hub, at the address that the client was told of when it was imported."""
+    with LoopbackHub(tmp_path / "hub", PORT) as hub:
+        yield hub
+        assert not hub.errors
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def launch_environment() -> dict[str, str]:
+    """The environment of a training process: the checkout's own code, one thread, no network."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "src"),
+        "HF_HUB_OFFLINE": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }

@@ -1,0 +1,300 @@
+"""Saving, loading, sampling, upscaling."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from hubgan import Discriminator, Generator, HubganError, Upscaler
+from hubgan.errors import ConfigError, ImageError, ModelError
+from hubgan.models import HubModel
+
+TINY = {"width": 8, "latent_dim": 16}
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    Generator(**TINY).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def equal(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    left, right = a.state_dict(), b.state_dict()
+    return left.keys() == right.keys() and all(
+        left[k].dtype == right[k].dtype and torch.equal(left[k], right[k]) for k in left
+    )
+
+
+@pytest.mark.parametrize(
+    "model", [Generator(**TINY), Discriminator(width=8), Discriminator("patch", width=4), Upscaler(width=8, depth=1)]
+)
+def test_round_trip_through_a_folder(model: HubModel, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"model.safetensors", "config.json", "README.md"}
+    loaded = type(model).from_pretrained(tmp_path)
+    assert equal(model, loaded)
+    assert loaded.config == model.config
+    assert not loaded.training
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_dtype_that_was_saved_is_kept(dtype: torch.dtype, tmp_path: Path) -> None:
+    Generator(**TINY).to(dtype).save_pretrained(tmp_path)
+    loaded = Generator.from_pretrained(tmp_path)
+    assert loaded.dtype == dtype
+    assert len(loaded.sample(2, seed=0)) == 2
+
+
+def test_channels_last_weights_are_saved(tmp_path: Path) -> None:
+    model = Generator(**TINY).to(memory_format=torch.channels_last)
+    model.save_pretrained(tmp_path)
+    assert equal(model, Generator.from_pretrained(tmp_path))
+
+
+def test_a_discriminator_lives_in_a_subfolder(saved: Path) -> None:
+    discriminator = Discriminator(width=8)
+    discriminator.save_pretrained(saved / "discriminator")
+    assert equal(discriminator, Discriminator.from_pretrained(saved, subfolder="discriminator"))
+
+
+def test_a_loaded_model_can_be_trained_on(saved: Path) -> None:
+    model = Generator.from_pretrained(saved).train()
+    model(torch.randn(2, 16)).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+# -- the card
+
+
+def test_the_card_says_what_the_model_is_and_keeps_its_training(saved: Path) -> None:
+    model = Generator.from_pretrained(saved)
+    assert "was not trained" in (saved / "README.md").read_text()
+    model.training_run = {"dataset": "uoft-cs/cifar10", "facts": {"images seen": "1,234"}, "license": "apache-2.0"}
+    model.save_pretrained(saved)
+    Generator.from_pretrained(saved).save_pretrained(saved)
+    card = (saved / "README.md").read_text()
+    assert 'Generator.from_pretrained("model")' in card
+    for words in ("images seen: 1,234", "library_name: hubgan", "- uoft-cs/cifar10", "license: apache-2.0",
+                  "unconditional-image-generation"):  # fmt: skip
+        assert words in card
+
+
+def test_a_card_edited_by_hand_is_left_alone(saved: Path) -> None:
+    card = saved / "README.md"
+    card.write_text(card.read_text().replace("## Limits", "## My own words"))
+    Generator.from_pretrained(saved).save_pretrained(saved)
+    assert "My own words" in card.read_text()
+
+
+def test_the_cards_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (9, 7), "teal").save("photo.jpg")
+    for model in (Generator(**TINY), Upscaler(width=8, depth=1), Discriminator(width=8)):
+        model.save_pretrained("mine")
+        code = Path("mine/README.md").read_text().split("```python")[1].split("```")[0]
+        exec(code, {"images": torch.zeros(1, 3, 32, 32)})
+        for file in Path("mine").iterdir():
+            file.unlink()
+    assert Image.open("photo-x4.png").size == (36, 28)
+
+
+# -- what cannot be loaded
+
+
+def change_config(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
+def test_missing_extra_and_misshapen_weights_are_named(saved: Path) -> None:
+    file = saved / "model.safetensors"
+    state = load_file(file)
+    del state["network.layers.0.weight"]
+    state["network.layers.1.weight"] = torch.zeros(5)
+    save_file(state | {"stranger": torch.zeros(1)}, file)
+    with pytest.raises(ModelError) as caught:
+        Generator.from_pretrained(saved)
+    for words in ("missing network.layers.0.weight", "unexpected stranger", "network.layers.1.weight is (5,)"):
+        assert words in str(caught.value)
+
+
+def test_loading_can_be_lenient_about_keys_but_not_shapes(saved: Path) -> None:
+    file = saved / "model.safetensors"
+    state = load_file(file)
+    del state["network.layers.0.weight"]
+    save_file(state, file)
+    assert not any(p.is_meta for p in Generator.from_pretrained(saved, strict=False).parameters())
+    change_config(saved, width=16)
+    with pytest.raises(ModelError, match="do not fit"):
+        Generator.from_pretrained(saved, strict=False)
+
+
+def test_weights_cut_short_are_refused(saved: Path) -> None:
+    file = saved / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="damaged or cut short"):
+        Generator.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"dcgan"', '{"architecture": 3}', "\x00\xff"])
+def test_a_nonsense_config_is_refused(saved: Path, text: str) -> None:
+    (saved / "config.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        Generator.from_pretrained(saved)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"architecture": "transformer"}, {"image_size": 33}, {"image_size": "32"}, {"width": -1}, {"widht": 3},
+     {"width": 10**9}, {"latent_dim": None}],
+)  # fmt: skip
+def test_a_config_with_nonsense_values_is_refused(saved: Path, changes: dict[str, object]) -> None:
+    change_config(saved, **changes)
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        Generator.from_pretrained(saved)
+
+
+def test_a_model_of_another_kind_says_which(saved: Path) -> None:
+    with pytest.raises(ConfigError, match=r"load it with Generator\.from_pretrained"):
+        Upscaler.from_pretrained(saved)
+
+
+def test_pickles_are_refused(saved: Path) -> None:
+    torch.save({}, saved / "pytorch_model.bin")
+    (saved / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="refuses them"):
+        Generator.from_pretrained(saved)
+
+
+def test_an_empty_folder_and_a_name_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        Generator.from_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="neither a folder on this machine nor a Hub name"):
+        Generator.from_pretrained(tmp_path / "missing")
+
+
+def test_a_path_that_cannot_be_written_loses_nothing(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ModelError, match="cannot save"):
+        Generator(**TINY).save_pretrained(tmp_path / "file" / "model")
+    assert (tmp_path / "file").read_text() == "mine"
+    before = (saved / "model.safetensors").read_bytes()
+    (saved / "config.json").unlink()
+    (saved / "config.json").mkdir()
+    (saved / "config.json" / "occupied").touch()
+    with pytest.raises(ModelError, match="cannot save"):
+        Generator(**TINY).save_pretrained(saved)
+    assert (saved / "model.safetensors").read_bytes() == before
+
+
+# -- sampling
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_seed_gives_the_same_images_whatever_the_batch_size(threads: int) -> None:
+    torch.set_num_threads(threads)
+    try:
+        generator = Generator()
+        expected = generator.sample(19, seed=5, output_type="pt")
+        for batch_size in (1, 3, 8, 19, 64):
+            assert torch.equal(generator.sample(19, seed=5, batch_size=batch_size, output_type="pt"), expected)
+        assert torch.equal(generator.sample(4, seed=5, output_type="pt"), expected[:4])
+        assert not torch.equal(generator.sample(19, seed=6, output_type="pt"), expected)
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_sampling_without_a_seed_differs_and_leaves_the_global_random_state() -> None:
+    generator = Generator(**TINY)
+    state = torch.get_rng_state()
+    first, second = (generator.sample(1, output_type="pt") for _ in range(2))
+    assert not torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_three_output_types_are_the_same_images() -> None:
+    generator = Generator(**TINY)
+    pil, array, tensor = (generator.sample(3, seed=1, output_type=kind) for kind in ("pil", "np", "pt"))
+    assert array.shape == (3, 32, 32, 3)
+    assert tensor.shape == (3, 3, 32, 32)
+    assert 0 <= tensor.min() and tensor.max() <= 1
+    np.testing.assert_array_equal(array, tensor.permute(0, 2, 3, 1).numpy())
+    np.testing.assert_array_equal(np.stack(pil), np.rint(array * 255).astype(np.uint8))
+
+
+def test_grey_images_and_training_mode() -> None:
+    generator = Generator(channels=1, **TINY).train()
+    assert generator.sample(1, seed=0)[0].mode == "L"
+    assert generator.training
+
+
+@pytest.mark.parametrize("options", [{"n": 0}, {"n": 1, "batch_size": 0}, {"n": 1, "output_type": "jpeg"}])
+def test_samples_that_cannot_be_made(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        Generator(**TINY).sample(**options)
+
+
+# -- upscaling
+
+
+@pytest.fixture
+def upscaler() -> Upscaler:
+    model = Upscaler(width=8, depth=2)
+    for parameter in model.parameters():  # so that every layer takes part
+        torch.nn.init.normal_(parameter, 0, 0.1)
+    return model
+
+
+def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, len(mode)), dtype=np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+@pytest.mark.parametrize(("width", "height"), [(70, 45), (33, 100), (5, 3), (1, 1)])
+def test_tiles_equal_the_whole_picture(upscaler: Upscaler, width: int, height: int) -> None:
+    image = picture(width, height)
+    whole = np.asarray(upscaler.upscale(image, tile=0), dtype=int)
+    tiled = np.asarray(upscaler.upscale(image, tile=16), dtype=int)
+    assert whole.shape == (4 * height, 4 * width, 3)
+    assert np.abs(whole - tiled).max() <= 1  # one grey level, where floats round the other way
+
+
+def test_a_path_an_array_and_a_tensor_give_the_same(upscaler: Upscaler, tmp_path: Path) -> None:
+    image = picture(12, 10)
+    image.save(tmp_path / "picture.png")
+    expected = upscaler.upscale(image).tobytes()
+    array = np.asarray(image)
+    for source in (
+        tmp_path / "picture.png",
+        str(tmp_path / "picture.png"),
+        array,
+        torch.tensor(array).permute(2, 0, 1),
+    ):
+        assert upscaler.upscale(source).tobytes() == expected
+
+
+def test_transparency_and_profile_are_kept(upscaler: Upscaler) -> None:
+    from PIL import ImageCms
+
+    image = picture(12, 10, "RGBA")
+    image.info["icc_profile"] = profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    large = upscaler.upscale(image)
+    assert (large.mode, large.size, large.info["icc_profile"]) == ("RGBA", (48, 40), profile)
+
+
+def test_grey_upscaler() -> None:
+    large = Upscaler(channels=1, width=8, depth=1).upscale(picture(12, 10))
+    assert (large.mode, large.size) == ("L", (48, 40))
+
+
+def test_pictures_that_cannot_be_upscaled(upscaler: Upscaler, tmp_path: Path) -> None:
+    (tmp_path / "note.png").write_text("not a picture")
+    for source in (tmp_path / "note.png", tmp_path / "missing.png", tmp_path, np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(ImageError):
+            upscaler.upscale(source)
+    with pytest.raises(HubganError, match="tile"):
+        upscaler.upscale(picture(4, 4), tile=-1)

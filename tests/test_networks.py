@@ -1,0 +1,110 @@
+"""The networks, against the published layer lists."""
+
+import pytest
+import torch
+from torch import nn
+
+from hubgan import Discriminator, Generator, Upscaler
+from hubgan.errors import ConfigError
+from hubgan.networks import DISCRIMINATORS, GENERATORS, UPSCALERS
+
+
+def describe(network: nn.Module) -> list[str]:
+    """The leaf layers in order, as one would write them down."""
+    lines = []
+    for layer in network.modules():
+        match layer:
+            case nn.ConvTranspose2d() | nn.Conv2d():
+                size = (layer.in_channels, layer.out_channels, layer.kernel_size[0], layer.stride[0], layer.padding[0])
+                lines.append(f"{type(layer).__name__}{size} bias={layer.bias is not None}")
+            case nn.BatchNorm2d():
+                lines.append(f"BatchNorm2d({layer.num_features})")
+            case nn.LeakyReLU():
+                lines.append(f"LeakyReLU({layer.negative_slope})")
+            case nn.ReLU() | nn.Tanh():
+                lines.append(type(layer).__name__)
+    return lines
+
+
+def test_reference_generator_layer_by_layer() -> None:
+    assert describe(Generator()) == [
+        "ConvTranspose2d(100, 256, 4, 1, 0) bias=False", "BatchNorm2d(256)", "ReLU",
+        "ConvTranspose2d(256, 128, 4, 2, 1) bias=False", "BatchNorm2d(128)", "ReLU",
+        "ConvTranspose2d(128, 64, 4, 2, 1) bias=False", "BatchNorm2d(64)", "ReLU",
+        "ConvTranspose2d(64, 3, 4, 2, 1) bias=False", "Tanh",
+    ]  # fmt: skip
+    weights = 100 * 256 * 16 + 256 * 128 * 16 + 128 * 64 * 16 + 64 * 3 * 16
+    assert Generator().num_parameters() == weights + 2 * (256 + 128 + 64)
+
+
+def test_reference_discriminator_layer_by_layer() -> None:
+    assert describe(Discriminator()) == [
+        "Conv2d(3, 64, 4, 2, 1) bias=False", "LeakyReLU(0.2)",
+        "Conv2d(64, 128, 4, 2, 1) bias=False", "BatchNorm2d(128)", "LeakyReLU(0.2)",
+        "Conv2d(128, 256, 4, 2, 1) bias=False", "BatchNorm2d(256)", "LeakyReLU(0.2)",
+        "Conv2d(256, 1, 4, 1, 0) bias=False",
+    ]  # fmt: skip
+    weights = 3 * 64 * 16 + 64 * 128 * 16 + 128 * 256 * 16 + 256 * 16
+    assert Discriminator().num_parameters() == weights + 2 * (128 + 256)
+
+
+def test_reference_weights_start_as_in_the_paper() -> None:
+    layers = Generator().network.layers
+    assert layers[3].weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert layers[1].weight.mean().item() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize(("size", "channels", "width"), [(8, 1, 8), (16, 3, 8), (64, 3, 8), (128, 1, 4)])
+def test_other_sizes_channels_and_widths(size: int, channels: int, width: int) -> None:
+    generator = Generator(image_size=size, channels=channels, width=width, latent_dim=10)
+    discriminator = Discriminator(image_size=size, channels=channels, width=width)
+    images = generator(torch.randn(2, 10))
+    assert images.shape == (2, channels, size, size)
+    assert images.abs().max() <= 1
+    assert discriminator(images).shape == (2,)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+def test_edsr_enlarges_and_starts_near_the_picture(scale: int) -> None:
+    network = UPSCALERS["edsr"](scale=scale, width=8, depth=2)
+    assert network(torch.rand(2, 3, 5, 7)).shape == (2, 3, 5 * scale, 7 * scale)
+
+
+def test_edsr_sees_as_far_as_it_says() -> None:
+    network = UPSCALERS["edsr"](width=8, depth=2).double()
+    for module in network.modules():  # every path open, so that the field is all of it
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 0.01)
+    image = torch.rand(1, 3, 41, 41, dtype=torch.float64, requires_grad=True)
+    network(image)[0, :, 80:84, 80:84].sum().backward()
+    seen = image.grad[0].abs().sum(0).nonzero()
+    assert (seen.min().item(), seen.max().item()) == (20 - network.receptive_field, 20 + network.receptive_field)
+
+
+def test_patch_discriminator_judges_every_patch() -> None:
+    network = DISCRIMINATORS["patch"](width=4)
+    assert network(torch.rand(2, 3, 64, 48)).shape == (2, 8, 6)
+
+
+@pytest.mark.parametrize("size", [0, 4, 33, 48, 1024, "32", 32.0])
+def test_sizes_that_cannot_be_are_refused(size: object) -> None:
+    with pytest.raises(ConfigError, match="image_size"):
+        Generator(image_size=size)
+
+
+def test_a_wrong_size_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="power of two; the nearest are 32 and 64"):
+        Discriminator(image_size=48)
+
+
+def test_unknown_names_suggest_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'dcgan'"):
+        Generator("dcgn")
+    with pytest.raises(ConfigError, match="did you mean 'image_size'"):
+        Generator(imagesize=32)
+
+
+def test_every_registered_network_is_reachable_through_its_model() -> None:
+    for model, registry in ((Generator, GENERATORS), (Discriminator, DISCRIMINATORS), (Upscaler, UPSCALERS)):
+        for architecture in registry:
+            assert model(architecture).config["architecture"] == architecture
