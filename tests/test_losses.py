@@ -1,0 +1,78 @@
+"""The adversarial objectives against their formulas, on numbers one can check by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from hubgan.training.losses import OBJECTIVES
+from hubgan.training.perceptual import PerceptualLoss
+
+REAL, FAKE = [2.0, -1.0], [0.5, -3.0]
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def mean(*values: float) -> float:
+    return sum(values) / len(values)
+
+
+EXPECTED = {
+    "minimax": (
+        -mean(*(math.log(sigmoid(r)) for r in REAL)) - mean(*(math.log(1 - sigmoid(f)) for f in FAKE)),
+        mean(*(math.log(1 - sigmoid(f)) for f in FAKE)),
+    ),
+    "non_saturating": (
+        -mean(*(math.log(sigmoid(r)) for r in REAL)) - mean(*(math.log(1 - sigmoid(f)) for f in FAKE)),
+        -mean(*(math.log(sigmoid(f)) for f in FAKE)),
+    ),
+    "hinge": (mean(0, 2) + mean(1.5, 0), -mean(0.5, -3)),
+    "least_squares": ((mean(1, 4) + mean(0.25, 9)) / 2, mean(0.25, 16) / 2),
+    "relativistic": (
+        -mean(*(math.log(sigmoid(r - f)) for r, f in zip(REAL, FAKE, strict=True))),
+        -mean(*(math.log(sigmoid(f - r)) for r, f in zip(REAL, FAKE, strict=True))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_objectives_follow_their_formulas(name: str) -> None:
+    real, fake = (torch.tensor(values, dtype=torch.float64) for values in (REAL, FAKE))
+    objective, (discriminator, generator) = OBJECTIVES[name], EXPECTED[name]
+    assert objective.discriminator(real, fake).item() == pytest.approx(discriminator)
+    assert objective.generator(real, fake).item() == pytest.approx(generator)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_objectives_push_logits_the_right_way_and_stay_finite(name: str) -> None:
+    def slope(loss: Tensor, at: Tensor) -> float:
+        return torch.autograd.grad(loss, at)[0].item()
+
+    for value in (-200.0, 0.3, 200.0):
+        real, fake = torch.tensor([0.2], requires_grad=True), torch.tensor([value], requires_grad=True)
+        loss = OBJECTIVES[name].discriminator(real, fake)
+        assert loss.isfinite() and OBJECTIVES[name].generator(real, fake).isfinite()
+    real, fake = (torch.tensor([v], requires_grad=True) for v in (0.2, 0.1))
+    assert slope(OBJECTIVES[name].discriminator(real, fake), real) < 0
+    assert slope(OBJECTIVES[name].discriminator(real, fake), fake) > 0
+    assert slope(OBJECTIVES[name].generator(real, fake), fake) < 0
+
+
+def test_perceptual_loss_sees_texture_that_pixels_do_not() -> None:
+    loss = PerceptualLoss()
+    texture = torch.rand(1, 3, 64, 64)
+    shifted, blurred = texture.roll(1, -1), texture.mean((2, 3), keepdim=True).expand_as(texture)
+    assert loss(texture, texture).item() == 0
+    assert (shifted - texture).square().mean() > (blurred - texture).square().mean()
+    assert loss(shifted, texture) < loss(blurred, texture)
+
+
+def test_perceptual_loss_reaches_the_picture_and_not_its_own_weights() -> None:
+    image = torch.rand(1, 1, 32, 32, requires_grad=True)
+    loss = PerceptualLoss()
+    loss(image, torch.rand(1, 1, 32, 32)).backward()
+    assert image.grad.abs().sum() > 0
+    assert all(not p.requires_grad for p in loss.parameters())

@@ -1,0 +1,95 @@
+"""Recipes and the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from hubgan.errors import ConfigError
+from hubgan.training.config import GenerationConfig, UpscalingConfig
+from hubgan.training.options import load_recipe, parse, recipes
+
+
+def test_no_word_at_all_is_the_reference_on_cifar10() -> None:
+    config = parse([])
+    assert isinstance(config, GenerationConfig)
+    reference = {
+        "dataset": "uoft-cs/cifar10", "architecture": "dcgan", "image_size": 32, "latent_dim": 100, "width": 64,
+        "objective": "non_saturating", "batch_size": 128, "learning_rate": 2e-4, "discriminator_learning_rate": 2e-4,
+        "adam_beta1": 0.5, "adam_beta2": 0.999,
+    }  # fmt: skip
+    assert config.model_dump(include=set(reference)) == reference
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_every_recipe_loads_and_has_an_end(name: str) -> None:
+    config = load_recipe(name)
+    assert config.config == name
+    assert config.max_images or config.max_steps or config.max_minutes
+
+
+def test_options_change_a_recipe() -> None:
+    config = parse(["--config", "photo-x4", "--max_steps", "7", "--flip", "False", "--crop_size=64"])
+    assert isinstance(config, UpscalingConfig)
+    assert (config.max_steps, config.flip, config.crop_size, config.scale) == (7, False, 64, 4)
+
+
+def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("task: generation\ndataset: ./pictures\nlearning_rate: 1e-3\nmax_steps: 5\n")
+    config = load_recipe(str(recipe))
+    assert config.dataset == str(tmp_path / "pictures")
+    assert config.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("task: generation\ndataset: x\nlerning_rate: 1\n", "unknown option 'lerning_rate'; did you mean 'learning_rate'"),
+        ("task: generation\ndataset: x\nbatch_size: many\n", "batch_size is 'many'"),
+        ("task: generation\ndataset: x\nobjective: nice\n", "objective is 'nice'"),
+        ("task: generation\n", "dataset"),
+        ("task: painting\n", "must name its task"),
+        ("- 1\n", "must name its task"),
+        ("a: b: c\n", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_recipes_that_cannot_be_used(tmp_path: Path, text: str, complaint: str) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(text)
+    with pytest.raises(ConfigError, match=complaint):
+        load_recipe(str(recipe))
+
+
+def test_unknown_recipes() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'photo-x4'"):
+        parse(["--config", "photox4"])
+    with pytest.raises(ConfigError, match="no recipe file"):
+        parse(["--config=missing.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--learning_rat", "1"], "--learning_rate"),
+        (["--max_stepz", "1"], "--max_steps"),
+        (["--batch_size", "many"], "--batch_size"),
+        (["--batch_size", "0"], "batch_size"),
+        (["--objective", "nice"], "minimax"),
+    ],
+)
+def test_a_wrong_word_on_the_command_line_ends_with_a_hint(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(arguments)
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_help_names_every_option_and_explains_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--config", "photo-x4", "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"--{option}" in text for option in UpscalingConfig.model_fields)
+    assert "Weight of the adversarial loss" in text
