@@ -221,7 +221,7 @@ def test_the_three_output_types_are_the_same_images() -> None:
     pil, array, tensor = (generator.sample(3, seed=1, output_type=kind) for kind in ("pil", "np", "pt"))
     assert array.shape == (3, 32, 32, 3)
     assert tensor.shape == (3, 3, 32, 32)
-    assert 0 <= tensor.min() and tensor.max() <= 1
+    assert tensor.min() >= 0 and tensor.max() <= 1
     np.testing.assert_array_equal(array, tensor.permute(0, 2, 3, 1).numpy())
     np.testing.assert_array_equal(np.stack(pil), np.rint(array * 255).astype(np.uint8))
 

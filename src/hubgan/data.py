@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,20 +42,19 @@ class ImageSource:
             DataError: no image can be read.
         """
         broken: list[str] = []
-        done = 0
-        with tqdm(total=len(self.rows), desc="reading images", unit="img", disable=not progress) as bar:
-            for batch in self.rows.iter(1000):
-                for cell in batch[self.column]:
-                    bar.update()
-                    try:
-                        yield bar.n - 1, _decode(cell)
-                        done += 1
-                    except ImageError as error:
-                        broken.append(f"row {bar.n - 1}: {error}")
-        if broken and done:
+        cells = (cell for batch in self.rows.iter(1000) for cell in batch[self.column])
+        bar = tqdm(cells, total=len(self.rows), desc="reading images", unit="img", disable=not progress)
+        for row, cell in enumerate(bar):
+            try:
+                image = _decode(cell)
+            except ImageError as error:
+                broken.append(f"row {row}: {error}")
+            else:
+                yield row, image
+        if 0 < len(broken) < len(self.rows):
             logger.warning("%s: skipped %d of %d images that cannot be read, the first %s",
                            self.name, len(broken), len(self.rows), broken[0])  # fmt: skip
-        if not done:
+        if len(broken) == len(self.rows):
             raise DataError(f"{self.name}: none of its {len(self.rows)} images can be read, the first {broken[0]}")
 
 
@@ -136,26 +136,57 @@ def _decode(cell: dict[str, Any] | None) -> Image.Image:
     return open_image(cell["bytes"] if cell.get("bytes") else os.fspath(cell["path"]))
 
 
-class SquareImages(Dataset[Tensor]):
+class Images(Dataset[Tensor], ABC):
+    """uint8 tensors (channels, H, W), augmented at random.
+
+    What happens to an image depends on the seed, the epoch and its index alone, not on what was drawn before it: so
+    it is the same in any order, in any worker and after a resume.
+    """
+
+    augment: Callable[[Tensor], Tensor]
+
+    def __init__(self, seed: int) -> None:
+        self.seed, self.epoch = seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Accelerate's loader at the start of an epoch."""
+        self.epoch = epoch
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def whole(self, index: int) -> Tensor:
+        """An image before augmentation."""
+
+    def __getitem__(self, index: int) -> Tensor:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(hash((self.seed, self.epoch, index)))
+            return self.augment(self.whole(index))
+
+
+class SquareImages(Images):
     """All images of a source, decoded once: centre-cropped to squares, resized, kept as uint8.
 
     An item is a uint8 tensor (channels, size, size), mirrored at random when `flip` is set. RGBA is flattened onto
     white, grey becomes RGB, and RGB becomes grey when `channels` is 1.
     """
 
-    def __init__(self, source: ImageSource, *, size: int, channels: int, flip: bool, progress: bool = True) -> None:
-        images = source.images(progress)
-        self.images = torch.stack([to_tensor(fit(image, size, channels)) for _, image in images])
+    def __init__(
+        self, source: ImageSource, *, size: int, channels: int, flip: bool, seed: int = 0, progress: bool = True
+    ) -> None:
+        super().__init__(seed)
+        self.images = torch.stack([to_tensor(fit(image, size, channels)) for _, image in source.images(progress)])
         self.augment = v2.RandomHorizontalFlip() if flip else v2.Identity()
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> Tensor:
-        return self.augment(self.images[index])
+    def whole(self, index: int) -> Tensor:
+        return self.images[index]
 
 
-class RandomCrops(Dataset[Tensor]):
+class RandomCrops(Images):
     """Random square crops of the images of a source.
 
     An item is a uint8 tensor (channels, size, size), mirrored both ways at random when `flip` is set. Images are
@@ -173,10 +204,12 @@ class RandomCrops(Dataset[Tensor]):
         size: int,
         channels: int,
         flip: bool,
+        seed: int = 0,
         progress: bool = True,
         memory: int = 4 * 2**30,
     ) -> None:
-        self.source, self.size, self.mode = source, size, "L" if channels == 1 else "RGB"
+        super().__init__(seed)
+        self.source, self.mode = source, "L" if channels == 1 else "RGB"
         flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()] if flip else []
         self.augment = v2.Compose([v2.RandomCrop(size), *flips])
         self.rows: list[int] = []
@@ -197,11 +230,7 @@ class RandomCrops(Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> Tensor:
-        return self.augment(self.whole(index))
-
     def whole(self, index: int) -> Tensor:
-        """The uncropped image of an item: uint8 (channels, H, W)."""
         kept = self.kept.get(index)
         return self._pixels(self.source.image(self.rows[index])) if kept is None else kept
 

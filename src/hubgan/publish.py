@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import httpx
 from huggingface_hub import HfApi, constants
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+from huggingface_hub.errors import HFValidationError, HTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
 from hubgan.errors import ModelError
 
@@ -34,7 +33,7 @@ def push_folder(folder: Path, repo_id: str, *, private: bool = False, token: str
         raise ModelError(f"{repo_id!r} is not a Hub name (user/model): {error}") from error
     except LocalTokenNotFoundError as error:
         raise ModelError(f"cannot push to {repo_id}: log in first (hf auth login); {folder} is kept") from error
-    except (HfHubHTTPError, httpx.TransportError) as error:
+    except (HTTPError, OfflineModeIsEnabled) as error:
         raise ModelError(
             f"cannot push to {repo_id} at {constants.ENDPOINT}: {error}. {folder} is whole; push it again with"
             f" hf upload {repo_id} {folder} --exclude 'checkpoints/**'"

@@ -10,13 +10,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import httpx
 import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin, constants, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
-    HfHubHTTPError,
     HFValidationError,
+    HTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -241,7 +240,7 @@ def _locate(name: str, subfolder: str | None, filename: str, download: dict[str,
         ) from error
     except RevisionNotFoundError as error:
         raise ModelError(f"{where} has no revision {download['revision']!r}") from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.TransportError) as error:
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise ModelError(
             f"{name!r} is no folder on this machine, it is not in the download cache, and the Hub"
             f" ({constants.ENDPOINT}) cannot be reached; check the connection, or pass the path of a folder that"
@@ -249,8 +248,8 @@ def _locate(name: str, subfolder: str | None, filename: str, download: dict[str,
         ) from error
     except EntryNotFoundError as error:
         raise ModelError(_missing(os.path.join(subfolder or "", filename), where, [])) from error  # noqa: PTH118
-    except HfHubHTTPError as error:
-        raise ModelError(f"the Hub refused {filename} of {where}: {error}") from error
+    except HTTPError as error:
+        raise ModelError(f"cannot get {filename} of {where}: {error}") from error
 
 
 def _missing(filename: str, where: str, pickles: list[str]) -> str:

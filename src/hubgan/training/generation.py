@@ -5,7 +5,7 @@ from diffusers.utils import make_image_grid
 from PIL import Image
 from torch import Tensor, nn
 
-from hubgan.data import ImageSource, SquareImages
+from hubgan.data import Images, ImageSource, SquareImages
 from hubgan.models import Discriminator, Generator
 from hubgan.training.config import GenerationConfig
 from hubgan.training.task import Task
@@ -24,9 +24,10 @@ class Generation(Task[GenerationConfig]):
         self.model = Generator(config.architecture, latent_dim=config.latent_dim, **shape)
         self.discriminator = Discriminator(config.discriminator, **shape)
 
-    def dataset(self, source: ImageSource, progress: bool) -> SquareImages:
+    def dataset(self, source: ImageSource, progress: bool) -> Images:
         c = self.config
-        return SquareImages(source, size=c.image_size, channels=c.channels, flip=c.flip, progress=progress)
+        options = {"channels": c.channels, "flip": c.flip, "seed": c.seed, "progress": progress}
+        return SquareImages(source, size=c.image_size, **options)
 
     def batch(self, images: Tensor) -> tuple[Tensor, Tensor]:
         latents = torch.randn(len(images), self.config.latent_dim, device=images.device)

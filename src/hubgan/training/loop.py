@@ -174,9 +174,9 @@ def _loader(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -
             config.dataset, config=config.dataset_config, split=config.split, column=config.image_column
         )
     dataset = task.dataset(source, accelerator.is_main_process)
-    if len(dataset) < config.batch_size * accelerator.num_processes:  # type: ignore[arg-type]
+    if len(dataset) < config.batch_size * accelerator.num_processes:
         raise DataError(
-            f"{config.dataset} has {len(dataset)} usable images, fewer than one batch"  # type: ignore[arg-type]
+            f"{config.dataset} has {len(dataset)} usable images, fewer than one batch"
             f" ({config.batch_size} x {accelerator.num_processes} processes); set a smaller --batch_size"
         )
     return DataLoader(
@@ -185,7 +185,7 @@ def _loader(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -
         shuffle=True,
         drop_last=True,
         num_workers=config.num_workers,
-        persistent_workers=config.num_workers > 0,
+        generator=torch.Generator(),  # or each epoch would draw from the state that the noise comes from
         pin_memory=accelerator.device.type == "cuda",
     )
 
@@ -193,8 +193,8 @@ def _loader(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -
 def _batches(loader: Any, counters: Counters, accelerator: Accelerator) -> Iterator[Tensor]:
     """Epoch after epoch; after a resume from where the interrupted epoch stood."""
     while True:
-        loader.set_epoch(counters.epoch)
         rest = accelerator.skip_first_batches(loader, counters.batches) if counters.batches else loader
+        rest.set_epoch(counters.epoch)
         yield from rest
         counters.epoch += 1
         counters.batches = 0

@@ -6,9 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
-from hubgan.data import ImageSource
+from hubgan.data import Images, ImageSource
 from hubgan.models import Discriminator, HubModel
 from hubgan.training.config import TrainingConfig
 from hubgan.training.losses import OBJECTIVES
@@ -39,7 +38,7 @@ class Task(ABC, Generic[C]):
         self.objective = OBJECTIVES[config.objective]
 
     @abstractmethod
-    def dataset(self, source: ImageSource, progress: bool) -> Dataset[Tensor]:
+    def dataset(self, source: ImageSource, progress: bool) -> Images:
         """The training items: uint8 tensors (channels, H, W)."""
 
     @abstractmethod

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss
 
-from hubgan.data import ImageSource, RandomCrops
+from hubgan.data import Images, ImageSource, RandomCrops
 from hubgan.errors import ConfigError
 from hubgan.images import to_image
 from hubgan.models import Discriminator, Upscaler
@@ -33,9 +33,10 @@ class Upscaling(Task[UpscalingConfig]):
         self.perceptual = PerceptualLoss() if c.perceptual_weight and c.pixel_share < 1 else None
         self._examples: Sequence[Tensor] = []
 
-    def dataset(self, source: ImageSource, progress: bool) -> RandomCrops:
+    def dataset(self, source: ImageSource, progress: bool) -> Images:
         c = self.config
-        crops = RandomCrops(source, size=c.crop_size, channels=c.channels, flip=c.flip, progress=progress)
+        options = {"channels": c.channels, "flip": c.flip, "seed": c.seed, "progress": progress}
+        crops = RandomCrops(source, size=c.crop_size, **options)
         self._examples = [crops.whole(i) for i in range(0, len(crops), max(1, len(crops) // 4))][:4]
         return crops
 
