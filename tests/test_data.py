@@ -100,7 +100,7 @@ def test_no_image_column(tmp_path: Path) -> None:
 
 
 def test_places_that_hold_no_data(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot open|holds no data set"):
+    with pytest.raises(DataError, match=r"cannot open|holds no data set"):
         load_images(str(tmp_path))
     with pytest.raises(DataError, match="there is no folder"):
         load_images(str(tmp_path / "missing"))

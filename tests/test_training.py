@@ -11,12 +11,11 @@ import pytest
 import torch
 import yaml
 from accelerate.state import AcceleratorState, GradientState, PartialState
-from conftest import ROOT, SAMPLE
 from huggingface_hub import HfApi
-from loopback_hub import LoopbackHub
 from PIL import Image
 from torch import nn
 
+from conftest import ROOT, SAMPLE
 from hubgan import Discriminator, Generator, Upscaler
 from hubgan.errors import ConfigError, DataError, ModelError
 from hubgan.models import HubModel
@@ -25,6 +24,7 @@ from hubgan.training.checkpoints import find_checkpoint
 from hubgan.training.config import TrainingConfig
 from hubgan.training.loop import Counters, _average
 from hubgan.training.task import decay
+from loopback_hub import LoopbackHub
 
 TINY = ["--config", "quickstart", "--width", "8", "--batch_size", "16", "--max_minutes", "None", "--log_every", "4"]
 PHOTO = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--width", "8", "--depth", "1", "--crop_size", "32",

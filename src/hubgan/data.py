@@ -75,14 +75,13 @@ def load_images(
     """
     rows = _open(name, config, split)
     images = [key for key, feature in rows.features.items() if isinstance(feature, datasets.Image)]
-    if column is None and images:
-        column = images[0]
-    if column not in images:
+    if not images or column not in (None, *images):
         found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in rows.features.items())
         wanted = f"no image column {column!r}" if column else "no image column"
         raise DataError(f"{name} has {wanted}; its columns are {found}")
     if not len(rows):
         raise DataError(f"{name}: split {split!r} is empty")
+    column = column or images[0]
     rows = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
     return ImageSource(rows, column, name)
 

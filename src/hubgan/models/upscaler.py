@@ -56,13 +56,14 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         try:
             colour, alpha = split_alpha(open_image(image))
             pixels = to_tensor(colour.convert("L") if self.channels == 1 else colour).float() / 255
-            halo = self.network.receptive_field
+            halo = int(self.network.receptive_field)  # type: ignore[arg-type]
             large = to_image(upscale_tiled(self._tile, pixels, scale=self.scale, tile=tile, halo=halo))
         finally:
             self.train(was_training)
         if alpha is not None:
             large.putalpha(alpha.resize(large.size, Image.Resampling.BICUBIC))
-        if profile := colour.info.get("icc_profile"):
+        profile = colour.info.get("icc_profile")
+        if profile and self.channels == 3:  # an RGB profile does not fit a grey picture
             large.info["icc_profile"] = profile
         return large
 

@@ -143,7 +143,7 @@ class UpscalingConfig(TrainingConfig):
     """The part of the budget trained with the pixel loss alone, before the other losses join."""
     pixel_weight: NonNegativeFloat = 1.0
     """Weight of the pixel loss (mean absolute error) in the adversarial part."""
-    perceptual_weight: NonNegativeFloat = 1.0
+    perceptual_weight: NonNegativeFloat = 0.2
     """Weight of the perceptual loss (EfficientNet-Lite0 features)."""
     adversarial_weight: NonNegativeFloat = 0.02
     """Weight of the adversarial loss."""

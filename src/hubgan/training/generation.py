@@ -1,5 +1,7 @@
 """The task of image generation."""
 
+from typing import Any
+
 import torch
 from diffusers.utils import make_image_grid
 from PIL import Image
@@ -26,7 +28,7 @@ class Generation(Task[GenerationConfig]):
 
     def dataset(self, source: ImageSource, progress: bool) -> Images:
         c = self.config
-        options = {"channels": c.channels, "flip": c.flip, "seed": c.seed, "progress": progress}
+        options: dict[str, Any] = {"channels": c.channels, "flip": c.flip, "seed": c.seed, "progress": progress}
         return SquareImages(source, size=c.image_size, **options)
 
     def batch(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from hubgan.data import load_images
 from hubgan.errors import ConfigError, DataError
+from hubgan.models import HubModel
 from hubgan.training.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint
 from hubgan.training.config import TrainingConfig
 from hubgan.training.generation import Generation
@@ -93,7 +94,7 @@ def train(config: TrainingConfig) -> Path:
         load_checkpoint(accelerator, checkpoint)
         logger.info("going on from %s", checkpoint)
 
-    opponent = accelerator.unwrap_model(discriminator)
+    opponent, averaged = accelerator.unwrap_model(discriminator), cast(HubModel, ema.module)
     started, before = time.monotonic(), counters.seconds
     bar = tqdm(total=1.0, initial=counters.progress(config), disable=not accelerator.is_main_process,
                bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}")  # fmt: skip
@@ -144,12 +145,12 @@ def train(config: TrainingConfig) -> Path:
         if accelerator.is_main_process:
             bar.update(min(counters.progress(config), 1) - bar.n)
             if counters.steps % config.sample_every == 0:
-                folder.preview(task, ema.module, counters.steps)
+                folder.preview(task, averaged, counters.steps)
         if counters.steps % config.checkpoint_every == 0 or finished:
             save_checkpoint(accelerator, folder.checkpoints, counters.steps)
     bar.close()
     if accelerator.is_main_process:
-        published = ema.module if config.ema_decay else accelerator.unwrap_model(model)
+        published = averaged if config.ema_decay else accelerator.unwrap_model(model)
         folder.finish(task, published, opponent, counters.state_dict())
     accelerator.wait_for_everyone()
     accelerator.end_training()

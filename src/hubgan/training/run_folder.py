@@ -93,7 +93,7 @@ class RunFolder:
             "recipe": "`recipe.yaml` beside this card: `accelerate launch train.py --config recipe.yaml`",
             "software": f"hubgan {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
         }
-        run = {"dataset": self._dataset_name(), "facts": facts, "picture_caption": task.caption}
+        run: dict[str, Any] = {"dataset": self._dataset_name(), "facts": facts, "picture_caption": task.caption}
         run |= {"license": config.license, "notice": config.notice}
         return {key: value for key, value in run.items() if value}
 

@@ -1,7 +1,9 @@
 """The task of super-resolution: a pixel loss first, then an adversarial and a perceptual loss with it."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from diffusers.utils import make_image_grid
 from PIL import Image
 from torch import Tensor, nn
@@ -15,13 +17,11 @@ from hubgan.training.config import UpscalingConfig
 from hubgan.training.perceptual import PerceptualLoss
 from hubgan.training.task import Task, decay
 
-_PREVIEW_SIDE = 192
-
 
 class Upscaling(Task[UpscalingConfig]):
     """Small pictures to large ones. The small are made from the large by antialiased bicubic shrinking."""
 
-    caption = "Left to right: bicubic, this model, the original"
+    caption = "Left to right: bicubic, this model, the original; pictures of the training set"
 
     def __init__(self, config: UpscalingConfig) -> None:
         super().__init__(config)
@@ -30,24 +30,20 @@ class Upscaling(Task[UpscalingConfig]):
         c = config
         self.model = Upscaler(c.architecture, scale=c.scale, channels=c.channels, width=c.width, depth=c.depth)
         self.discriminator = Discriminator(c.discriminator, channels=c.channels, width=c.discriminator_width)
-        self.perceptual = PerceptualLoss() if c.perceptual_weight and c.pixel_share < 1 else None
+        wanted = c.perceptual_weight and c.pixel_share < 1
+        self.perceptual = PerceptualLoss().to(memory_format=torch.channels_last) if wanted else None
         self._examples: Sequence[Tensor] = []
 
     def dataset(self, source: ImageSource, progress: bool) -> Images:
         c = self.config
-        options = {"channels": c.channels, "flip": c.flip, "seed": c.seed, "progress": progress}
+        options: dict[str, Any] = {"channels": c.channels, "flip": c.flip, "seed": c.seed, "progress": progress}
         crops = RandomCrops(source, size=c.crop_size, **options)
         self._examples = [crops.whole(i) for i in range(0, len(crops), max(1, len(crops) // 4))][:4]
         return crops
 
     def batch(self, images: Tensor) -> tuple[Tensor, Tensor]:
         large = images.float() / 255
-        return self._shrink(large), large
-
-    def _shrink(self, large: Tensor) -> Tensor:
-        small = interpolate(large, scale_factor=1 / self.config.scale, mode="bicubic", antialias=True)
-        # A small picture comes from a file: it is rounded to 8 bits.
-        return small.clamp(0, 1).mul(255).round().div(255)
+        return shrink(large, self.config.scale), large
 
     def adversarial(self, progress: float) -> bool:
         return progress >= self.config.pixel_share
@@ -83,14 +79,23 @@ class Upscaling(Task[UpscalingConfig]):
         return losses
 
     def preview(self, model: Upscaler) -> Image.Image:
-        """Rows of bicubic, model, original for the middle of a few training images."""
-        cells = []
-        side = min(_PREVIEW_SIDE, *(min(image.shape[1:]) for image in self._examples))
-        side -= side % self.config.scale
-        for image in self._examples:
-            top, left = ((length - side) // 2 for length in image.shape[1:])
-            large = image[:, top : top + side, left : left + side]
-            small = to_image(self._shrink(large[None].float() / 255)[0])
-            bicubic = small.resize((side, side), Image.Resampling.BICUBIC)
-            cells += [bicubic, model.upscale(small), to_image(large)]
-        return make_image_grid(cells, len(self._examples), 3)
+        return compare(model, self._examples)
+
+
+def shrink(large: Tensor, scale: int) -> Tensor:
+    """Images (N, channels, H, W) in [0, 1] to (N, channels, H/scale, W/scale), antialiased bicubic, 8 bits deep."""
+    small = interpolate(large, scale_factor=1 / scale, mode="bicubic", antialias=True)
+    return small.clamp(0, 1).mul(255).round().div(255)
+
+
+def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192) -> Image.Image:
+    """Rows of bicubic, model, original for the middle of pictures (uint8, channels x H x W), `side` pixels wide."""
+    side = min(side, *(min(picture.shape[1:]) for picture in pictures))
+    side -= side % model.scale
+    cells = []
+    for picture in pictures:
+        top, left = ((length - side) // 2 for length in picture.shape[1:])
+        large = picture[:, top : top + side, left : left + side]
+        small = to_image(shrink(large[None].float() / 255, model.scale)[0])
+        cells += [small.resize((side, side), Image.Resampling.BICUBIC), model.upscale(small), to_image(large)]
+    return make_image_grid(cells, len(pictures), 3)
