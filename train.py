@@ -1,15 +1,42 @@
 """Train a GAN: `accelerate launch train.py [--config RECIPE] [--option value ...]`, see `--help`."""
 
+import os
 import sys
 from pathlib import Path
 
-if (source := Path(__file__).parent / "src").is_dir():
+import psutil
+from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.commands.launch import launch_command_parser
+
+if (source := Path(__file__).resolve().parent / "src").is_dir():  # a bare checkout: hubgan need not be installed
     sys.path.insert(0, str(source))
 
-from hubgan import HubganError
-from hubgan.training import parse, train
+
+def start_missing_processes() -> None:
+    """Start the processes of `accelerate launch --cpu --num_processes N`, of which it starts one alone.
+
+    Without MPI it sets a port to meet at and leaves the rest to the script (accelerate issue 2741); this becomes
+    torchrun, which starts them. Under any other launcher nothing happens.
+    """
+    unmet = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" and "MASTER_PORT" in os.environ
+    if not unmet or any(name in os.environ for name in ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK")):
+        return
+    launcher = psutil.Process(os.getppid()).cmdline()
+    word = next((i for i, part in enumerate(launcher) if part == "launch" or part.endswith("accelerate-launch")), None)
+    if word is None:
+        return
+    asked = launch_command_parser().parse_args(launcher[word + 1 :])
+    processes = asked.num_processes or load_config_from_file(asked.config_file).num_processes
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    os.execv(sys.executable, [sys.executable, *torchrun, *sys.argv])
+
 
 if __name__ == "__main__":
+    start_missing_processes()
+
+    from hubgan import HubganError
+    from hubgan.training import parse, train
+
     try:
         train(parse())
     except HubganError as error:

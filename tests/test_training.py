@@ -130,6 +130,7 @@ def test_upscaling_in_two_processes_starts_with_pixels_and_goes_on_adversarially
     assert [set(line) & {"pixel", "adversarial", "perceptual", "discriminator"} for line in lines] == [
         {"pixel"}, {"pixel"}, *[{"pixel", "adversarial", "perceptual", "discriminator"}] * 2]  # fmt: skip
     assert all(math.isfinite(value) for line in lines for value in line.values())
+    assert lines[-1]["images"] == 4 * 8 * 2
     assert Upscaler.from_pretrained(tmp_path / "r").upscale(Image.new("RGB", (5, 4))).size == (20, 16)
     assert "bicubic" in (tmp_path / "r" / "README.md").read_text()
 

@@ -139,7 +139,7 @@ class UpscalingConfig(TrainingConfig):
     """Channels of the discriminator's first layer."""
     crop_size: PositiveInt = 128
     """Side in pixels of the crops of the large images."""
-    pixel_share: float = Field(0.6, ge=0, le=1)
+    pixel_share: float = Field(0.5, ge=0, le=1)
     """The part of the budget trained with the pixel loss alone, before the other losses join."""
     pixel_weight: NonNegativeFloat = 1.0
     """Weight of the pixel loss (mean absolute error) in the adversarial part."""
