@@ -3,6 +3,9 @@
 The command line prints them without a stack trace; everything else that is raised is a defect of hubgan.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class HubganError(ValueError):
     """Base of the errors below; catching it catches every complaint hubgan has about its input."""
@@ -22,3 +25,10 @@ class ImageError(HubganError):
 
 class ModelError(HubganError):
     """A model cannot be found, or its weights do not fit its network."""
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the nearest known one, or all of them."""
+    known = list(known)
+    matches = get_close_matches(str(word), known, n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else f"; known: {', '.join(known)}"

@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -26,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from hubgan.errors import ConfigError, ModelError
+from hubgan.errors import ConfigError, ModelError, nearest
 from hubgan.models.card import is_untouched, model_card
 from hubgan.version import __version__
 
@@ -135,7 +134,15 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
 
     def generate_model_card(self, *, name: str = "", **kwargs: Any) -> ModelCard:  # type: ignore[override]
         """The card: what the model is, how to load it by `name`, what it was trained on."""
-        return model_card(self, name=name, **kwargs)
+        about = {
+            "kind": type(self).__name__,
+            "task": self.task,
+            "pipeline_tag": self._hub_mixin_info.model_card_data.pipeline_tag,
+            "config": self.config,
+            "parameters": self.num_parameters(),
+            "run": self.training_run or {},
+        }
+        return model_card(name=name, **about, **kwargs)
 
     # -- loading -----------------------------------------------------------------------------------------------
 
@@ -213,12 +220,6 @@ def _build(networks: Mapping[str, type[nn.Module]], architecture: str, options: 
         reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
         where = ".".join(map(str, first["loc"]))
         raise ConfigError(f"{architecture}: {where} is {first['input']!r}; it {reason}") from error
-
-
-def nearest(word: Any, known: Any) -> str:
-    """The end of a message about an unknown word: the nearest known one, or all of them."""
-    matches = get_close_matches(str(word), list(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else f"; known: {', '.join(known)}"
 
 
 def _locate(name: str, subfolder: str | None, filename: str, download: dict[str, Any]) -> Path:

@@ -4,12 +4,9 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
-
-if TYPE_CHECKING:
-    from hubgan.models.base import HubModel
 
 _MARK = re.compile(r"\n<!-- hubgan ([0-9a-f]{16}) -->\s*$")
 
@@ -68,35 +65,52 @@ _LIMITS = {
 
 
 def model_card(
-    model: "HubModel", *, name: str = "", picture: str | None = None, subfolder: str | None = None
+    *,
+    kind: str,
+    task: str,
+    pipeline_tag: str | None,
+    config: dict[str, Any],
+    parameters: int,
+    run: dict[str, Any],
+    name: str = "",
+    picture: str | None = None,
+    subfolder: str | None = None,
 ) -> ModelCard:
     """The card of a model.
 
     Args:
-        model: the model; its `training_run`, when it has one, fills the section on training.
+        kind: its class.
+        task: what it does, in words.
+        pipeline_tag: the same in the Hub's words, where it has some.
+        config: its architecture and its network's options.
+        parameters: how many numbers it has learned.
+        run: the record of its training run, empty if there was none.
         name: what the loading snippet calls it: a Hub name, or the folder's.
         picture: file name of a picture beside the card, shown at the top.
         subfolder: where the model lies in its repository, when not at the top.
     """
-    kind, run, name = type(model).__name__, model.training_run or {}, name or "user/model"
-    extra = f', subfolder="{subfolder}"' if subfolder else ""
+    name, caption = name or "user/model", run.get("picture_caption", "Samples")
     data = ModelCardData(
         library_name="hubgan",
-        pipeline_tag=model._hub_mixin_info.model_card_data.pipeline_tag,
-        tags=sorted({"gan", "hubgan", model.config["architecture"], *run.get("tags", [])}),
+        pipeline_tag=pipeline_tag,
+        tags=sorted({"gan", "hubgan", config["architecture"]}),
         license=run.get("license"),
-        license_name=run.get("license_name"),
         datasets=[run["dataset"]] if re.fullmatch(r"[\w.-]+/[\w.-]+", run.get("dataset", "")) else None,
     )
     content = _TEMPLATE.format(
         title=Path(name).name,
-        summary=f"A {kind.lower()} ({model.task}) made with hubgan: the `{model.config['architecture']}` network"
-        f" with {model.num_parameters():,} parameters.",
-        picture=f"\n![{run.get('picture_caption', 'Samples')}]({picture})\n" if picture else "",
+        summary=f"A {kind.lower()} ({task}) made with hubgan: the `{config['architecture']}` network with"
+        f" {parameters:,} parameters.",
+        picture=f"\n![{caption}]({picture})\n\n*{caption}.*\n" if picture else "",
         cls=kind,
-        snippet=_SNIPPETS[kind].format(name=name, subfolder=extra, **{"scale": 4, "channels": 3} | model.config),
+        snippet=_SNIPPETS[kind].format(
+            name=name,
+            subfolder=f', subfolder="{subfolder}"' if subfolder else "",
+            scale=config.get("scale"),
+            channels=config.get("channels"),
+        ),
         name=name,
-        network="\n".join(f"- {key}: {_code(value)}" for key, value in model.config.items()),
+        network="\n".join(f"- {key}: `{json.dumps(value)}`" for key, value in config.items()),
         training=_training(run),
         limits=_LIMITS[kind] + (f"\n\n{run['notice'].strip()}" if run.get("notice") else ""),
     )
@@ -112,10 +126,6 @@ def is_untouched(card: str) -> bool:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.strip().encode()).hexdigest()[:16]
-
-
-def _code(value: Any) -> str:
-    return f"`{json.dumps(value)}`"
 
 
 def _training(run: dict[str, Any]) -> str:

@@ -10,8 +10,7 @@ import tyro
 import yaml
 from pydantic import ValidationError
 
-from hubgan.errors import ConfigError
-from hubgan.models.base import nearest
+from hubgan.errors import ConfigError, nearest
 from hubgan.training.config import GenerationConfig, TrainingConfig, UpscalingConfig
 
 CONFIGS: dict[str, type[TrainingConfig]] = {"generation": GenerationConfig, "upscaling": UpscalingConfig}
