@@ -53,7 +53,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
     """
 
     networks: ClassVar[Mapping[str, type[nn.Module]]]
-    task: ClassVar[str]
+    description: ClassVar[str]
 
     def __init__(self, architecture: str, **options: Any) -> None:
         super().__init__()
@@ -134,10 +134,12 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
 
     def generate_model_card(self, *, name: str = "", **kwargs: Any) -> ModelCard:  # type: ignore[override]
         """The card: what the model is, how to load it by `name`, what it was trained on."""
-        about = {
+        metadata = self._hub_mixin_info.model_card_data
+        about: dict[str, Any] = {
             "kind": type(self).__name__,
-            "task": self.task,
-            "pipeline_tag": self._hub_mixin_info.model_card_data.pipeline_tag,
+            "description": self.description,
+            "pipeline_tag": metadata.pipeline_tag,
+            "tags": metadata.tags,
             "config": self.config,
             "parameters": self.num_parameters(),
             "run": self.training_run or {},

@@ -67,8 +67,9 @@ _LIMITS = {
 def model_card(
     *,
     kind: str,
-    task: str,
+    description: str,
     pipeline_tag: str | None,
+    tags: list[str],
     config: dict[str, Any],
     parameters: int,
     run: dict[str, Any],
@@ -80,8 +81,9 @@ def model_card(
 
     Args:
         kind: its class.
-        task: what it does, in words.
-        pipeline_tag: the same in the Hub's words, where it has some.
+        description: what it is, in words.
+        pipeline_tag: what it does in the Hub's words, where it has some.
+        tags: words to find it by on the Hub; its architecture is added.
         config: its architecture and its network's options.
         parameters: how many numbers it has learned.
         run: the record of its training run, empty if there was none.
@@ -93,14 +95,14 @@ def model_card(
     data = ModelCardData(
         library_name="hubgan",
         pipeline_tag=pipeline_tag,
-        tags=sorted({"gan", "hubgan", config["architecture"]}),
+        tags=sorted({*tags, "hubgan", config["architecture"]}),
         license=run.get("license"),
         datasets=[run["dataset"]] if re.fullmatch(r"[\w.-]+/[\w.-]+", run.get("dataset", "")) else None,
     )
     content = _TEMPLATE.format(
         title=Path(name).name,
-        summary=f"A {kind.lower()} ({task}) made with hubgan: the `{config['architecture']}` network with"
-        f" {parameters:,} parameters.",
+        summary=f"{description}, made with hubgan: the `{config['architecture']}` network with {parameters:,}"
+        " parameters.",
         picture=f"\n![{caption}]({picture})\n\n*{caption}.*\n" if picture else "",
         cls=kind,
         snippet=_SNIPPETS[kind].format(

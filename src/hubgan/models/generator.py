@@ -30,7 +30,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     """
 
     networks = GENERATORS
-    task = "unconditional image generation"
+    description = "An image generator"
 
     def __init__(self, architecture: str = "dcgan", **options: Any) -> None:
         super().__init__(architecture, **options)
@@ -120,7 +120,7 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
     """
 
     networks = DISCRIMINATORS
-    task = "telling real images from generated ones"
+    description = "A discriminator (the opponent in a GAN's training)"
 
     def __init__(self, architecture: str = "dcgan", **options: Any) -> None:
         super().__init__(architecture, **options)

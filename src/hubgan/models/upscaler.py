@@ -23,7 +23,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
     """
 
     networks = UPSCALERS
-    task = "image super-resolution"
+    description = "An image upscaler"
 
     def __init__(self, architecture: str = "edsr", **options: Any) -> None:
         super().__init__(architecture, **options)
