@@ -85,6 +85,14 @@ def test_broken_images_are_skipped_and_told_of(tmp_path: Path, caplog: pytest.Lo
     assert "b.png" in caplog.text
 
 
+def test_empty_cells_are_broken_images(tmp_path: Path) -> None:
+    cells = list(load_images(str(SAMPLE)).rows[:2]["img"])
+    cells += [{"bytes": b"", "path": None}, None]
+    features = datasets.Features(img=datasets.Image(decode=False))
+    datasets.Dataset.from_dict({"img": cells}, features=features).save_to_disk(tmp_path)
+    assert len(squares(tmp_path)) == 2
+
+
 def test_only_broken_images(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("not a picture")
     with pytest.raises(DataError, match="none of its 1 images can be read"):
@@ -121,7 +129,12 @@ def test_crops_are_random_and_of_their_size(tmp_path: Path, caplog: pytest.LogCa
     crops = RandomCrops(load_images(str(tmp_path)), size=32, channels=3, flip=True, progress=False)
     assert "left out 1 images smaller" in caplog.text
     assert len(crops) == 1
-    assert len({crops[0].numpy().tobytes() for _ in range(20)}) > 15
+    assert torch.equal(crops[0], crops[0])
+    different = set()
+    for epoch in range(20):
+        crops.set_epoch(epoch)
+        different.add(crops[0].numpy().tobytes())
+    assert len(different) > 15
     assert crops[0].shape == (3, 32, 32)
 
 

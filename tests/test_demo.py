@@ -296,6 +296,20 @@ def test_the_api_is_described(url: str) -> None:
     assert all(endpoint["description"] for endpoint in endpoints.values())
 
 
+def test_the_api_opens_none_of_the_servers_own_files(url: str, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "private.png")
+    call = urllib.request.Request(
+        f"{url}/gradio_api/call/upscale",
+        data=json.dumps({"data": [{"path": str(tmp_path / "private.png")}]}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(call) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{url}/gradio_api/call/upscale/{event}") as answer:
+        said = answer.read().decode()
+    assert "event: error" in said and "private-x" not in said
+
+
 def test_a_model_that_cannot_be_loaded_ends_it_with_one_line(space: Path) -> None:
     result = subprocess.run(
         [sys.executable, "app.py"],

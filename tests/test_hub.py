@@ -51,9 +51,11 @@ def test_a_pushed_folder_holds_both_networks_and_no_checkpoints(hub: LoopbackHub
 
 def test_a_push_that_fails_says_how_to_go_on(hub: LoopbackHub, tmp_path: Path) -> None:
     Generator(**TINY).save_pretrained(tmp_path / "run")
-    hub.inject(Fault(method="POST", path="/commit/", status=403, count=1))
-    with pytest.raises(ModelError, match="push it again with hf upload tester/run"):
-        push_folder(tmp_path / "run", "tester/run")
+    for fault in (Fault(method="PUT", status=400, count=9), Fault(method="POST", path="/commit/", status=403)):
+        hub.inject(fault)
+        with pytest.raises(ModelError, match="push it again with hf upload tester/run"):
+            push_folder(tmp_path / "run", "tester/run")
+        hub.clear_faults()
     push_folder(tmp_path / "run", "tester/run")
     with pytest.raises(ModelError, match="not a Hub name"):
         push_folder(tmp_path / "run", "not a name")

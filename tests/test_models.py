@@ -140,7 +140,25 @@ def test_weights_cut_short_are_refused(saved: Path) -> None:
         Generator.from_pretrained(saved)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"dcgan"', '{"architecture": 3}', "\x00\xff"])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.complex64, torch.float8_e4m3fn])
+def test_weights_that_are_no_floats_are_refused(saved: Path, dtype: torch.dtype) -> None:
+    state = load_file(saved / "model.safetensors")
+    save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, saved / "model.safetensors")
+    with pytest.raises(ModelError, match=str(dtype)):
+        Generator.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("run", ["hello", {"dataset": 5}, {"facts": [1]}])
+def test_a_nonsense_record_of_training_is_refused(saved: Path, run: object) -> None:
+    change_config(saved, training_run=run)
+    with pytest.raises(ConfigError, match="training_run"):
+        Generator.from_pretrained(saved)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[" * 100_000, '{"a": ' + "9" * 5000 + "}", "[]", "{}", '"dcgan"', '{"architecture": 3}', "\x00\xff"],
+)
 def test_a_nonsense_config_is_refused(saved: Path, text: str) -> None:
     (saved / "config.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigError, match=r"config\.json"):
@@ -175,6 +193,8 @@ def test_an_empty_folder_and_a_name_that_cannot_be(tmp_path: Path) -> None:
         Generator.from_pretrained(tmp_path)
     with pytest.raises(ModelError, match="neither a folder on this machine nor a Hub name"):
         Generator.from_pretrained(tmp_path / "missing")
+    with pytest.raises(ModelError, match="neither a folder"):
+        Generator.from_pretrained("x" * 300)
 
 
 def test_a_path_that_cannot_be_written_loses_nothing(saved: Path, tmp_path: Path) -> None:
@@ -224,6 +244,10 @@ def test_the_three_output_types_are_the_same_images() -> None:
     assert tensor.min() >= 0 and tensor.max() <= 1
     np.testing.assert_array_equal(array, tensor.permute(0, 2, 3, 1).numpy())
     np.testing.assert_array_equal(np.stack(pil), np.rint(array * 255).astype(np.uint8))
+
+
+def test_samples_can_be_judged_and_learned_from() -> None:
+    Discriminator()(Generator().sample(8, seed=0, output_type="pt")).sum().backward()
 
 
 def test_grey_images_and_training_mode() -> None:

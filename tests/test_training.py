@@ -104,6 +104,17 @@ def test_a_resumed_run_ends_like_one_never_stopped(run: Path, tmp_path: Path, he
         assert torch.equal(weights(resumed)[key], value), key
 
 
+def test_a_run_resumed_in_a_later_epoch_ends_the_same(tmp_path: Path, here: None) -> None:
+    options = [*TINY, "--batch_size", "100", "--max_steps", "12"]  # epochs of 5 steps
+    whole = train(parse([*options, "--checkpoint_every", "7", "--output_dir", str(tmp_path / "whole")]))
+    for state in (AcceleratorState, GradientState, PartialState):
+        state._reset_state()
+    checkpoint = str(whole / "checkpoints" / "step-00000007")
+    resumed = train(parse([*options, "--output_dir", str(tmp_path / "resumed"), "--resume", checkpoint]))
+    for key, value in weights(whole).items():
+        assert torch.equal(weights(resumed)[key], value), key
+
+
 def test_resume_auto_goes_on_from_the_last_checkpoint(run: Path, tmp_path: Path, here: None) -> None:
     options = [*TINY, "--output_dir", str(tmp_path / "run"), "--checkpoint_every", "3", "--resume", "auto"]
     train(parse([*options, "--max_steps", "3"]))  # nothing to resume yet: starts
@@ -172,6 +183,8 @@ def test_a_run_is_pushed_when_it_ends(hub: LoopbackHub, tmp_path: Path, here: No
         (["--batch_size", "501"], DataError, "fewer than one batch"),
         (["--resume", "/nowhere"], ConfigError, "is not a checkpoint"),
         (["--max_steps", "None"], ConfigError, "has no end"),
+        (["--seed", "5000000000"], SystemExit, ""),
+        (["--push_to_hub", "no name"], ModelError, "not a Hub name"),
     ],
 )
 def test_options_that_cannot_work(
@@ -180,6 +193,12 @@ def test_options_that_cannot_work(
     with pytest.raises(error, match=words):
         train(parse([*TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "run"), *options]))
     assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()  # the corrected command may use the same folder
+
+
+def test_crops_too_small_for_the_discriminator(tmp_path: Path, here: None) -> None:
+    with pytest.raises(ConfigError, match="crop_size is 8"):
+        train(parse([*PHOTO, "--max_steps", "1", "--crop_size", "8", "--output_dir", str(tmp_path / "run")]))
 
 
 def test_folders_that_cannot_take_a_run(run: Path, tmp_path: Path, here: None) -> None:

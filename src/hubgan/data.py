@@ -1,7 +1,6 @@
 """`datasets` in, uint8 images out."""
 
 import logging
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -115,7 +114,7 @@ def _pick(splits: datasets.DatasetDict, name: str, split: str) -> datasets.Datas
 def _unreachable(name: str, path: Path, error: Exception) -> str:
     if path.is_dir():
         return f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})"
-    looks_local = name.startswith((".", "/", "~")) or name.count("/") != 1
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_local:
         return f"there is no folder {name}, and it is not a Hub name (user/dataset) either"
     return (
@@ -130,9 +129,10 @@ def _kind(feature: Any) -> str:
 
 
 def _decode(cell: dict[str, Any] | None) -> Image.Image:
-    if cell is None:
+    source = (cell or {}).get("bytes") or (cell or {}).get("path")
+    if not source:
         raise ImageError("the cell is empty")
-    return open_image(cell["bytes"] if cell.get("bytes") else os.fspath(cell["path"]))
+    return open_image(source)
 
 
 class Images(Dataset[Tensor], ABC):

@@ -114,11 +114,12 @@ def upscale_tiled(
     """Apply `function` to a picture tile by tile and return the whole, C x (H * scale) x (W * scale).
 
     `image` is float C x H x W in [0, 1] on the CPU. `function` maps 1 x C x h x w to 1 x C x (h * scale) x
-    (w * scale) and moves its tile to a device and back itself. A tile has at most `tile` x `tile` pixels of
-    `image` (0: the whole picture at once) plus a `halo` of pixels around, as far as the picture reaches,
-    whose output is cut off. With a `halo` of at least the network's receptive-field radius the result is that
-    of the whole picture within rounding; with less there may be seams. That needs a network which treats all
-    positions alike: no global pooling or attention, no stride below the resolution of `image`.
+    (w * scale), of any dtype, which the result has too, and moves its tile to a device and back itself. A tile
+    has at most `tile` x `tile` pixels of `image` (0: the whole picture at once) plus a `halo` of pixels around,
+    as far as the picture reaches, whose output is cut off. With a `halo` of at least the network's
+    receptive-field radius the result is that of the whole picture within rounding; with less there may be
+    seams. That needs a network which treats all positions alike: no global pooling or attention, no stride
+    below the resolution of `image`.
     Raises ConfigError for options out of range or another scale, ImageError for a tensor of another kind.
     """
     if scale < 1 or tile < 0 or halo < 0:
@@ -126,13 +127,15 @@ def upscale_tiled(
     if image.ndim != 3 or not image.is_floating_point() or not image.numel():
         raise ImageError(f"A {image.dtype} tensor of shape {tuple(image.shape)} is not a float C x H x W.")
     channels, height, width = image.shape
-    output = image.new_empty(channels, height * scale, width * scale)
+    output = image.new_empty(0)
     for (top, bottom), (left, right) in product(_cuts(height, tile), _cuts(width, tile)):
         y, x = max(top - halo, 0), max(left - halo, 0)
         part = image[None, :, y : bottom + halo, x : right + halo]
         result = function(part)
         if result.shape != (1, channels, part.shape[2] * scale, part.shape[3] * scale):
             raise ConfigError(f"{tuple(part.shape)} became {tuple(result.shape)}: the scale is not {scale}.")
+        if not output.numel():
+            output = result.new_empty(channels, height * scale, width * scale)
         core = output[:, top * scale : bottom * scale, left * scale : right * scale]
         seen = result[0, :, (top - y) * scale :, (left - x) * scale :]
         core.copy_(seen[:, : core.shape[1], : core.shape[2]])

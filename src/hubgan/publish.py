@@ -1,14 +1,26 @@
 """To the Hub: the folder of a run as a repository."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants
-from huggingface_hub.errors import HFValidationError, HTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import HFValidationError, HTTPError, LocalTokenNotFoundError
 
 from hubgan.errors import ModelError
 
 # What a run leaves on the way is no part of the repository.
-_NOT_PUSHED = ["checkpoints/**", "samples/**", ".*"]
+_NOT_PUSHED = ["checkpoints/**", "samples/**", "metrics.jsonl", ".*", "**/.*"]
+
+
+def make_repository(repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+    """Make a model repository on the Hub unless it is there, and return its full name.
+
+    Raises:
+        ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached.
+    """
+    with _told(f"push to {repo_id}"):
+        return HfApi(token=token).create_repo(repo_id, private=private or None, exist_ok=True).repo_id
 
 
 def push_folder(folder: Path, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
@@ -20,21 +32,22 @@ def push_folder(folder: Path, repo_id: str, *, private: bool = False, token: str
     Raises:
         ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached. The folder stays.
     """
-    api = HfApi(token=token)
-    try:
-        repo_id = api.create_repo(repo_id, private=private or None, exist_ok=True).repo_id
-        return api.upload_folder(
-            repo_id=repo_id,
-            folder_path=folder,
-            ignore_patterns=_NOT_PUSHED,
-            commit_message="Push from hubgan",
+    repo_id = make_repository(repo_id, private=private, token=token)
+    again = f"{folder} is whole; push it again with hf upload {repo_id} {folder} . --exclude 'checkpoints/**'"
+    with _told(f"push to {repo_id}", again):
+        return HfApi(token=token).upload_folder(
+            repo_id=repo_id, folder_path=folder, ignore_patterns=_NOT_PUSHED, commit_message="Push from hubgan"
         )
+
+
+@contextmanager
+def _told(what: str, remedy: str = "") -> Iterator[None]:
+    """Turn what the Hub's client raises into a ModelError that says what to do."""
+    try:
+        yield
     except HFValidationError as error:
-        raise ModelError(f"{repo_id!r} is not a Hub name (user/model): {error}") from error
+        raise ModelError(f"cannot {what}: not a Hub name (user/model); {error}") from error
     except LocalTokenNotFoundError as error:
-        raise ModelError(f"cannot push to {repo_id}: log in first (hf auth login); {folder} is kept") from error
-    except (HTTPError, OfflineModeIsEnabled) as error:
-        raise ModelError(
-            f"cannot push to {repo_id} at {constants.ENDPOINT}: {error}. {folder} is whole; push it again with"
-            f" hf upload {repo_id} {folder} --exclude 'checkpoints/**'"
-        ) from error
+        raise ModelError(f"cannot {what}: log in first (hf auth login). {remedy}") from error
+    except (HTTPError, OSError, RuntimeError) as error:  # the client's uploads fail with any of them
+        raise ModelError(f"cannot {what} at {constants.ENDPOINT}: {error}. {remedy}") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from huggingface_hub import constants
 
 from hubgan.demo import files, models
@@ -140,6 +141,8 @@ def _upscale_tab(name: str) -> None:
         """
         if not picture or not picture.get("path"):
             raise _shown("Upload a picture first.")
+        if not _uploaded(picture["path"]):
+            raise _shown("Only an uploaded picture can be enlarged.")
         start = time.perf_counter()
         given = picture.get("orig_name") or "The picture"
         try:
@@ -201,6 +204,12 @@ def _upscale_tab(name: str) -> None:
         preprocess=False,
         show_progress_on=slider,
     ).success(lambda: gr.DownloadButton(interactive=True), outputs=result, api_visibility="private")
+
+
+def _uploaded(path: str) -> bool:
+    """Whether Gradio stored this file, or it is an example: a call of the API may name any file of the server."""
+    real = Path(path).resolve()
+    return any(real.is_relative_to(Path(place).resolve()) for place in (get_upload_folder(), EXAMPLES))
 
 
 def _shown(message: str) -> gr.Error:

@@ -20,18 +20,19 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from hubgan.errors import ConfigError, ModelError, nearest
-from hubgan.models.card import is_untouched, model_card
+from hubgan.models.card import TrainingRun, is_untouched, model_card
 from hubgan.version import __version__
 
 logger = logging.getLogger(__name__)
 
 WEIGHTS, CONFIG, CARD = constants.SAFETENSORS_SINGLE_FILE, constants.CONFIG_NAME, "README.md"
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 Self = TypeVar("Self", bound="HubModel")
@@ -40,7 +41,7 @@ Self = TypeVar("Self", bound="HubModel")
 class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
     """One network chosen by `architecture`, and what the Hub needs to know of it.
 
-    `config` holds the architecture and every option of its network. `training` is what a training run says about
+    `config` holds the architecture and every option of its network. `training_run` is what a training run says about
     itself (data set, images seen, hardware, ...); it is kept in `config.json`, so that the card stays true however
     often the model is loaded and saved again.
 
@@ -60,17 +61,20 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         self.network = _build(self.networks, architecture, options)
         defaults = {p.name: p.default for p in _parameters(self.networks[architecture])}
         self.config: dict[str, Any] = {"architecture": architecture, **defaults, **options}
-        self.training_run: dict[str, Any] | None = None
+        self.training_run: TrainingRun | None = None
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         return next(self.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
+        """The weights' type."""
         return next(self.parameters()).dtype
 
     def num_parameters(self) -> int:
+        """How many numbers the network learns."""
         return sum(p.numel() for p in self.parameters())
 
     # -- saving ------------------------------------------------------------------------------------------------
@@ -226,7 +230,7 @@ def _build(networks: Mapping[str, type[nn.Module]], architecture: str, options: 
 
 def _locate(name: str, subfolder: str | None, filename: str, download: dict[str, Any]) -> Path:
     """A model's file in a folder, or fetched from the Hub."""
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # unlike Path.is_dir, no error for a name too long to be one  # noqa: PTH112
         folder = Path(name, subfolder or "")
         if (folder / filename).is_file():
             return folder / filename
@@ -264,18 +268,21 @@ def _missing(filename: str, where: str, pickles: list[str]) -> str:
     return f"{where} has no {filename}: it is not a model that hubgan saved, or it is incomplete"
 
 
-def _read_config(file: Path, cls: type[HubModel]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def _read_config(file: Path, cls: type[HubModel]) -> tuple[dict[str, Any], TrainingRun | None]:
     """A `config.json` as the options of `cls` and the record of the training run."""
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
         raise ConfigError(f"{file} names no architecture: it is not the configuration of a hubgan model")
     owner = config.get("_class_name", cls.__name__)
     if owner != cls.__name__:
         raise ConfigError(f"{file} describes a {owner}, not a {cls.__name__}: load it with {owner}.from_pretrained")
-    training_run = config.pop("training_run", None)
+    try:
+        training_run = TypeAdapter(TrainingRun | None).validate_python(config.pop("training_run", None))
+    except ValidationError as error:
+        raise ConfigError(f"{file}: its training_run is not one that hubgan wrote") from error
     return {k: v for k, v in config.items() if not k.startswith("_")}, training_run
 
 
@@ -286,6 +293,13 @@ def _check_fit(file: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Ten
         complaints.append(f"missing {_few(missing)}")
     if strict and (extra := [key for key in found if key not in wanted]):
         complaints.append(f"unexpected {_few(extra)}")
+    if len({tensor.dtype for key, tensor in found.items() if key in wanted and wanted[key].is_floating_point()}) > 1:
+        complaints.append("their dtypes differ")
+    unusable = {
+        str(tensor.dtype) for key, tensor in found.items() if key in wanted and not _usable(tensor, wanted[key])
+    }
+    if unusable:
+        complaints.append(f"they are {', '.join(sorted(unusable))}")
     shapes = [
         f"{key} is {tuple(found[key].shape)}, the network has {tuple(wanted[key].shape)}"
         for key in wanted
@@ -297,6 +311,10 @@ def _check_fit(file: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Ten
         raise ModelError(
             f"the weights in {file} do not fit the network that {CONFIG} describes: {'; '.join(complaints)}"
         )
+
+
+def _usable(tensor: Tensor, wanted: Tensor) -> bool:
+    return tensor.dtype in _FLOATS if wanted.is_floating_point() else tensor.dtype == wanted.dtype
 
 
 def _few(items: list[str]) -> str:

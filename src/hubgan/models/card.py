@@ -7,8 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
+from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
 _MARK = re.compile(r"\n<!-- hubgan ([0-9a-f]{16}) -->\s*$")
+
+
+class TrainingRun(TypedDict, total=False):
+    """What a training run says about itself; kept in `config.json`."""
+
+    dataset: str
+    facts: dict[str, str]
+    picture_caption: str
+    license: str
+    notice: str
+
 
 _TEMPLATE = """\
 # {title}
@@ -72,7 +84,7 @@ def model_card(
     tags: list[str],
     config: dict[str, Any],
     parameters: int,
-    run: dict[str, Any],
+    run: TrainingRun,
     name: str = "",
     picture: str | None = None,
     subfolder: str | None = None,
@@ -130,7 +142,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.strip().encode()).hexdigest()[:16]
 
 
-def _training(run: dict[str, Any]) -> str:
+def _training(run: TrainingRun) -> str:
     if not run:
         return "It was not trained: these are the random weights the network starts with, or nobody recorded a run."
     return "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in run.get("facts", {}).items())

@@ -45,7 +45,10 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     def latents(self, n: int, *, seed: int | None = None) -> Tensor:
         """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed means the same everywhere."""
         source = torch.Generator()
-        source.seed() if seed is None else source.manual_seed(seed)
+        if seed is None:
+            source.seed()
+        else:
+            source.manual_seed(seed)
         return torch.randn(n, self.latent_dim, generator=source)
 
     @overload
@@ -65,7 +68,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     def sample(
         self, n: int = ..., *, seed: int | None = ..., batch_size: int = ..., output_type: Literal["pt"]
     ) -> Tensor: ...
-    @torch.inference_mode()
+    @torch.no_grad()
     def sample(
         self,
         n: int = 1,
@@ -104,7 +107,8 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
 
     def _make(self, latents: Tensor) -> Tensor:
         groups = latents.to(self.device, self.dtype).split(_GROUP)
-        images = torch.cat([self(group) for group in groups])
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            images = torch.cat([self(group) for group in groups])
         return images.float().add(1).div(2).clamp(0, 1).cpu()
 
 

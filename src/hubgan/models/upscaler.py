@@ -34,7 +34,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1]."""
         return self.network(images)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def upscale(self, image: ImageInput, *, tile: int = 256) -> Image.Image:
         """Enlarge one picture `scale` times.
 
@@ -68,4 +68,5 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         return large
 
     def _tile(self, pixels: Tensor) -> Tensor:
-        return self(pixels.to(self.device, self.dtype)).float().clamp(0, 1).cpu()
+        # Rounded here, tile by tile: as floats a large picture would take four times the memory.
+        return self(pixels.to(self.device, self.dtype)).float().clamp(0, 1).mul(255).round().byte().cpu()

@@ -1,6 +1,6 @@
 """Types of the networks' options: what a `config.json` may ask for, checked before any memory is taken."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -13,7 +13,7 @@ def _power_of_two(value: int) -> int:
 
 
 ImageSize = Annotated[int, Field(ge=8, le=512), AfterValidator(_power_of_two)]
-Channels = Annotated[int, Field(ge=1, le=4)]
+Channels = Literal[1, 3]
 LatentDim = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(ge=4, le=512)]
 Depth = Annotated[int, Field(ge=1, le=64)]

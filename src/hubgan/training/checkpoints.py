@@ -17,7 +17,8 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int) -> Path:
     """Save everything the accelerator prepared or was told of as `folder/step-00001234`; keep the last two."""
     final, beside = folder / f"step-{step:08d}", folder / f".saving-{step:08d}"
     if accelerator.is_main_process:
-        shutil.rmtree(beside, ignore_errors=True)
+        for unfinished in folder.glob(".saving-*"):  # what a kill has left
+            shutil.rmtree(unfinished, ignore_errors=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(beside))
     accelerator.wait_for_everyone()

@@ -40,7 +40,7 @@ class TrainingConfig(BaseModel):
     channels: Literal[1, 3] = 3
     """1 trains on grey, 3 on colour."""
     num_workers: NonNegativeInt = 0
-    """Processes that prepare batches; 0 does it in the training process (images are decoded once, at the start)."""
+    """Processes that prepare batches; 0 does it in the training process."""
 
     # -- result
     output_dir: str | None = None
@@ -83,7 +83,7 @@ class TrainingConfig(BaseModel):
     """Mirror images at random (super-resolution does it both ways)."""
 
     # -- the machine
-    seed: NonNegativeInt = 0
+    seed: int = Field(0, ge=0, lt=2**31)
     """Seeds weights, data order and noise."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
     """auto takes what `accelerate launch` says, else bf16 where the hardware computes in it."""

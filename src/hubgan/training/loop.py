@@ -4,18 +4,19 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
-from accelerate import Accelerator, DataLoaderConfiguration
-from accelerate.utils import DistributedDataParallelKwargs, broadcast, set_seed
+from accelerate import Accelerator, DataLoaderConfiguration, PartialState
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, broadcast, set_seed
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from hubgan.data import load_images
+from hubgan.data import Images, load_images
 from hubgan.errors import ConfigError, DataError
 from hubgan.models import HubModel
 from hubgan.training.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint
@@ -26,6 +27,8 @@ from hubgan.training.task import Task
 from hubgan.training.upscaling import Upscaling
 
 logger = logging.getLogger(__name__)
+
+Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
 
 TASKS: dict[str, type[Task[Any]]] = {"generation": Generation, "upscaling": Upscaling}
 
@@ -71,12 +74,29 @@ def train(config: TrainingConfig) -> Path:
         mixed_precision=_precision(config.mixed_precision),
         dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=config.seed),
         # The discriminator runs twice a step; buffers broadcast in between would change under its first graph.
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+            # The others wait while the first process downloads a data set, or pushes the result.
+            InitProcessGroupKwargs(timeout=timedelta(hours=3)),
+        ],
     )
+    if accelerator.num_processes == 1 and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "several processes were started, but Accelerate sees one: launch with accelerate launch --cpu"
+        )
     set_seed(config.seed)
     task = TASKS[config.task](config)  # type: ignore[attr-defined]
     folder = RunFolder(config, accelerator)
-    loader = _loader(task, config, accelerator)
+    dataset = _dataset(task, config, accelerator)
+    loader = DataLoader(
+        dataset,
+        batch_size=config.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=config.num_workers,
+        generator=torch.Generator(),  # or each epoch would draw from the state that the noise comes from
+        pin_memory=accelerator.device.type == "cuda",
+    )
 
     model, discriminator = (m.to(memory_format=torch.channels_last) for m in (task.model, task.discriminator))
     betas = (config.adam_beta1, config.adam_beta2)
@@ -99,7 +119,7 @@ def train(config: TrainingConfig) -> Path:
     bar = tqdm(total=1.0, initial=counters.progress(config), disable=not accelerator.is_main_process,
                bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}")  # fmt: skip
     logged = (counters.images, time.monotonic())
-    for images in _batches(loader, counters, accelerator):
+    for images in _batches(loader, dataset, counters, accelerator):
         progress = counters.progress(config)
         if progress >= 1:
             break
@@ -150,8 +170,7 @@ def train(config: TrainingConfig) -> Path:
             save_checkpoint(accelerator, folder.checkpoints, counters.steps)
     bar.close()
     if accelerator.is_main_process:
-        published = averaged if config.ema_decay else accelerator.unwrap_model(model)
-        folder.finish(task, published, opponent, counters.state_dict())
+        folder.finish(task, averaged, opponent, counters.state_dict())
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return folder.path
@@ -163,13 +182,15 @@ def _precision(wanted: str) -> str:
         return wanted
     if (launched := os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) != "no":
         return launched
-    if torch.cuda.is_available():
+    device = PartialState().device.type
+    if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
     # On a CPU without these instructions bf16 is emulated, twenty times slower than float32.
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "no"
+    supported = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if device == "cpu" and supported else "no"
 
 
-def _loader(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -> DataLoader[Tensor]:
+def _dataset(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -> Images:
     with accelerator.main_process_first():  # the first process fills the cache of `datasets`, the others read it
         source = load_images(
             config.dataset, config=config.dataset_config, split=config.split, column=config.image_column
@@ -180,22 +201,15 @@ def _loader(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -
             f"{config.dataset} has {len(dataset)} usable images, fewer than one batch"
             f" ({config.batch_size} x {accelerator.num_processes} processes); set a smaller --batch_size"
         )
-    return DataLoader(
-        dataset,
-        batch_size=config.batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=config.num_workers,
-        generator=torch.Generator(),  # or each epoch would draw from the state that the noise comes from
-        pin_memory=accelerator.device.type == "cuda",
-    )
+    return dataset
 
 
-def _batches(loader: Any, counters: Counters, accelerator: Accelerator) -> Iterator[Tensor]:
+def _batches(loader: Any, images: Images, counters: Counters, accelerator: Accelerator) -> Iterator[Tensor]:
     """Epoch after epoch; after a resume from where the interrupted epoch stood."""
     while True:
         rest = accelerator.skip_first_batches(loader, counters.batches) if counters.batches else loader
-        rest.set_epoch(counters.epoch)
+        rest.set_epoch(counters.epoch)  # the order
+        images.set_epoch(counters.epoch)  # the augmentation, which Accelerate forgets when it shards or skips
         yield from rest
         counters.epoch += 1
         counters.batches = 0
@@ -207,11 +221,14 @@ def _average(model: nn.Module, decay: float) -> AveragedModel:
     The decay grows with the steps taken, (1 + n) / (10 + n), so that a short run is not left with its first weights.
     """
 
-    def average(old: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
+    def average(old: Tensors, new: Tensors, steps: Tensor | int) -> None:
         n = int(steps)
-        return old.lerp(new, 1 - min(decay, (1 + n) / (10 + n))) if old.is_floating_point() else new
+        if old[0].is_floating_point():
+            torch._foreach_lerp_(old, new, 1 - min(decay, (1 + n) / (10 + n)))
+        else:
+            torch._foreach_copy_(old, new)
 
-    return AveragedModel(model, avg_fn=average, use_buffers=True).eval().requires_grad_(False)
+    return AveragedModel(model, multi_avg_fn=average, use_buffers=True).eval().requires_grad_(False)
 
 
 def _set_rate(optimizer: Any, rate: float) -> None:

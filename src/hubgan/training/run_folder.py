@@ -4,17 +4,21 @@ import json
 import os
 import platform
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
 from accelerate import Accelerator
 from PIL import Image
 
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, ModelError
 from hubgan.models import Discriminator, HubModel
-from hubgan.publish import push_folder
+from hubgan.models.card import TrainingRun
+from hubgan.publish import make_repository, push_folder
 from hubgan.training.config import TrainingConfig
 from hubgan.training.task import Task
 from hubgan.version import __version__
@@ -31,26 +35,29 @@ class RunFolder:
         self.config, self.accelerator = config, accelerator
         self.path = Path(config.output_dir or f"runs/{Path(config.config).stem}")
         self.checkpoints = self.path / "checkpoints"
-        metrics = self.path / "metrics.jsonl"
+        self._metrics = self.path / "metrics.jsonl"
         if accelerator.is_main_process:
+            if self._metrics.exists() and not config.resume:
+                raise ConfigError(
+                    f"{self.path} already holds a run; go on with it by --resume auto, or name another folder"
+                    " with --output_dir"
+                )
             try:
                 (self.path / "samples").mkdir(parents=True, exist_ok=True)
                 self.checkpoints.mkdir(exist_ok=True)
-                if metrics.exists() and not config.resume:
-                    raise ConfigError(
-                        f"{self.path} already holds a run; go on with it by --resume auto, or name another folder"
-                        " with --output_dir"
-                    )
-                self._metrics = metrics.open("a", encoding="utf-8")
+                with tempfile.TemporaryFile(dir=self.path):
+                    pass
             except OSError as error:
                 raise ConfigError(f"the run's folder {self.path} cannot be written: {error}") from error
+            if config.push_to_hub:
+                make_repository(config.push_to_hub, private=config.private)
         accelerator.wait_for_everyone()
 
     def log(self, values: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl (on the main process)."""
         if self.accelerator.is_main_process:
-            self._metrics.write(json.dumps(values) + "\n")
-            self._metrics.flush()
+            with self._metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(values) + "\n")
 
     def preview(self, task: Task[Any], model: HubModel, step: int) -> None:
         """Write samples/step-00001000.png."""
@@ -62,24 +69,28 @@ class RunFolder:
         Raises:
             ModelError: it cannot be saved or pushed.
         """
-        name = self.config.push_to_hub or self.path.name
+        name = self.config.push_to_hub or self.path.resolve().name
         model.training_run = discriminator.training_run = self._record(counters, task)
-        _save_image(task.preview(model), self.path / "samples.png")
         left_out = {"config", "resume", "push_to_hub", "output_dir", "dataset_name"}
         recipe = self.config.model_dump(exclude=left_out, exclude_none=True) | {"dataset": self._dataset_name()}
-        (self.path / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+        try:
+            _save_image(task.preview(model), self.path / "samples.png")
+            with _beside(self.path / "recipe.yaml") as file:
+                file.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+        except OSError as error:
+            raise ModelError(f"cannot save the model in {self.path}: {error}") from error
         model.save_pretrained(self.path, model_card_kwargs={"name": name, "picture": "samples.png"})
         card = {"name": name, "subfolder": "discriminator"}
         discriminator.save_pretrained(self.path / "discriminator", model_card_kwargs=card)
         if self.config.push_to_hub:
-            push_folder(self.path, self.config.push_to_hub, private=self.config.private)
+            push_folder(self.path, self.config.push_to_hub)
 
     def _dataset_name(self) -> str:
         """A path says where a data set lies on this machine, which is nobody's business: only its end is told."""
-        dataset = self.config.dataset
-        return self.config.dataset_name or (Path(dataset).resolve().name if Path(dataset).exists() else dataset)
+        path = Path(self.config.dataset).expanduser()
+        return self.config.dataset_name or (path.resolve().name if path.exists() else self.config.dataset)
 
-    def _record(self, counters: dict[str, Any], task: Task[Any]) -> dict[str, Any]:
+    def _record(self, counters: dict[str, Any], task: Task[Any]) -> TrainingRun:
         """What the card says about the training."""
         config, accelerator = self.config, self.accelerator
         facts = {
@@ -90,12 +101,13 @@ class RunFolder:
             "precision": {"no": "float32"}.get(accelerator.mixed_precision, accelerator.mixed_precision),
             "objective": config.objective.replace("_", "-"),
             "averaging": f"exponential, decay {config.ema_decay} a step" if config.ema_decay else "none",
-            "recipe": "`recipe.yaml` beside this card: `accelerate launch train.py --config recipe.yaml`",
+            "recipe": "`recipe.yaml` beside this card: `accelerate launch train.py --config recipe.yaml`, with"
+            " `--dataset` where the data lies elsewhere",
             "software": f"hubgan {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
         }
-        run: dict[str, Any] = {"dataset": self._dataset_name(), "facts": facts, "picture_caption": task.caption}
+        run: dict[str, object] = {"dataset": self._dataset_name(), "facts": facts, "picture_caption": task.caption}
         run |= {"license": config.license, "notice": config.notice}
-        return {key: value for key, value in run.items() if value}
+        return cast(TrainingRun, {key: value for key, value in run.items() if value})
 
 
 def _hardware(accelerator: Accelerator) -> str:
@@ -115,6 +127,13 @@ def _processor() -> str:
 
 
 def _save_image(image: Image.Image, path: Path) -> None:
+    with _beside(path) as file:
+        image.save(file, "PNG")
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A file to write, renamed to `path` once it is whole."""
     beside = path.with_name(f".{path.name}")
-    image.save(beside, "PNG")
+    yield beside
     beside.replace(path)

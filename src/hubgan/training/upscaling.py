@@ -17,6 +17,8 @@ from hubgan.training.config import UpscalingConfig
 from hubgan.training.perceptual import PerceptualLoss
 from hubgan.training.task import Task, decay
 
+_SMALLEST_CROP = 16
+
 
 class Upscaling(Task[UpscalingConfig]):
     """Small pictures to large ones. The small are made from the large by antialiased bicubic shrinking."""
@@ -27,6 +29,8 @@ class Upscaling(Task[UpscalingConfig]):
         super().__init__(config)
         if config.crop_size % config.scale:
             raise ConfigError(f"crop_size ({config.crop_size}) must be a multiple of scale ({config.scale})")
+        if config.crop_size < _SMALLEST_CROP:
+            raise ConfigError(f"crop_size is {config.crop_size}; the discriminator needs {_SMALLEST_CROP} or more")
         c = config
         self.model = Upscaler(c.architecture, scale=c.scale, channels=c.channels, width=c.width, depth=c.depth)
         self.discriminator = Discriminator(c.discriminator, channels=c.channels, width=c.discriminator_width)
