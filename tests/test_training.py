@@ -183,7 +183,7 @@ def test_a_run_is_pushed_when_it_ends(hub: LoopbackHub, tmp_path: Path, here: No
         (["--batch_size", "501"], DataError, "fewer than one batch"),
         (["--resume", "/nowhere"], ConfigError, "is not a checkpoint"),
         (["--max_steps", "None"], ConfigError, "has no end"),
-        (["--seed", "5000000000"], SystemExit, ""),
+        (["--seed", "5000000000"], SystemExit, "2"),
         (["--push_to_hub", "no name"], ModelError, "not a Hub name"),
     ],
 )

@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import torch
-from accelerate import Accelerator, DataLoaderConfiguration, PartialState
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, broadcast, set_seed
+from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    InitProcessGroupKwargs,
+    broadcast,
+    parse_flag_from_env,
+    set_seed,
+)
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -182,12 +188,11 @@ def _precision(wanted: str) -> str:
         return wanted
     if (launched := os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) != "no":
         return launched
-    device = PartialState().device.type
-    if device == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
-    # On a CPU without these instructions bf16 is emulated, twenty times slower than float32.
-    supported = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16" if device == "cpu" and supported else "no"
+    if torch.accelerator.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU"):
+        native = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    else:  # a CPU without these instructions emulates bf16, twenty times slower than float32
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if native else "no"
 
 
 def _dataset(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -> Images:
