@@ -117,7 +117,8 @@ def page(browser: "playwright.Browser", url: str) -> Iterator["playwright.Page"]
             complaints.append(f"request to {request.url}")
 
     tab = browser.new_page(viewport={"width": 1280, "height": 800})
-    tab.set_default_timeout(20_000)
+    tab.set_default_timeout(60_000)
+    playwright.expect.set_options(timeout=30_000)
     tab.on("request", check_host)
     tab.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     tab.on("pageerror", lambda error: complaints.append(str(error)))
@@ -174,7 +175,7 @@ def test_the_copy_is_what_runs(space: Path, url: str) -> None:
 
 
 def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
-    assert len(_samples(page)) == 16  # there is something to see on arrival
+    playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(16)  # something to see on arrival
 
     first = _generate(page, count=5, seed=7)
     assert {Image.open(io.BytesIO(data)).size for data in first} == {(SIZE, SIZE)}
