@@ -143,9 +143,9 @@ class UpscalingConfig(TrainingConfig):
     """The part of the budget trained with the pixel loss alone, before the other losses join."""
     pixel_weight: NonNegativeFloat = 1.0
     """Weight of the pixel loss (mean absolute error) in the adversarial part."""
-    perceptual_weight: NonNegativeFloat = 0.1
+    perceptual_weight: NonNegativeFloat = 0.2
     """Weight of the perceptual loss (EfficientNet-Lite0 features)."""
-    adversarial_weight: NonNegativeFloat = 0.01
+    adversarial_weight: NonNegativeFloat = 0.02
     """Weight of the adversarial loss."""
     adversarial_learning_rate: PositiveFloat = 2e-4
     """The generator's learning rate where the adversarial part begins."""
