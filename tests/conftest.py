@@ -30,6 +30,7 @@ os.environ |= {
 }
 os.environ.pop("HF_HUB_OFFLINE", None)
 
+import datasets
 import pytest
 import torch
 
@@ -60,3 +61,13 @@ def launch_environment() -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
+
+
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of `datasets` for each test, which holds no decoded images of another."""
+    path = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", path)
+    # datasets waits so long after it has read Parquet as a stream, for threads that may outlive the process.
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0, raising=False)
+    return path

@@ -1,0 +1,139 @@
+"""Images that are decoded once and kept, and drawn by number."""
+
+import logging
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hubgan.data.order import uniforms
+from hubgan.data.pixels import complaint, prepared_pixels
+from hubgan.data.source import ImageSource
+from hubgan.data.views import View
+from hubgan.errors import DataError, ImageError
+
+logger = logging.getLogger(__name__)
+
+
+class DecodedImages:
+    """The images of a source, prepared by a view once and kept in a file that all processes of a machine share.
+
+    The file lies in the cache folder of `datasets`, in `hubgan/`, and is found again by later runs. Images that cannot
+    be used are left out, with a warning. When `memory` is used up, the remaining images are not looked at: they are
+    decoded each time they are drawn.
+
+    Args:
+        source: the images, not a stream.
+        view: what is made of them.
+        memory: bytes that the prepared images may take up.
+        progress: show a bar while they are decoded.
+
+    Attributes:
+        skipped: how many images were left out.
+        complete: whether all other images are in the file.
+
+    Raises:
+        DataError: no image can be used, or the data set cannot be read.
+    """
+
+    def __init__(self, source: ImageSource, view: View, *, memory: int, progress: bool = True) -> None:
+        if source.streaming:
+            raise DataError(f"{source.name} is a stream, whose images cannot be decoded beforehand")
+        self.source, self.view = source, view
+        self.pixels = prepared_pixels(source, view, memory=memory, progress=progress)
+        contents = self.pixels.contents
+        if message := complaint(source, view, contents):
+            logger.warning("%s", message)
+        self.skipped = len(contents.broken) + len(contents.unusable)
+        self.complete = contents.read == len(source)
+        self._replaced = torch.zeros((), dtype=torch.int64).share_memory_()  # workers count, this process reads
+        self._substitutes: dict[int, int] = {}
+        self._stack = self._stacked()
+
+    def __len__(self) -> int:
+        return len(self.source) - self.skipped
+
+    @property
+    def replaced(self) -> int:
+        """The number of images, drawn in all workers, for which another was taken."""
+        return int(self._replaced)
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are made."""
+        return torch.device("cpu") if self._stack is None else self._stack.device
+
+    def keep_on(self, device: torch.device | str, limit: float | None = None) -> bool:
+        """Move the images to `device`, so that batches are made there.
+
+        Args:
+            device: such as a GPU.
+            limit: the bytes they may take up there.
+
+        Returns:
+            Whether they are there: not if they exceed the limit, have several shapes, or are not all in the file.
+        """
+        stack = self._stacked()
+        if stack is None or (limit is not None and stack.numel() > limit):
+            return False
+        self._stack = stack.to(device)
+        return True
+
+    def batch(self, keys: list[int], seed: int) -> Tensor:
+        """Augmented images.
+
+        Args:
+            keys: `epoch * len(self) + index` for each; the random numbers depend on it and on the seed alone.
+            seed: of the augmentation.
+
+        Returns:
+            uint8 (len(keys), C, H, W) on `self.device`.
+
+        Raises:
+            DataError: no image can be decoded any more.
+        """
+        numbers = torch.tensor(keys)
+        draws, indices = uniforms(seed, numbers, self.view.draws), numbers % len(self)
+        if self._stack is None:
+            return self.view.augment([self._prepared(index) for index in indices.tolist()], draws)
+        device = self._stack.device
+        return self.view.augment(self._stack.index_select(0, indices.to(device)), draws.to(device))
+
+    def _stacked(self) -> Tensor | None:
+        return self.pixels.stacked() if self.complete else None
+
+    def _prepared(self, index: int) -> Tensor:
+        if index < len(self.pixels):
+            return self.pixels[index]
+        if index in self._substitutes:
+            return self._prepared(self._substitutes[index])
+        try:
+            return self._decode(index)
+        except ImageError as error:
+            return self._substitute(index, error)
+
+    def _decode(self, index: int) -> Tensor:
+        row = self.pixels.contents.read + index - len(self.pixels)
+        return self.view.prepare(self.source.image(row))
+
+    def _substitute(self, index: int, error: ImageError) -> Tensor:
+        """The next image that can be used, always the same one for an index."""
+        for other in (*range(index + 1, len(self)), *range(index)):
+            try:
+                found = self.pixels[other] if other < len(self.pixels) else self._decode(other)
+            except ImageError:
+                continue
+            self._substitutes[index] = other
+            if not self._replaced:
+                logger.warning("%s: an image cannot be used, and the next one is taken: %s; there may be more",
+                               self.source.name, error)  # fmt: skip
+            self._replaced += 1
+            return found
+        raise DataError(f"{self.source.name}: none of its images can be used any more: {error}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_stack": None}  # may be on a device
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._stack = self._stacked()

@@ -1,0 +1,257 @@
+"""The file of prepared images: decoded once, then shared by all processes and all later runs of a machine.
+
+It holds the images' bytes one after another. A JSON file beside it tells their shapes and which rows were left out.
+Both are written under another name and renamed when they are whole, the JSON file last.
+"""
+
+import io
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import datasets
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from hubgan.data.decoding import Cell, decode, decoding_pool, map_ahead
+from hubgan.data.source import ImageSource
+from hubgan.data.views import View
+from hubgan.errors import DataError, ImageError
+
+logger = logging.getLogger(__name__)
+
+_VERSION = 1
+
+
+@dataclass
+class Contents:
+    """What is in a file of prepared images.
+
+    Attributes:
+        read: the first so many rows of the source were looked at.
+        broken: those of them that cannot be decoded.
+        unusable: those of them that the view refuses.
+        reasons: why, for the first of each.
+        shapes: (C, H, W) of the others, in order; just one, if it is the same for all.
+        size: their bytes together.
+    """
+
+    read: int = 0
+    broken: list[int] = field(default_factory=list)
+    unusable: list[int] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    shapes: list[list[int]] = field(default_factory=list)
+    size: int = 0
+    version: int = _VERSION
+
+    def rows(self) -> np.ndarray:
+        """The rows whose images are in the file, int64."""
+        return np.delete(np.arange(self.read), self.broken + self.unusable)
+
+    def add(self, row: int, outcome: "Tensor | _Refused") -> None:
+        """Count a row, which is the next one."""
+        self.read = row + 1
+        if isinstance(outcome, _Refused):
+            (self.broken if outcome.kind == "broken" else self.unusable).append(row)
+            self.reasons.setdefault(outcome.kind, f"row {row}: {outcome.reason}")
+            return
+        self.shapes.append(list(outcome.shape))
+        self.size += outcome.numel()
+
+
+@dataclass
+class _Refused:
+    kind: str
+    reason: str
+
+
+class Pixels:
+    """Prepared images.
+
+    Attributes:
+        contents: what they are.
+        path: the file they are in; None when they are in this process's memory.
+        flat: all their bytes, uint8 (size,). It must not be written to.
+    """
+
+    def __init__(self, contents: Contents, path: Path | None, flat: Tensor) -> None:
+        self.contents, self.path, self.flat = contents, path, flat
+        self._index()
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    def __getitem__(self, index: int) -> Tensor:
+        shape = self._shapes[index if len(self._shapes) > 1 else 0]
+        return self.flat[int(self._starts[index]) : int(self._starts[index + 1])].view(*shape.tolist())
+
+    def stacked(self) -> Tensor | None:
+        """All of them as one tensor (N, C, H, W), if they have one shape; it shares their memory."""
+        return self.flat.view(-1, *self._shapes[0].tolist()) if len(self._shapes) == 1 else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        flat = self.flat if self.path is None else None  # another process maps the file again rather than copy it
+        return {"contents": self.contents, "path": self.path, "flat": flat}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.contents, self.path, self.flat = state["contents"], state["path"], state["flat"]
+        if self.path is not None:
+            self.flat = _map(self.path, self.contents.size)
+        self._index()
+
+    def _index(self) -> None:
+        self._shapes = np.array(self.contents.shapes, dtype=np.int64).reshape(-1, 3)
+        count = self.contents.read - len(self.contents.broken) - len(self.contents.unusable)
+        sizes = np.broadcast_to(self._shapes.prod(axis=1), count) if count else np.zeros(0, np.int64)
+        self._starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+
+
+def prepared_pixels(source: ImageSource, view: View, *, memory: int, progress: bool) -> Pixels:
+    """The images of a source as a view prepares them, as many of the first ones as fit into `memory` bytes.
+
+    They are read from the file that an earlier run, or another process, has made of the same data; else the file is
+    made. Where it cannot be, because the folder is not writable or the disk is full, they are kept in memory, with a
+    warning.
+
+    Raises:
+        DataError: the data set cannot be read.
+    """
+    folder = Path(datasets.config.HF_DATASETS_CACHE) / "hubgan"
+    whole = folder / f"{source.fingerprint}-{view.key}-v{_VERSION}.uint8"
+    part = whole.with_stem(f"{whole.stem}-first-{memory}")
+    if (found := _find(whole, memory) or _find(part, memory)) is not None:
+        return found
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{whole}.lock"):  # others wait, and then find the file
+            if (found := _find(whole, memory) or _find(part, memory)) is None:
+                found = _find(_write(whole, part, source, view, memory, progress), memory)
+    except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
+        logger.warning(
+            "cannot keep the decoded images in %s (%s): each process keeps them in its memory; free space there, or"
+            " set HF_DATASETS_CACHE to another folder", folder, error)  # fmt: skip
+        found = None
+    if found is not None:
+        return found
+    buffer = io.BytesIO()
+    contents = _prepare_all(source, view, memory, buffer, progress)
+    content = np.frombuffer(buffer.getbuffer(), np.uint8)
+    return Pixels(contents, None, torch.from_numpy(content) if contents.size else torch.empty(0, dtype=torch.uint8))
+
+
+def _find(path: Path, memory: int) -> Pixels | None:
+    """The file, if it and what is told of it are whole, and it takes up no more than `memory` bytes."""
+    try:
+        contents = Contents(**json.loads(_json(path).read_text()))
+        if contents.version != _VERSION or path.stat().st_size != contents.size or contents.size > memory:
+            return None
+        pixels = Pixels(contents, path, _map(path, contents.size))
+        return pixels if int(pixels._starts[-1]) == contents.size else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write(whole: Path, part: Path, source: ImageSource, view: View, memory: int, progress: bool) -> Path:
+    """Make the file `whole`, or `part` if not all images fit; returns which."""
+    beside = whole.with_suffix(".part")  # one name, so that killed runs do not pile up remains
+    try:
+        with beside.open("wb") as file:
+            contents = _prepare_all(source, view, memory, file, progress)
+            _flush(file)
+        path = whole if contents.read == source.size else part
+        _json(path).unlink(missing_ok=True)  # it tells of the file that is now replaced
+        beside.replace(path)
+        with beside.open("wb") as file:
+            file.write(json.dumps(asdict(contents)).encode())
+            _flush(file)
+        beside.replace(_json(path))
+        return path
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _prepare_all(source: ImageSource, view: View, memory: int, file: IO[bytes], progress: bool) -> Contents:
+    contents = Contents()
+    bar = tqdm(total=source.size, desc="reading images", unit="img", disable=not progress)
+    with bar, decoding_pool() as pool:
+        for row, outcome in enumerate(map_ahead(pool, partial(_prepare, view), _cells(source))):
+            if isinstance(outcome, Tensor):
+                if contents.size + outcome.numel() > memory:
+                    break
+                file.write(outcome.numpy().data)
+            contents.add(row, outcome)
+            bar.update()
+    if all(shape == contents.shapes[0] for shape in contents.shapes):
+        contents.shapes = contents.shapes[:1]
+    return contents
+
+
+def _prepare(view: View, cell: Cell) -> Tensor | _Refused:
+    try:
+        image = decode(cell)
+    except ImageError as error:
+        return _Refused("broken", str(error))
+    try:
+        return view.prepare(image).contiguous()
+    except ImageError as error:
+        return _Refused("unusable", str(error))
+
+
+def _cells(source: ImageSource) -> Iterator[Cell]:
+    for chunk in source.read():
+        yield from chunk
+
+
+def _map(path: Path, size: int) -> Tensor:
+    """The file's bytes, which are read from the disk when they are used, and shared between processes."""
+    if not size:
+        return torch.empty(0, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*not writable")
+        return torch.from_numpy(np.memmap(path, np.uint8, mode="r", shape=(size,)))
+
+
+def _json(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _flush(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def complaint(source: ImageSource, view: View, contents: Contents) -> str:
+    """What to tell of the images left out, empty if none are.
+
+    Raises:
+        DataError: all of them are.
+    """
+    broken, unusable = len(contents.broken), len(contents.unusable)
+    total = len(source)
+    if broken + unusable == total:
+        if not broken:
+            raise DataError(f"{source.name}: all {total} images are {view.unusable}")
+        if not unusable:
+            first = contents.reasons["broken"]
+            raise DataError(f"{source.name}: none of its {total} images can be read, the first {first}")
+        raise DataError(
+            f"{source.name}: none of its {total} images can be used: {broken} cannot be read, the first"
+            f" {contents.reasons['broken']}; {unusable} are {view.unusable}"
+        )
+    parts = []
+    if broken:
+        parts.append(
+            f"skipped {broken} of {contents.read} images that cannot be read, the first {contents.reasons['broken']}"
+        )
+    if unusable:
+        parts.append(f"left out {unusable} images {view.unusable}")
+    return f"{source.name}: {'; '.join(parts)}" if parts else ""

@@ -1,0 +1,276 @@
+"""A data set of images, still encoded: a Hub name, a folder, a Parquet file, or what `save_to_disk` wrote."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+from huggingface_hub import constants
+from PIL import Image
+from torch import Tensor
+
+from hubgan.data.decoding import Cell, decode
+from hubgan.data.views import View
+from hubgan.errors import DataError, ImageError, nearest
+
+_CHUNK = 32  # rows read at once: enough to be fast, few enough for memory when each is a large photo
+_SHARDS = 64  # of a stream made from a local data set: a stream is shuffled by its shards, too
+
+
+@dataclass
+class ImageSource:
+    """A data set whose images are still encoded.
+
+    Attributes:
+        rows: the columns with the images (not decoded) and with the labels, if there are any.
+        column: the column with the images.
+        name: what the data set was opened by, for messages.
+        label_column: the column with the labels.
+        label_names: the names of the labels 0, 1, ... where that column is a ClassLabel.
+        fingerprint: identifies rows and columns; the same in every process and every run while the data are.
+        size: the number of rows; None for a stream whose end has to be read to be known.
+    """
+
+    rows: datasets.Dataset | datasets.IterableDataset
+    column: str
+    name: str
+    label_column: str | None
+    label_names: list[str] | None
+    fingerprint: str
+    size: int | None
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the rows can only be read one after another."""
+        return isinstance(self.rows, datasets.IterableDataset)
+
+    def __len__(self) -> int:
+        if self.size is None:
+            raise TypeError(f"{self.name} is a stream, whose length is not known")
+        return self.size
+
+    def image(self, row: int) -> Image.Image:
+        """The picture of one row, not of a stream; raises ImageError when it cannot be decoded."""
+        return decode(self.rows[row][self.column])
+
+    def read(self, rows: datasets.Dataset | datasets.IterableDataset | None = None) -> Iterator[list[Cell]]:
+        """The encoded images in order, some at a time; of `rows`, where they are these rows in another order.
+
+        Raises:
+            DataError: reading breaks off.
+        """
+        # Not plain iteration: in a worker that splits and reorders a stream, and so would depend on there being one.
+        chunks = (self.rows if rows is None else rows).iter(_CHUNK)
+        while True:
+            try:
+                chunk = next(chunks, None)
+            except Exception as error:  # each format and file system raises kinds of its own
+                raise DataError(f"{self.name}: reading broke off: {_reason(error)}") from error
+            if chunk is None:
+                return
+            yield chunk[self.column]
+
+    def examples(self, view: View, count: int) -> list[Tensor]:
+        """Up to `count` images as `view` prepares them, uint8 (C, H, W): spread evenly, the first ones of a stream.
+
+        Images that cannot be used are left out. The same ones are returned each time.
+
+        Raises:
+            DataError: none can be used, or reading breaks off.
+        """
+        found: list[Tensor] = []
+        reason = "there are none"
+        for cell in self._spread(count):
+            try:
+                found.append(view.prepare(decode(cell)))
+            except ImageError as error:
+                reason = str(error)
+                continue
+            if len(found) == count:
+                break
+        if not found:
+            raise DataError(f"{self.name}: none of its images can be used: {reason}")
+        return found
+
+    def _spread(self, count: int) -> Iterator[Cell]:
+        """Cells to try: first `count` rows far apart, then those between them."""
+        if isinstance(self.rows, datasets.IterableDataset):
+            yield from (cell for chunk in self.read() for cell in chunk)
+            return
+        step = max(1, len(self.rows) // count)
+        for first in range(step):
+            for row in range(first, len(self.rows), step):
+                yield self.rows[row][self.column]
+
+
+def load_images(
+    name: str,
+    *,
+    config: str | None = None,
+    split: str = "train",
+    column: str | None = None,
+    label_column: str | None = None,
+    classes: tuple[str, ...] = (),
+    streaming: bool = False,
+) -> ImageSource:
+    """Open a data set of images.
+
+    Args:
+        name: a folder of images (with or without subfolders), a folder written by `save_to_disk` or laid out as a Hub
+            repository, a Parquet file, or a Hub name.
+        config: the configuration (subset), where a data set has several.
+        split: which split.
+        column: the column with the images; by default the first whose feature type is `Image`.
+        label_column: the column with the labels; by default the first whose feature type is `ClassLabel`.
+        classes: keep the images with these labels alone: their names, or their numbers.
+        streaming: read rows as they are wanted, rather than download or convert all of them first.
+
+    Raises:
+        DataError: there is no such data set, split, column or label, it holds no images, or the Hub cannot be reached.
+            That a stream holds no images is only found when it is read.
+    """
+    rows, fingerprint = _open(name, config, split, streaming)
+    features = rows.features
+    if features is None:
+        raise DataError(f"{name} does not tell its columns before it is read; use it without streaming")
+    images = [key for key, feature in features.items() if isinstance(feature, datasets.Image)]
+    if not images or column not in (None, *images):
+        found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
+        wanted = f"no image column {column!r}" if column else "no image column"
+        raise DataError(f"{name} has {wanted}; its columns are {found}")
+    if isinstance(rows, datasets.Dataset) and not len(rows):
+        raise DataError(f"{name}: split {split!r} is empty")
+    column = column or images[0]
+    label_column = _label_column(name, features, label_column, column)
+    columns = [column, label_column] if label_column else [column]
+    rows = rows.select_columns(columns).cast_column(column, datasets.Image(decode=False))
+    if classes:
+        rows = _of_classes(rows, name, features, label_column, classes)
+    label = features[label_column] if label_column else None
+    names = list(label.names) if isinstance(label, datasets.ClassLabel) else None
+    if isinstance(rows, datasets.IterableDataset):
+        fingerprint = _hash(fingerprint, *columns, "classes", *classes)
+        return ImageSource(rows, column, name, label_column, names, fingerprint, None)
+    source = ImageSource(rows, column, name, label_column, names, rows._fingerprint, len(rows))
+    if streaming:
+        source.rows = rows.to_iterable_dataset(num_shards=min(_SHARDS, len(rows)))
+    return source
+
+
+def _open(
+    name: str, config: str | None, split: str, streaming: bool
+) -> tuple[datasets.Dataset | datasets.IterableDataset, str]:
+    """The rows, and what identifies them where they are a stream."""
+    path = Path(name).expanduser()
+    try:
+        if path.is_dir():
+            if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
+                loaded = datasets.load_from_disk(str(path))
+                return (_pick(loaded, name, split) if isinstance(loaded, datasets.DatasetDict) else loaded), ""
+            return _load(str(path.resolve()), config, split, streaming)
+        if path.suffix == ".parquet" and path.exists():
+            return _load("parquet", config, split, streaming, data_files=str(path.resolve()))
+        if path.exists():
+            raise DataError(f"{name} is a file; pass the folder that holds it, a .parquet file, or a Hub name")
+        return _load(name, config, split, streaming)
+    except DataError:
+        raise
+    except (ConnectionError, datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
+        raise DataError(_unreachable(name, path, error)) from error
+    except Exception as error:  # datasets raises many kinds; the message is what a person needs
+        raise DataError(f"cannot open the data set {name}: {_reason(error)}") from error
+
+
+def _load(
+    path: str, config: str | None, split: str, streaming: bool, **options: Any
+) -> tuple[datasets.Dataset | datasets.IterableDataset, str]:
+    if not streaming:
+        return datasets.load_dataset(path, config, split=split, **options), ""
+    builder = datasets.load_dataset_builder(path, config, **options)
+    # The folder where the data would be prepared is named by the data set's revision or its files' times.
+    prepared = Path(builder.cache_dir).parts[-4:]
+    return builder.as_streaming_dataset(split=split), _hash(path, split, *prepared)
+
+
+def _pick(splits: datasets.DatasetDict, name: str, split: str) -> datasets.Dataset:
+    if split not in splits:
+        raise DataError(f"{name} has no split {split!r}; it has {', '.join(splits)}")
+    return splits[split]
+
+
+def _label_column(name: str, features: datasets.Features, wanted: str | None, image_column: str) -> str | None:
+    if wanted is None:
+        return next((key for key, feature in features.items() if isinstance(feature, datasets.ClassLabel)), None)
+    others = [key for key in features if key != image_column]
+    if wanted not in others:
+        raise DataError(f"{name} has no label column {wanted!r}{nearest(wanted, others) if others else ''}")
+    return wanted
+
+
+def _of_classes(
+    rows: datasets.Dataset | datasets.IterableDataset,
+    name: str,
+    features: datasets.Features,
+    column: str | None,
+    classes: tuple[str, ...],
+) -> datasets.Dataset | datasets.IterableDataset:
+    """The rows with these labels. Labels are compared as text, so that numbers and names are treated alike."""
+    if column is None:
+        found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
+        raise DataError(f"{name} has no labels to choose classes by; name their column, of {found}")
+    label = features[column]
+    if isinstance(label, datasets.ClassLabel):
+        numbers = {str(number): str(number) for number in range(label.num_classes)}
+        values = numbers | {each: str(number) for number, each in enumerate(label.names)}
+        wanted = frozenset(values[_known(each, label.names, values, name)] for each in classes)
+    else:
+        wanted = frozenset(classes)
+    if isinstance(rows, datasets.IterableDataset):
+        return rows.filter(_has_label, input_columns=[column], fn_kwargs={"wanted": wanted})
+    # Rows are chosen by number rather than by a function, whose fingerprint could differ between runs.
+    labels = [str(value) for value in rows.select_columns([column])[column][:]]
+    if not isinstance(label, datasets.ClassLabel):
+        found_labels = sorted(set(labels))
+        for each in classes:
+            _known(each, found_labels, found_labels, name)
+    chosen = [row for row, value in enumerate(labels) if value in wanted]
+    if not chosen:
+        raise DataError(f"{name} has no image of the classes {', '.join(classes)}")
+    return rows.select(chosen)
+
+
+def _known(word: str, names: list[str], known: Any, name: str) -> str:
+    if word not in known:
+        raise DataError(f"{name} has no class {word!r}{nearest(word, names)}")
+    return word
+
+
+def _has_label(value: Any, wanted: frozenset[str]) -> bool:
+    return str(value) in wanted
+
+
+def _unreachable(name: str, path: Path, error: Exception) -> str:
+    if path.is_dir():
+        return f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})"
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if looks_local:
+        return f"there is no folder {name}, and it is not a Hub name (user/dataset) either"
+    return (
+        f"{name!r} is no folder on this machine, and no data set of that name could be had from the Hub"
+        f" ({constants.ENDPOINT}): it is not there, or private, or the Hub cannot be reached. Pass --dataset the path"
+        " of a folder of images or of a local copy of the data set"
+    )
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _kind(feature: Any) -> str:
+    return getattr(feature, "dtype", None) or type(feature).__name__
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,113 @@
+"""Images that are read one after another, through a shuffled buffer."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from hubgan.data.decoding import Cell, decode, decoding_pool
+from hubgan.data.order import epoch_seed, uniforms
+from hubgan.data.source import ImageSource
+from hubgan.data.views import View
+from hubgan.errors import DataError, ImageError
+
+logger = logging.getLogger(__name__)
+
+
+class StreamedImages:
+    """The images of a stream, shuffled anew in each epoch.
+
+    Every process reads the whole stream and decodes its part of each batch. So the order is the same for every
+    number of processes, at the price that each of them reads all encoded images. To begin in the middle, a stream is
+    read on to that place without decoding; that takes up to one epoch's reading, and one more where the length of the
+    data set is not known.
+
+    Args:
+        source: the images, a stream.
+        view: what is made of them.
+        buffer: encoded images from which the next one is drawn; more shuffle better and take more memory.
+    """
+
+    def __init__(self, source: ImageSource, view: View, *, buffer: int) -> None:
+        if not source.streaming:
+            raise DataError(f"{source.name} is no stream; open it with streaming=True")
+        self.source, self.view, self.buffer = source, view, buffer
+        self._replaced = torch.zeros((), dtype=torch.int64).share_memory_()  # workers count, this process reads
+
+    @property
+    def replaced(self) -> int:
+        """The number of images, drawn in all workers, for which another was taken."""
+        return int(self._replaced)
+
+    def batches(
+        self, *, batch_size: int, seed: int, position: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[Tensor]:
+        """Augmented images without an end, batch after batch.
+
+        Args:
+            batch_size: images in a batch.
+            seed: of the order and the augmentation.
+            position: the place to begin with: images drawn before, by all processes together.
+            rank: which of the `world` processes this is. Each takes its part of every `world` batches in turn.
+            world: the number of processes.
+
+        Returns:
+            An iterator of uint8 (batch_size, C, H, W) on the CPU.
+
+        Raises:
+            DataError: the stream is empty or breaks off, or no image of a batch can be used.
+        """
+        cells = self._cells(seed, position)
+        place, others = position, rank * batch_size
+        with decoding_pool() as pool:
+            while True:
+                place += sum(1 for _ in islice(cells, others))
+                keys = torch.arange(place, place + batch_size)
+                pixels = self._usable(pool, list(islice(cells, batch_size)))
+                yield self.view.augment(pixels, uniforms(seed, keys, self.view.draws))
+                place += batch_size
+                others = (world - 1) * batch_size
+
+    def _cells(self, seed: int, position: int) -> Iterator[Cell]:
+        """Encoded images without an end, from a place on."""
+        epoch, start = divmod(position, self.source.size) if self.source.size else (0, position)
+        while True:
+            read = 0
+            rows = self.source.rows.shuffle(seed=epoch_seed(seed, epoch), buffer_size=self.buffer)
+            for chunk in self.source.read(rows):
+                if read + len(chunk) > start:
+                    yield from chunk[max(0, start - read) :]
+                read += len(chunk)
+            if not read:
+                raise DataError(f"{self.source.name}: the stream holds no images; check the split and the classes")
+            # Now the length is known, and with it the epoch in which the place lies.
+            epochs, start = divmod(max(start, read), read)
+            epoch += epochs
+
+    def _usable(self, pool: ThreadPoolExecutor, cells: list[Cell]) -> list[Tensor]:
+        """The prepared images; in place of an unusable one stands the next one of the batch that can be used."""
+        outcomes = list(pool.map(self._prepare, cells))
+        usable = [each for each in outcomes if isinstance(each, Tensor)]
+        if len(usable) < len(cells):
+            name, count = self.source.name, len(cells)
+            first = next(each for each in outcomes if isinstance(each, ImageError))
+            if not usable:
+                raise DataError(f"{name}: no image of a batch of {count} can be used, the first {first}")
+            if not self._replaced:
+                logger.warning("%s: an image cannot be used, and another of its batch is taken: %s; there may be more",
+                               name, first)  # fmt: skip
+            self._replaced += count - len(usable)
+        found, following = [], usable[0]
+        for outcome in reversed(outcomes):
+            following = outcome if isinstance(outcome, Tensor) else following
+            found.append(following)
+        return found[::-1]
+
+    def _prepare(self, cell: Cell) -> Tensor | ImageError:
+        try:
+            return self.view.prepare(decode(cell))
+        except ImageError as error:
+            return error
