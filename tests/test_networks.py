@@ -1,9 +1,14 @@
 """The networks, against the published layer lists."""
 
+from pathlib import Path
+from typing import TypeAlias
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
+from conftest import ROOT
 from hubgan import Discriminator, Generator, Upscaler
 from hubgan.errors import ConfigError
 from hubgan.networks import DISCRIMINATORS, GENERATORS, UPSCALERS
@@ -84,6 +89,107 @@ def test_edsr_sees_as_far_as_it_says() -> None:
 def test_patch_discriminator_judges_every_patch() -> None:
     network = DISCRIMINATORS["patch"](width=4)
     assert network(torch.rand(2, 3, 64, 48)).shape == (2, 8, 6)
+
+
+# -- normalisation
+
+Kind: TypeAlias = type[Generator | Discriminator]
+CASES: list[tuple[Kind, dict[str, str]]] = [
+    (Generator, {"architecture": "dcgan", "norm": "batch"}),
+    (Generator, {"architecture": "dcgan", "norm": "none"}),
+    (Discriminator, {"architecture": "dcgan", "norm": "batch"}),
+    (Discriminator, {"architecture": "dcgan", "norm": "spectral"}),
+    (Discriminator, {"architecture": "dcgan", "norm": "none"}),
+    (Discriminator, {"architecture": "patch", "norm": "spectral"}),
+    (Discriminator, {"architecture": "patch", "norm": "none"}),
+]
+
+
+def convolutions(model: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
+    return [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+
+
+def example(model: Generator | Discriminator, n: int, size: int = 32) -> Tensor:
+    return torch.randn(n, model.latent_dim) if isinstance(model, Generator) else torch.rand(n, 3, size, size) * 2 - 1
+
+
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_a_norm_puts_in_its_layers_and_no_other(kind: Kind, options: dict[str, str]) -> None:
+    model, norm = kind(width=8, **options), options["norm"]
+    layers = convolutions(model)
+    normed = [is_parametrized(layer, "weight") for layer in layers]
+    assert any(isinstance(m, nn.BatchNorm2d) for m in model.modules()) is (norm == "batch")
+    assert all((layer.bias is None) is (norm == "batch") for layer in layers)
+    if options["architecture"] == "patch":
+        assert normed == [norm == "spectral"] * (len(layers) - 1) + [False]
+    else:
+        assert normed == [norm == "spectral"] * len(layers)
+    for layer in [layer for layer, has in zip(layers, normed, strict=True) if has]:
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_norms_share_shapes_and_stay_finite(kind: Kind, options: dict[str, str]) -> None:
+    model = kind(width=8, **options)
+    result = model(example(model, 3))
+    expected = (3, 3, 32, 32) if kind is Generator else (3,) if options["architecture"] == "dcgan" else (3, 4, 4)
+    assert result.shape == expected
+    result.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_norms_survive_a_round_trip(kind: Kind, options: dict[str, str], tmp_path: Path) -> None:
+    model = kind(width=8, **options)
+    model(example(model, 3))
+    model.save_pretrained(tmp_path)
+    loaded = kind.from_pretrained(tmp_path)
+    assert loaded.config == model.config and loaded.config["norm"] == options["norm"]
+    inputs = example(model, 2)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(inputs), model.eval()(inputs))
+
+
+@pytest.mark.parametrize("size", [32, 128])
+def test_without_batchnorm_the_signal_keeps_its_size_through_deep_networks(size: int) -> None:
+    generator = Generator(image_size=size, width=4, norm="none")
+    assert 0.3 < generator(torch.randn(16, 100)).std() < 0.9
+    for norm, least in (("none", 0.3), ("spectral", 0.02)):
+        discriminator = Discriminator(image_size=size, width=4, norm=norm)
+        assert least < discriminator(torch.randn(64, 3, size, size)).std() < 3
+    patch = Discriminator("patch", width=8, depth=size.bit_length() - 3, norm="none")
+    assert 0.3 < patch(torch.randn(16, 3, size, size)).std() < 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "allowed"),
+    [
+        (Generator, {"norm": "spectral"}, "'batch' or 'none'"),
+        (Generator, {"norm": None}, "'batch' or 'none'"),
+        (Discriminator, {"norm": "layer"}, "'batch', 'spectral' or 'none'"),
+        (Discriminator, {"architecture": "patch", "norm": "batch"}, "'spectral' or 'none'"),
+    ],
+)
+def test_norms_that_cannot_be_name_those_that_can(kind: Kind, options: dict[str, str], allowed: str) -> None:
+    with pytest.raises(ConfigError, match=f"norm is .*{allowed}"):
+        kind(**options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder", "norm"),
+    [
+        (Generator, "cifar-dcgan", "batch"),
+        (Discriminator, "cifar-dcgan/discriminator", "batch"),
+        (Discriminator, "photo-x4/discriminator", "spectral"),
+    ],
+)
+def test_published_weights_still_load(kind: Kind, folder: str, norm: str) -> None:
+    model = kind.from_pretrained(ROOT / "model_cards" / folder)
+    assert model.config["norm"] == norm
+    assert model(example(model, 2)).isfinite().all()
+
+
+# -- options
 
 
 @pytest.mark.parametrize("size", [0, 4, 33, 48, 1024, "32", 32.0])

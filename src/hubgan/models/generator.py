@@ -23,7 +23,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     Args:
         architecture: the network, `dcgan` by default.
         **options: its options; for `dcgan` image_size (a power of two, 8 to 512, default 32), channels (1 or 3),
-            latent_dim (100) and width (64, channels at half the image's resolution).
+            latent_dim (100), width (64, channels at half the image's resolution) and norm ("batch" or "none").
 
     Raises:
         ConfigError: an unknown architecture or option, or a value out of bounds.
@@ -117,7 +117,8 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
 
     Args:
         architecture: the network, `dcgan` (one logit an image) by default, or `patch` (one a patch, any image size).
-        **options: its options; for `dcgan` image_size (32), channels (3) and width (64).
+        **options: its options; for `dcgan` image_size (32), channels (3), width (64) and norm ("batch", "spectral" or
+            "none"); for `patch` channels (3), width (32), depth (3) and norm ("spectral" or "none").
 
     Raises:
         ConfigError: an unknown architecture or option, or a value out of bounds.

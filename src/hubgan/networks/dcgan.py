@@ -1,12 +1,16 @@
 """DCGAN (Radford, Metz, Chintala 2016, https://arxiv.org/abs/1511.06434), at any power-of-two size.
 
-The defaults are hubgan's reference: 32x32 RGB, 100 latent dimensions, 64 channels at the widest resolution.
+The defaults are hubgan's reference: 32x32 RGB, 100 latent dimensions, 64 channels at the widest resolution, BatchNorm.
+Without BatchNorm the convolutions have biases and start larger: at the paper's 0.02 each layer would shrink the
+signal, and nothing would bring it back.
 """
 
 from itertools import pairwise
+from typing import Literal
 
 from pydantic import validate_call
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from hubgan.networks.options import STRICT, Channels, ImageSize, LatentDim, Width
 
@@ -20,13 +24,48 @@ def _init_weights(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
+def _init_unnormalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """He et al. 2015, https://arxiv.org/abs/1502.01852: the signal keeps its size through any number of layers."""
+    taps = conv.kernel_size[0] * conv.kernel_size[1]
+    if isinstance(conv, nn.ConvTranspose2d):
+        # A pixel of the output sees only so much of the kernel. PyTorch's Kaiming counts fans for a plain convolution.
+        taps = taps // (conv.stride[0] * conv.stride[1]) if conv.stride[0] > 1 else 1
+    slope = 0.2 if isinstance(conv, nn.Conv2d) else 0.0
+    nn.init.normal_(conv.weight, 0.0, nn.init.calculate_gain("leaky_relu", slope) / (conv.in_channels * taps) ** 0.5)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+
+
+def _spectral(conv: nn.Conv2d) -> nn.Module:
+    """Spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957).
+
+    The weights start orthogonal (as in Brock et al. 2019, https://arxiv.org/abs/1809.11096): divided by their largest
+    singular value, such ones pass on every direction in full, where normal ones shrink all but one.
+    """
+    nn.init.orthogonal_(conv.weight)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return spectral_norm(conv)
+
+
 def _widths(image_size: int, width: int) -> list[int]:
     """Channels at resolutions image_size/2, image_size/4, ..., 4: doubled each time the resolution halves."""
     return [width << i for i in range(image_size.bit_length() - 3)]
 
 
 class DCGANGenerator(nn.Module):
-    """Latents (N, latent_dim, 1, 1), standard normal, to images (N, channels, image_size, image_size) in [-1, 1]."""
+    """Latents (N, latent_dim, 1, 1), standard normal, to images (N, channels, image_size, image_size) in [-1, 1].
+
+    Args:
+        image_size: side of the images, a power of two from 8 to 512.
+        channels: 1 (grey) or 3.
+        latent_dim: numbers in a latent, 1 to 4096.
+        width: channels at half the images' resolution, 4 to 512.
+        norm: `batch`, the paper's, or `none`.
+
+    Raises:
+        pydantic.ValidationError: a value of another type or out of bounds.
+    """
 
     @validate_call(config=STRICT)
     def __init__(
@@ -35,36 +74,66 @@ class DCGANGenerator(nn.Module):
         channels: Channels = 3,
         latent_dim: LatentDim = 100,
         width: Width = 64,
+        norm: Literal["batch", "none"] = "batch",
     ) -> None:
         super().__init__()
         self.image_size, self.channels, self.latent_dim = image_size, channels, latent_dim
+        batch = norm == "batch"
         widths = _widths(image_size, width)[::-1]
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], 4, 1, 0, bias=False)]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], 4, 1, 0, bias=not batch)]
         for before, after in pairwise([*widths, channels]):
-            layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
+            layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)] if batch else [nn.ReLU(inplace=True)]
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=not batch)]
+        for layer in layers:
+            if batch:
+                _init_weights(layer)
+            elif isinstance(layer, nn.ConvTranspose2d):
+                _init_unnormalised(layer)
         self.layers = nn.Sequential(*layers, nn.Tanh())
-        self.apply(_init_weights)
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.layers(latents)
 
 
 class DCGANDiscriminator(nn.Module):
-    """Images (N, channels, image_size, image_size) in [-1, 1] to one logit an image (N,); positive means real."""
+    """Images (N, channels, image_size, image_size) in [-1, 1] to one logit an image (N,); positive means real.
+
+    Args:
+        image_size: side of the images, a power of two from 8 to 512.
+        channels: 1 (grey) or 3.
+        width: channels at half the images' resolution, 4 to 512.
+        norm: `batch`, the paper's; `spectral`, on every convolution; or `none`. Gradient penalties want one of the
+            last two: with BatchNorm an image's logit depends on the whole batch.
+
+    Raises:
+        pydantic.ValidationError: a value of another type or out of bounds.
+    """
 
     @validate_call(config=STRICT)
-    def __init__(self, image_size: ImageSize = 32, channels: Channels = 3, width: Width = 64) -> None:
+    def __init__(
+        self,
+        image_size: ImageSize = 32,
+        channels: Channels = 3,
+        width: Width = 64,
+        norm: Literal["batch", "spectral", "none"] = "batch",
+    ) -> None:
         super().__init__()
         self.image_size, self.channels = image_size, channels
+        batch = norm == "batch"
         widths = _widths(image_size, width)
-        layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1, bias=False)]
+        layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1, bias=not batch)]
         for before, after in pairwise(widths):
-            layers += [nn.LeakyReLU(0.2, inplace=True)]
-            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after)]
-        layers += [nn.LeakyReLU(0.2, inplace=True), nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False)]
+            layers += [nn.LeakyReLU(0.2, inplace=True), nn.Conv2d(before, after, 4, 2, 1, bias=not batch)]
+            layers += [nn.BatchNorm2d(after)] if batch else []
+        layers += [nn.LeakyReLU(0.2, inplace=True), nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=not batch)]
+        for i, layer in enumerate(layers):
+            if batch:
+                _init_weights(layer)
+            elif isinstance(layer, nn.Conv2d) and norm == "spectral":
+                layers[i] = _spectral(layer)
+            elif isinstance(layer, nn.Conv2d):
+                _init_unnormalised(layer)
         self.layers = nn.Sequential(*layers)
-        self.apply(_init_weights)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images).flatten()

@@ -5,6 +5,8 @@ Spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) in
 statistics of a batch leak between real and fake.
 """
 
+from typing import Literal
+
 from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -12,19 +14,47 @@ from torch.nn.utils.parametrizations import spectral_norm
 from hubgan.networks.options import STRICT, Channels, Depth, Width
 
 
+def _norm(conv: nn.Conv2d, norm: str) -> nn.Module:
+    if norm == "spectral":
+        return spectral_norm(conv)
+    # He et al. 2015 (https://arxiv.org/abs/1502.01852): PyTorch's own start would more than halve the signal in each
+    # layer, which nothing would bring back.
+    nn.init.kaiming_normal_(conv.weight, 0.2)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
 class PatchDiscriminator(nn.Module):
-    """Images (N, channels, H, W) in [-1, 1], sides of at least 2**depth, to logits (N, h, w); positive is real."""
+    """Images (N, channels, H, W) in [-1, 1], sides of at least 2**depth, to logits (N, h, w); positive is real.
+
+    Args:
+        channels: 1 (grey) or 3.
+        width: channels of the first layer, 4 to 512.
+        depth: how many times the resolution is halved, 1 to 64.
+        norm: `spectral`, on every convolution but the last, or `none`.
+
+    Raises:
+        pydantic.ValidationError: a value of another type or out of bounds.
+    """
 
     @validate_call(config=STRICT)
-    def __init__(self, channels: Channels = 3, width: Width = 32, depth: Depth = 3) -> None:
+    def __init__(
+        self,
+        channels: Channels = 3,
+        width: Width = 32,
+        depth: Depth = 3,
+        norm: Literal["spectral", "none"] = "spectral",
+    ) -> None:
         super().__init__()
         self.channels = channels
         widths = [width * min(2**i, 4) for i in range(depth)]
         layers: list[nn.Module] = []
         for before, after in zip([channels, *widths], widths, strict=False):
-            layers += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.2, inplace=True)]
-        layers += [spectral_norm(nn.Conv2d(after, after, 3, padding=1)), nn.LeakyReLU(0.2, inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(after, 1, 3, padding=1))
+            layers += [_norm(nn.Conv2d(before, after, 4, 2, 1), norm), nn.LeakyReLU(0.2, inplace=True)]
+        layers += [_norm(nn.Conv2d(after, after, 3, padding=1), norm), nn.LeakyReLU(0.2, inplace=True)]
+        last = nn.Conv2d(after, 1, 3, padding=1)
+        self.layers = nn.Sequential(*layers, last if norm == "spectral" else _norm(last, norm))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images).squeeze(1)
