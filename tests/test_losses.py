@@ -31,6 +31,7 @@ EXPECTED = {
     ),
     "hinge": (mean(0, 2) + mean(1.5, 0), -mean(0.5, -3)),
     "least_squares": ((mean(1, 4) + mean(0.25, 9)) / 2, mean(0.25, 16) / 2),
+    "wasserstein": (mean(0.5, -3) - mean(2, -1), -mean(0.5, -3)),
     "relativistic": (
         -mean(*(math.log(sigmoid(r - f)) for r, f in zip(REAL, FAKE, strict=True))),
         -mean(*(math.log(sigmoid(f - r)) for r, f in zip(REAL, FAKE, strict=True))),
@@ -42,8 +43,16 @@ EXPECTED = {
 def test_objectives_follow_their_formulas(name: str) -> None:
     real, fake = (torch.tensor(values, dtype=torch.float64) for values in (REAL, FAKE))
     objective, (discriminator, generator) = OBJECTIVES[name], EXPECTED[name]
+    assert objective.discriminator(real, fake).ndim == objective.generator(real, fake).ndim == 0
     assert objective.discriminator(real, fake).item() == pytest.approx(discriminator)
     assert objective.generator(real, fake).item() == pytest.approx(generator)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_only_paired_objectives_need_real_logits_for_the_generator(name: str) -> None:
+    fake, loss = torch.tensor(FAKE), OBJECTIVES[name].generator
+    same = torch.equal(loss(torch.tensor(REAL), fake), loss(torch.tensor(REAL) + 1, fake))
+    assert same is not OBJECTIVES[name].paired
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -76,3 +85,16 @@ def test_perceptual_loss_reaches_the_picture_and_not_its_own_weights() -> None:
     loss(image, torch.rand(1, 1, 32, 32)).backward()
     assert image.grad.abs().sum() > 0
     assert all(not p.requires_grad for p in loss.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "real", "fake"),
+    [("hinge", [0.1, 1.0], [-0.1, -2.0]), ("least_squares", [0.6, 1.0], [0.4, 0.0]),
+     ("wasserstein", [7.0, 8.0], [5.0, 5.5]), ("relativistic", [-3.0, -2.0], [-5.0, -4.0])],
+)  # fmt: skip
+def test_a_discriminator_that_is_right_is_said_to_be(name: str, real: list[float], fake: list[float]) -> None:
+    """Whatever logit lies between real and fake for an objective: 0, 0.5, or none in particular."""
+    real_margins, fake_margins = OBJECTIVES[name].margins(torch.tensor(real), torch.tensor(fake))
+    assert (real_margins > 0).all() and (fake_margins < 0).all()
+    real_margins, fake_margins = OBJECTIVES[name].margins(torch.tensor(fake), torch.tensor(real))
+    assert (real_margins < 0).all() and (fake_margins > 0).all()

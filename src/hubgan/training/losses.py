@@ -12,11 +12,18 @@ class Objective:
     """One pair of losses: for the discriminator of (real, fake) logits, for the generator of (real, fake) logits.
 
     `paired` objectives compare real and fake logits; the others leave `real` unused in the generator's loss.
+    `boundary` is the logit between the two, where the objective has one: what lies above is taken for real.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
     paired: bool = False
+    boundary: float | None = 0.0
+
+    def margins(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """How far logits lie above what is taken for real; without a boundary it is halfway between the two means."""
+        boundary = (real.mean() + fake.mean()) / 2 if self.boundary is None else self.boundary
+        return real - boundary, fake - boundary
 
 
 OBJECTIVES: dict[str, Objective] = {
@@ -39,11 +46,19 @@ OBJECTIVES: dict[str, Objective] = {
     "least_squares": Objective(
         lambda real, fake: ((real - 1).square().mean() + fake.square().mean()) / 2,
         lambda real, fake: (fake - 1).square().mean() / 2,
+        boundary=0.5,
+    ),
+    # Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875; it needs a Lipschitz discriminator (see penalties.py).
+    "wasserstein": Objective(
+        lambda real, fake: fake.mean() - real.mean(),
+        lambda real, fake: -fake.mean(),
+        boundary=None,
     ),
     # Jolicoeur-Martineau 2018, https://arxiv.org/abs/1807.00734: each real is compared with one fake.
     "relativistic": Objective(
         lambda real, fake: softplus(fake - real).mean(),
         lambda real, fake: softplus(real - fake).mean(),
         paired=True,
+        boundary=None,
     ),
 }
