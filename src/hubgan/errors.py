@@ -19,6 +19,10 @@ class DataError(HubganError):
     """A data set cannot be found, read, or used for training."""
 
 
+class TrainingError(HubganError):
+    """A run cannot go on: its numbers are no longer finite, or it cannot be saved."""
+
+
 class ImageError(HubganError):
     """A picture cannot be read, is empty, or is too large."""
 

@@ -1,5 +1,6 @@
 """To the Hub: the folder of a run as a repository."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,17 @@ from huggingface_hub.errors import HFValidationError, HTTPError, LocalTokenNotFo
 from hubgan.errors import ModelError
 
 # What a run leaves on the way is no part of the repository.
-_NOT_PUSHED = ["checkpoints/**", "samples/**", "metrics.jsonl", ".*", "**/.*"]
+_NOT_PUSHED = [
+    "checkpoints/**",
+    "samples/**",
+    "trackers/**",
+    "wandb/**",
+    "metrics.jsonl",
+    "run.json",  # paths, hardware and the command line: nobody's business
+    "report.html",
+    ".*",
+    "**/.*",
+]
 
 
 def make_repository(repo_id: str, *, private: bool = False, token: str | None = None) -> str:
@@ -33,7 +44,8 @@ def push_folder(folder: Path, repo_id: str, *, private: bool = False, token: str
         ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached. The folder stays.
     """
     repo_id = make_repository(repo_id, private=private, token=token)
-    again = f"{folder} is whole; push it again with hf upload {repo_id} {folder} . --exclude 'checkpoints/**'"
+    left_out = shlex.join(_NOT_PUSHED)
+    again = f"{folder} is whole; push it again with hf upload {repo_id} {folder} . --exclude {left_out}"
     with _told(f"push to {repo_id}", again):
         return HfApi(token=token).upload_folder(
             repo_id=repo_id, folder_path=folder, ignore_patterns=_NOT_PUSHED, commit_message="Push from hubgan"
