@@ -1,7 +1,11 @@
 """Train a GAN: `accelerate launch train.py [--config RECIPE] [--option value ...]`, see `--help`."""
 
+import logging
 import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -27,18 +31,39 @@ def start_missing_processes() -> None:
         return
     asked = launch_command_parser().parse_args(launcher[word + 1 :])
     processes = asked.num_processes or load_config_from_file(asked.config_file).num_processes
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    os.execv(sys.executable, [sys.executable, *torchrun, *sys.argv])
+    from torch.distributed.run import main as torchrun
+
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    torchrun(["--standalone", f"--nproc_per_node={processes}", *sys.argv])
+    sys.exit()
+
+
+def end_with(parent: int) -> None:
+    """Hand on the SIGTERM that ended the launcher: torchrun tells its processes, which save before they leave."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
     start_missing_processes()
 
     from hubgan import HubganError
-    from hubgan.training import parse, train
+    from hubgan.training import parse, plan, train
 
+    first = os.environ.get("RANK", "0") == "0"
+    messages = logging.StreamHandler()
+    messages.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.getLogger("hubgan").addHandler(messages)
+    logging.getLogger("hubgan").setLevel(logging.INFO if first else logging.ERROR)
     try:
-        train(parse())
+        config = parse()
+        if not config.dry_run:
+            train(config)
+        elif (text := plan(config)) and first:
+            sys.stdout.write(text + "\n")
     except HubganError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,5 +1,6 @@
 """Recipes and the command line."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,6 @@ def test_unknown_recipes() -> None:
         (["--learning_rat", "1"], "--learning_rate"),
         (["--max_stepz", "1"], "--max_steps"),
         (["--batch_size", "many"], "--batch_size"),
-        (["--batch_size", "0"], "batch_size"),
         (["--objective", "nice"], "minimax"),
     ],
 )
@@ -84,6 +84,19 @@ def test_a_wrong_word_on_the_command_line_ends_with_a_hint(
         parse(arguments)
     assert caught.value.code == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--batch_size", "0"], "batch_size is 0: Input should be greater than 0"),
+        (["--learning_rate", "-1e-3"], "learning_rate is -0.001: Input should be greater than 0"),
+        (["--augment_target", "2"], "augment_target is 2.0: Input should be less than 1"),
+    ],
+)
+def test_a_value_out_of_bounds_is_named(arguments: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        parse(arguments)
 
 
 def test_help_names_every_option_and_explains_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,58 +1,38 @@
-"""Training as users start it: `accelerate launch train.py` in processes of its own, and `train()` in this one."""
+"""What a training run makes, with every option, in one process and in two."""
 
-import json
+import itertools
 import math
+import os
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
-from accelerate.state import AcceleratorState, GradientState, PartialState
 from huggingface_hub import HfApi
 from PIL import Image
-from torch import nn
+from safetensors.torch import load_file
 
 from conftest import ROOT, SAMPLE
 from hubgan import Discriminator, Generator, Upscaler
-from hubgan.errors import ConfigError, DataError, ModelError
+from hubgan.errors import ConfigError, DataError, ModelError, TrainingError
 from hubgan.models import HubModel
-from hubgan.training import parse, train
-from hubgan.training.checkpoints import find_checkpoint
+from hubgan.training import parse
 from hubgan.training.config import TrainingConfig
-from hubgan.training.loop import Counters, _average
-from hubgan.training.task import decay
+from hubgan.training.loop import Counters, Run
+from hubgan.training.schedules import value_at
+from hubgan.training.task import Task
+from kill import train_forked
+from launching import PHOTO, TINY, command, launch, metrics, state, train_here
 from loopback_hub import LoopbackHub
 
-TINY = ["--config", "quickstart", "--width", "8", "--batch_size", "16", "--max_minutes", "None", "--log_every", "4"]
-PHOTO = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--width", "8", "--depth", "1", "--crop_size", "32",
-         "--discriminator_width", "4", "--batch_size", "8", "--log_every", "1", "--max_images", "None"]  # fmt: skip
-
-
-def launch(environment: dict[str, str], processes: int, *options: str) -> None:
-    """`accelerate launch --cpu train.py` with these options."""
-    command = ["accelerate", "launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1",
-               "--mixed_precision", "no", "--dynamo_backend", "no", str(ROOT / "train.py"), *options]  # fmt: skip
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def metrics(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return Generator.from_pretrained(folder).state_dict()
-
-
-@pytest.fixture
-def here() -> Iterator[None]:
-    """Lets `train()` run in this process: Accelerate keeps its state in singletons."""
-    yield
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
+# Without BatchNorm, whose statistics are those of one process's batch where no GPU is.
+NO_BATCH_NORM = ["--generator_norm", "none", "--discriminator_norm", "spectral"]
 
 
 @pytest.fixture(scope="module")
@@ -81,47 +61,19 @@ def test_a_run_tells_of_itself_on_the_way(run: Path) -> None:
     assert [line["images"] for line in lines] == [64, 128, 192]
     assert all(math.isfinite(value) for line in lines for value in line.values())
     assert all(line["images_per_second"] > 0 for line in lines)
-    assert sorted(p.name for p in (run / "samples").iterdir()) == ["step-00000005.png", "step-00000010.png"]
+    assert sorted(p.name for p in (run / "samples").iterdir()) == [
+        "step-00000005.png", "step-00000010.png", "step-00000012.png"]  # fmt: skip
     assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["step-00000010", "step-00000012"]
 
 
 def test_the_average_is_what_is_saved_and_not_the_last_weights(run: Path) -> None:
-    last = torch.load(next((run / "checkpoints" / "step-00000012").glob("custom_checkpoint_0*")), weights_only=True)
-    average = {key.removeprefix("module."): value for key, value in last.items()}
-    for key, value in weights(run).items():
-        assert torch.equal(value, average[key])
-
-
-def test_a_resumed_run_ends_like_one_never_stopped(run: Path, tmp_path: Path, here: None) -> None:
-    options = [*TINY, "--max_steps", "40", "--checkpoint_every", "100"]  # past the end of an epoch of 31 steps
-    whole = train(parse([*options, "--output_dir", str(tmp_path / "whole")]))
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
-    checkpoint = str(run / "checkpoints" / "step-00000010")
-    resumed = train(parse([*options, "--output_dir", str(tmp_path / "resumed"), "--resume", checkpoint]))
-    assert metrics(resumed)[-1]["steps"] == 40
-    for key, value in weights(whole).items():
-        assert torch.equal(weights(resumed)[key], value), key
-
-
-def test_a_run_resumed_in_a_later_epoch_ends_the_same(tmp_path: Path, here: None) -> None:
-    options = [*TINY, "--batch_size", "100", "--max_steps", "12"]  # epochs of 5 steps
-    whole = train(parse([*options, "--checkpoint_every", "7", "--output_dir", str(tmp_path / "whole")]))
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
-    checkpoint = str(whole / "checkpoints" / "step-00000007")
-    resumed = train(parse([*options, "--output_dir", str(tmp_path / "resumed"), "--resume", checkpoint]))
-    for key, value in weights(whole).items():
-        assert torch.equal(weights(resumed)[key], value), key
-
-
-def test_resume_auto_goes_on_from_the_last_checkpoint(run: Path, tmp_path: Path, here: None) -> None:
-    options = [*TINY, "--output_dir", str(tmp_path / "run"), "--checkpoint_every", "3", "--resume", "auto"]
-    train(parse([*options, "--max_steps", "3"]))  # nothing to resume yet: starts
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
-    train(parse([*options, "--max_steps", "6"]))
-    assert [line["steps"] for line in metrics(tmp_path / "run")] == [3, 4, 6]
+    average = state(run / "checkpoints" / "step-00000012", 0)
+    average = {key.rpartition("network.")[2]: value for key, value in average.items()}
+    last = load_file(run / "checkpoints" / "step-00000012" / "model.safetensors")
+    saved = Generator.from_pretrained(run).state_dict()
+    for key, value in saved.items():
+        assert torch.equal(value, average[key.removeprefix("network.")])
+    assert not torch.equal(saved["network.layers.0.weight"], last["network.layers.0.weight"])
 
 
 def test_two_processes(launch_environment: dict[str, str], tmp_path: Path) -> None:
@@ -146,24 +98,239 @@ def test_upscaling_in_two_processes_starts_with_pixels_and_goes_on_adversarially
     assert "bicubic" in (tmp_path / "r" / "README.md").read_text()
 
 
-@pytest.mark.parametrize("objective", ["minimax", "hinge", "least_squares", "relativistic"])
-def test_every_objective_trains(objective: str, tmp_path: Path, here: None) -> None:
-    options = ["--objective", objective, "--max_steps", "4", "--clip_grad_norm", "1", "--lr_schedule", "linear"]
-    train(parse([*TINY, *options, "--output_dir", str(tmp_path / "run")]))
-    assert all(p.isfinite().all() for p in Generator.from_pretrained(tmp_path / "run").parameters())
+# -- the same with other processes and batches
 
 
-def test_bf16_and_no_average(tmp_path: Path, here: None) -> None:
-    options = ["--mixed_precision", "bf16", "--ema_decay", "0", "--max_images", "32", "--channels", "1"]
-    train(parse([*TINY, *options, "--output_dir", str(tmp_path / "run")]))
-    model = Generator.from_pretrained(tmp_path / "run")
+def figures(folder: Path, names: str) -> list[list[float]]:
+    return [[line[name] for name in names.split()] for line in metrics(folder)]
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        (
+            [*TINY, *NO_BATCH_NORM, "--augment", "color", "translation", "cutout", "--augment_probability", "0.5",
+             "--r1_weight", "1", "--gradient_penalty_weight", "1", "--discriminator_steps", "2"],
+            "images discriminator adversarial r1 gradient_penalty discriminator_gradient_norm real_accuracy",
+        ),
+        ([*PHOTO, "--pixel_share", "0"], "images discriminator adversarial pixel perceptual generator_gradient_norm"),
+    ],
+)  # fmt: skip
+def test_two_processes_compute_what_one_does(task: list[str], names: str, tmp_path: Path) -> None:
+    options = [*task, "--log_every", "1", "--max_steps", "6", "--sample_every", "100"]
+    train_here(*options, "--batch_size", "8", "--output_dir", str(tmp_path / "one"))
+    train_in_two(tmp_path / "two", *options, "--batch_size", "4")
+    one, two = (torch.tensor(figures(tmp_path / run, names)) for run in ("one", "two"))
+    torch.testing.assert_close(one, two, rtol=2e-3, atol=1e-5)
+    for file in ("model.safetensors", "discriminator/model.safetensors"):
+        one_weights, two_weights = (load_file(tmp_path / run / file) for run in ("one", "two"))
+        for key, value in one_weights.items():
+            torch.testing.assert_close(value, two_weights[key], rtol=1e-2, atol=1e-4, msg=key)
+
+
+def test_the_average_is_the_same_in_all_processes_and_saved_once(tmp_path: Path) -> None:
+    """With BatchNorm, whose statistics each process has of its own batch."""
+    run = tmp_path / "run"
+    train_in_two(run, *TINY, "--max_steps", "3", before=keep_averages)
+    one, two = (torch.load(run / f"average-{rank}.pt") for rank in (0, 1))
+    for key, value in one.items():
+        assert torch.equal(value, two[key]), key
+    saved = Generator.from_pretrained(run).state_dict()
+    assert all(torch.equal(value, one[key]) for key, value in saved.items())
+
+
+def train_in_two(run: Path, *options: str, before: Callable[[], object] = int) -> None:
+    """Train in two processes."""
+    log = run.with_suffix(".log")
+    assert train_forked([*options, "--output_dir", str(run)], log, 2, before=before), log.read_text()[-3000:]
+
+
+def keep_averages() -> None:
+    """Have each process write its average beside the checkpoint."""
+    save = Run._save
+
+    def save_more(self: Run) -> None:
+        torch.save(self.updates.averaged.state_dict(), self.folder.path / f"average-{os.environ['RANK']}.pt")
+        save(self)
+
+    Run._save = save_more  # type: ignore[method-assign]
+
+
+def test_gradients_of_several_batches_add_up_to_those_of_one(tmp_path: Path) -> None:
+    options = [*PHOTO, "--pixel_share", "0", "--max_steps", "4", "--perceptual_weight", "0"]
+    options += ["--discriminator_norm", "none"]  # spectral normalisation refines itself at every use
+    train_here(*options, "--batch_size", "8", "--output_dir", str(tmp_path / "one"))
+    parts = ["--batch_size", "2", "--gradient_accumulation_steps", "4"]
+    train_here(*options, *parts, "--output_dir", str(tmp_path / "four"))
+    names = "images discriminator adversarial pixel discriminator_gradient_norm generator_gradient_norm"
+    one, four = (torch.tensor(figures(tmp_path / run, names)) for run in ("one", "four"))
+    torch.testing.assert_close(one, four, rtol=2e-3, atol=1e-5)
+
+
+# -- options
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--objective", "minimax"],
+        ["--objective", "hinge", "--discriminator_norm", "spectral"],
+        ["--objective", "least_squares", "--clip_grad_norm", "1"],
+        ["--objective", "wasserstein", "--discriminator_norm", "none", "--discriminator_steps", "3"],
+        ["--objective", "relativistic", "--r1_weight", "1", "0.1", "--r2_weight", "1", "--discriminator_norm", "none"],
+    ],
+)
+@pytest.mark.parametrize("task", [TINY, [*PHOTO, "--pixel_share", "0", "--perceptual_weight", "0"]])
+def test_every_objective_trains(task: list[str], options: list[str], tmp_path: Path) -> None:
+    run = train_here(*task, *options, "--max_steps", "4", "--log_every", "1", "--output_dir", str(tmp_path / "run"))
+    kind = Generator if task is TINY else Upscaler
+    assert all(p.isfinite().all() for p in kind.from_pretrained(run).parameters())
+    assert all(math.isfinite(value) for line in metrics(run) for value in line.values())
+    wanted = {"wasserstein": {"gradient_penalty"}, "relativistic": {"r1", "r2"}}.get(options[1], set())
+    assert set(metrics(run)[-1]) & {"gradient_penalty", "r1", "r2"} == wanted
+
+
+def test_values_given_as_two_numbers_follow_the_images(tmp_path: Path) -> None:
+    options = ["--learning_rate", "1e-3", "0", "--discriminator_learning_rate", "1e-3", "1e-4"]
+    options += ["--adam_beta1", "0", "0.5", "--schedule", "linear", "--schedule_share", "0.5"]
+    options += ["--max_images", "128", "--log_every", "1"]
+    lines = metrics(train_here(*TINY, *options, "--output_dir", str(tmp_path / "run")))
+    assert [line["learning_rate"] for line in lines] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4, 0, 0, 0, 0])
+    assert lines[-1]["discriminator_learning_rate"] == pytest.approx(1e-4)
+    last = torch.load(tmp_path / "run" / "checkpoints" / "step-00000008" / "optimizer.bin", weights_only=False)
+    assert last["param_groups"][0]["betas"] == (0.5, 0.999)
+
+
+def test_figures_are_means_over_the_discriminators_steps(tmp_path: Path) -> None:
+    """A lazy penalty is logged though it falls on the first of two steps."""
+    options = ["--discriminator_steps", "2", "--r1_weight", "1", "--penalty_every", "4", "--log_every", "1"]
+    options += ["--discriminator_norm", "spectral", "--max_steps", "4", "--output_dir", str(tmp_path / "run")]
+    assert ["r1" in line for line in metrics(train_here(*TINY, *options))] == [True, False, True, False]
+
+
+def test_augmentation_adapts(tmp_path: Path) -> None:
+    options = ["--augment", "color", "cutout", "--augment_target", "0.6", "--max_steps", "8"]
+    run = train_here(*TINY, *options, "--output_dir", str(tmp_path / "run"))
+    last = metrics(run)[-1]
+    assert 0 <= last["augment_probability"] <= 8 * 16 / 500_000
+
+
+def test_one_class_alone(tmp_path: Path) -> None:
+    options = ["--classes", "horse", "--max_steps", "2", "--output_dir", str(tmp_path / "run")]
+    assert '"images": 50' in (train_here(*TINY, *options) / "run.json").read_text()
+
+
+def test_compiled_networks_keep_the_names_of_their_weights(tmp_path: Path) -> None:
+    if shutil.which("c++") is None:
+        pytest.skip("torch.compile needs a C++ compiler")
+    options = ["--compile", "True", "--r1_weight", "1", "--discriminator_norm", "spectral", "--max_steps", "3"]
+    options += ["--output_dir", str(tmp_path / "run")]
+    Generator.from_pretrained(train_here(*TINY, *options))
+
+
+def test_the_dry_run_tells_the_plan_and_leaves_nothing(launch_environment: dict[str, str], tmp_path: Path) -> None:
+    options = [*TINY, "--dry_run", "True", "--max_steps", "3", "--output_dir", str(tmp_path / "run")]
+    done = subprocess.run(command(2, *options), env=launch_environment, capture_output=True, text=True, timeout=120,
+                          check=True)  # fmt: skip
+    assert done.stdout.count("Plan of the recipe") == 1
+    for words in ("dcgan", "parameters", "MiB", "non-saturating", "cifar10-sample", "500 images", "2 processes"):
+        assert words in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_gets_the_figures(tmp_path: Path) -> None:
+    options = ["--report_to", "tensorboard", "--max_steps", "4", "--output_dir", str(tmp_path / "run")]
+    train_here(*TINY, *options)
+    assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
+
+
+def test_the_report_is_one_file_with_curves_and_samples(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    assert "<svg" in page and "data:image/png;base64" in page
+    assert all(link.startswith(("data:", "#")) for link in re.findall(r'(?:src|href)="([^"]*)"', page))
+
+
+# -- trouble
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+    """Make the generator's loss infinite at these calls, counted from 1."""
+    calls, sound = itertools.count(1), Task.adversarial_loss
+
+    def loss(self: Task[Any], *arguments: Any) -> torch.Tensor:
+        return sound(self, *arguments) * (math.inf if next(calls) in steps else 1)
+
+    monkeypatch.setattr(Task, "adversarial_loss", loss)
+
+
+def test_a_run_stops_at_the_step_where_numbers_are_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    poison(monkeypatch, {6})
+    options = ["--max_steps", "8", "--checkpoint_every", "5", "--output_dir", str(tmp_path / "run")]
+    with pytest.raises(TrainingError, match=r"step 6: .*generator gradient norm.*step-00000005.*learning_rate"):
+        train_here(*TINY, *options)
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000005"]
+
+
+def test_a_learning_rate_far_too_high_is_found(tmp_path: Path) -> None:
+    options = ["--learning_rate", "1e30", "--max_steps", "50", "--output_dir", str(tmp_path / "run")]
+    with pytest.raises(TrainingError, match=r"not finite; there is no checkpoint yet"):
+        train_here(*TINY, *options)
+
+
+def test_a_run_goes_back_when_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    poison(monkeypatch, {6})
+    options = ["--max_steps", "8", "--checkpoint_every", "4", "--on_nonfinite", "rollback"]
+    run = train_here(*TINY, *options, "--output_dir", str(tmp_path / "run"))
+    assert "back to" in caplog.text
+    assert [(line["steps"], line["rollbacks"]) for line in metrics(run)] == [(4, 0), (8, 1)]
+
+
+def test_ruined_weights_are_not_saved(tmp_path: Path) -> None:
+    options = ["--learning_rate", "1e30", "--checkpoint_every", "1", "--on_nonfinite", "rollback"]
+    with pytest.raises(TrainingError, match="not finite"):
+        train_here(*TINY, *options, "--max_steps", "50", "--output_dir", str(tmp_path / "run"))
+    for file in (tmp_path / "run" / "checkpoints").rglob("*.safetensors"):
+        assert all(value.isfinite().all() for value in load_file(file).values())
+
+
+def test_a_run_goes_back_further_where_the_last_checkpoint_does_not_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, {9, 10, 11, 12})
+    options = ["--max_steps", "12", "--checkpoint_every", "4", "--on_nonfinite", "rollback"]
+    run = train_here(*TINY, *options, "--output_dir", str(tmp_path / "run"))
+    assert [(line["steps"], line["rollbacks"]) for line in metrics(run)] == [(4, 0), (8, 4), (12, 4)]
+
+
+def test_a_run_does_not_go_back_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    poison(monkeypatch, set(range(6, 1000)))
+    options = ["--max_steps", "8", "--checkpoint_every", "4", "--on_nonfinite", "rollback"]
+    with pytest.raises(TrainingError, match="4 times after"):
+        train_here(*TINY, *options, "--output_dir", str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
+def test_splitting_one_model_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(ConfigError, match=r"is not supported.*multi-GPU"):
+        train_here(*TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "run"))
+
+
+def test_bf16_and_no_average(tmp_path: Path) -> None:
+    options = ["--mixed_precision", "bf16", "--ema_half_life", "0", "--max_images", "64", "--channels", "1"]
+    options += ["--r1_weight", "1", "--discriminator_norm", "spectral", "--clip_grad_norm", "1"]
+    run = train_here(*TINY, *options, "--output_dir", str(tmp_path / "run"))
+    model = Generator.from_pretrained(run)
     assert (model.dtype, model.channels) == (torch.float32, 1)
-    assert "bf16" in (tmp_path / "run" / "README.md").read_text()
+    assert "bf16" in (run / "README.md").read_text()
+    assert all(math.isfinite(value) for value in metrics(run)[-1].values())
 
 
-def test_a_run_is_pushed_when_it_ends(hub: LoopbackHub, tmp_path: Path, here: None) -> None:
+def test_a_run_is_pushed_when_it_ends(hub: LoopbackHub, tmp_path: Path) -> None:
     options = ["--max_steps", "2", "--push_to_hub", "tester/dcgan", "--output_dir", str(tmp_path / "run")]
-    train(parse([*TINY, *options]))
+    train_here(*TINY, *options)
     files = set(HfApi().list_repo_files("tester/dcgan"))
     assert {"model.safetensors", "config.json", "README.md", "samples.png", "recipe.yaml"} < files
     assert not any(file.startswith(("checkpoints", "samples/")) for file in files)
@@ -180,42 +347,36 @@ def test_a_run_is_pushed_when_it_ends(hub: LoopbackHub, tmp_path: Path, here: No
         (["--image_size", "33"], ConfigError, "power of two"),
         (["--architecture", "dcgn"], ConfigError, "did you mean 'dcgan'"),
         (["--dataset", "/nowhere/at/all"], DataError, "no folder /nowhere/at/all"),
-        (["--batch_size", "501"], DataError, "fewer than one batch"),
+        (["--classes", "hose"], DataError, "did you mean 'horse'"),
+        (["--mixed_precision", "fp16"], ConfigError, "fp16 needs a GPU"),
+        (["--objective", "wasserstein"], ConfigError, "--discriminator_norm spectral or none"),
         (["--resume", "/nowhere"], ConfigError, "is not a checkpoint"),
         (["--max_steps", "None"], ConfigError, "has no end"),
-        (["--seed", "5000000000"], SystemExit, "2"),
+        (["--seed", "5000000000"], ConfigError, "seed is 5000000000"),
+        (["--augment_target", "0.6"], ConfigError, "--augment color"),
         (["--push_to_hub", "no name"], ModelError, "not a Hub name"),
     ],
 )
-def test_options_that_cannot_work(
-    options: list[str], error: type[Exception], words: str, tmp_path: Path, here: None
-) -> None:
+def test_options_that_cannot_work(options: list[str], error: type[Exception], words: str, tmp_path: Path) -> None:
     with pytest.raises(error, match=words):
-        train(parse([*TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "run"), *options]))
+        train_here(*TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "run"), *options)
     assert not (tmp_path / "run" / "model.safetensors").exists()
     assert not (tmp_path / "run" / "metrics.jsonl").exists()  # the corrected command may use the same folder
 
 
-def test_crops_too_small_for_the_discriminator(tmp_path: Path, here: None) -> None:
+def test_crops_too_small_for_the_discriminator(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="crop_size is 8"):
-        train(parse([*PHOTO, "--max_steps", "1", "--crop_size", "8", "--output_dir", str(tmp_path / "run")]))
+        train_here(*PHOTO, "--max_steps", "1", "--crop_size", "8", "--output_dir", str(tmp_path / "run"))
 
 
-def test_folders_that_cannot_take_a_run(run: Path, tmp_path: Path, here: None) -> None:
+def test_folders_that_cannot_take_a_run(run: Path, tmp_path: Path) -> None:
     before = (run / "model.safetensors").read_bytes()
     with pytest.raises(ConfigError, match="already holds a run"):
-        train(parse([*TINY, "--max_steps", "1", "--output_dir", str(run)]))
+        train_here(*TINY, "--max_steps", "1", "--output_dir", str(run))
     assert (run / "model.safetensors").read_bytes() == before
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot be written"):
-        train(parse([*TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "file" / "run")]))
-
-
-def test_checkpoints_that_do_not_fit(run: Path, tmp_path: Path, here: None) -> None:
-    checkpoint = run / "checkpoints" / "step-00000010"
-    options = [*TINY, "--max_steps", "20", "--resume", str(checkpoint), "--output_dir", str(tmp_path / "run")]
-    with pytest.raises(ModelError, match=r"cannot go on from .*made with other options"):
-        train(parse([*options, "--width", "16"]))
+        train_here(*TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "file" / "run"))
 
 
 def test_the_command_line_ends_with_one_clear_line(launch_environment: dict[str, str], tmp_path: Path) -> None:
@@ -230,35 +391,6 @@ def test_the_command_line_ends_with_one_clear_line(launch_environment: dict[str,
 # -- parts
 
 
-def test_the_average_takes_weights_and_buffers() -> None:
-    model = nn.BatchNorm2d(2)
-    ema = _average(model, 0.9)
-    ema.update_parameters(model)
-    for _ in range(500):
-        model.running_mean.fill_(5.0)
-        model.num_batches_tracked.add_(1)
-        nn.init.constant_(model.weight, 3.0)
-        ema.update_parameters(model)
-    assert ema.module.running_mean.tolist() == pytest.approx([5, 5])
-    assert ema.module.weight.tolist() == pytest.approx([3, 3])
-    assert ema.module.num_batches_tracked == 500
-    assert not ema.training and not any(p.requires_grad for p in ema.parameters())
-
-
-def test_the_average_follows_its_formula() -> None:
-    model = nn.Linear(1, 1, bias=False)
-    nn.init.constant_(model.weight, 1.0)
-    ema = _average(model, 0.5)
-    expected = 1.0
-    ema.update_parameters(model)
-    for step, value in enumerate((2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0), start=1):
-        nn.init.constant_(model.weight, value)
-        ema.update_parameters(model)
-        share = min(0.5, (1 + step) / (10 + step))
-        expected = share * expected + (1 - share) * value
-    assert ema.module.weight.item() == pytest.approx(expected)
-
-
 def test_the_budget_that_is_used_up_first_counts() -> None:
     config: TrainingConfig = parse([*TINY, "--max_steps", "100", "--max_images", "50", "--max_minutes", "2"])
     counters = Counters()
@@ -268,15 +400,11 @@ def test_the_budget_that_is_used_up_first_counts() -> None:
     assert counters.progress(config) == 1
 
 
-@pytest.mark.parametrize(("schedule", "half"), [("constant", 1.0), ("linear", 0.5), ("cosine", 0.5)])
-def test_schedules(schedule: str, half: float) -> None:
-    assert decay(schedule, 0) == 1
-    assert decay(schedule, 0.5) == pytest.approx(half)
-    assert decay(schedule, 1) == pytest.approx(1 if schedule == "constant" else 0)
-
-
-def test_no_checkpoint_yet(tmp_path: Path) -> None:
-    assert find_checkpoint("auto", tmp_path) is None
+@pytest.mark.parametrize(("shape", "quarter"), [("linear", 0.25), ("cosine", (1 - math.sqrt(0.5)) / 2)])
+def test_schedules(shape: Any, quarter: float) -> None:
+    assert value_at(3.0, 0.7, shape) == 3
+    assert [value_at((2.0, 1.0), p, shape) for p in (-1, 0, 0.5, 1, 2)] == pytest.approx([2, 2, 1.5, 1, 1])
+    assert value_at((0.0, 1.0), 0.25, shape) == pytest.approx(quarter)
 
 
 def test_models_share_one_base() -> None:

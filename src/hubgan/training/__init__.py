@@ -1,6 +1,6 @@
 """Training: one loop for every task; a task is a small module."""
 
-from hubgan.training.loop import train
+from hubgan.training.loop import plan, train
 from hubgan.training.options import parse
 
-__all__ = ["parse", "train"]
+__all__ = ["parse", "plan", "train"]

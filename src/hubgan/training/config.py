@@ -1,4 +1,7 @@
-"""Every number of a training run. The recipes in `hubgan/recipes` and the command line set them by these names."""
+"""Every number of a training run. The recipes in `hubgan/recipes` and the command line set them by these names.
+
+Where two numbers are allowed, the value goes from the first to the second in the course of the run.
+"""
 
 from typing import Literal
 
@@ -12,23 +15,33 @@ from pydantic import (
     PositiveInt,
 )
 
+from hubgan.training.augmentation import Operation
 from hubgan.training.losses import OBJECTIVES
+from hubgan.training.schedules import (
+    BetaSchedule,
+    NonNegativeSchedule,
+    PositiveSchedule,
+    ProbabilitySchedule,
+    Shape,
+)
 
-Objective = Literal["minimax", "non_saturating", "hinge", "least_squares", "relativistic"]
+Objective = Literal["minimax", "non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"]
 assert set(Objective.__args__) == set(OBJECTIVES)  # type: ignore[attr-defined]
 
 
 class TrainingConfig(BaseModel):
     """What both tasks share."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
     config: str = "cifar-dcgan"
     """The recipe that sets the defaults of all other options: a name in hubgan/recipes, or a YAML file of your own."""
+    dry_run: bool = False
+    """Print the plan (networks, memory, schedules, data) and stop."""
 
     # -- data
     dataset: str
-    """A Hub name, a folder of images, or a local data set."""
+    """A Hub name, a folder of images, a Parquet file, or a local data set."""
     dataset_name: str | None = None
     """What the card and the saved recipe call the data set; by default the Hub name, or the folder's own name."""
     dataset_config: str | None = None
@@ -37,10 +50,20 @@ class TrainingConfig(BaseModel):
     """The data set's split to train on."""
     image_column: str | None = None
     """The column with the images; by default the first whose feature type is Image."""
+    label_column: str | None = None
+    """The column with the labels; by default the first whose feature type is ClassLabel."""
+    classes: tuple[str, ...] = ()
+    """Train on the images with these labels alone."""
+    streaming: bool = False
+    """Read the data set as it is needed, through a shuffled buffer, rather than download or decode it first."""
+    shuffle_buffer: PositiveInt = 10_000
+    """Images (still encoded) in the buffer that shuffles a stream."""
     channels: Literal[1, 3] = 3
     """1 trains on grey, 3 on colour."""
-    num_workers: NonNegativeInt = 0
-    """Processes that prepare batches; 0 does it in the training process."""
+    num_workers: NonNegativeInt | None = None
+    """Processes that prepare batches; by default none where all images are kept decoded, else up to 4."""
+    decoded_gb: NonNegativeFloat = 8.0
+    """So many GB of images are decoded once and kept, in a file that all processes share; workers decode the rest."""
 
     # -- result
     output_dir: str | None = None
@@ -50,7 +73,7 @@ class TrainingConfig(BaseModel):
     private: bool = False
     """Make the pushed repository private."""
     resume: str | None = None
-    """A checkpoint folder to go on from, or "auto" for the last one of the output folder."""
+    """A checkpoint folder to go on from, or "auto" for the last good one of the output folder."""
 
     # -- budget: the run ends with the first that is used up
     max_images: PositiveInt | None = None
@@ -62,45 +85,88 @@ class TrainingConfig(BaseModel):
 
     # -- optimisation
     batch_size: PositiveInt = 128
-    """Images a step and process."""
+    """Images a process has on its device at once."""
+    gradient_accumulation_steps: PositiveInt = 1
+    """Batches whose gradients are added up before an update."""
+    discriminator_steps: PositiveInt = 1
+    """Updates of the discriminator, each on images of its own, for one of the generator."""
     objective: Objective = "non_saturating"
     """The adversarial loss."""
-    learning_rate: PositiveFloat = 2e-4
+    learning_rate: PositiveSchedule = 2e-4
     """Adam's learning rate for the generator."""
-    discriminator_learning_rate: PositiveFloat = 2e-4
+    discriminator_learning_rate: PositiveSchedule = 2e-4
     """Adam's learning rate for the discriminator."""
-    adam_beta1: float = Field(0.5, ge=0, lt=1)
+    adam_beta1: BetaSchedule = 0.5
     """Adam's first beta."""
-    adam_beta2: float = Field(0.999, ge=0, lt=1)
+    adam_beta2: BetaSchedule = 0.999
     """Adam's second beta."""
-    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """How the learning rates fall to zero over the budget."""
+    schedule: Shape = "cosine"
+    """How a value that is given as two numbers goes from the first to the second."""
+    schedule_share: float = Field(1.0, gt=0, le=1)
+    """The share of the budget after which such a value has reached its second number."""
     clip_grad_norm: NonNegativeFloat = 0.0
     """Clip the norm of the gradients to this; 0 does not."""
-    ema_decay: float = Field(0.999, ge=0, lt=1)
-    """Decay a step of the average of the generator's weights that is saved; 0 saves the last weights."""
+    ema_half_life: NonNegativeSchedule = 90_000
+    """Images after which a weight counts half in the average of the generator that is saved; 0 saves the last."""
+    ema_rampup: NonNegativeFloat = 0.05
+    """The half-life is at most this share of the images seen, so that a short run forgets its first weights."""
+
+    # -- penalties on the discriminator
+    r1_weight: NonNegativeSchedule = 0.0
+    """Weight (gamma) of R1, the squared gradient at real images."""
+    r2_weight: NonNegativeSchedule = 0.0
+    """Weight (gamma) of R2, the squared gradient at fakes."""
+    gradient_penalty_weight: NonNegativeSchedule | None = None
+    """Weight (lambda) of WGAN-GP's penalty; 10 for the objective wasserstein, 0 for the others."""
+    penalty_every: PositiveInt = 1
+    """Discriminator steps from one penalty to the next, which counts for all of them."""
+    discriminator_norm: str | None = None
+    """The discriminator's normalisation: batch (dcgan only), spectral or none; by default its architecture's own."""
+
+    # -- augmentation
     flip: bool = True
     """Mirror images at random (super-resolution does it both ways)."""
+    augment: tuple[Operation, ...] = ()
+    """DiffAugment on all that the discriminator sees, real and fake."""
+    augment_probability: ProbabilitySchedule = 1.0
+    """The probability of each of these operations."""
+    augment_target: float | None = Field(None, gt=0, lt=1)
+    """Adapt that probability from 0 on, so that the mean sign of the logits of real images stays here (ADA: 0.6)."""
 
     # -- the machine
     seed: int = Field(0, ge=0, lt=2**31)
-    """Seeds weights, data order and noise."""
+    """Seeds weights, data order, augmentation and noise."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
-    """auto takes what `accelerate launch` says, else bf16 where the hardware computes in it."""
+    """auto takes the half precision that `accelerate launch` asks for, else bf16 where the hardware computes in it."""
+    compile: bool = False
+    """Compile the networks with torch.compile."""
 
     # -- on the way
     log_every: PositiveInt = 50
     """Steps between lines in metrics.jsonl."""
+    report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
+    """A tracker that shows the figures as well."""
     sample_every: PositiveInt = 1000
     """Steps between sample grids on fixed inputs."""
     checkpoint_every: PositiveInt = 1000
-    """Steps between checkpoints; the last two are kept."""
+    """Steps between checkpoints."""
+    keep_checkpoints: PositiveInt = 2
+    """How many checkpoints are kept, the last ones."""
+    on_nonfinite: Literal["stop", "rollback"] = "stop"
+    """When a loss or a gradient is not finite: stop, or go back to the last checkpoint and draw other numbers."""
 
     # -- the card
     license: str | None = None
     """The licence the model card states for the weights."""
     notice: str | None = None
     """A paragraph for the model card, such as what the data's licence implies."""
+
+    @property
+    def gradient_penalty(self) -> NonNegativeSchedule:
+        """The weight of WGAN-GP's penalty: what was asked for, else the paper's 10 for its own objective."""
+        if self.gradient_penalty_weight is not None:
+            return self.gradient_penalty_weight
+        return 10.0 if self.objective == "wasserstein" else 0.0
 
 
 class GenerationConfig(TrainingConfig):
@@ -118,6 +184,8 @@ class GenerationConfig(TrainingConfig):
     """Numbers in a latent."""
     width: PositiveInt = 64
     """Channels at half the images' resolution, of both networks."""
+    generator_norm: str | None = None
+    """The generator's normalisation: batch or none; by default its architecture's own."""
 
 
 class UpscalingConfig(TrainingConfig):
@@ -147,5 +215,5 @@ class UpscalingConfig(TrainingConfig):
     """Weight of the perceptual loss (EfficientNet-Lite0 features)."""
     adversarial_weight: NonNegativeFloat = 0.02
     """Weight of the adversarial loss."""
-    adversarial_learning_rate: PositiveFloat = 2e-4
+    adversarial_learning_rate: PositiveSchedule = 2e-4
     """The generator's learning rate where the adversarial part begins."""

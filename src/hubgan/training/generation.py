@@ -2,14 +2,15 @@
 
 from typing import Any
 
-import torch
 from diffusers.utils import make_image_grid
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from hubgan.data import Images, ImageSource, SquareImages
+from hubgan.data import Squares
 from hubgan.models import Discriminator, Generator
 from hubgan.training.config import GenerationConfig
+from hubgan.training.machine import SharedRandom
+from hubgan.training.penalties import Critic
 from hubgan.training.task import Task
 
 _GRID = 8
@@ -22,22 +23,22 @@ class Generation(Task[GenerationConfig]):
 
     def __init__(self, config: GenerationConfig) -> None:
         super().__init__(config)
-        shape = {"image_size": config.image_size, "channels": config.channels, "width": config.width}
-        self.model = Generator(config.architecture, latent_dim=config.latent_dim, **shape)
-        self.discriminator = Discriminator(config.discriminator, **shape)
+        c = config
+        shape: dict[str, Any] = {"image_size": c.image_size, "channels": c.channels, "width": c.width}
+        self.model = Generator(c.architecture, latent_dim=c.latent_dim, **shape, **_norm(c.generator_norm))
+        self.discriminator = Discriminator(c.discriminator, **shape, **_norm(c.discriminator_norm))
+        self.view = Squares(size=c.image_size, channels=c.channels, flip=c.flip)
 
-    def dataset(self, source: ImageSource, progress: bool) -> Images:
-        c = self.config
-        options: dict[str, Any] = {"channels": c.channels, "flip": c.flip, "seed": c.seed, "progress": progress}
-        return SquareImages(source, size=c.image_size, **options)
+    def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
+        return random.normal(len(images), self.config.latent_dim), images.float().div(127.5).sub(1)
 
-    def batch(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        latents = torch.randn(len(images), self.config.latent_dim, device=images.device)
-        return latents, images.float().div(127.5).sub(1)
-
-    def generator_losses(self, discriminator: nn.Module | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        assert discriminator is not None
-        return {"adversarial": self.adversarial_loss(discriminator, real, fake)}
+    def generator_losses(self, critic: Critic | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        assert critic is not None
+        return {"adversarial": self.adversarial_loss(critic, real, fake)}
 
     def preview(self, model: Generator) -> Image.Image:
         return make_image_grid(model.sample(_GRID**2, seed=0), _GRID, _GRID)
+
+
+def _norm(norm: str | None) -> dict[str, str]:
+    return {} if norm is None else {"norm": norm}

@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import make_dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import tyro
 import yaml
@@ -28,17 +30,17 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     defaults = load_recipe(_recipe(arguments))
-    config = tyro.cli(
-        type(defaults),
-        default=defaults,
+    kind = type(defaults)
+    given: Any = tyro.cli(
+        _plain(kind, defaults),
         args=arguments,
         prog="accelerate launch train.py",
-        description=f"{type(defaults).__doc__} The defaults below are those of the recipe {defaults.config!r};"
+        description=f"{kind.__doc__} The defaults below are those of the recipe {defaults.config!r};"
         f" recipes: {', '.join(recipes())}, or a YAML file of your own (--config).",
         config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff),
         use_underscores=True,
     )
-    return validate(type(config), config.model_dump())
+    return validate(kind, vars(given))
 
 
 def recipes() -> list[str]:
@@ -83,8 +85,29 @@ def validate(kind: type[TrainingConfig], options: dict[str, Any], where: str = "
         return kind(**options)
     except ValidationError as error:
         first = error.errors()[0]
-        option = ".".join(map(str, first["loc"]))
+        option = str(first["loc"][0])  # what follows names the kinds of value that were tried
         raise ConfigError(f"{where}{option} is {first.get('input')!r}: {first['msg']}") from error
+
+
+def _plain(kind: type[TrainingConfig], defaults: TrainingConfig) -> type:
+    """The options without their bounds, for a command line that only reads them: `validate` has the better words."""
+    fields = [
+        (name, Annotated[_unbounded(field.annotation), tyro.conf.arg(help=field.description)], getattr(defaults, name))
+        for name, field in kind.model_fields.items()
+    ]
+    return make_dataclass(kind.__name__, fields)
+
+
+def _unbounded(annotation: Any) -> Any:
+    """A type with `Annotated` taken off it, and off its parts."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _unbounded(parts[0])
+    if origin is Union or origin is UnionType:
+        return Union[tuple(map(_unbounded, parts))]  # noqa: UP007
+    if origin is tuple:
+        return tuple[tuple(map(_unbounded, parts))]  # type: ignore[misc]
+    return annotation
 
 
 def _recipe(arguments: Sequence[str]) -> str:

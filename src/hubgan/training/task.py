@@ -1,23 +1,20 @@
 """What a task tells the loop: its networks, its batches, its losses, its preview."""
 
-import math
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from hubgan.data import Images, ImageSource
+from hubgan.data import ImageSource, View
 from hubgan.models import Discriminator, HubModel
 from hubgan.training.config import TrainingConfig
 from hubgan.training.losses import OBJECTIVES
+from hubgan.training.machine import SharedRandom
+from hubgan.training.penalties import Critic
+from hubgan.training.schedules import Schedule, value_at
 
 C = TypeVar("C", bound=TrainingConfig)
-
-
-def decay(schedule: str, progress: float) -> float:
-    """A learning rate's factor, from 1 at progress 0 to 0 (linear, cosine) or 1 (constant) at progress 1."""
-    return {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[schedule]
 
 
 class Task(ABC, Generic[C]):
@@ -26,11 +23,13 @@ class Task(ABC, Generic[C]):
     Attributes:
         model: what is trained and published.
         discriminator: its opponent.
+        view: what training sees of an image.
         caption: says what the preview shows.
     """
 
     model: HubModel
     discriminator: Discriminator
+    view: View
     caption: str
 
     def __init__(self, config: C) -> None:
@@ -38,43 +37,47 @@ class Task(ABC, Generic[C]):
         self.objective = OBJECTIVES[config.objective]
 
     @abstractmethod
-    def dataset(self, source: ImageSource, progress: bool) -> Images:
-        """The training items: uint8 tensors (channels, H, W)."""
-
-    @abstractmethod
-    def batch(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
         """uint8 images (N, channels, H, W) on the device to the model's input and the real images."""
 
     def adversarial(self, progress: float) -> bool:
         """Whether the discriminator takes part at this share (0 to 1) of the budget."""
         return True
 
+    def phase(self, progress: float) -> float:
+        """The share of the present part of the run, where it has several: values given as two numbers go by it."""
+        return progress
+
     def learning_rate(self, progress: float) -> float:
         """The generator's learning rate at this share of the budget."""
-        return self.config.learning_rate * decay(self.config.lr_schedule, progress)
+        return self.scheduled(self.config.learning_rate, progress)
 
-    def discriminator_learning_rate(self, progress: float) -> float:
-        """The discriminator's learning rate at this share of the budget."""
-        return self.config.discriminator_learning_rate * decay(self.config.lr_schedule, progress)
+    def scheduled(self, schedule: Schedule, progress: float) -> float:
+        """What a schedule says at this share of the budget."""
+        return value_at(schedule, self.phase(progress) / self.config.schedule_share, self.config.schedule)
 
     def judged(self, images: Tensor) -> Tensor:
         """The model's output, or real images, as the discriminator wants them: in [-1, 1]."""
         return images
 
-    def discriminator_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """The discriminator's loss on real images and detached fakes."""
-        real_logits, fake_logits = discriminator(self.judged(real)), discriminator(self.judged(fake.detach()))
-        return self.objective.discriminator(real_logits.float(), fake_logits.float())
-
-    def adversarial_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """The generator's adversarial loss; `discriminator` has its gradients off."""
-        fake_logits = discriminator(self.judged(fake)).float()
-        real_logits = discriminator(self.judged(real)).float() if self.objective.paired else fake_logits
+    def adversarial_loss(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        """The generator's adversarial loss by the logits that `critic` gives."""
+        fake_logits = critic(self.judged(fake)).float()
+        real_logits = critic(self.judged(real)).float() if self.objective.paired else fake_logits
         return self.objective.generator(real_logits, fake_logits)
 
     @abstractmethod
-    def generator_losses(self, discriminator: nn.Module | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """The weighed terms of the generator's loss; `discriminator` is None while it takes no part."""
+    def generator_losses(self, critic: Critic | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """The weighed terms of the generator's loss.
+
+        Args:
+            critic: the discriminator's logits of images in [-1, 1]; None while it takes no part.
+            real: real images.
+            fake: the model's output for the same batch.
+        """
+
+    def look_at(self, source: ImageSource) -> None:
+        """Called once with the data set, for tasks whose preview shows pictures of it."""
 
     @abstractmethod
     def preview(self, model: Any) -> Image.Image:

@@ -1,23 +1,25 @@
 """The task of super-resolution: a pixel loss first, then an adversarial and a perceptual loss with it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from diffusers.utils import make_image_grid
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import interpolate, l1_loss
 
-from hubgan.data import Images, ImageSource, RandomCrops
+from hubgan.data import Crops, ImageSource
 from hubgan.errors import ConfigError
 from hubgan.images import to_image
 from hubgan.models import Discriminator, Upscaler
 from hubgan.training.config import UpscalingConfig
+from hubgan.training.machine import SharedRandom
+from hubgan.training.penalties import Critic
 from hubgan.training.perceptual import PerceptualLoss
-from hubgan.training.task import Task, decay
+from hubgan.training.task import Task
 
 _SMALLEST_CROP = 16
+_EXAMPLES = 4
 
 
 class Upscaling(Task[UpscalingConfig]):
@@ -33,54 +35,46 @@ class Upscaling(Task[UpscalingConfig]):
             raise ConfigError(f"crop_size is {config.crop_size}; the discriminator needs {_SMALLEST_CROP} or more")
         c = config
         self.model = Upscaler(c.architecture, scale=c.scale, channels=c.channels, width=c.width, depth=c.depth)
-        self.discriminator = Discriminator(c.discriminator, channels=c.channels, width=c.discriminator_width)
+        norm = {} if c.discriminator_norm is None else {"norm": c.discriminator_norm}
+        self.discriminator = Discriminator(c.discriminator, channels=c.channels, width=c.discriminator_width, **norm)
+        self.view = Crops(size=c.crop_size, channels=c.channels, flip=c.flip)
         wanted = c.perceptual_weight and c.pixel_share < 1
         self.perceptual = PerceptualLoss().to(memory_format=torch.channels_last) if wanted else None
         self._examples: Sequence[Tensor] = []
 
-    def dataset(self, source: ImageSource, progress: bool) -> Images:
-        c = self.config
-        options: dict[str, Any] = {"channels": c.channels, "flip": c.flip, "seed": c.seed, "progress": progress}
-        crops = RandomCrops(source, size=c.crop_size, **options)
-        self._examples = [crops.whole(i) for i in range(0, len(crops), max(1, len(crops) // 4))][:4]
-        return crops
-
-    def batch(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
         large = images.float() / 255
         return shrink(large, self.config.scale), large
 
     def adversarial(self, progress: float) -> bool:
         return progress >= self.config.pixel_share
 
+    def phase(self, progress: float) -> float:
+        share = self.config.pixel_share
+        return (progress - share) / max(1 - share, 1e-9) if self.adversarial(progress) else progress / share
+
     def learning_rate(self, progress: float) -> float:
-        c, share = self.config, self.config.pixel_share
-        if not self.adversarial(progress):
-            return c.learning_rate * decay(c.lr_schedule, progress / share)
-        return c.adversarial_learning_rate * decay(c.lr_schedule, self._adversarial_progress(progress))
-
-    def discriminator_learning_rate(self, progress: float) -> float:
-        return self.config.discriminator_learning_rate * decay(
-            self.config.lr_schedule, max(0.0, self._adversarial_progress(progress))
-        )
-
-    def _adversarial_progress(self, progress: float) -> float:
-        return (progress - self.config.pixel_share) / max(1 - self.config.pixel_share, 1e-9)
+        c = self.config
+        return self.scheduled(c.adversarial_learning_rate if self.adversarial(progress) else c.learning_rate, progress)
 
     def judged(self, images: Tensor) -> Tensor:
         return images * 2 - 1
 
-    def generator_losses(self, discriminator: nn.Module | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, critic: Critic | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         pixel = l1_loss(fake.float(), real)
-        if discriminator is None:
+        if critic is None:
             return {"pixel": pixel}
         losses = {
             "pixel": self.config.pixel_weight * pixel,
-            "adversarial": self.config.adversarial_weight * self.adversarial_loss(discriminator, real, fake),
+            "adversarial": self.config.adversarial_weight * self.adversarial_loss(critic, real, fake),
         }
         if self.perceptual is not None:
             self.perceptual.to(fake.device)
             losses["perceptual"] = self.config.perceptual_weight * self.perceptual(fake.float(), real)
         return losses
+
+    def look_at(self, source: ImageSource) -> None:
+        self._examples = source.examples(self.view, _EXAMPLES)
 
     def preview(self, model: Upscaler) -> Image.Image:
         return compare(model, self._examples)

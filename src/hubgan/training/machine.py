@@ -1,0 +1,137 @@
+"""The set-up that a run finds: processes, devices, precision."""
+
+import logging
+import os
+import warnings
+from datetime import timedelta
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    GradientAccumulationPlugin,
+    InitProcessGroupKwargs,
+    TorchDynamoPlugin,
+    parse_flag_from_env,
+)
+from torch import Tensor
+
+from hubgan.errors import ConfigError
+from hubgan.training.config import TrainingConfig
+
+logger = logging.getLogger(__name__)
+
+# What `accelerate launch` sets for the ways of distribution that split one model among several devices.
+_SPLITTING = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+    "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism configuration",
+}
+
+
+def make_accelerator(config: TrainingConfig, project_dir: str | None = None) -> Accelerator:
+    """The accelerator for a run: data parallel over whatever `accelerate launch` started.
+
+    Args:
+        config: the run's configuration.
+        project_dir: where a tracker that writes files puts them.
+
+    Raises:
+        ConfigError: a way of distribution or a precision that hubgan or this machine cannot do.
+    """
+    for variable, name in _SPLITTING.items():
+        if parse_flag_from_env(variable):
+            raise ConfigError(
+                f"{name} is not supported: these networks fit on one device, so hubgan gives each device a whole copy."
+                " Choose multi-GPU without it in `accelerate config`, or launch with --multi_gpu"
+            )
+    if os.environ.get("ACCELERATE_DYNAMO_BACKEND", "no").lower() != "no" and not config.compile:
+        logger.warning("the launcher's dynamo backend is left aside; --compile True compiles the networks")
+    # It has a new name since PyTorch 2.13, which Accelerate does not hand on yet.
+    warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
+    try:
+        accelerator = Accelerator(
+            mixed_precision=_precision(config.mixed_precision),
+            gradient_accumulation_plugin=GradientAccumulationPlugin(
+                num_steps=config.gradient_accumulation_steps, sync_with_dataloader=False
+            ),
+            dynamo_plugin=TorchDynamoPlugin(backend="no"),  # it would rename the weights; see --compile
+            log_with=None if config.report_to == "none" else config.report_to,
+            project_dir=project_dir,
+            # The discriminator runs twice a step; buffers broadcast in between would change under its first graph.
+            # All processes begin with the same ones, as they build the networks by one seed.
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(broadcast_buffers=False),
+                # The others wait while the first process downloads a data set, or pushes the result.
+                InitProcessGroupKwargs(timeout=timedelta(hours=3)),
+            ],
+        )
+    except ValueError as error:
+        raise ConfigError(f"this machine cannot train so: {error}") from error
+    if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise ConfigError("fp16 needs a GPU; on a CPU use --mixed_precision bf16 or no")
+    if accelerator.num_processes == 1 and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "several processes were started, but Accelerate sees one: launch with accelerate launch --cpu"
+        )
+    return accelerator
+
+
+def _precision(wanted: str) -> str:
+    """What "auto" means here: the launcher's half precision, else bf16 where the hardware computes in it.
+
+    A launcher's "no" does not count: it says so, too, when nobody was asked.
+    """
+    if wanted != "auto":
+        return wanted
+    if (launched := os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) != "no":
+        if launched not in ("bf16", "fp16"):
+            raise ConfigError(f"{launched} is not supported; choose --mixed_precision bf16, fp16 or no")
+        return launched
+    if torch.accelerator.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU"):
+        native = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    else:  # a CPU without these instructions emulates bf16, twenty times slower than float32
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if native else "no"
+
+
+def largest(values: tuple[float, ...], accelerator: Accelerator) -> tuple[float, ...]:
+    """Each number's largest value among the processes, so that all of them decide alike."""
+    if accelerator.num_processes == 1:
+        return values
+    # MPS has no doubles, but no several processes either.
+    shared = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
+    torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+    return tuple(shared.tolist())
+
+
+class SharedRandom:
+    """Random numbers for the images of all processes, of which each process takes those of its own images.
+
+    They depend on the seed and on the place in the run alone. So a resumed run draws the same ones with nothing to
+    restore, and so do several processes and one, on the same kind of device.
+
+    Args:
+        seed: of the run.
+        accelerator: tells the device, and which part is this process's.
+    """
+
+    def __init__(self, seed: int, accelerator: Accelerator) -> None:
+        self._seed, self._source = seed, torch.Generator(accelerator.device)
+        self._rank, self._world = accelerator.process_index, accelerator.num_processes
+
+    def seek(self, *place: int) -> None:
+        """Go to the numbers of a place in the run."""
+        self._source.manual_seed(hash((self._seed, *place)) & (2**63 - 1))
+
+    def normal(self, n: int, *shape: int) -> Tensor:
+        """(n, *shape) from a standard normal, for this process's `n` images."""
+        return self._mine(torch.randn(self._world * n, *shape, generator=self._source, device=self._source.device), n)
+
+    def uniform(self, n: int, *shape: int) -> Tensor:
+        """(n, *shape) from [0, 1), for this process's `n` images."""
+        return self._mine(torch.rand(self._world * n, *shape, generator=self._source, device=self._source.device), n)
+
+    def _mine(self, numbers: Tensor, n: int) -> Tensor:
+        return numbers[self._rank * n : (self._rank + 1) * n]

@@ -1,0 +1,160 @@
+"""What `--dry_run` prints: everything that a run is going to do, before it does it."""
+
+from typing import Any
+
+from accelerate import Accelerator
+
+from hubgan.data import ImageSource
+from hubgan.errors import DataError
+from hubgan.models import HubModel
+from hubgan.training import wording
+from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.training.memory import estimate
+from hubgan.training.record.provenance import hardware_line, precision
+from hubgan.training.record.run_folder import run_path
+from hubgan.training.schedules import is_used
+from hubgan.training.task import Task
+
+_EXAMPLES = 16
+
+
+def describe_plan(
+    task: Task[Any], config: TrainingConfig, accelerator: Accelerator, source: ImageSource | None = None
+) -> str:
+    """The plan of a run in lines of text; nothing is written, and no network is changed.
+
+    Args:
+        task: the task, with its networks.
+        config: the run's options.
+        accelerator: tells processes, device and precision.
+        source: the data set, where it has been opened.
+    """
+    sections = {
+        "networks": _networks(task),
+        "memory": _memory(task, config, accelerator),
+        "budget": _budget(config, accelerator, source),
+        "optimisation": _optimisation(config),
+        "data": _data(task, config, source),
+        "machine": [hardware_line(accelerator), f"precision {precision(accelerator)}"]
+        + (["networks compiled"] if config.compile else []),
+        "result": _result(config),
+    }
+    lines = [f"Plan of the recipe {config.config} ({config.task}); nothing was started."]  # type: ignore[attr-defined]
+    for name, parts in sections.items():
+        lines += [f"\n{name}", *(f"  {part}" for part in parts)]
+    return "\n".join(lines)
+
+
+def size(count: float) -> str:
+    """Bytes in MiB or GiB."""
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"
+
+
+def _networks(task: Task[Any]) -> list[str]:
+    networks: list[HubModel] = [task.model, task.discriminator]
+    return [
+        f"{type(network).__name__} {network.config['architecture']}: {network.num_parameters():,} parameters ("
+        + ", ".join(f"{key} {value}" for key, value in network.config.items() if key != "architecture")
+        + ")"
+        for network in networks
+    ]
+
+
+def _memory(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -> list[str]:
+    parts = estimate(task, config, precision(accelerator), accelerator.num_processes)
+    return [
+        f"about {size(sum(parts.values()))} on the device of each process, by an estimate:",
+        ", ".join(f"{name} {size(count)}" for name, count in parts.items()),
+        "left out: working space of convolutions, augmentation, torch itself, the data",
+    ]
+
+
+def _budget(config: TrainingConfig, accelerator: Accelerator, source: ImageSource | None) -> list[str]:
+    limits = {
+        "images": config.max_images and f"{config.max_images:,}",
+        "steps": config.max_steps and f"{config.max_steps:,}",
+        "minutes": config.max_minutes and f"{config.max_minutes:g}",
+    }
+    given = [f"{limit} {name}" for name, limit in limits.items() if limit]
+    lines = [" or ".join(given) + (", whichever is first" if len(given) > 1 else "") or "none: it has no end"]
+    drawn = wording.global_batch(config, accelerator) * config.discriminator_steps
+    counts = [limit for limit in (config.max_images, config.max_steps and config.max_steps * drawn) if limit]
+    if counts:
+        images = min(counts)
+        meant = f"{images:,} images are {-(-images // drawn):,} steps"
+        if source is not None and source.size:
+            meant += f" and {images / source.size:,.1f} epochs"
+        lines.append(f"at most {meant}" if config.max_minutes else meant)
+    lines.append(f"global batch {wording.batch(config, accelerator)}")
+    if config.discriminator_steps > 1:
+        lines.append(f"{config.discriminator_steps} discriminator steps for one of the generator, on {drawn:,} images")
+    if isinstance(config, UpscalingConfig):
+        lines.append(f"the first {config.pixel_share:.0%} with the pixel loss alone")
+    return lines
+
+
+def _optimisation(config: TrainingConfig) -> list[str]:
+    scheduled = {
+        "learning rate of the generator": config.learning_rate,
+        "learning rate of the discriminator": config.discriminator_learning_rate,
+        "Adam beta 1": config.adam_beta1,
+        "Adam beta 2": config.adam_beta2,
+    }
+    if isinstance(config, UpscalingConfig):
+        scheduled["learning rate of the generator, adversarial part"] = config.adversarial_learning_rate
+    lines = [f"{name}: {wording.schedule(value, config)}" for name, value in scheduled.items()]
+    lines.append(f"objective: {config.objective.replace('_', '-')}")
+    if isinstance(config, UpscalingConfig):
+        lines.append(
+            f"weights: pixel {config.pixel_weight:g}, perceptual {config.perceptual_weight:g},"
+            f" adversarial {config.adversarial_weight:g}"
+        )
+    lines.append(f"penalties: {wording.penalties(config) or 'none'}")
+    if config.clip_grad_norm:
+        lines.append(f"gradients clipped to norm {config.clip_grad_norm:g}")
+    lines.append(f"averaging: {wording.averaging(config)}")
+    lines.append(f"augmentation: {wording.augmentation(config) or 'none'}")
+    if config.augment and is_used(config.augment_probability) and config.augment_target is not None:
+        lines.append("  the probability begins at 0")
+    return lines
+
+
+def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None) -> list[str]:
+    lines = [f"{config.dataset}{f', {config.dataset_config}' if config.dataset_config else ''}, split {config.split}"]
+    if source is None:
+        return [*lines, "not opened"]
+    number = f"{source.size:,} images" if source.size is not None else "a number of images that is not known"
+    if source.streaming:
+        how = f"streamed through a buffer of {config.shuffle_buffer:,}"
+    else:
+        how = f"decoded once, up to {config.decoded_gb:g} GB kept"
+    lines.append(f"{number}, column {source.column!r}, {how}")
+    if source.label_column:
+        names = source.label_names
+        labels = f"{len(names)} labels" if names else "labels"
+        chosen = f"; only {', '.join(config.classes)}" if config.classes else ""
+        lines.append(f"{labels} in column {source.label_column!r}{chosen}")
+    lines.append(f"fingerprint {source.fingerprint}")
+    if not source.streaming and source.size:
+        try:
+            examples = source.examples(task.view, _EXAMPLES)
+        except DataError as error:
+            return [*lines, str(error)]
+        mean = sum(example.numel() for example in examples) / len(examples)
+        lines.append(f"about {size(mean * source.size)} decoded, by {len(examples)} of them")
+    return lines
+
+
+def _result(config: TrainingConfig) -> list[str]:
+    lines = [
+        f"folder {run_path(config)}",
+        f"a checkpoint every {config.checkpoint_every:,} steps, the last {config.keep_checkpoints} kept;"
+        f" samples every {config.sample_every:,}, figures every {config.log_every:,}",
+    ]
+    if config.report_to != "none":
+        lines.append(f"shown by {config.report_to} too")
+    if config.resume:
+        lines.append(f"goes on from {config.resume}")
+    if config.push_to_hub:
+        lines.append(f"pushed to {config.push_to_hub}{', private' if config.private else ''} at the end")
+    return lines

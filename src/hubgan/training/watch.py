@@ -1,0 +1,120 @@
+"""Figures that show trouble early, and what to try when they do."""
+
+import logging
+import math
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+REMEDIES = (
+    "try a lower --learning_rate and --discriminator_learning_rate, --clip_grad_norm 1, a penalty (--r1_weight 1 with"
+    " --discriminator_norm spectral), another --objective, or bf16 (--mixed_precision bf16 or no) in place of fp16"
+)
+_COLLAPSE = 0.3
+_UNDER_WAY = 0.05  # an untrained generator makes one grey image
+_PATIENCE = 3
+_OVERFLOWS = 50
+
+
+def overlap(images: Tensor) -> Tensor:
+    """How alike the images of a batch are: the mean correlation of pixels between each image and the next.
+
+    A cheap sign of mode collapse: near 1 where a generator makes one image for every latent. Real images are the
+    measure, as a data set of centred faces overlaps much more than one of landscapes.
+
+    Args:
+        images: (N, channels, H, W), of any range.
+
+    Returns:
+        A scalar in [-1, 1]; 0 for a single image.
+    """
+    if len(images) < 2:
+        return images.new_zeros(())
+    pixels = images.float().flatten(1)
+    pixels = torch.nn.functional.normalize(pixels - pixels.mean(1, keepdim=True), dim=1)
+    return (pixels[1:] * pixels[:-1]).sum(1).mean()
+
+
+class Meter:
+    """The means of figures over the steps from one line of the log to the next, kept in checkpoints."""
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._accelerator = accelerator
+        self._past: dict[str, tuple[float, int]] = {}
+        self._figures: dict[str, list[Tensor]] = {}
+
+    def add(self, figures: dict[str, Tensor]) -> None:
+        """Take the figures of a step; nothing is read from the device yet."""
+        for name, value in figures.items():
+            self._figures.setdefault(name, []).append(value.detach())
+
+    def means(self) -> dict[str, float]:
+        """The means over all processes since the last call, which they begin anew."""
+        self.settle()
+        means = {name: total / count for name, (total, count) in self._past.items() if count}
+        self._past = {}
+        return means
+
+    def settle(self) -> None:
+        """Read what has come together, as the sum and the number of finite values; all processes call it together."""
+        if not self._figures:
+            return
+        names = sorted(self._figures)
+        columns = [torch.stack(self._figures[name]).float() for name in names]
+        finite = [column.isfinite() for column in columns]
+        sums = torch.stack([column.where(good, 0).sum() for column, good in zip(columns, finite, strict=True)])
+        counts = torch.stack([good.sum() for good in finite]).float()
+        totals = self._accelerator.reduce(torch.stack([sums, counts]), "sum").tolist()
+        for name, total, count in zip(names, *totals, strict=True):
+            before = self._past.get(name, (0.0, 0))
+            self._past[name] = (before[0] + total, before[1] + int(count))
+        self._figures = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self._past)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._past, self._figures = dict(state), {}
+
+
+class Watch:
+    """Looks at the figures of a run: at every step for what is not finite, at every line of the log for collapse."""
+
+    def __init__(self, scaled: bool) -> None:
+        self._scaled = scaled
+        self._overflows = self._alike = 0
+
+    def trouble(self, figures: dict[str, Tensor]) -> str:
+        """Names what is not finite, or "" where all is well.
+
+        Under fp16 a gradient may overflow: its scale is lowered and the step left out. That is trouble only where it
+        goes on and on.
+        """
+        names = list(figures)
+        finite = torch.stack([figures[name].float() for name in names]).isfinite().tolist()
+        bad = [name for name, good in zip(names, finite, strict=True) if not good]
+        if self._scaled and bad and all(name.endswith("gradient_norm") for name in bad):
+            self._overflows += 1
+            return f"{_list(bad)}, {_OVERFLOWS} steps on end" if self._overflows >= _OVERFLOWS else ""
+        self._overflows = 0
+        return _list(bad)
+
+    def complain(self, values: dict[str, float], progress: float) -> None:
+        """Warn where the fakes are much more alike than the real images, once the run is under way (0 to 1)."""
+        excess = values.get("fake_overlap", math.nan) - values.get("real_overlap", math.nan)
+        self._alike = self._alike + 1 if excess > _COLLAPSE and progress > _UNDER_WAY else 0
+        if self._alike == _PATIENCE:
+            logger.warning(
+                "the fakes look alike (overlap %.2f, real images %.2f): the generator may be collapsing. Look at the"
+                " samples; try lower learning rates, a penalty (--r1_weight 1 with --discriminator_norm spectral),"
+                " --augment color translation cutout, or another --objective",
+                values["fake_overlap"], values["real_overlap"],
+            )  # fmt: skip
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(name.replace("_", " ") for name in names)

@@ -1,0 +1,81 @@
+"""A configuration in words, for the model card and the plan."""
+
+from accelerate import Accelerator
+
+from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.training.schedules import Schedule, is_used
+
+
+def number(value: float) -> str:
+    """A number as a person writes it: 2e-4, 0.5, 90,000."""
+    if value and abs(value) < 1e-3:
+        mantissa, _, exponent = f"{value:.3e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return f"{value:,.0f}" if abs(value) >= 1000 and float(value).is_integer() else f"{value:g}"
+
+
+def schedule(value: Schedule, config: TrainingConfig) -> str:
+    """A value that may change on the way: "2e-4", or "2e-4 to 5e-5, cosine, over 100 % of the run"."""
+    if not isinstance(value, tuple):
+        return number(value)
+    share = (
+        f"{config.schedule_share * 100:g} % of {'each part of ' if isinstance(config, UpscalingConfig) else ''}the run"
+    )
+    return f"{number(value[0])} to {number(value[1])}, {config.schedule}, over {share}"
+
+
+def penalties(config: TrainingConfig) -> str:
+    """The penalties on the discriminator that are in use; "" for none."""
+    weights = {
+        "R1, gamma": config.r1_weight,
+        "R2, gamma": config.r2_weight,
+        "WGAN-GP, lambda": config.gradient_penalty,
+    }
+    used = [f"{name} {schedule(weight, config)}" for name, weight in weights.items() if is_used(weight)]
+    if not used:
+        return ""
+    every = f"; once in {config.penalty_every} discriminator steps, for all of them"
+    return "; ".join(used) + (every if config.penalty_every > 1 else "")
+
+
+def augmentation(config: TrainingConfig) -> str:
+    """What happens to the images at random; "" for nothing."""
+    parts = []
+    if isinstance(config, UpscalingConfig):
+        parts.append(f"random crops of {config.crop_size} pixels" + (", mirrored both ways" if config.flip else ""))
+    elif config.flip:
+        parts.append("mirrored left to right")
+    if config.augment:
+        operations = f"DiffAugment of real and fake images ({', '.join(config.augment)})"
+        if config.augment_target is None:
+            parts.append(f"{operations} with probability {schedule(config.augment_probability, config)}")
+        else:
+            parts.append(f"{operations} with a probability that keeps the mean sign of real logits at"
+                         f" {config.augment_target:g}")  # fmt: skip
+    return "; ".join(parts)
+
+
+def averaging(config: TrainingConfig) -> str:
+    """How the weights that are saved come from those that are trained."""
+    if not is_used(config.ema_half_life):
+        return "none"
+    half_life = schedule(config.ema_half_life, config)
+    several = isinstance(config.ema_half_life, tuple)
+    kept = f"half-life in images {half_life}" if several else f"half-life {half_life} images"
+    ramp = f", and at most {config.ema_rampup * 100:g} % of the images seen" if config.ema_rampup else ""
+    return f"exponential, {kept}{ramp}"
+
+
+def global_batch(config: TrainingConfig, accelerator: Accelerator) -> int:
+    """Images behind one update, of all processes together."""
+    return config.batch_size * config.gradient_accumulation_steps * accelerator.num_processes
+
+
+def batch(config: TrainingConfig, accelerator: Accelerator) -> str:
+    """The global batch and what it is made of: "64 (16 x 2 accumulated x 2 processes)"."""
+    accumulated, processes = config.gradient_accumulation_steps, accelerator.num_processes
+    parts = [str(config.batch_size)]
+    parts += [f"{accumulated} accumulated"] if accumulated > 1 else []
+    parts += [f"{processes} processes"] if processes > 1 else []
+    total = f"{global_batch(config, accelerator):,}"
+    return f"{total} ({' x '.join(parts)})" if len(parts) > 1 else total

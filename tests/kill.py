@@ -1,0 +1,227 @@
+"""Kill training runs with SIGKILL at random moments, and check that they end bit for bit like one never stopped.
+
+    python tests/kill.py --trials 100 --task generation upscaling
+    python tests/kill.py --trials 20 --processes 2
+
+Each trial is a run in processes of its own, killed at moments drawn from the whole time that a run takes (start,
+steps, checkpoints, end), gone on with by `--resume auto`, killed again, and at last left alone. Compared with a run
+never stopped are the published weights of both networks, everything in the last checkpoint that is a number (weights,
+optimizers, averages, counters, random states), and the lines of metrics.jsonl without their times.
+The processes are forked from one that has imported what they need: so a trial takes seconds.
+"""
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+SAMPLE = Path(__file__).parent.parent / "src" / "hubgan" / "recipes" / "cifar10-sample"
+_TIMES = {"seconds", "images_per_second", "data_wait"}
+_KILLS = 3
+_LONGEST = 120.0
+
+# Everything that has a state is on: lazy penalties, adaptive augmentation, several discriminator steps, schedules.
+TASKS = {
+    "generation": [
+        "--config", "quickstart", "--max_minutes", "None", "--max_steps", "25", "--width", "8", "--batch_size", "16",
+        "--discriminator_steps", "2", "--discriminator_norm", "spectral", "--r1_weight", "1", "--penalty_every", "3",
+        "--augment", "color", "translation", "cutout", "--augment_target", "0.6", "--learning_rate", "2e-4", "5e-5",
+        "--adam_beta2", "0.9", "0.99",
+    ],
+    "upscaling": [
+        "--config", "photo-x4", "--dataset", str(SAMPLE), "--max_images", "None", "--max_steps", "16", "--width", "8",
+        "--depth", "1", "--crop_size", "16", "--discriminator_width", "4", "--batch_size", "4",
+        "--pixel_share", "0.4", "--augment", "cutout", "--gradient_accumulation_steps", "2",
+    ],
+}  # fmt: skip
+COMMON = ["--checkpoint_every", "4", "--log_every", "3", "--sample_every", "10", "--resume", "auto"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--task", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    for task in asked.task:
+        begun = time.monotonic()
+        kills = kill_and_compare(task, asked.trials, asked.processes, asked.seed, say=sys.stdout.write)
+        sys.stdout.write(f"{task}: {asked.trials} trials, {kills} kills, all ended like the run never stopped"
+                         f" ({time.monotonic() - begun:.0f} s)\n")  # fmt: skip
+
+
+def kill_and_compare(
+    task: str, trials: int, processes: int = 1, seed: int = 0, say: Callable[[str], object] = lambda text: None
+) -> int:
+    """Run the trials, and return how many kills there were.
+
+    Raises:
+        AssertionError: a run ended otherwise than the one never stopped, or did not end.
+    """
+    draw, kills = random.Random(seed), 0
+    with tempfile.TemporaryDirectory() as folder:
+        whole, again = Path(folder, "whole"), Path(folder, "again")
+        assert run(task, whole, processes), whole.with_suffix(".log").read_text()[-3000:]
+        begun = time.monotonic()  # the first run also waited for the imports
+        assert run(task, again, processes), again.with_suffix(".log").read_text()[-3000:]
+        duration = time.monotonic() - begun
+        wanted = fingerprint(whole)
+        assert fingerprint(again) == wanted, "two runs that were never stopped differ"
+        trial = 0
+        while trial < trials:
+            killed, moments = Path(folder, "killed"), []
+            for _ in range(draw.randint(1, _KILLS)):
+                moment = draw.uniform(0, duration)
+                # In one process the images may come from a worker, which is killed as well.
+                options = draw.choice([[], ["--num_workers", "1", "--decoded_gb", "0"]]) if processes == 1 else []
+                begun = time.monotonic()
+                if run(task, killed, processes, options, moment, draw.randrange(processes)):
+                    break
+                moments.append(moment)
+            if not moments:  # it came to its end before: the machine is faster now
+                duration = min(duration, time.monotonic() - begun)
+                shutil.rmtree(killed)
+                continue
+            trial, kills = trial + 1, kills + len(moments)
+            log = killed.with_suffix(".log")
+            assert run(task, killed, processes), f"trial {trial}, killed after {moments} s:\n{log.read_text()[-3000:]}"
+            differing = [key for key, value in fingerprint(killed).items() if value != wanted.get(key)]
+            missing = wanted.keys() - fingerprint(killed).keys()
+            assert not differing and not missing, f"trial {trial}, killed after {moments} s: {differing} {missing}"
+            shutil.rmtree(killed)
+            log.unlink()
+            say(f"{task} {trial}: killed after {', '.join(f'{moment:.2f}' for moment in moments)} s, the same\n")
+    return kills
+
+
+def run(
+    task: str,
+    folder: Path,
+    processes: int,
+    options: Sequence[str] = (),
+    kill_after: float = float("inf"),
+    first: int = 0,
+) -> bool:
+    """Train, and kill when the time has come; whether the run came to its end."""
+    arguments = [*TASKS[task], *COMMON, "--output_dir", str(folder), *options]
+    return train_forked(arguments, folder.with_suffix(".log"), processes, kill_after, first)
+
+
+def train_forked(
+    arguments: Sequence[str],
+    log: Path,
+    processes: int = 1,
+    kill_after: float = float("inf"),
+    first: int = 0,
+    before: Callable[[], object] = int,
+) -> bool:
+    """Train in processes forked from one that has imported hubgan; whether all came to a good end.
+
+    Args:
+        arguments: as for train.py.
+        log: takes what the processes print.
+        processes: how many.
+        kill_after: seconds, from which on they are killed with SIGKILL.
+        first: the process that is killed first, the others a little later, as launchers do.
+        before: called in each process first; a function of a module.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["hubgan.training"])
+    environment = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1",
+                   "MASTER_PORT": str(_free_port())}  # fmt: skip
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank), **environment} if processes > 1 else {}
+             for rank in range(processes)]  # fmt: skip
+    children = [context.Process(target=_train, args=(list(arguments), log, rank, before)) for rank in ranks]
+    deadline = time.monotonic() + min(kill_after, _LONGEST)
+    for child in children:
+        child.start()
+    while any(child.is_alive() for child in children) and not any(child.exitcode for child in children):
+        if (left := deadline - time.monotonic()) <= 0:
+            break
+        wait([child.sentinel for child in children if child.is_alive()], timeout=left)
+    for child in [*children[first:], *children[:first]]:
+        if child.is_alive():
+            _kill(child.pid)
+            time.sleep(0.02)
+    for child in children:
+        child.join()
+    return all(child.exitcode == 0 for child in children)
+
+
+def _train(arguments: list[str], log: Path, environment: dict[str, str], before: Callable[[], object]) -> None:
+    os.setpgid(0, 0)  # so that its workers are killed with it
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ |= {"ACCELERATE_USE_CPU": "true", **environment}
+    import torch
+
+    from hubgan.training import parse, train
+
+    torch.set_num_threads(1)
+    before()
+    train(parse(arguments))
+
+
+def _kill(process: int) -> None:
+    try:
+        os.killpg(process, signal.SIGKILL)
+    except ProcessLookupError:  # killed before it had a group of its own
+        os.kill(process, signal.SIGKILL)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def fingerprint(folder: Path) -> dict[str, Any]:
+    """Whatever must be the same: weights, the last checkpoint's state, the figures on the way."""
+    found: dict[str, Any] = {}
+    for file in folder.rglob("*.safetensors"):
+        name = str(file.relative_to(folder))
+        found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    last = max((folder / "checkpoints").glob("step-*"))
+    for file in [*last.glob("*.pkl"), *last.glob("*.bin")]:
+        state = torch.load(file, weights_only=False)
+        found |= {
+            f"{file.name}{path}": value for path, value in _leaves(state) if path.rpartition(".")[2] not in _TIMES
+        }
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    found["metrics"] = [{key: value for key, value in line.items() if key not in _TIMES} for line in lines]
+    return found
+
+
+def _leaves(state: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(state, Mapping):
+        for key, value in state.items():
+            yield from _leaves(value, f"{path}.{key}")
+    elif isinstance(state, list | tuple):
+        for index, value in enumerate(state):
+            yield from _leaves(value, f"{path}.{index}")
+    elif isinstance(state, torch.Tensor | numpy.ndarray):
+        array = numpy.ascontiguousarray(state)
+        yield path, (array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).hexdigest())
+    else:
+        yield path, state
+
+
+if __name__ == "__main__":
+    main()
