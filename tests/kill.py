@@ -195,10 +195,13 @@ def _free_port() -> int:
 def fingerprint(folder: Path) -> dict[str, Any]:
     """Whatever must be the same: weights, the last checkpoint's state, the figures on the way."""
     found: dict[str, Any] = {}
-    for file in folder.rglob("*.safetensors"):
-        name = str(file.relative_to(folder))
-        found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
-    last = max((folder / "checkpoints").glob("step-*"))
+    last = max((folder / "checkpoints").glob("step-*"))  # a kill may leave one more of the older ones
+    for file in [
+        *folder.glob("*.safetensors"),
+        *folder.glob("discriminator/*.safetensors"),
+        *last.glob("*.safetensors"),
+    ]:
+        found[str(file.relative_to(folder))] = hashlib.sha256(file.read_bytes()).hexdigest()
     for file in [*last.glob("*.pkl"), *last.glob("*.bin")]:
         state = torch.load(file, weights_only=False)
         found |= {
