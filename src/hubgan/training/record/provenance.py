@@ -215,7 +215,8 @@ def git_revision() -> dict[str, Any] | None:
     package = Path(__file__).resolve().parents[2]
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(package), *arguments]
+        # Without locks, which a kill in this moment would leave in somebody's checkout.
+        command = ["git", "--no-optional-locks", "-C", str(package), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 
     try:
