@@ -1,45 +1,41 @@
 """A Hugging Face Hub on 127.0.0.1, for tests: the real `huggingface_hub` client against a real HTTP server.
 
-Served, for models, datasets and spaces: who am I; creating repos; card validation; uploads (preupload, LFS
-batch, PUT, commit); downloads (HEAD and GET of resolve, with ranges); repo info, tree, paths info.
-Not served, and answered 501, which the client does not retry: Xet, multipart LFS, pull requests, branches and
-tags, deleting and moving repos, search. A .gitignore is not honoured, listings have no pages.
+Served, for models, datasets and spaces: who am I; creating repos; card validation; branches and tags; uploads
+(preupload, LFS batch, PUT, commit) to a branch or as a pull request; downloads (HEAD and GET of resolve, with
+ranges); repo info, refs, commits, tree, paths info; the tokens of Xet, which then does without this server.
+Not served, and answered 501, which the client does not retry: multipart LFS, plain downloads of what was uploaded
+with Xet, discussions and merging, deleting and moving repos, a Space's hardware, secrets and runs, search.
+A .gitignore is not honoured, listings have no pages.
 
-Blobs lie under the root by sha256, and each repo is one JSON file with all its commits. Nothing else is kept:
-a hub started again on the same root goes on where it was. All tokens belong to the one user, who owns every
-namespace: a token's role says whether it may write.
+All tokens belong to the one user, who owns every namespace: a token's role says whether it may write.
 
 The client reads HF_ENDPOINT once, when imported, so this module must not import it: set HF_ENDPOINT, HF_HOME,
-HF_TOKEN and HF_HUB_DISABLE_XET=1 first, then import `huggingface_hub`.
+HF_TOKEN and HF_HUB_DISABLE_XET=1 first, then import `huggingface_hub`. Without HF_HUB_DISABLE_XET, a client that
+has `hf_xet` uploads by Xet, see loopback_xet.py.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import hashlib
 import json
 import logging
 import re
-import socket
-import threading
 import time
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-import uvicorn
 import yaml
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.types import Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from loopback_server import Fault, LoopbackServer, hub_error
+from loopback_store import HEADS, MAIN, PULL_REQUESTS, TAGS, File, Repo, Store
+from loopback_xet import xet_address
+
+__all__ = ["READ_TOKEN", "USER", "WRITE_TOKEN", "Fault", "LoopbackHub"]
 logger = logging.getLogger(__name__)
 
 USER = "tester"
@@ -47,64 +43,9 @@ WRITE_TOKEN, READ_TOKEN = "hf_loopback_write", "hf_loopback_read"
 TOKENS = {WRITE_TOKEN: "write", READ_TOKEN: "read"}
 LFS_PATTERNS = ("*.safetensors", "*.png", "*.bin", "*.pt", "*.parquet", "*.zip")
 REGULAR_MAX_BYTES = 10 * 1024 * 1024
-FLIPPED = bytes(255 - byte for byte in range(256))
-
-
-@dataclass
-class Fault:
-    """Trouble for the next `count` requests of this method ("" is any) whose path the regex is found in.
-
-    A download is a HEAD and then a GET, so name the method. The path is percent-encoded, without the query.
-    """
-
-    method: str = ""
-    path: str = ""
-    count: int = 1  # counts down to 0
-    delay: float = 0.0  # seconds to wait before serving
-    status: int | None = None  # answer this instead of serving
-    cut: bool = False  # serve, then cut the connection inside the answer (before it, if it has no body)
-    corrupt: bool = False  # serve, with every byte of the body flipped and the length kept
-
-    def hits(self, method: str, path: str) -> bool:
-        return self.count > 0 and self.method in ("", method) and bool(re.search(self.path, path))
-
-
-File = tuple[str, bool]  # its sha256, and whether it is kept as LFS
-
-
-@dataclass
-class Repo:
-    kind: str  # models, datasets or spaces
-    id: str
-    private: bool
-    sdk: str | None
-    commits: dict[str, dict[str, File]]  # the last one is main: there are no other branches
-
-    def at(self, rev: str) -> tuple[str, dict[str, File]]:
-        oid = list(self.commits)[-1] if rev == "main" else rev
-        if oid not in self.commits:
-            raise hub_error(404, "Invalid rev id", "RevisionNotFound")
-        return oid, dict(self.commits[oid])
-
-    def commit(self, files: dict[str, File]) -> str:
-        oid = hashlib.sha1(uuid.uuid4().bytes).hexdigest()
-        self.commits[oid] = files
-        return oid
-
-
-def hub_error(status: int, message: str, code: str = "", **headers: str) -> HTTPException:
-    """An answer that is not a success. The client tells the kinds of it apart by `X-Error-Code`."""
-    code_header = {"X-Error-Code": code} if code else {}
-    return HTTPException(status, message, {"X-Error-Message": message, **code_header, **headers})
-
-
-class _Protocol(H11Protocol):
-    """Shows the connection to the application, as ASGI has no way to cut it."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
-
+SPACE_SDKS = ("gradio", "docker", "static")
+SPACE_COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
+XET_TOKEN_SECONDS = 3600
 
 Handler = Callable[..., Response]
 ROUTES: list[tuple[list[str], re.Pattern[str], bool, Handler]] = []
@@ -121,46 +62,12 @@ def route(methods: str, path: str, write: bool = False) -> Callable[[Handler], H
     return register
 
 
-class LoopbackHub:
-    """The server. `requests` lists the (method, path) of every request, `errors` its own exceptions."""
+class LoopbackHub(LoopbackServer):
+    """The Hub, with what it keeps below `root`."""
 
     def __init__(self, root: Path, port: int = 0, tokens: Mapping[str, str] = TOKENS) -> None:
-        self.root, self.port, self.tokens = Path(root), port, dict(tokens)
-        # Shared by the test and the server's thread without a lock: each is changed in single, atomic steps.
-        self.requests: list[tuple[str, str]] = []
-        self.errors: list[Exception] = []
-        self._faults: list[Fault] = []
-        self._running: tuple[uvicorn.Server, threading.Thread] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        """Serve in a thread. A port of 0 becomes a free one, kept for the next start."""
-        listener = socket.create_server(("127.0.0.1", self.port))  # sets SO_REUSEADDR where that is safe
-        self.port = listener.getsockname()[1]
-        config = uvicorn.Config(self._app, http=_Protocol, interface="asgi3", lifespan="off", log_config=None)
-        config.timeout_keep_alive = 600  # not to hang up just when the client reuses a pooled connection
-        config.timeout_graceful_shutdown = 1
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), name="loopback-hub", daemon=True)
-        thread.start()
-        while not server.started:
-            if not thread.is_alive():
-                raise RuntimeError("the loopback hub did not start: see the log")
-            time.sleep(0.005)
-        self._running = server, thread
-
-    def stop(self) -> None:
-        if self._running is None:
-            return
-        server, thread = self._running
-        server.should_exit = True
-        thread.join(timeout=10)
-        if thread.is_alive():
-            raise RuntimeError("the loopback hub did not stop")
-        self._running = None
+        super().__init__(port)
+        self.store, self.tokens = Store(root), dict(tokens)
 
     def __enter__(self) -> LoopbackHub:
         self.start()
@@ -169,42 +76,7 @@ class LoopbackHub:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def inject(self, fault: Fault) -> Fault:
-        self._faults.append(fault)
-        return fault
-
-    def clear_faults(self) -> None:
-        self._faults.clear()
-
-    # One event loop serves all requests. Once the body is read, a handler runs without a pause: it is atomic.
-
-    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        path = scope["raw_path"].decode("ascii")
-        try:
-            body = await request.body()
-        except ClientDisconnect:
-            return
-        self.requests.append((request.method, path))
-        fault = next((fault for fault in list(self._faults) if fault.hits(request.method, path)), None)
-        if fault is not None:
-            fault.count -= 1
-            await asyncio.sleep(fault.delay)
-            send = _faulty(fault, scope, receive, send)
-        try:
-            if fault is not None and fault.status is not None:
-                raise hub_error(fault.status, "Injected fault")
-            response = self._answer(request, path, body)
-        except HTTPException as error:
-            response = JSONResponse({"error": error.detail}, error.status_code, error.headers)
-        except Exception as error:
-            # Not a 500: the client would retry that for half a minute, and then hide what happened.
-            logger.exception("the loopback hub failed on %s %s", request.method, path)
-            self.errors.append(error)
-            response = JSONResponse({"error": f"The loopback hub failed: {error!r}"}, 501)
-        await response(scope, receive, send)
-
-    def _answer(self, request: Request, path: str, body: bytes) -> Response:
+    def answer(self, request: Request, path: str, body: bytes) -> Response:
         for methods, pattern, write, handler in ROUTES:
             match = pattern.fullmatch(path)
             if match is None or request.method not in methods:
@@ -226,46 +98,14 @@ class LoopbackHub:
             raise hub_error(401, "Invalid credentials in Authorization header")
         return self.tokens.get(token)
 
-    def _blob(self, sha256: str) -> Path:
-        return self.root / "blobs" / sha256
-
-    def _write(self, target: Path, data: bytes) -> None:
-        temporary = self.root / "tmp" / uuid.uuid4().hex
-        for path in (temporary, target):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(target)
-
-    def _add_blob(self, data: bytes) -> str:
-        sha256 = hashlib.sha256(data).hexdigest()
-        self._write(self._blob(sha256), data)
-        return sha256
-
-    def _describe(self, sha256: str, lfs: bool) -> dict[str, Any]:
-        """A file as the API shows it, and its etag. What git has of an LFS file is a pointer."""
-        size = self._blob(sha256).stat().st_size
-        if not lfs:
-            oid = _git_oid(self._blob(sha256).read_bytes())
-            return {"type": "file", "size": size, "oid": oid, "etag": oid}
-        pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
-        about = {"oid": sha256, "sha256": sha256, "size": size, "pointerSize": len(pointer)}
-        return {"type": "file", "size": size, "oid": _git_oid(pointer), "etag": sha256, "lfs": about}
-
-    def _repo_path(self, kind: str, repo_id: str) -> Path:
-        return self.root / "repos" / kind / f"{repo_id}.json"
-
-    def _repo_url(self, kind: str, repo_id: str) -> str:
-        return f"{self.url}/{repo_id}" if kind == "models" else f"{self.url}/{kind}/{repo_id}"
-
     def _repo(self, kind: str, repo_id: str, role: str | None) -> Repo:
-        path = self._repo_path(kind, repo_id)
-        repo = Repo(**json.loads(path.read_bytes())) if path.is_file() else None
+        repo = self.store.load(kind, repo_id)
         if repo is None or (repo.private and role is None):  # these two look the same from outside
             raise hub_error(404 if role else 401, "Repository not found", "RepoNotFound")
         return repo
 
-    def _save(self, repo: Repo) -> None:
-        self._write(self._repo_path(repo.kind, repo.id), json.dumps(vars(repo)).encode())
+    def _repo_url(self, kind: str, repo_id: str) -> str:
+        return f"{self.url}/{repo_id}" if kind == "models" else f"{self.url}/{kind}/{repo_id}"
 
     @route("GET", "/api/whoami-v2")
     def _whoami(self, request: Request, body: bytes) -> Response:
@@ -278,25 +118,71 @@ class LoopbackHub:
     @route("POST", "/api/repos/create", write=True)
     def _create(self, request: Request, body: bytes) -> Response:
         asked = json.loads(body)
-        kind = f"{asked.get('type') or 'model'}s"
+        kind, sdk = f"{asked.get('type') or 'model'}s", asked.get("sdk")
         repo_id = f"{asked.get('organization') or USER}/{asked['name']}"
         url = self._repo_url(kind, repo_id)
-        if self._repo_path(kind, repo_id).is_file():
+        if self.store.load(kind, repo_id) is not None:
             return JSONResponse({"error": "You already created this repo", "url": url}, 409)
+        if kind == "spaces" and sdk not in SPACE_SDKS:
+            raise hub_error(400, f"A Space's sdk is one of {', '.join(SPACE_SDKS)}")
         private = asked.get("private", asked.get("visibility") == "private")  # older and newer clients
-        repo = Repo(kind, repo_id, private, asked.get("sdk"), commits={})
+        repo = Repo(kind, repo_id, private, sdk)
         attributes = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LFS_PATTERNS)
-        repo.commit({".gitattributes": (self._add_blob(attributes.encode()), False)})
-        self._save(repo)
+        files = {".gitattributes": (self.store.add_blob(attributes.encode()), False)}
+        if kind == "spaces":  # a Space is its card, so it never goes without one
+            card = f"---\ntitle: {asked['name']}\nsdk: {sdk}\n---\n"
+            files["README.md"] = (self.store.add_blob(card.encode()), False)
+        repo.commit(MAIN, files, "initial commit")
+        self.store.save(repo)
         return JSONResponse({"url": url, "name": repo_id})
 
     @route("POST", "/api/validate-yaml")
     def _validate_yaml(self, request: Request, body: bytes) -> Response:
+        asked = json.loads(body)
         try:
-            _card_data(json.loads(body)["content"])
+            data = _card_data(asked["content"])
+            problems = _space_problems(data) if asked.get("repoType") == "space" else []
         except (yaml.YAMLError, ValueError) as error:
-            return JSONResponse({"errors": [{"message": str(error)}], "warnings": []}, 400)
-        return JSONResponse({"errors": [], "warnings": []})
+            problems = [str(error)]
+        errors = [{"message": problem} for problem in problems]
+        return JSONResponse({"errors": errors, "warnings": []}, 400 if errors else 200)
+
+    @route("GET", f"{API}/refs")
+    def _refs(self, request: Request, body: bytes, repo: Repo) -> Response:
+        kinds = {"branches": HEADS, "tags": TAGS, "pullRequests": PULL_REQUESTS}
+        listed: dict[str, list[dict[str, str]]] = {"converts": []}
+        for kind, prefix in kinds.items():
+            named = repo.named(prefix).items()
+            listed[kind] = [{"name": name, "ref": prefix + name, "targetCommit": oid} for name, oid in named]
+        return JSONResponse(listed)
+
+    @route("POST", f"{API}/branch/{REV}", write=True)
+    def _create_branch(self, request: Request, body: bytes, repo: Repo, rev: str) -> Response:
+        if rev.startswith("refs/"):
+            raise hub_error(400, "Invalid reference for a branch")
+        return self._create_ref(repo, HEADS + rev, json.loads(body).get("startingPoint") or "main")
+
+    @route("POST", f"{API}/tag/{REV}", write=True)
+    def _create_tag(self, request: Request, body: bytes, repo: Repo, rev: str) -> Response:
+        return self._create_ref(repo, TAGS + json.loads(body)["tag"], rev)
+
+    def _create_ref(self, repo: Repo, ref: str, start: str) -> Response:
+        if ref in repo.refs:
+            raise hub_error(409, "Reference already exists")
+        repo.refs[ref] = repo.at(start)[0]
+        self.store.save(repo)
+        return JSONResponse({})
+
+    @route("DELETE", f"{API}/(?P<what>branch|tag)/{REV}", write=True)
+    def _delete_ref(self, request: Request, body: bytes, repo: Repo, what: str, rev: str) -> Response:
+        ref = (HEADS if what == "branch" else TAGS) + rev
+        if ref == MAIN:
+            raise hub_error(403, f"Cannot delete {MAIN}")
+        if ref not in repo.refs:
+            raise hub_error(404, "Invalid rev id", "RevisionNotFound")
+        del repo.refs[ref]
+        self.store.save(repo)
+        return JSONResponse({})
 
     @route("POST", f"{API}/preupload/{REV}", write=True)
     def _preupload(self, request: Request, body: bytes, repo: Repo, rev: str) -> Response:
@@ -305,40 +191,66 @@ class LoopbackHub:
         for asked in json.loads(body)["files"]:
             answer = {"path": asked["path"], "uploadMode": _upload_mode(asked), "shouldIgnore": False}
             if asked["path"] in files:
-                answer["oid"] = self._describe(*files[asked["path"]])["etag"]
+                answer["oid"] = self.store.describe(*files[asked["path"]])["etag"]
             answers.append(answer)
         return JSONResponse({"files": answers})
 
     @route("POST", rf"{GIT}\.git/info/lfs/objects/batch", write=True)
     def _lfs_batch(self, request: Request, body: bytes, repo: Repo) -> Response:
-        objects = []
-        for asked in json.loads(body)["objects"]:
+        objects, batch = [], json.loads(body)
+        for asked in batch["objects"]:
             item, href = {"oid": asked["oid"], "size": asked["size"]}, f"{self.url}/lfs/{asked['oid']}"
-            if not self._blob(asked["oid"]).is_file():
+            if not self.store.has(asked["oid"]):
                 item["actions"] = {"upload": {"href": href}}
             objects.append(item)
-        return JSONResponse({"transfer": "basic", "objects": objects})
+        transfer = "xet" if "xet" in batch.get("transfers", []) else "basic"  # older clients ask for Xet here
+        return JSONResponse({"transfer": transfer, "objects": objects})
 
     @route("PUT", "/lfs/(?P<oid>[0-9a-f]{64})")  # no token: it stands for a signed address
     def _lfs_put(self, request: Request, body: bytes, oid: str) -> Response:
-        if self._add_blob(body) != oid:
+        if self.store.add_blob(body) != oid:
             raise hub_error(400, "The content is not what the oid says")
         return Response()
 
+    @route("GET", f"{API}/xet-read-token/{REV}")
+    def _xet_read_token(self, request: Request, body: bytes, repo: Repo, rev: str) -> Response:
+        """In the headers for `huggingface_hub`, in the body for `hf_xet`."""
+        address, expires = xet_address(self.store.cas), int(time.time()) + XET_TOKEN_SECONDS
+        headers = {"Cas-Url": address, "Access-Token": "loopback", "Token-Expiration": str(expires)}
+        told = {"casUrl": address, "accessToken": "loopback", "exp": expires}
+        return JSONResponse(told, headers={f"X-Xet-{name}": value for name, value in headers.items()})
+
+    @route("GET", f"{API}/xet-write-token/{REV}", write=True)
+    def _xet_write_token(self, request: Request, body: bytes, repo: Repo, rev: str) -> Response:
+        return self._xet_read_token(request, body, repo, rev)
+
     @route("POST", f"{API}/commit/{REV}", write=True)
     def _commit(self, request: Request, body: bytes, repo: Repo, rev: str) -> Response:
-        if rev != "main" or "create_pr" in request.query_params:
-            raise hub_error(501, "The loopback hub has no branches and no pull requests")
-        head, files = repo.at(rev)
-        for operation in map(json.loads, body.splitlines()):
+        ref = repo.branch(rev)
+        head, files = repo.at(ref)
+        header, *operations = map(json.loads, body.splitlines())
+        if not head.startswith(header["value"].get("parentCommit", "")):
+            raise hub_error(412, "A commit has happened since. Please refresh and try again.")
+        files = self._changed(files, operations)
+        url, answer = self._repo_url(repo.kind, repo.id), {}
+        if request.query_params.get("create_pr") == "1":
+            number = len(repo.named(PULL_REQUESTS)) + 1
+            ref = f"{PULL_REQUESTS}{number}"
+            repo.refs[ref] = head
+            answer["pullRequestUrl"] = f"{url}/discussions/{number}"
+        oid = repo.commit(ref, files, header["value"]["summary"], header["value"].get("description", ""))
+        self.store.save(repo)
+        return JSONResponse({"commitUrl": f"{url}/commit/{oid}", "commitOid": oid, **answer})
+
+    def _changed(self, files: dict[str, File], operations: Iterable[dict[str, Any]]) -> dict[str, File]:
+        """The files of a commit: those of its parent, and what it does to them."""
+        for operation in operations:
             key, value = operation["key"], operation["value"]
-            path = value.get("path", "").rstrip("/")
-            if key == "header" and not head.startswith(value.get("parentCommit", "")):
-                raise hub_error(412, "A commit has happened since. Please refresh and try again.")
+            path = value["path"].rstrip("/")
             if key == "file":
-                files[path] = (self._add_blob(base64.b64decode(value["content"])), False)
+                files[path] = (self.store.add_blob(base64.b64decode(value["content"])), False)
             elif key == "lfsFile":
-                if not self._blob(value["oid"]).is_file():
+                if not self.store.has(value["oid"]):
                     raise hub_error(400, "An LFS file of this commit was not uploaded")
                 files[path] = (value["oid"], True)
             elif key in ("deletedFile", "deletedFolder"):
@@ -348,21 +260,24 @@ class LoopbackHub:
                 if not gone:
                     raise hub_error(404, "A file with this name doesn't exist", "EntryNotFound")
                 files = {name: file for name, file in files.items() if name not in gone}
-        oid = repo.commit(files)
-        self._save(repo)
-        url = f"{self._repo_url(repo.kind, repo.id)}/commit/{oid}"
-        return JSONResponse({"commitUrl": url, "commitOid": oid})
+        return files
 
     @route("GET HEAD", f"{GIT}/resolve/{REV}/{PATH}")
     def _resolve(self, request: Request, body: bytes, repo: Repo, rev: str, path: str) -> Response:
         oid, files = repo.at(rev)
         if path not in files:
             raise hub_error(404, "Entry not found", "EntryNotFound", **{"X-Repo-Commit": oid})
-        file = self._describe(*files[path])
+        file = self.store.describe(*files[path])
         headers = {"X-Repo-Commit": oid, "ETag": f'"{file["etag"]}"'}
         if "lfs" in file:
             headers |= {"X-Linked-Etag": headers["ETag"], "X-Linked-Size": str(file["size"])}
-        return FileResponse(self._blob(files[path][0]), headers=headers)
+        if "xetHash" not in file:
+            return FileResponse(self.store.blob(files[path][0]), headers=headers)
+        if request.method == "GET":
+            raise hub_error(501, "The loopback hub has this file in Xet only")
+        tokens = f"{self.url}/api/{repo.kind}/{repo.id}/xet-read-token/{oid}"
+        headers |= {"X-Xet-Hash": file["xetHash"], "Link": f'<{tokens}>; rel="xet-auth"'}
+        return Response(headers={**headers, "Content-Length": str(file["size"])})
 
     @route("GET", f"{API}(?:/revision/{REV})?")
     def _info(self, request: Request, body: bytes, repo: Repo, rev: str = "main") -> Response:
@@ -371,19 +286,31 @@ class LoopbackHub:
         for path, file in sorted(files.items()):
             siblings.append({"rfilename": path})
             if "blobs" in request.query_params:  # sizes only for `files_metadata=True`, as on the Hub
-                shown = self._describe(*file)
+                shown = self.store.describe(*file)
                 siblings[-1] |= {"size": shown["size"], "blobId": shown["oid"], "lfs": shown.get("lfs")}
         readme = files.get("README.md")
-        card = _card_data(self._blob(readme[0]).read_text(encoding="utf-8")) if readme else {}
+        card = _card_data(self.store.blob(readme[0]).read_text(encoding="utf-8")) if readme else {}
         info = {"id": repo.id, "sha": oid, "private": repo.private, "gated": False, "siblings": siblings}
-        info |= {"cardData": card, "tags": card.get("tags", []), "sdk": repo.sdk}
+        info |= {"cardData": card, "tags": card.get("tags", []), "lastModified": repo.commits[oid].date}
         info |= {key: card[key] for key in ("library_name", "pipeline_tag", "model-index") if key in card}
+        if repo.kind == "spaces":
+            info["sdk"] = card.get("sdk", repo.sdk)
         return JSONResponse(info)
+
+    @route("GET", f"{API}/commits/{REV}")
+    def _commits(self, request: Request, body: bytes, repo: Repo, rev: str) -> Response:
+        author = [{"user": USER}]
+        return JSONResponse(
+            [
+                {"id": oid, "title": commit.title, "message": commit.message, "date": commit.date, "authors": author}
+                for oid, commit in repo.history(rev)
+            ]
+        )
 
     @route("GET", f"{API}/tree/{REV}(?:/{PATH})?")
     def _tree(self, request: Request, body: bytes, repo: Repo, rev: str, path: str = "") -> Response:
         prefix = f"{path.strip('/')}/" if path else ""
-        inside = [item for item in self._tree_items(repo.at(rev)[1]) if item["path"].startswith(prefix)]
+        inside = [item for item in self.store.tree(repo.at(rev)[1]) if item["path"].startswith(prefix)]
         if prefix and not inside:
             raise hub_error(404, "Path not found", "EntryNotFound")
         if request.query_params.get("recursive", "").lower() not in ("true", "1"):
@@ -393,17 +320,7 @@ class LoopbackHub:
     @route("POST", f"{API}/paths-info/{REV}")
     def _paths_info(self, request: Request, body: bytes, repo: Repo, rev: str) -> Response:
         paths = {path.rstrip("/") for path in parse_qs(body.decode()).get("paths", [])}
-        return JSONResponse([item for item in self._tree_items(repo.at(rev)[1]) if item["path"] in paths])
-
-    def _tree_items(self, files: dict[str, File]) -> list[dict[str, Any]]:
-        folders = {str(folder) for path in files for folder in list(PurePosixPath(path).parents)[:-1]}
-        items = [{"type": "directory", "path": path, "oid": _git_oid(path.encode())} for path in folders]
-        items += [{"path": path, **self._describe(*file)} for path, file in files.items()]
-        return sorted(items, key=lambda item: str(item["path"]))
-
-
-def _git_oid(data: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+        return JSONResponse([item for item in self.store.tree(repo.at(rev)[1]) if item["path"] in paths])
 
 
 def _upload_mode(asked: dict[str, Any]) -> str:
@@ -425,25 +342,14 @@ def _card_data(card: str) -> dict[str, Any]:
     return {str(key): json.loads(json.dumps(value, default=str)) for key, value in data.items()}
 
 
-def _faulty(fault: Fault, scope: Scope, receive: Receive, send: Send) -> Send:
-    """`send`, as the fault has it."""
-    start: Message = {}
-
-    async def faulty(message: Message) -> None:
-        nonlocal start
-        if fault.corrupt and "body" in message:
-            message = {**message, "body": message["body"].translate(FLIPPED)}
-        if not fault.cut:
-            await send(message)
-        elif message["type"] == "http.response.start":
-            start = message
-        else:
-            half = message["body"][: len(message["body"]) // 2]
-            if half and scope["method"] != "HEAD":
-                await send(start)
-                await send({"type": "http.response.body", "body": half, "more_body": True})
-            scope["state"]["transport"].close()
-            while (await receive())["type"] != "http.disconnect":
-                pass
-
-    return faulty
+def _space_problems(data: dict[str, Any]) -> list[str]:
+    """What the Hub refuses in a Space's card."""
+    allowed = {"sdk": SPACE_SDKS, "colorFrom": SPACE_COLORS, "colorTo": SPACE_COLORS}
+    problems = [
+        f'"{key}" must be one of {", ".join(values)}'
+        for key, values in allowed.items()
+        if key in data and data[key] not in values
+    ]
+    if len(str(data.get("short_description", ""))) > 60:
+        problems.append('"short_description" length must be less than or equal to 60 characters long')
+    return problems
