@@ -39,6 +39,14 @@ SAMPLE = ROOT / "src" / "hubgan" / "recipes" / "cifar10-sample"
 torch.set_num_threads(1)
 
 
+def equal(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    """Whether two networks hold the same tensors by the same names, bit for bit."""
+    left, right = a.state_dict(), b.state_dict()
+    return left.keys() == right.keys() and all(
+        left[k].dtype == right[k].dtype and torch.equal(left[k], right[k]) for k in left
+    )
+
+
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
     """An empty Hub, at the address that the client was told of when it was imported."""

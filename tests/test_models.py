@@ -9,9 +9,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from conftest import equal
 from hubgan import Discriminator, Generator, HubganError, Upscaler
 from hubgan.errors import ConfigError, ImageError, ModelError
 from hubgan.models import HubModel
+from hubgan.networks import DISCRIMINATORS
 
 TINY = {"width": 8, "latent_dim": 16}
 
@@ -20,13 +22,6 @@ TINY = {"width": 8, "latent_dim": 16}
 def saved(tmp_path: Path) -> Path:
     Generator(**TINY).save_pretrained(tmp_path / "model")
     return tmp_path / "model"
-
-
-def equal(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    left, right = a.state_dict(), b.state_dict()
-    return left.keys() == right.keys() and all(
-        left[k].dtype == right[k].dtype and torch.equal(left[k], right[k]) for k in left
-    )
 
 
 @pytest.mark.parametrize(
@@ -65,41 +60,6 @@ def test_a_loaded_model_can_be_trained_on(saved: Path) -> None:
     model = Generator.from_pretrained(saved).train()
     model(torch.randn(2, 16)).sum().backward()
     assert all(p.grad is not None for p in model.parameters())
-
-
-# -- the card
-
-
-def test_the_card_says_what_the_model_is_and_keeps_its_training(saved: Path) -> None:
-    model = Generator.from_pretrained(saved)
-    assert "was not trained" in (saved / "README.md").read_text()
-    model.training_run = {"dataset": "uoft-cs/cifar10", "facts": {"images seen": "1,234"}, "license": "apache-2.0"}
-    model.save_pretrained(saved)
-    Generator.from_pretrained(saved).save_pretrained(saved)
-    card = (saved / "README.md").read_text()
-    assert 'Generator.from_pretrained("model")' in card
-    for words in ("images seen: 1,234", "library_name: hubgan", "- uoft-cs/cifar10", "license: apache-2.0",
-                  "unconditional-image-generation"):  # fmt: skip
-        assert words in card
-
-
-def test_a_card_edited_by_hand_is_left_alone(saved: Path) -> None:
-    card = saved / "README.md"
-    card.write_text(card.read_text().replace("## Limits", "## My own words"))
-    Generator.from_pretrained(saved).save_pretrained(saved)
-    assert "My own words" in card.read_text()
-
-
-def test_the_cards_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Image.new("RGB", (9, 7), "teal").save("photo.jpg")
-    for model in (Generator(**TINY), Upscaler(width=8, depth=1), Discriminator(width=8)):
-        model.save_pretrained("mine")
-        code = Path("mine/README.md").read_text().split("```python")[1].split("```")[0]
-        exec(code, {"images": torch.zeros(1, 3, 32, 32)})
-        for file in Path("mine").iterdir():
-            file.unlink()
-    assert Image.open("photo-x4.png").size == (36, 28)
 
 
 # -- what cannot be loaded
@@ -176,6 +136,56 @@ def test_a_config_with_nonsense_values_is_refused(saved: Path, changes: dict[str
         Generator.from_pretrained(saved)
 
 
+def test_a_config_that_asks_for_too_much_is_refused_before_memory_is_taken(saved: Path) -> None:
+    with pytest.raises(ConfigError, match="would take 43 GiB; networks of up to 8 GiB are made"):
+        Generator(image_size=512, width=512)
+    change_config(saved, image_size=512, width=512)
+    for strict in (True, False):
+        with pytest.raises(ConfigError, match=r"config\.json: dcgan with .* would take"):
+            Generator.from_pretrained(saved, strict=strict)
+
+
+def test_measuring_a_network_leaves_the_random_state() -> None:
+    models = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        models.append(Discriminator(width=8, norm="spectral"))
+    torch.manual_seed(0)
+    direct = DISCRIMINATORS["dcgan"](width=8, norm="spectral")
+    assert equal(*models) and equal(models[0].network, direct)
+
+
+def test_a_config_with_the_option_self_is_refused(saved: Path) -> None:
+    change_config(saved, self=1)
+    with pytest.raises(ConfigError, match="no option 'self'"):
+        Generator.from_pretrained(saved)
+
+
+def test_a_config_of_a_newer_hubgan_says_so(saved: Path) -> None:
+    change_config(saved, _hubgan_version="99.1")
+    Generator.from_pretrained(saved)  # as long as it can be read
+    change_config(saved, latent_shape=3)
+    with pytest.raises(ConfigError, match=r"no option 'latent_shape'.*written by hubgan 99\.1, this is .*upgrade"):
+        Generator.from_pretrained(saved)
+    change_config(saved, architecture="biggan", _hubgan_version="?")
+    with pytest.raises(ConfigError, match="unknown architecture 'biggan'"):
+        Generator.from_pretrained(saved)
+
+
+def test_a_class_derived_from_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
+    class Mine(Generator):
+        pass
+
+    Mine(**TINY).save_pretrained(tmp_path)
+    assert type(Mine.from_pretrained(tmp_path)) is Mine
+    assert type(Generator.from_pretrained(tmp_path)) is Generator
+
+
+def test_the_dtype_can_be_asked_for(saved: Path) -> None:
+    assert Generator.from_pretrained(saved, dtype=torch.float16).dtype == torch.float16
+    assert Generator.from_pretrained(saved).dtype == torch.float32
+
+
 def test_a_model_of_another_kind_says_which(saved: Path) -> None:
     with pytest.raises(ConfigError, match=r"load it with Generator\.from_pretrained"):
         Upscaler.from_pretrained(saved)
@@ -226,6 +236,25 @@ def test_a_seed_gives_the_same_images_whatever_the_batch_size(threads: int) -> N
         assert not torch.equal(generator.sample(19, seed=6, output_type="pt"), expected)
     finally:
         torch.set_num_threads(1)
+
+
+def test_the_first_images_of_a_larger_number_are_those_of_a_smaller_one() -> None:
+    generator = Generator(width=4)
+    many = generator.sample(33, seed=5, output_type="pt")
+    for n in (1, 2, 3, 7, 16, 17):
+        assert torch.equal(generator.sample(n, seed=5, output_type="pt"), many[:n])
+        seeded = torch.Generator().manual_seed(5)
+        assert torch.equal(generator(batch_size=n, generator=seeded, output_type="pt").images, many[:n])
+
+
+def test_images_from_latents_are_the_same_in_parts() -> None:
+    generator = Generator(width=4)
+    latents = generator.latents(40, seed=1)
+    parts = [generator.images_from(part, output_type="pt") for part in latents.split(16)]
+    assert torch.equal(torch.cat(parts), generator.images_from(latents, output_type="pt"))
+    for wrong in (latents[:, :5], latents[0], latents[:0]):
+        with pytest.raises(ConfigError, match="latents must be"):
+            generator.images_from(wrong)
 
 
 def test_sampling_without_a_seed_differs_and_leaves_the_global_random_state() -> None:

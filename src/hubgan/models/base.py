@@ -1,39 +1,22 @@
 """The base of everything that lives on the Hub: one network, its configuration, and how both are saved and loaded."""
 
-import inspect
-import json
-import logging
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import torch
-from huggingface_hub import ModelCard, PyTorchModelHubMixin, constants, hf_hub_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    HFValidationError,
-    HTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from pydantic import TypeAdapter, ValidationError
+from huggingface_hub import ModelCard, PyTorchModelHubMixin
+from huggingface_hub.utils import filter_repo_objects
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from hubgan.errors import ConfigError, ModelError, nearest
-from hubgan.models.card import TrainingRun, is_untouched, model_card
-from hubgan.version import __version__
-
-logger = logging.getLogger(__name__)
-
-WEIGHTS, CONFIG, CARD = constants.SAFETENSORS_SINGLE_FILE, constants.CONFIG_NAME, "README.md"
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+from hubgan.errors import ConfigError, ModelError
+from hubgan.hub import Place, Repository
+from hubgan.models.card import PICTURE, TrainingRun, model_card, renewed
+from hubgan.models.config import CARD, CONFIG, WEIGHTS, build, network_options, read_config, write_config
+from hubgan.models.weights import check_fit, read_weights
 
 Self = TypeVar("Self", bound="HubModel")
 
@@ -58,8 +41,8 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
 
     def __init__(self, architecture: str, **options: Any) -> None:
         super().__init__()
-        self.network = _build(self.networks, architecture, options)
-        defaults = {p.name: p.default for p in _parameters(self.networks[architecture])}
+        self.network = build(self.networks, architecture, options)
+        defaults = network_options(self.networks, architecture)
         self.config: dict[str, Any] = {"architecture": architecture, **defaults, **options}
         self.training_run: TrainingRun | None = None
 
@@ -72,6 +55,11 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
     def dtype(self) -> torch.dtype:
         """The weights' type."""
         return next(self.parameters()).dtype
+
+    @classmethod
+    def _kind(cls) -> str:
+        """The name of the class of hubgan's that it is, or is derived from."""
+        return next(kind.__name__ for kind in cls.__mro__ if kind.__module__.startswith("hubgan."))
 
     def num_parameters(self) -> int:
         """How many numbers the network learns."""
@@ -91,7 +79,8 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
     ) -> str | None:
         """Write `model.safetensors`, `config.json` and `README.md` (the card) into a folder, made when missing.
 
-        Each file is written beside and renamed into place. A card that a person has edited is left alone.
+        Each file is written beside and renamed into place. In a card that a person has edited only the metadata and
+        the results are written anew. A `samples.png` in the folder is shown in the card.
 
         Args:
             save_directory: the folder.
@@ -104,43 +93,94 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             ModelError: the folder cannot be written.
         """
         folder = Path(save_directory)
-        name = repo_id or folder.name
-        card = self.generate_model_card(**{"name": name, **(model_card_kwargs or {})})
-        settings = {
-            "_class_name": type(self).__name__,
-            "_hubgan_version": __version__,
-            **self.config,
-            **({"training_run": self.training_run} if self.training_run else {}),
-        }
-        tensors = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
+        name = repo_id or folder.resolve().name
+        picture = {"picture": PICTURE} if (folder / PICTURE).is_file() else {}
+        card = str(self.generate_model_card(**{"name": name, **picture, **(model_card_kwargs or {})}))
+        tensors = {key: value.detach().cpu().contiguous() for key, value in self._weights().items()}
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if (folder / CARD).is_file():
+                card = renewed((folder / CARD).read_text(encoding="utf-8"), card)
             with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as beside:
                 Path(beside, WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
-                Path(beside, CONFIG).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-                Path(beside, CARD).write_text(str(card), encoding="utf-8")
-                if (folder / CARD).exists() and not is_untouched((folder / CARD).read_text(encoding="utf-8")):
-                    logger.warning("%s was edited by hand and is left as it is", folder / CARD)
-                    Path(beside, CARD).unlink()
+                settings = write_config(self._kind(), self.config, self.training_run)
+                Path(beside, CONFIG).write_text(settings, encoding="utf-8")
+                Path(beside, CARD).write_text(card, encoding="utf-8")
                 for file in (CONFIG, WEIGHTS, CARD):
-                    if Path(beside, file).exists():
-                        Path(beside, file).replace(folder / file)
-        except (OSError, SafetensorError) as error:
+                    Path(beside, file).replace(folder / file)
+        except (OSError, UnicodeDecodeError, SafetensorError) as error:
             raise ModelError(f"cannot save the model in {folder}: {error}") from error
         if push_to_hub:
             return self.push_to_hub(name, model_card_kwargs=model_card_kwargs, **push_to_hub_kwargs)
         return None
 
-    def push_to_hub(self, repo_id: str, **kwargs: Any) -> str:  # type: ignore[override]
-        """Push to `repo_id` in one commit, as the mixin's own does; returns the commit's address."""
-        kwargs["model_card_kwargs"] = {"name": repo_id, **(kwargs.get("model_card_kwargs") or {})}
-        return super().push_to_hub(repo_id, **kwargs)
+    def _weights(self) -> dict[str, Tensor]:
+        """What `model.safetensors` holds."""
+        return self.state_dict()
+
+    def push_to_hub(  # type: ignore[override]
+        self,
+        repo_id: str,
+        *,
+        config: Any = None,
+        commit_message: str = "Push model with hubgan",
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+        allow_patterns: list[str] | str | None = None,
+        ignore_patterns: list[str] | str | None = None,
+        delete_patterns: list[str] | str | None = None,
+        model_card_kwargs: dict[str, Any] | None = None,
+    ) -> str:
+        """Push weights, configuration and card in one commit; none is made when all are there already.
+
+        The repository and the branch are made when missing. In a card that a person has edited on the Hub only the
+        metadata and the results are written anew. A failed push leaves the branch as it was.
+
+        Args:
+            repo_id: the Hub name (user/model).
+            config: accepted as the mixin has it and ignored.
+            commit_message: the commit's first line.
+            private: make the repository private if it is new; an error if it is there and public.
+            token: access token; by default the one of `hf auth login`.
+            branch: main by default.
+            create_pr: open a pull request instead.
+            allow_patterns, ignore_patterns: push only files that match one of these, or none of those.
+            delete_patterns: delete files on the Hub that match, in the same commit.
+            model_card_kwargs: passed to `generate_model_card`.
+
+        Returns:
+            The address of the commit, of the last one when nothing had changed, or of the pull request.
+
+        Raises:
+            ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached.
+        """
+        again = "The model is unharmed: call push_to_hub again"
+        repository = Repository(repo_id, private=bool(private), token=token, branch=branch, again=again)
+        there = repository.read(CARD)
+        # The pictures of a training run stay on the Hub when only the model is pushed anew.
+        picture = {"picture": PICTURE} if PICTURE in repository.files else {}
+        about = {"name": repository.name, **picture, **(model_card_kwargs or {})}
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, model_card_kwargs=about)
+            names = filter_repo_objects(
+                [CONFIG, WEIGHTS, CARD], allow_patterns=allow_patterns, ignore_patterns=ignore_patterns
+            )
+            files: dict[str, Path | bytes] = {name: Path(folder, name) for name in names}
+            if there and CARD in files:
+                files[CARD] = renewed(there, Path(folder, CARD).read_text(encoding="utf-8")).encode()
+            patterns = [delete_patterns] if isinstance(delete_patterns, str) else delete_patterns
+            pushed = repository.commit(
+                files, message=commit_message, create_pr=bool(create_pr), delete_patterns=patterns or ()
+            )
+        return pushed.url
 
     def generate_model_card(self, *, name: str = "", **kwargs: Any) -> ModelCard:  # type: ignore[override]
-        """The card: what the model is, how to load it by `name`, what it was trained on."""
+        """The card: what the model is, how to load it by `name`, what it was trained on, what was measured."""
         metadata = self._hub_mixin_info.model_card_data
         about: dict[str, Any] = {
-            "kind": type(self).__name__,
+            "kind": self._kind(),
             "description": self.description,
             "pipeline_tag": metadata.pipeline_tag,
             "tags": metadata.tags,
@@ -164,11 +204,14 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         force_download: bool = False,
         local_files_only: bool = False,
         device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+        torch_dtype: torch.dtype | None = None,
+        use_safetensors: bool = True,
         strict: bool = True,
     ) -> Self:
-        """Load a model from a folder or from the Hub, in evaluation mode and in the dtype that was saved.
+        """Load a model from a folder or from the Hub, in evaluation mode.
 
-        Only `model.safetensors` is ever read, no pickle.
+        Only `model.safetensors` is ever read, no pickle. Files from the Hub are compared with their checksums.
 
         Args:
             pretrained_model_name_or_path: a folder that holds `config.json` and `model.safetensors`, or a Hub name.
@@ -177,145 +220,43 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             token: access token; by default the one of `hf auth login`.
             cache_dir, force_download, local_files_only: as in `huggingface_hub.hf_hub_download`.
             device: where the weights go.
+            dtype: convert the weights to it; by default they keep the one that was saved.
+            torch_dtype: the same, by diffusers' older name.
+            use_safetensors: as in diffusers; nothing else is ever read, so only True is taken.
             strict: refuse weights with missing or extra keys. Wrong shapes are always refused.
 
         Raises:
-            ModelError: the model cannot be found or reached, or its weights do not fit.
+            ModelError: the model cannot be found or reached, its bytes are damaged, or its weights do not fit.
             ConfigError: its `config.json` is not one of hubgan's, or asks for something impossible.
         """
+        if not use_safetensors:
+            raise ConfigError("use_safetensors=False: hubgan reads safetensors alone")
         name = str(pretrained_model_name_or_path)
-        download = {"revision": revision, "token": token, "cache_dir": cache_dir}
-        download |= {"force_download": force_download, "local_files_only": local_files_only}
-        config_file = _locate(name, subfolder, CONFIG, download)
-        options, training_run = _read_config(config_file, cls)
-        weights_file = _locate(name, subfolder, WEIGHTS, download)
+        place = Place(name, subfolder, revision, token, cache_dir, force_download, local_files_only)
+        return cls._load(place, strict).to(device, dtype or torch_dtype).eval()
+
+    @classmethod
+    def _load(cls: type[Self], place: Place, strict: bool) -> Self:
+        config_file = place.file(CONFIG)
+        config = read_config(config_file)
+        if config.kind and config.kind not in [kind.__name__ for kind in cls.__mro__]:
+            article = "an" if config.kind[0] in "AEIOU" else "a"
+            raise ConfigError(
+                f"{config_file} describes {article} {config.kind}, where {cls.__name__} is wanted: load it with"
+                f" {config.kind}.from_pretrained{config.newer}"
+            )
         try:
             # On the meta device no memory is taken before the weights have proved to fit.
             with torch.device("meta" if strict else "cpu"):
-                model = cls(**options)
-        except ConfigError as error:
-            raise ConfigError(f"{config_file}: {error}") from error
-        model.training_run = training_run
-        try:
-            state = load_file(weights_file, device=str(device))
-        except (SafetensorError, OSError) as error:
-            raise ModelError(
-                f"{weights_file} is damaged or cut short ({error}); copy or download it again"
-                " (from the Hub: force_download=True)"
-            ) from error
-        _check_fit(weights_file, model.state_dict(), state, strict)
+                if "self" in config.options:
+                    raise ConfigError("there is no option 'self'")
+                model = cls(**config.options)
+            weights_file = place.at_commit_of(config_file).file(WEIGHTS)
+            state = read_weights(weights_file)
+            check_fit(weights_file, model.state_dict(), state, strict)
+        except (ConfigError, ModelError) as error:
+            prefix = f"{config_file}: " if isinstance(error, ConfigError) else ""
+            raise type(error)(f"{prefix}{error}{config.newer}") from error
         model.load_state_dict(state, strict=strict, assign=True)
-        return model.to(device).eval()
-
-
-def _parameters(network: type[nn.Module]) -> list[inspect.Parameter]:
-    return list(inspect.signature(network).parameters.values())
-
-
-def _build(networks: Mapping[str, type[nn.Module]], architecture: str, options: dict[str, Any]) -> nn.Module:
-    if architecture not in networks:
-        raise ConfigError(f"unknown architecture {architecture!r}{nearest(architecture, networks)}")
-    known = [p.name for p in _parameters(networks[architecture])]
-    for option in options:
-        if option not in known:
-            raise ConfigError(f"{architecture} has no option {option!r}{nearest(option, known)}")
-    try:
-        return networks[architecture](**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{architecture}: {where} is {first['input']!r}; it {reason}") from error
-
-
-def _locate(name: str, subfolder: str | None, filename: str, download: dict[str, Any]) -> Path:
-    """A model's file in a folder, or fetched from the Hub."""
-    if os.path.isdir(name):  # unlike Path.is_dir, no error for a name too long to be one  # noqa: PTH112
-        folder = Path(name, subfolder or "")
-        if (folder / filename).is_file():
-            return folder / filename
-        raise ModelError(_missing(filename, str(folder), [p.name for x in _PICKLES for p in folder.glob(x)]))
-    where = f"{name} ({constants.ENDPOINT})"
-    try:
-        return Path(hf_hub_download(name, filename, subfolder=subfolder, **download))
-    except HFValidationError as error:
-        raise ModelError(f"{name!r} is neither a folder on this machine nor a Hub name (user/model)") from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"{name!r} is neither a folder on this machine nor a model you can see at {constants.ENDPOINT};"
-            " check the spelling, and for a private model log in (hf auth login) or pass token="
-        ) from error
-    except RevisionNotFoundError as error:
-        raise ModelError(f"{where} has no revision {download['revision']!r}") from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise ModelError(
-            f"{name!r} is no folder on this machine, it is not in the download cache, and the Hub"
-            f" ({constants.ENDPOINT}) cannot be reached; check the connection, or pass the path of a folder that"
-            f" holds {CONFIG} and {WEIGHTS}"
-        ) from error
-    except EntryNotFoundError as error:
-        raise ModelError(_missing(os.path.join(subfolder or "", filename), where, [])) from error  # noqa: PTH118
-    except HTTPError as error:
-        raise ModelError(f"cannot get {filename} of {where}: {error}") from error
-
-
-def _missing(filename: str, where: str, pickles: list[str]) -> str:
-    if pickles and filename == WEIGHTS:
-        return (
-            f"{where} has no {WEIGHTS}, only {', '.join(sorted(pickles))}: pickled weights can run any code"
-            " when they are read, so hubgan refuses them; convert them to safetensors first"
-        )
-    return f"{where} has no {filename}: it is not a model that hubgan saved, or it is incomplete"
-
-
-def _read_config(file: Path, cls: type[HubModel]) -> tuple[dict[str, Any], TrainingRun | None]:
-    """A `config.json` as the options of `cls` and the record of the training run."""
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{file} is not valid JSON: {error}") from error
-    if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
-        raise ConfigError(f"{file} names no architecture: it is not the configuration of a hubgan model")
-    owner = config.get("_class_name", cls.__name__)
-    if owner != cls.__name__:
-        raise ConfigError(f"{file} describes a {owner}, not a {cls.__name__}: load it with {owner}.from_pretrained")
-    try:
-        training_run = TypeAdapter(TrainingRun | None).validate_python(config.pop("training_run", None))
-    except ValidationError as error:
-        raise ConfigError(f"{file}: its training_run is not one that hubgan wrote") from error
-    return {k: v for k, v in config.items() if not k.startswith("_")}, training_run
-
-
-def _check_fit(file: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], strict: bool) -> None:
-    """Name every way in which weights do not fit a network, rather than the first."""
-    complaints = []
-    if strict and (missing := [key for key in wanted if key not in found]):
-        complaints.append(f"missing {_few(missing)}")
-    if strict and (extra := [key for key in found if key not in wanted]):
-        complaints.append(f"unexpected {_few(extra)}")
-    if len({tensor.dtype for key, tensor in found.items() if key in wanted and wanted[key].is_floating_point()}) > 1:
-        complaints.append("their dtypes differ")
-    unusable = {
-        str(tensor.dtype) for key, tensor in found.items() if key in wanted and not _usable(tensor, wanted[key])
-    }
-    if unusable:
-        complaints.append(f"they are {', '.join(sorted(unusable))}")
-    shapes = [
-        f"{key} is {tuple(found[key].shape)}, the network has {tuple(wanted[key].shape)}"
-        for key in wanted
-        if key in found and found[key].shape != wanted[key].shape
-    ]
-    if shapes:
-        complaints.append(_few(shapes))
-    if complaints:
-        raise ModelError(
-            f"the weights in {file} do not fit the network that {CONFIG} describes: {'; '.join(complaints)}"
-        )
-
-
-def _usable(tensor: Tensor, wanted: Tensor) -> bool:
-    return tensor.dtype in _FLOATS if wanted.is_floating_point() else tensor.dtype == wanted.dtype
-
-
-def _few(items: list[str]) -> str:
-    return ", ".join(items[:4]) + (f" and {len(items) - 4} more" if len(items) > 4 else "")
+        model.training_run = config.training_run
+        return model

@@ -1,4 +1,7 @@
-"""The model card: true by construction, from the model's own configuration and the record of its training run."""
+"""The model card: true by construction, from the model's own configuration and the record of its training run.
+
+A card that a person has edited keeps their words: then only its metadata and its measured results are written anew.
+"""
 
 import hashlib
 import json
@@ -6,10 +9,46 @@ import re
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard, ModelCardData
-from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from typing_extensions import Required, TypedDict  # pydantic asks for this one below Python 3.12
 
-_MARK = re.compile(r"\n<!-- hubgan ([0-9a-f]{16}) -->\s*$")
+from hubgan.errors import ModelError
+
+PICTURE = "samples.png"
+
+_MARK = re.compile(r"\n*<!-- hubgan (?P<header>\w+) (?P<body>\w+) -->\n*")
+_HEADER = re.compile(r"\A\s*---[ \t]*\n(?P<header>.*?)\n?^---[ \t]*$", re.DOTALL | re.MULTILINE)
+_RESULTS = re.compile(r"<!-- results:.*?<!-- end of results -->", re.DOTALL)
+_BY_HAND = "edited_"  # before the digest of the words
+_LEGENDS = {
+    (
+        "fd-",
+        "kd-",
+    ): "FD is the Frechet distance from real images, KD the kernel distance: less is better, and the floor"
+    " is the distance between real images.",
+    ("psnr", "ssim"): "PSNR (in dB) and SSIM compare with the original: more is better, and bicubic is what plain"
+    " enlarging reaches.",
+}
+_BESIDE = ("floor", "bicubic")  # settings that a figure is to be compared with
+
+
+class Result(TypedDict, total=False):
+    """One measured figure, with all that is needed to measure it again.
+
+    `metric` is its name in machines' words ("fd-enl0", "psnr"), `name` in people's ("FD-ENL0"). `revision` is the
+    commit or the fingerprint of the data, `samples` how many images were judged, `extractor` what saw their features.
+    """
+
+    metric: Required[str]
+    name: Required[str]
+    value: Required[float]
+    dataset: Required[str]
+    split: str
+    revision: str
+    samples: int
+    extractor: str
+    settings: dict[str, str | int | float]
 
 
 class TrainingRun(TypedDict, total=False):
@@ -17,6 +56,7 @@ class TrainingRun(TypedDict, total=False):
 
     dataset: str
     facts: dict[str, str]
+    results: list[Result]
     picture_caption: str
     license: str
     notice: str
@@ -30,13 +70,17 @@ _TEMPLATE = """\
 ## Load it
 
 ```python
-from hubgan import {cls}
-
 {snippet}
 ```
 
 `{name}` is the name of this repository on the Hub, or the path of this folder.
 Weights are read from `model.safetensors` alone, never from a pickle.
+
+## Results
+
+<!-- results: written by hubgan, like the header of this file; words elsewhere are yours to change -->
+{results}
+<!-- end of results -->
 
 ## The network
 
@@ -46,34 +90,53 @@ Weights are read from `model.safetensors` alone, never from a pickle.
 
 {training}
 
-## Limits
+## Limits and bias
 
 {limits}
+
+## Licence
+
+{licence}
 """
 
 _SNIPPETS = {
     "Generator": """\
+from hubgan import Generator
+
 generator = Generator.from_pretrained("{name}")
 images = generator.sample(16, seed=0)  # a list of PIL images
 images[0].save("sample.png")""",
     "Discriminator": """\
+import torch
+from hubgan import Discriminator
+
 discriminator = Discriminator.from_pretrained("{name}"{subfolder})
-# images: a float tensor (N, {channels}, height, width) in [-1, 1]; positive logits mean real
-logits = discriminator(images)""",
+images = torch.rand(4, {channels}, {size}, {size}) * 2 - 1  # in [-1, 1]
+logits = discriminator(images)  # positive ones mean real""",
     "Upscaler": """\
+from hubgan import Upscaler
+
 upscaler = Upscaler.from_pretrained("{name}")
 upscaler.upscale("photo.jpg").save("photo-x{scale}.png")""",
 }
 
 _LIMITS = {
-    "Generator": "It draws what its training data holds and nothing else, with that data's biases. The pictures are"
-    " not real: present them as generated.",
+    "Generator": "It draws what its training data holds and nothing else, and inherits the data's biases: what is rare"
+    " or missing there is rare or missing here. It may come close to single training images. The pictures are not"
+    " real: present them as generated, and as evidence of nothing.",
     "Discriminator": "It was trained only to tell its own generator's images from real ones; it is no detector of"
     " generated pictures in general.",
     "Upscaler": "It invents plausible detail: never use it to read what the small picture does not show (faces,"
-    " number plates, medical or legal evidence). It was trained to undo clean bicubic shrinking; noise and"
-    " compression artefacts may be sharpened too.",
+    " number plates, medical or legal evidence). What it invents follows its training pictures, so it does worse on"
+    " what they lack. It was trained to undo clean bicubic shrinking; noise and compression artefacts may be"
+    " sharpened too.",
 }
+_LIMITS["Community"] = (
+    "Networks that enlarge or restore invent plausible detail: never use it to read what the picture does not show"
+    " (faces, number plates, medical or legal evidence). What it was trained to undo, and on which pictures, is for"
+    " whoever made it to say."
+)
+_ELSEWHERE = "These weights were made elsewhere and only loaded and saved by hubgan."
 
 
 def model_card(
@@ -104,45 +167,217 @@ def model_card(
         subfolder: where the model lies in its repository, when not at the top.
     """
     name, caption = name or "user/model", run.get("picture_caption", "Samples")
+    architecture, results = config["architecture"], run.get("results", [])
     data = ModelCardData(
         library_name="hubgan",
         pipeline_tag=pipeline_tag,
-        tags=sorted({*tags, "hubgan", config["architecture"]}),
+        tags=sorted({*tags, "hubgan", architecture}),
         license=run.get("license"),
-        datasets=[run["dataset"]] if re.fullmatch(r"[\w.-]+/[\w.-]+", run.get("dataset", "")) else None,
+        datasets=[run["dataset"]] if _is_hub_name(run.get("dataset", "")) else None,
+        model_name=Path(name).name if results else None,
+        eval_results=[_eval_result(result, pipeline_tag or "other") for result in results] or None,
     )
-    content = _TEMPLATE.format(
+    body = _TEMPLATE.format(
         title=Path(name).name,
-        summary=f"{description}, made with hubgan: the `{config['architecture']}` network with {parameters:,}"
-        " parameters.",
+        summary=_summary(description, config, parameters),
         picture=f"\n![{caption}]({picture})\n\n*{caption}.*\n" if picture else "",
-        cls=kind,
         snippet=_SNIPPETS[kind].format(
             name=name,
             subfolder=f', subfolder="{subfolder}"' if subfolder else "",
             scale=config.get("scale"),
             channels=config.get("channels"),
+            size=config.get("image_size", 64),
         ),
         name=name,
+        results=_results(results),
         network="\n".join(f"- {key}: `{json.dumps(value)}`" for key, value in config.items()),
-        training=_training(run),
-        limits=_LIMITS[kind] + (f"\n\n{run['notice'].strip()}" if run.get("notice") else ""),
+        training=_ELSEWHERE if architecture == "community" else _training(run),
+        limits=_LIMITS["Community" if architecture == "community" else kind],
+        licence=_licence(run),
     )
-    text = f"---\n{data}\n---\n\n{content}"
-    return ModelCard(f"{text}\n<!-- hubgan {_digest(text)} -->\n")
+    return ModelCard(_joined(str(data), body))
+
+
+def _summary(description: str, config: dict[str, Any], parameters: int) -> str:
+    if config["architecture"] == "community":
+        return f"{description}, saved by hubgan: the `{config['network']}` network with {parameters:,} parameters."
+    return f"{description}, made with hubgan: the `{config['architecture']}` network with {parameters:,} parameters."
+
+
+def renewed(old: str, new: str) -> str:
+    """A card that is there already, brought up to date: whole where it is as hubgan wrote it.
+
+    Where a person has edited it, their words stay. In the body only the results are written anew, if their marks are
+    still there; in the header only what hubgan knows better (library, task, data sets, results), and its tags join.
+
+    Args:
+        old: the card that is there.
+        new: what hubgan would write.
+
+    Raises:
+        ModelError: the header of `old` is not valid YAML.
+    """
+    (header, body), (header_by_hand, body_by_hand), _ = _parts(old)
+    (new_header, new_body), _, _ = _parts(new)
+    if header_by_hand:
+        new_header = _merged(header, new_header)
+    if body_by_hand:
+        results = _RESULTS.search(new_body)
+        assert results is not None
+        new_body = _RESULTS.sub(lambda _: results[0], body, count=1)
+    return _joined(new_header, new_body, header_by_hand, body_by_hand)
+
+
+def combined(here: str, there: str) -> tuple[str, bool]:
+    """Two copies of a card as one, of each part the copy that a person has edited: `renewed` keeps their words then.
+
+    Args:
+        here: the copy in a folder.
+        there: the copy on the Hub, whose mark tells which words were pushed last.
+
+    Returns:
+        The card, and whether the words of both bodies were changed since: then those of `here` are taken.
+    """
+    (header, body), (header_by_hand, body_by_hand), _ = _parts(here)
+    (their_header, their_body), (their_header_by_hand, their_body_by_hand), mark = _parts(there)
+    pushed, conflict = mark["body"].removeprefix(_BY_HAND), False
+    if body_by_hand and their_body_by_hand:
+        if _digest(_words(body)) == pushed:  # only they have changed since
+            body = their_body
+        else:
+            conflict = pushed != _digest(_words(their_body)) != _digest(_words(body))
+    elif not body_by_hand:
+        body = their_body
+    chosen = header if header_by_hand else their_header
+    by_hand = header_by_hand or their_header_by_hand, body_by_hand or their_body_by_hand
+    return _joined(chosen, body, *by_hand), conflict
 
 
 def is_untouched(card: str) -> bool:
     """Whether a card is still word for word as hubgan wrote it."""
-    mark = _MARK.search(card)
-    return mark is not None and mark[1] == _digest(card[: mark.start()])
+    header, body, mark = _split(card)
+    return mark == {"header": _digest(header), "body": _digest(body)}
+
+
+def _parts(card: str) -> tuple[tuple[str, str], tuple[bool, bool], dict[str, str]]:
+    """The header and the body of a card, whether a person has written them, and the mark."""
+    header, body, mark = _split(card)
+    by_hand = [bool(text.strip()) and mark[part] != _digest(text) for part, text in
+               (("header", header), ("body", body))]  # fmt: skip
+    return (header, body), (by_hand[0], by_hand[1]), mark
+
+
+def _words(body: str) -> str:
+    """A body without its results, which are not a person's."""
+    return _RESULTS.sub("", body)
+
+
+def _split(card: str) -> tuple[str, str, dict[str, str]]:
+    """The header (YAML), the body, and the digests of both that hubgan left at the end."""
+    card = card.removeprefix("\ufeff").replace("\r\n", "\n")
+    mark = _MARK.search(card)  # a person may have written below it
+    text = f"{card[: mark.start()]}\n\n{card[mark.end() :]}" if mark else card
+    header = _HEADER.match(text)
+    body = text[header.end() :] if header else text
+    return (
+        header["header"] if header else "",
+        body.strip("\n"),
+        mark.groupdict() if mark else dict.fromkeys(("header", "body"), ""),
+    )
+
+
+def _joined(header: str, body: str, header_by_hand: bool = False, body_by_hand: bool = False) -> str:
+    header, body = header.strip(), body.strip()
+    marks = (
+        _BY_HAND + _digest(header) if header_by_hand else _digest(header),
+        _BY_HAND + _digest(_words(body)) if body_by_hand else _digest(body),
+    )
+    return f"---\n{header}\n---\n\n{body}\n\n<!-- hubgan {' '.join(marks)} -->\n"
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.strip().encode()).hexdigest()[:16]
 
 
+def _merged(old: str, new: str) -> str:
+    """A header edited by a person, with what hubgan knows better."""
+    try:
+        theirs = yaml.safe_load(old)
+    except yaml.YAMLError as error:
+        raise ModelError(f"the header of README.md is not valid YAML: {error}") from error
+    if not isinstance(theirs, dict) or not all(isinstance(key, str) for key in theirs):
+        raise ModelError("the header of README.md is not a list of names and values")
+    ours = yaml.safe_load(new)
+    theirs.pop("model-index", None)
+    owned = {key: ours[key] for key in ("library_name", "pipeline_tag", "datasets", "model-index") if key in ours}
+    tags = theirs.get("tags") or []
+    tags = tags if isinstance(tags, list) else [tags]
+    merged = ours | theirs | owned | {"tags": [*tags, *(tag for tag in ours["tags"] if tag not in tags)]}
+    return yaml.safe_dump(merged, sort_keys=False, allow_unicode=True)
+
+
+def _is_hub_name(name: str) -> bool:
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None
+
+
+def _eval_result(result: Result, task: str) -> EvalResult:
+    about = {key: result[key] for key in ("extractor", "samples") if key in result}  # type: ignore[literal-required]
+    return EvalResult(
+        task_type=task,
+        dataset_type=result["dataset"].partition(" ")[0],  # what follows is a remark, such as "(JPEG copy)"
+        dataset_name=result["dataset"],
+        dataset_split=result.get("split"),
+        dataset_revision=result.get("revision"),
+        metric_type=result["metric"],
+        metric_name=result["name"],
+        metric_value=result["value"],
+        metric_args=about | dict(result.get("settings", {})) or None,
+    )
+
+
+def _results(results: list[Result]) -> str:
+    """A table, and below it what else must be known to measure the same again, said once where it is the same."""
+    if not results:
+        return "Nothing was measured."
+    lines = ["| | value | beside it | data | split | images |", "|---|---|---|---|---|---|"]
+    conditions: dict[str, list[tuple[str, list[str]]]] = {}
+    for result in results:
+        settings = dict(result.get("settings", {}))
+        beside = [f"{key} {_shown(settings.pop(key))}" for key in _BESIDE if key in settings]
+        images = f"{result['samples']:,}" if "samples" in result else ""
+        cells = [result["name"], f"**{_shown(result['value'])}**", ", ".join(beside), result["dataset"],
+                 result.get("split", ""), images]  # fmt: skip
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        known = [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items()]
+        known = [*filter(None, [result.get("extractor")]), f"data `{result.get('revision', 'unknown')}`", *known]
+        conditions.setdefault(result["dataset"], []).append((result["name"], known))
+    metrics = [result["metric"] for result in results]
+    legends = [text for names, text in _LEGENDS.items() if any(metric.startswith(names) for metric in metrics)]
+    lines += ["", *legends, ""] if legends else [""]
+    for dataset, measured in conditions.items():
+        shared = [words for words in measured[0][1] if all(words in known for _, known in measured)]
+        lines.append(f"- On {dataset}: {'; '.join(shared)}.")
+        own = {name: [words for words in known if words not in shared] for name, known in measured}
+        lines += [f"  {name}: {'; '.join(words)}." for name, words in own.items() if words]
+    return "\n".join(lines)
+
+
+def _shown(value: str | float) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
 def _training(run: TrainingRun) -> str:
     if not run:
         return "It was not trained: these are the random weights the network starts with, or nobody recorded a run."
     return "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in run.get("facts", {}).items())
+
+
+def _licence(run: TrainingRun) -> str:
+    stated = run.get("license")
+    words = [f"The weights: `{stated}`." if stated else "None is stated for the weights: ask whoever made them."]
+    words.append(
+        run["notice"].strip()
+        if run.get("notice")
+        else "What the weights may be used for depends on the data they were trained on too: see its licence."
+    )
+    return "\n\n".join(words)

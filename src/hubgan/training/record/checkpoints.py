@@ -16,8 +16,8 @@ from accelerate import Accelerator
 from torch import nn
 
 from hubgan.errors import ConfigError, ModelError, TrainingError
+from hubgan.files import sha256, sync
 from hubgan.training.processes import decide, together
-from hubgan.training.record.files import sha256, sync
 
 logger = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import get_int_from_env
 
+from hubgan.files import write_text
 from hubgan.training.config import TrainingConfig, UpscalingConfig
-from hubgan.training.record.files import write_text
 from hubgan.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 RUN = "run.json"
 _PACKAGES = (
     "torch", "torchvision", "accelerate", "datasets", "diffusers", "huggingface_hub", "safetensors", "numpy", "pillow",
-    "pydantic",
+    "pydantic", "torchmetrics",
 )  # fmt: skip
 _SECRET = re.compile(r"hf_[A-Za-z0-9]{8,}|(?<=://)[^/@\s]+@")
 _LOCAL_PROCESSES = ["LOCAL_WORLD_SIZE", "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"]
@@ -40,7 +40,7 @@ _BUDGET = {"max_images", "max_steps", "max_minutes"}
 _FREE = {
     "config", "resume", "dry_run", "output_dir", "push_to_hub", "private", "dataset_name", "license", "notice",
     "num_workers", "decoded_gb", "log_every", "report_to", "sample_every", "checkpoint_every", "keep_checkpoints",
-    "on_nonfinite",
+    "on_nonfinite", "eval_samples", "eval_dataset", "eval_split",
 }  # fmt: skip
 
 

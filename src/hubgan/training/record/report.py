@@ -10,9 +10,9 @@ from typing import Any
 
 from PIL import Image
 
+from hubgan.files import write_text
 from hubgan.training.config import GenerationConfig, TrainingConfig, UpscalingConfig
 from hubgan.training.record.curves import panels
-from hubgan.training.record.files import write_text
 from hubgan.training.record.provenance import read_run
 
 METRICS, SAMPLES, REPORT = "metrics.jsonl", "samples", "report.html"

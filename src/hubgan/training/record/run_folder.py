@@ -7,6 +7,7 @@ import platform
 import tempfile
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,13 +18,14 @@ from accelerate.utils import gather_object
 from PIL import Image
 
 from hubgan.errors import ConfigError, ModelError, TrainingError
+from hubgan.files import beside, write_text
+from hubgan.hub import Repository
 from hubgan.models import Discriminator, HubModel
-from hubgan.models.card import TrainingRun
-from hubgan.publish import make_repository, push_folder
+from hubgan.models.card import Result, TrainingRun
+from hubgan.publish import push_folder
 from hubgan.training import wording
 from hubgan.training.config import TrainingConfig
 from hubgan.training.processes import decide
-from hubgan.training.record.files import beside, write_text
 from hubgan.training.record.provenance import (
     changed_options,
     describe_run,
@@ -154,8 +156,21 @@ class RunFolder:
         track_image(self.accelerator, image, step)
         self._report()
 
-    def finish(self, task: Task[Any], model: HubModel, discriminator: Discriminator, counters: dict[str, Any]) -> None:
+    def finish(
+        self,
+        task: Task[Any],
+        model: HubModel,
+        discriminator: Discriminator,
+        counters: dict[str, Any],
+        measure: Callable[[HubModel], list[Result]] | None = None,
+    ) -> None:
         """Turn the folder into a repository ready to push, and push it when that was asked for.
+
+        Args:
+            task: draws the preview.
+            model, discriminator: to save.
+            counters: where the run stands.
+            measure: gives the figures for the card. It is called when the model has been saved already.
 
         Raises:
             ModelError: it cannot be saved or pushed.
@@ -169,12 +184,16 @@ class RunFolder:
             self._write_recipe()
         except OSError as error:
             raise ModelError(f"cannot save the model in {self.path}: {error}") from error
-        model.save_pretrained(self.path, model_card_kwargs={"name": name, "picture": "samples.png"})
+        model_card = {"name": name, "picture": "samples.png"}
+        model.save_pretrained(self.path, model_card_kwargs=model_card)
         card = {"name": name, "subfolder": "discriminator"}
         discriminator.save_pretrained(self.path / "discriminator", model_card_kwargs=card)
+        if measure is not None and (results := measure(model)):
+            model.training_run = cast(TrainingRun, {**model.training_run, "results": results})
+            model.save_pretrained(self.path, model_card_kwargs=model_card)
         self._report()
         if self.config.push_to_hub:
-            push_folder(self.path, self.config.push_to_hub)
+            push_folder(self.path, self.config.push_to_hub, private=self.config.private)
 
     # -- parts
 
@@ -201,7 +220,7 @@ class RunFolder:
         except OSError as error:
             raise ConfigError(f"the run's folder {self.path} cannot be written: {error}") from error
         if config.push_to_hub:
-            make_repository(config.push_to_hub, private=config.private)
+            Repository(config.push_to_hub, private=config.private)
 
     def _check_shared(self) -> None:
         """Each machine must see what the main process writes: a folder of the same name is not enough."""
@@ -233,12 +252,12 @@ class RunFolder:
     def _write_recipe(self) -> None:
         options = self.config.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
         recipe = options | {"dataset": self._dataset_name()}
+        if self.config.eval_dataset:
+            recipe["eval_dataset"] = wording.dataset(self.config.eval_dataset)
         write_text(self.path / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
 
     def _dataset_name(self) -> str:
-        """A path says where a data set lies on this machine, which is nobody's business: only its end is told."""
-        path = Path(self.config.dataset).expanduser()
-        return self.config.dataset_name or (path.resolve().name if path.exists() else self.config.dataset)
+        return self.config.dataset_name or wording.dataset(self.config.dataset)
 
     def _record(self, counters: dict[str, Any], task: Task[Any]) -> TrainingRun:
         """What the card says about the training."""

@@ -1,0 +1,107 @@
+"""`config.json`: read, checked, and turned into a network, before any memory is taken."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from huggingface_hub import constants
+from packaging.version import InvalidVersion, Version
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
+
+from hubgan.errors import ConfigError, nearest
+from hubgan.models.card import TrainingRun
+from hubgan.version import __version__
+
+WEIGHTS, CONFIG, CARD = constants.SAFETENSORS_SINGLE_FILE, constants.CONFIG_NAME, "README.md"
+_LARGEST = 8 * 2**30  # bytes of a network in float32: far above any GAN that was ever published
+
+
+class Config(NamedTuple):
+    """What a `config.json` says: the class, the network's options, the training run."""
+
+    kind: str | None
+    options: dict[str, Any]
+    training_run: TrainingRun | None
+    written_by: str | None
+
+    @property
+    def newer(self) -> str:
+        """A remark when it was written by a newer hubgan, to be added to an error; else empty."""
+        try:
+            if self.written_by and Version(self.written_by) > Version(__version__):
+                return (
+                    f" (it was written by hubgan {self.written_by}, this is {__version__}:"
+                    " pip install --upgrade hubgan)"
+                )
+        except InvalidVersion:
+            pass
+        return ""
+
+
+def read_config(file: Path) -> Config:
+    """A `config.json` that hubgan wrote.
+
+    Raises:
+        ConfigError: it is not one.
+    """
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is not valid JSON: {error}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
+        raise ConfigError(f"{file} names no architecture: it is not the configuration of a hubgan model")
+    kind, written_by = (config.pop(key, None) for key in ("_class_name", "_hubgan_version"))
+    run = config.pop("training_run", None)
+    options = {key: value for key, value in config.items() if not key.startswith("_")}
+    read = Config(str(kind) if kind else None, options, None, str(written_by) if written_by else None)
+    try:
+        return read._replace(training_run=TypeAdapter(TrainingRun | None).validate_python(run))
+    except ValidationError as error:
+        raise ConfigError(f"{file}: its training_run is not one that hubgan wrote{read.newer}") from error
+
+
+def write_config(kind: str, options: dict[str, Any], training_run: TrainingRun | None) -> str:
+    """The text of a `config.json`."""
+    run = {"training_run": training_run} if training_run else {}
+    return (
+        json.dumps({"_class_name": kind, "_hubgan_version": __version__, **options, **run}, indent=2, allow_nan=False)
+        + "\n"
+    )
+
+
+def network_options(networks: Mapping[str, type[nn.Module]], architecture: str) -> dict[str, Any]:
+    """The options of an architecture with their defaults."""
+    return {p.name: p.default for p in inspect.signature(networks[architecture]).parameters.values()}
+
+
+def build(networks: Mapping[str, type[nn.Module]], architecture: str, options: dict[str, Any]) -> nn.Module:
+    """A network by the name of its architecture.
+
+    Raises:
+        ConfigError: an unknown architecture or option, a value out of bounds, or a network of many GB.
+    """
+    if architecture not in networks:
+        raise ConfigError(f"unknown architecture {architecture!r}{nearest(architecture, networks)}")
+    known = network_options(networks, architecture)
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"{architecture} has no option {option!r}{nearest(option, known)}")
+    try:
+        with torch.device("meta"):  # first without memory, to learn how much it takes
+            size = sum(p.numel() * p.element_size() for p in networks[architecture](**options).parameters())
+        if size > _LARGEST:
+            asked = ", ".join(f"{key} {value!r}" for key, value in options.items())
+            raise ConfigError(
+                f"{architecture} with {asked} would take {size / 2**30:.0f} GiB; networks of up to"
+                f" {_LARGEST // 2**30} GiB are made: ask for smaller sizes"
+            )
+        return networks[architecture](**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{architecture}: {where} is {first['input']!r}; it {reason}") from error

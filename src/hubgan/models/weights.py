@@ -1,0 +1,63 @@
+"""`model.safetensors`: read, and compared with the network that it is for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from hubgan.errors import ModelError
+from hubgan.models.config import CONFIG
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, by name.
+
+    Raises:
+        ModelError: it is no whole safetensors file.
+    """
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{file} is damaged or cut short ({error}); copy or download it again (from the Hub: force_download=True)"
+        ) from error
+
+
+def check_fit(file: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], strict: bool) -> None:
+    """Name every way in which weights do not fit a network, rather than the first."""
+    complaints = []
+    if strict and (missing := [key for key in wanted if key not in found]):
+        complaints.append(f"missing {_few(missing)}")
+    if strict and (extra := [key for key in found if key not in wanted]):
+        complaints.append(f"unexpected {_few(extra)}")
+    if len({tensor.dtype for key, tensor in found.items() if key in wanted and wanted[key].is_floating_point()}) > 1:
+        complaints.append("their dtypes differ")
+    unusable = {
+        str(tensor.dtype) for key, tensor in found.items() if key in wanted and not _usable(tensor, wanted[key])
+    }
+    if unusable:
+        complaints.append(f"they are {', '.join(sorted(unusable))}")
+    shapes = [
+        f"{key} is {tuple(found[key].shape)}, the network has {tuple(wanted[key].shape)}"
+        for key in wanted
+        if key in found and found[key].shape != wanted[key].shape
+    ]
+    if shapes:
+        complaints.append(_few(shapes))
+    if complaints:
+        raise ModelError(
+            f"the weights in {file} do not fit the network that {CONFIG} describes: {'; '.join(complaints)}"
+        )
+
+
+def _usable(tensor: Tensor, wanted: Tensor) -> bool:
+    return tensor.dtype in _FLOATS if wanted.is_floating_point() else tensor.dtype == wanted.dtype
+
+
+def _few(items: list[str]) -> str:
+    return ", ".join(items[:4]) + (f" and {len(items) - 4} more" if len(items) > 4 else "")
