@@ -109,14 +109,21 @@ def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 @torch.no_grad()
 def upscale_tiled(
-    function: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, *, scale: int, tile: int, halo: int
+    function: Callable[[torch.Tensor], torch.Tensor],
+    image: torch.Tensor,
+    *,
+    scale: int,
+    tile: int,
+    halo: int,
+    multiple: int = 1,
 ) -> torch.Tensor:
     """Apply `function` to a picture tile by tile and return the whole, C x (H * scale) x (W * scale).
 
     `image` is float C x H x W in [0, 1] on the CPU. `function` maps 1 x C x h x w to 1 x C x (h * scale) x
     (w * scale), of any dtype, which the result has too, and moves its tile to a device and back itself. A tile
     has at most `tile` x `tile` pixels of `image` (0: the whole picture at once) plus a `halo` of pixels around,
-    as far as the picture reaches, whose output is cut off. With a `halo` of at least the network's
+    as far as the picture reaches, whose output is cut off; it starts at a `multiple` of pixels, for networks that
+    see the picture on a coarser grid. With a `halo` of at least the network's
     receptive-field radius the result is that of the whole picture within rounding; with less there may be
     seams. That needs a network which treats all positions alike: no global pooling or attention, no stride
     below the resolution of `image`.
@@ -129,7 +136,7 @@ def upscale_tiled(
     channels, height, width = image.shape
     output = image.new_empty(0)
     for (top, bottom), (left, right) in product(_cuts(height, tile), _cuts(width, tile)):
-        y, x = max(top - halo, 0), max(left - halo, 0)
+        y, x = (max(start - halo, 0) // multiple * multiple for start in (top, left))
         part = image[None, :, y : bottom + halo, x : right + halo]
         result = function(part)
         if result.shape != (1, channels, part.shape[2] * scale, part.shape[3] * scale):

@@ -8,8 +8,8 @@ from PIL import Image
 from torch import Tensor
 
 from hubgan.errors import ConfigError
-from hubgan.images import to_image
 from hubgan.models.base import HubModel
+from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type, pipeline_output
 from hubgan.networks import DISCRIMINATORS, GENERATORS
 
 # The network always sees this many latents at once: kernels round differently for other batch sizes, and a seed must
@@ -43,13 +43,22 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         return self.network(latents.reshape(len(latents), self.latent_dim, 1, 1))
 
     def latents(self, n: int, *, seed: int | None = None) -> Tensor:
-        """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed means the same everywhere."""
+        """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed means the same everywhere.
+
+        The first latents of a larger `n` are those of a smaller one.
+        """
         source = torch.Generator()
         if seed is None:
             source.seed()
         else:
             source.manual_seed(seed)
-        return torch.randn(n, self.latent_dim, generator=source)
+        return self._draw(n, source)
+
+    def _draw(self, n: int, source: torch.Generator | None) -> Tensor:
+        # Where the count is no multiple of 16 PyTorch draws the last 16 numbers twice, which would depend on n.
+        rows = -(-n // 16) * 16
+        device = source.device if source else "cpu"
+        return torch.randn(rows, self.latent_dim, generator=source, device=device)[:n].cpu()
 
     @overload
     def sample(
@@ -68,15 +77,14 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     def sample(
         self, n: int = ..., *, seed: int | None = ..., batch_size: int = ..., output_type: Literal["pt"]
     ) -> Tensor: ...
-    @torch.no_grad()
     def sample(
         self,
         n: int = 1,
         *,
         seed: int | None = None,
         batch_size: int = 64,
-        output_type: Literal["pil", "np", "pt"] = "pil",
-    ) -> list[Image.Image] | np.ndarray | Tensor:
+        output_type: OutputType = "pil",
+    ) -> Images:
         """Make images.
 
         Args:
@@ -84,26 +92,78 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             seed: the same seed gives the same images on the same machine whatever `batch_size` is; None draws
                 anew. The first images of a larger `n` are those of a smaller one.
             batch_size: at most so many images (rounded up to a multiple of 8) are on the device at once.
-            output_type: "pil" for a list of PIL images, "np" for an array (n, size, size, channels) and "pt" for a
-                tensor (n, channels, size, size) on the CPU, both float32 in [0, 1].
+            output_type: as `images_from` takes it.
 
         Raises:
             ConfigError: `n` or `batch_size` below 1, or an unknown `output_type`.
         """
-        if n < 1 or batch_size < 1:
-            raise ConfigError(f"n and batch_size must be 1 or more, got {n} and {batch_size}")
-        if output_type not in ("pil", "np", "pt"):
-            raise ConfigError(f"unknown output_type {output_type!r}; it is 'pil', 'np' or 'pt'")
+        if n < 1:
+            raise ConfigError(f"n must be 1 or more, got {n}")
+        return self.images_from(self.latents(n, seed=seed), batch_size=batch_size, output_type=output_type)
+
+    @torch.no_grad()
+    def images_from(self, latents: Tensor, *, batch_size: int = 64, output_type: OutputType = "pil") -> Images:
+        """Latents (n, latent_dim) to n images.
+
+        Args:
+            latents: as `latents` draws them. An image depends on its latent alone; cut into parts at multiples of 8
+                they give the same images, bit for bit, as at once.
+            batch_size: at most so many images (rounded up to a multiple of 8) are on the device at once.
+            output_type: "pil" for a list of PIL images, "np" for an array (n, size, size, channels) and "pt" for a
+                tensor (n, channels, size, size) on the CPU, both float32 in [0, 1].
+
+        Raises:
+            ConfigError: latents of another shape, `batch_size` below 1, or an unknown `output_type`.
+        """
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
+            raise ConfigError(f"latents must be (n, {self.latent_dim}), got {tuple(latents.shape)}")
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be 1 or more, got {batch_size}")
+        check_output_type(output_type)
         was_training = self.training
         self.eval()
         try:
-            latents = torch.nn.functional.pad(self.latents(n, seed=seed), (0, 0, 0, -n % _GROUP))
-            images = torch.cat([self._make(batch) for batch in latents.split(-(-batch_size // _GROUP) * _GROUP)])[:n]
+            padded = torch.nn.functional.pad(latents, (0, 0, 0, -len(latents) % _GROUP))
+            batches = padded.split(-(-batch_size // _GROUP) * _GROUP)
+            images = torch.cat([self._make(batch) for batch in batches])[: len(latents)]
         finally:
             self.train(was_training)
-        if output_type == "pil":
-            return [to_image(image) for image in images]
-        return images.permute(0, 2, 3, 1).numpy() if output_type == "np" else images
+        return as_output(images, output_type)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Latents go through the network (`forward`); anything else is a call as `diffusers.DDPMPipeline` takes it.
+
+        So code written for such a pipeline runs with a generator in its place. Its arguments, by position or name:
+        `batch_size` (1), `generator` (a `torch.Generator`, or a list of one for each image, which seed the latents),
+        `num_inference_steps` (accepted, without effect: a GAN makes an image in one step), `output_type` ("pil";
+        "np" or "pt" as in `images_from`) and `return_dict` (True).
+
+        Returns:
+            `diffusers.ImagePipelineOutput`, whose `images` hold the result; a tuple of it where `return_dict` is
+            False; or, for latents, the network's output in [-1, 1].
+
+        Raises:
+            ConfigError: a batch size below 1, or a list of generators of another length.
+        """
+        if "latents" in kwargs or (args and isinstance(args[0], Tensor)):
+            return super().__call__(*args, **kwargs)
+        return self._pipeline(*args, **kwargs)
+
+    def _pipeline(
+        self,
+        batch_size: int = 1,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        num_inference_steps: int = 1,
+        output_type: OutputType = "pil",
+        return_dict: bool = True,
+    ) -> Any:
+        if batch_size < 1 or (isinstance(generator, list) and len(generator) != batch_size):
+            raise ConfigError(f"batch_size is {batch_size}: give 1 or more, and no or one generator, or one an image")
+        if isinstance(generator, list):
+            latents = torch.cat([self._draw(1, source) for source in generator])
+        else:
+            latents = self._draw(batch_size, generator)
+        return pipeline_output(self.images_from(latents, output_type=output_type), return_dict)
 
     def _make(self, latents: Tensor) -> Tensor:
         groups = latents.to(self.device, self.dtype).split(_GROUP)

@@ -1,21 +1,49 @@
 """The image upscaler."""
 
-from typing import Any
+import logging
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
+from hubgan.errors import ConfigError, ImageError
+from hubgan.hub import Place
 from hubgan.images import ImageInput, open_image, split_alpha, to_image, to_tensor, upscale_tiled
+from hubgan.models import community
 from hubgan.models.base import HubModel
+from hubgan.models.pipeline import as_output, check_output_type, one_by_one, pipeline_output
 from hubgan.networks import UPSCALERS
+from hubgan.networks.community import COMMUNITY, CommunityNetwork
+
+logger = logging.getLogger(__name__)
+
+_TILE = 256
+_LARGE_TILE = 512  # where a network should see the whole picture, but memory has its limits
+# What diffusers' StableDiffusionUpscalePipeline takes besides, for a model that has steps and reads a prompt.
+_WITHOUT_EFFECT = {
+    "eta",
+    "generator",
+    "latents",
+    "prompt_embeds",
+    "negative_prompt_embeds",
+    "callback",
+    "callback_steps",
+    "cross_attention_kwargs",
+    "clip_skip",
+}
+
+Self = TypeVar("Self", bound="Upscaler")
 
 
 class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-resolution"]):
     """Pictures to larger pictures.
 
     Args:
-        architecture: the network, `edsr` by default.
+        architecture: the network, `edsr` by default; or other people's, as `from_pretrained` makes it.
         **options: its options; for `edsr` scale (4), channels (3), width (48) and depth (10, blocks).
 
     Raises:
@@ -25,8 +53,13 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
     networks = UPSCALERS
     description = "An image upscaler"
 
-    def __init__(self, architecture: str = "edsr", **options: Any) -> None:
-        super().__init__(architecture, **options)
+    def __init__(self, architecture: str | CommunityNetwork = "edsr", **options: Any) -> None:
+        if isinstance(architecture, CommunityNetwork):
+            nn.Module.__init__(self)  # HubModel's builds a network by its name
+            self.network, self.training_run = architecture, None
+            self.config = {"architecture": COMMUNITY, **architecture.options, **options}
+        else:
+            super().__init__(architecture, **options)
         self.scale: int = self.config["scale"]
         self.channels: int = self.config["channels"]
 
@@ -34,30 +67,92 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1]."""
         return self.network(images)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """A tensor goes to `forward`; anything else is a call as diffusers' StableDiffusionUpscalePipeline takes it.
+
+        So code written for that pipeline runs with an upscaler in its place. A GAN takes one step and reads no
+        prompt: of the arguments `prompt` (with a warning), `num_inference_steps`, `guidance_scale`, `noise_level`,
+        `negative_prompt`, `eta`, `generator`, `latents`, `callback` and the like are accepted and have no effect.
+        Pictures keep their size, which that pipeline rounds.
+
+        Args:
+            prompt: ignored, with a warning if there is one.
+            image: a picture as `upscale` takes it, a list of them, or a batch: a tensor (N, C, H, W) or an array
+                (N, H, W, C).
+            num_images_per_prompt: how often each result is repeated; all are equal. 1 by default.
+            output_type: "pil" (the default) for a list of PIL images, "np" for an array (N, H, W, C), "pt" for a
+                tensor (N, C, H, W) on the CPU, both float32 in [0, 1].
+            return_dict: return diffusers.ImagePipelineOutput, whose `images` hold the result; else the tuple of it.
+            tile: as in `upscale`.
+
+        Raises:
+            ImageError: there is no picture, one cannot be read, or they differ in size and are to be an array.
+            ConfigError: `num_images_per_prompt` below 1 or an unknown `output_type`.
+            TypeError: an argument that the pipeline has not.
+        """
+        if "images" in kwargs or (args and isinstance(args[0], Tensor)):
+            return super().__call__(*args, **kwargs)
+        return self._pipeline(*args, **kwargs)
+
+    def _pipeline(
+        self,
+        prompt: str | list[str] | None = None,
+        image: ImageInput | list[Any] | None = None,
+        num_inference_steps: int = 1,
+        guidance_scale: float = 1.0,
+        noise_level: int = 0,
+        negative_prompt: str | list[str] | None = None,
+        num_images_per_prompt: int | None = 1,
+        *,
+        output_type: str = "pil",
+        return_dict: bool = True,
+        tile: int | None = None,
+        **without_effect: Any,
+    ) -> Any:
+        if unknown := without_effect.keys() - _WITHOUT_EFFECT:
+            raise TypeError(f"{type(self).__name__}() has no argument {', '.join(sorted(unknown))}")
+        check_output_type(output_type)
+        copies = 1 if num_images_per_prompt is None else num_images_per_prompt
+        if copies < 1:
+            raise ConfigError(f"num_images_per_prompt must be 1 or more, got {copies}")
+        pictures = [] if image is None else one_by_one(image)
+        if not pictures:
+            raise ImageError("there is no picture: pass one, or a list of them, as image=")
+        if prompt and any([prompt] if isinstance(prompt, str) else prompt):
+            _warn_of_prompt()
+        large = [self.upscale(picture, tile=tile) for picture in pictures]
+        large = [picture.copy() for picture in large for _ in range(copies)]
+        return pipeline_output(as_output(large, output_type), return_dict)
+
     @torch.no_grad()
-    def upscale(self, image: ImageInput, *, tile: int = 256) -> Image.Image:
+    def upscale(self, image: ImageInput, *, tile: int | None = None) -> Image.Image:
         """Enlarge one picture `scale` times.
 
         Large pictures go through the network tile by tile, with as much of the neighbourhood around each as the
-        network can see: the result is that of the whole picture, without seams. Transparency and the colour profile
-        are kept; the EXIF orientation is applied.
+        network can see: the result is that of the whole picture, without seams. (Of other people's networks some see
+        further than the 32 pixels they are shown, but hardly.) Transparency and the colour profile are kept; the
+        EXIF orientation is applied.
 
         Args:
             image: a path, the bytes of a file, a PIL image, an array (H, W[, 1, 3 or 4]) or a tensor (1 or 3, H, W);
                 arrays and tensors as uint8, or floats in [0, 1].
-            tile: side of a tile in pixels of the input; 0 takes the whole picture at once.
+            tile: side of a tile in pixels of the input; 0 takes the whole picture at once. By default 256;
+                twice that if the network would rather see the picture whole.
 
         Raises:
             ImageError: the picture cannot be read, is empty, or too large.
             ConfigError: `tile` is negative.
         """
+        if tile is None:
+            tile = _TILE if getattr(self.network, "tiles", True) else _LARGE_TILE
         was_training = self.training
         self.eval()
         try:
             colour, alpha = split_alpha(open_image(image))
             pixels = to_tensor(colour.convert("L") if self.channels == 1 else colour).float() / 255
             halo = int(self.network.receptive_field)  # type: ignore[arg-type]
-            large = to_image(upscale_tiled(self._tile, pixels, scale=self.scale, tile=tile, halo=halo))
+            grid = int(getattr(self.network, "multiple", 1))
+            large = to_image(upscale_tiled(self._tile, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid))
         finally:
             self.train(was_training)
         if alpha is not None:
@@ -70,3 +165,65 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
     def _tile(self, pixels: Tensor) -> Tensor:
         # Rounded here, tile by tile: as floats a large picture would take four times the memory.
         return self(pixels.to(self.device, self.dtype)).float().clamp(0, 1).mul(255).round().byte().cpu()
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls: type[Self],
+        pretrained_model_name_or_path: str | Path,
+        *,
+        weights_name: str | None = None,
+        allow_pickle: bool = False,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+        torch_dtype: torch.dtype | None = None,
+        use_safetensors: bool = True,
+        strict: bool = True,
+        **place: Any,
+    ) -> Self:
+        """Load an upscaler that hubgan saved, or weights made elsewhere (ESRGAN, SPAN, SwinIR, ...), to evaluate.
+
+        Weights made elsewhere need spandrel (pip install 'hubgan[community]'). They stay float16 where they are and
+        their architecture computes in it, and become float32 otherwise.
+
+        Args:
+            pretrained_model_name_or_path: a file, a folder or a Hub name. Where `config.json` is hubgan's it counts,
+                elsewhere the only file that ends with `.safetensors`.
+            weights_name: the file to take of several.
+            allow_pickle: read pickled weights (.pth, .ckpt) too, by spandrel's restricted unpickler, which makes
+                nothing but tensors. TorchScript is refused all the same.
+            device: where the weights go.
+            dtype: convert the weights to it.
+            torch_dtype: the same, by diffusers' older name.
+            use_safetensors: as in diffusers; pickles are a matter of `allow_pickle`, so only True is taken.
+            strict: refuse weights with missing or extra keys; those made elsewhere always are.
+            **place: subfolder, revision, token, cache_dir, force_download and local_files_only, as in
+                `HubModel.from_pretrained`.
+
+        Raises:
+            ModelError: the model cannot be found or reached, its bytes are damaged, or its weights do not fit;
+                there are several, or pickles alone; spandrel is missing or does not know the architecture; or it
+                is for something else than enlarging or restoring pictures.
+            ConfigError: its `config.json` is hubgan's and damaged, or asks for something impossible.
+        """
+        if unknown := place.keys() - {field.name for field in fields(Place)}:
+            raise TypeError(f"{cls.__name__}.from_pretrained() has no argument {', '.join(sorted(unknown))}")
+        if not use_safetensors:
+            raise ConfigError("use_safetensors=False: pass allow_pickle=True to read a .pth")
+        name, dtype = str(pretrained_model_name_or_path), dtype or torch_dtype
+        found = community.find(Place(name, **place), weights_name, allow_pickle)
+        if found is None:
+            return super().from_pretrained(name, device=device, dtype=dtype, strict=strict, **place)
+        model = cls(community.load(found, dtype), source=found.source)
+        model.training_run = found.config.training_run if found.config else None
+        return model.to(device).eval()
+
+    def _weights(self) -> dict[str, Tensor]:
+        """What `model.safetensors` holds: of other people's networks the names that other programs know."""
+        if isinstance(self.network, CommunityNetwork):
+            return self.network.weights()
+        return super()._weights()
+
+
+@cache
+def _warn_of_prompt() -> None:
+    logger.warning("the prompt is ignored: a GAN enlarges what the picture shows")

@@ -1,0 +1,140 @@
+"""Where other people's weights lie, and how they are read without running anything else that a file may hold."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from hubgan.errors import ModelError
+from hubgan.hub import PICKLES, Place
+from hubgan.models.config import CONFIG, WEIGHTS, Config, read_config
+from hubgan.models.weights import read_weights
+from hubgan.networks import UPSCALERS
+from hubgan.networks.community import COMMUNITY, CommunityNetwork, spandrel
+
+_UNPICKLED = (".pth", ".ckpt")  # what spandrel reads by its restricted unpickler
+
+
+class Found(NamedTuple):
+    """A file of weights, where it was before hubgan saved it, and its config.json if hubgan did."""
+
+    file: Path
+    source: str
+    config: Config | None
+
+
+def find(place: Place, weights_name: str | None = None, allow_pickle: bool = False) -> Found | None:
+    """The community weights at a place, which may be a file itself; None where a model of hubgan's own lies.
+
+    Args:
+        place: a file, a folder or a repository.
+        weights_name: the file to take; by default the only one that ends with `.safetensors`.
+        allow_pickle: take a pickle, if it is named or there is nothing else.
+
+    Raises:
+        ModelError: no file that may be taken, or several; or the place cannot be reached.
+        ConfigError: its config.json is hubgan's and damaged.
+    """
+    if os.path.isfile(place.name):  # unlike Path.is_file, no error for a name too long to be one  # noqa: PTH113
+        place, weights_name = replace(place, name=str(Path(place.name).parent)), Path(place.name).name
+    config = None
+    if weights_name is None:
+        files = place.files()
+        if CONFIG in files:
+            config = _own_config(place.file(CONFIG))
+        if config and config.options["architecture"] != COMMUNITY:
+            return None
+        weights_name = WEIGHTS if config and WEIGHTS in files else _only_one(files, place.name)
+        if weights_name is None:
+            return None
+    _check_kind(weights_name, place.name, allow_pickle)
+    # A folder's path is nobody's business; where weights lie on the Hub tells their licence.
+    source = "/".join(filter(None, ["" if place.folder else place.name, place.subfolder, weights_name]))
+    return Found(place.file(weights_name), config.options.get("source", source) if config else source, config)
+
+
+def load(found: Found, dtype: torch.dtype | None = None) -> CommunityNetwork:
+    """The network that a file's weights make.
+
+    Args:
+        found: the file.
+        dtype: convert the weights to it; by default they stay float16 where the architecture can.
+
+    Raises:
+        ModelError: the file is damaged or holds no weights, or they make no network that hubgan runs, or another
+            than its config.json says.
+    """
+    weights = _read(found.file)
+    try:
+        network = CommunityNetwork(weights, dtype)
+    except ModelError as error:
+        raise ModelError(f"{found.file}: {error}") from error
+    said = found.config.options if found.config else network.options
+    if any(said.get(key) != value for key, value in network.options.items()):
+        raise ModelError(f"{found.file} holds {network.options}, but its {CONFIG} says {said}")
+    return network
+
+
+def _own_config(file: Path) -> Config | None:
+    """A `config.json` if hubgan wrote it; None for one of another library."""
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        config = None
+    if isinstance(config, dict) and "_hubgan_version" not in config:
+        architecture = config.get("architecture")
+        if not isinstance(architecture, str) or architecture not in {*UPSCALERS, COMMUNITY}:
+            return None
+    return read_config(file)
+
+
+def _only_one(files: list[str], where: str) -> str | None:
+    """The file of weights among `files`, a pickle only if there is nothing else; None if there is none."""
+    for suffixes in ((".safetensors",), PICKLES):
+        names = [name for name in files if name.lower().endswith(suffixes)]
+        if len(names) > 1:
+            raise ModelError(f"{where} holds several models: choose one by weights_name=, of {', '.join(names)}")
+        if names:
+            return names[0]
+    return None
+
+
+def _check_kind(name: str, where: str, allow_pickle: bool) -> None:
+    suffix = Path(name).suffix.lower()
+    if suffix not in (".safetensors", *PICKLES):
+        raise ModelError(f"{name} is no file of weights: give a .safetensors")
+    if suffix in PICKLES and not (allow_pickle and suffix in _UNPICKLED):
+        rather = (
+            ", or pass allow_pickle=True to let spandrel's restricted unpickler read it, which takes only tensors"
+            if suffix in _UNPICKLED
+            else f"; of pickles only {' and '.join(_UNPICKLED)} can be read at all"
+        )
+        raise ModelError(
+            f"{name} of {where} is a pickle, which can run any code when it is read: convert it to safetensors{rather}"
+        )
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    if file.suffix.lower() == ".safetensors":
+        return read_weights(file)
+    try:
+        # torch.load hands a TorchScript archive to its interpreter, whatever it is called and whichever unpickler it
+        # is given. PyTorch's own reader is asked, for others may see another archive in the same bytes.
+        reader: Any = torch._C.PyTorchFileReader
+        if _is_archive(file) and reader(str(file)).has_record("constants.pkl"):
+            raise ModelError(f"{file} is a program (TorchScript), not weights alone; it was not run. Use safetensors")
+        return spandrel().ModelLoader().load_state_dict_from_file(file)
+    except ModelError:
+        raise
+    except Exception as error:  # a pickle fails in every way
+        raise ModelError(f"{file} is damaged, or not weights alone ({str(error)[:200]}); use safetensors") from error
+
+
+def _is_archive(file: Path) -> bool:
+    """Whether torch.load would read a file as a zip archive: by its first bytes alone."""
+    with file.open("rb") as stream:
+        return stream.read(4) == b"PK\x03\x04"

@@ -1,0 +1,64 @@
+"""What diffusers' pipelines take and give: pictures one by one or as a batch; as PIL, arrays or tensors."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from hubgan.errors import ConfigError, ImageError
+from hubgan.images import ImageInput, to_image
+
+OutputType: TypeAlias = Literal["pil", "np", "pt"]
+Images: TypeAlias = list[Image.Image] | np.ndarray | Tensor
+
+
+def check_output_type(output_type: str) -> None:
+    """Raise ConfigError for an unknown one: before the work rather than after."""
+    if output_type not in get_args(OutputType):
+        raise ConfigError(f"unknown output_type {output_type!r}; it is 'pil', 'np' or 'pt'")
+
+
+def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Images:
+    """Images as a list of PIL images ("pil"), an array (N, H, W, C) ("np") or a tensor (N, C, H, W) ("pt").
+
+    Args:
+        images: PIL images, or a float32 tensor (N, C, H, W) in [0, 1] on the CPU, as which "np" and "pt" are too.
+        output_type: what to make of them.
+
+    Raises:
+        ConfigError: an unknown `output_type`.
+        ImageError: PIL images of different sizes or modes, which no array can hold.
+    """
+    check_output_type(output_type)
+    if isinstance(images, Tensor):
+        if output_type == "pil":
+            return [to_image(image) for image in images]
+        return images.permute(0, 2, 3, 1).numpy() if output_type == "np" else images
+    if output_type == "pil":
+        return list(images)
+    shapes = {f"{image.width} x {image.height} {image.mode}" for image in images}
+    if len(shapes) > 1:
+        raise ImageError(f"images of different shapes ({', '.join(sorted(shapes))}) make no batch: use 'pil'")
+    batch = torch.from_numpy(np.stack([np.atleast_3d(np.asarray(image)) for image in images]))
+    return as_output(batch.permute(0, 3, 1, 2).contiguous().float() / 255, output_type)
+
+
+def pipeline_output(images: Images, return_dict: bool = True) -> Any:
+    """`images` as diffusers.ImagePipelineOutput, whose `.images` they are; or the tuple (images,)."""
+    if not return_dict:
+        return (images,)
+    from diffusers import ImagePipelineOutput  # here, as it takes a while to import
+
+    return ImagePipelineOutput(images=images)
+
+
+def one_by_one(images: ImageInput | Sequence[Any]) -> list[ImageInput]:
+    """One picture, a list of pictures, or a batch (a tensor (N, C, H, W), an array (N, H, W, C)) as a list."""
+    if isinstance(images, list | tuple):
+        return [picture for item in images for picture in one_by_one(item)]
+    if isinstance(images, np.ndarray | Tensor) and images.ndim == 4:
+        return list(images)
+    return [images]  # type: ignore[list-item]
