@@ -49,7 +49,8 @@ TASKS = {
         "--pixel_share", "0.4", "--augment", "cutout", "--gradient_accumulation_steps", "2",
     ],
 }  # fmt: skip
-COMMON = ["--checkpoint_every", "4", "--log_every", "3", "--sample_every", "10", "--resume", "auto"]
+COMMON = ["--checkpoint_every", "4", "--log_every", "3", "--sample_every", "10", "--resume", "auto",
+          "--eval_samples", "0"]  # fmt: skip
 
 
 def main() -> None:

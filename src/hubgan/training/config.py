@@ -155,6 +155,14 @@ class TrainingConfig(BaseModel):
     on_nonfinite: Literal["stop", "rollback"] = "stop"
     """When a loss or a gradient is not finite: stop, or go back to the last checkpoint and draw other numbers."""
 
+    # -- what the result is worth, measured at the end for the card
+    eval_samples: NonNegativeInt = 0
+    """Measure by so many images, generated against as many real ones, or enlarged at most; 0 measures nothing."""
+    eval_dataset: str | None = None
+    """The data set to measure on, where it is another one: a Hub name, a folder, a Parquet file."""
+    eval_split: str | None = None
+    """The split to measure on; by default the one trained on, or "train" of another data set."""
+
     # -- the card
     license: str | None = None
     """The licence the model card states for the weights."""

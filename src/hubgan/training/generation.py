@@ -7,7 +7,9 @@ from PIL import Image
 from torch import Tensor
 
 from hubgan.data import Squares
+from hubgan.evaluation import Reference, evaluate_generator
 from hubgan.models import Discriminator, Generator
+from hubgan.models.card import Result
 from hubgan.training.config import GenerationConfig
 from hubgan.training.machine import SharedRandom
 from hubgan.training.penalties import Critic
@@ -20,6 +22,7 @@ class Generation(Task[GenerationConfig]):
     """Latents to images that a discriminator takes for real ones."""
 
     caption = "Samples, not selected: seed 0, the first 64"
+    measures = "FD-ENL0 and KD-ENL0 of {samples:,} samples"
 
     def __init__(self, config: GenerationConfig) -> None:
         super().__init__(config)
@@ -38,6 +41,10 @@ class Generation(Task[GenerationConfig]):
 
     def preview(self, model: Generator) -> Image.Image:
         return make_image_grid(model.sample(_GRID**2, seed=0), _GRID, _GRID)
+
+    def measure(self, model: Generator, reference: Reference, trained_on: Reference) -> list[Result]:
+        samples, seed = self.config.eval_samples, self.config.seed
+        return evaluate_generator(model, reference, samples=samples, seed=seed, floor=trained_on, progress=True)
 
 
 def _norm(norm: str | None) -> dict[str, str]:

@@ -19,6 +19,7 @@ from hubgan.errors import ConfigError, TrainingError
 from hubgan.training.config import TrainingConfig
 from hubgan.training.generation import Generation
 from hubgan.training.machine import largest, make_accelerator
+from hubgan.training.measuring import open_measurement
 from hubgan.training.plan import describe_plan
 from hubgan.training.processes import decide
 from hubgan.training.record.checkpoints import discard_after, find_checkpoint, load_checkpoint, save_checkpoint
@@ -86,10 +87,13 @@ def train(config: TrainingConfig) -> Path:
     folder = RunFolder(config, accelerator)
     source = open_source(config, accelerator)
     task.look_at(source)
+    measurement = open_measurement(task, accelerator, source)
     run = Run(task, config, accelerator, folder, source)
     with StopWish() as wish:
         run.go(wish)
-    decide(lambda: folder.finish(task, run.updates.averaged, run.updates.opponent, run.counters.state_dict()))
+    measure = measurement.results if measurement else None
+    updates, counters = run.updates, run.counters.state_dict()
+    decide(lambda: folder.finish(task, updates.averaged, updates.opponent, counters, measure))
     logger.info("done: %s holds the model, samples.png and report.html", folder.path)
     accelerator.end_training()
     return folder.path
@@ -102,7 +106,8 @@ def plan(config: TrainingConfig) -> str:
         ConfigError, DataError: as `train` does.
     """
     accelerator, task = _set_up(config)
-    return describe_plan(task, config, accelerator, open_source(config, accelerator))
+    source = open_source(config, accelerator)
+    return describe_plan(task, config, accelerator, source, open_measurement(task, accelerator, source))
 
 
 def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:

@@ -40,7 +40,12 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
         config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff),
         use_underscores=True,
     )
-    return validate(kind, vars(given))
+    options = vars(given)
+    if defaults.dataset not in (options["dataset"], options["dataset_name"]):
+        # What a recipe says of its own data set would be untrue of another one.
+        given_here = {argument.partition("=")[0] for argument in arguments}
+        options |= {name: None for name in ("license", "notice") if f"--{name}" not in given_here}
+    return validate(kind, options)
 
 
 def recipes() -> list[str]:
@@ -51,7 +56,7 @@ def recipes() -> list[str]:
 def load_recipe(name: str) -> TrainingConfig:
     """A recipe by name or YAML file.
 
-    A `dataset` that begins with "./" lies beside the recipe.
+    A `dataset` or `eval_dataset` that begins with "./" lies beside the recipe.
 
     Raises:
         ConfigError: no such recipe, not YAML, an unknown option, or a value out of bounds.
@@ -67,8 +72,9 @@ def load_recipe(name: str) -> TrainingConfig:
         raise ConfigError(f"{file} is not valid YAML: {error}") from error
     if not isinstance(options, dict) or options.get("task") not in CONFIGS:
         raise ConfigError(f"{file} must name its task, as in 'task: generation'; tasks: {', '.join(CONFIGS)}")
-    if str(options.get("dataset", "")).startswith("./"):
-        options["dataset"] = str((file.parent / options["dataset"]).resolve())
+    for option in ("dataset", "eval_dataset"):
+        if str(options.get(option, "")).startswith("./"):
+            options[option] = str((file.parent / options[option]).resolve())
     return validate(CONFIGS[options["task"]], {**options, "config": name}, where=f"{file}: ")
 
 

@@ -9,6 +9,7 @@ from hubgan.errors import DataError
 from hubgan.models import HubModel
 from hubgan.training import wording
 from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.training.measuring import Measurement
 from hubgan.training.memory import estimate
 from hubgan.training.record.provenance import hardware_line, precision
 from hubgan.training.record.run_folder import run_path
@@ -19,7 +20,11 @@ _EXAMPLES = 16
 
 
 def describe_plan(
-    task: Task[Any], config: TrainingConfig, accelerator: Accelerator, source: ImageSource | None = None
+    task: Task[Any],
+    config: TrainingConfig,
+    accelerator: Accelerator,
+    source: ImageSource | None = None,
+    measurement: Measurement | None = None,
 ) -> str:
     """The plan of a run in lines of text; nothing is written, and no network is changed.
 
@@ -28,6 +33,7 @@ def describe_plan(
         config: the run's options.
         accelerator: tells processes, device and precision.
         source: the data set, where it has been opened.
+        measurement: what is measured at the end, if anything is.
     """
     sections = {
         "networks": _networks(task),
@@ -37,7 +43,7 @@ def describe_plan(
         "data": _data(task, config, source),
         "machine": [hardware_line(accelerator), f"precision {precision(accelerator)}"]
         + (["networks compiled"] if config.compile else []),
-        "result": _result(config),
+        "result": [*_result(config), f"measured at the end: {measurement or 'nothing'}"],
     }
     lines = [f"Plan of the recipe {config.config} ({config.task}); nothing was started."]  # type: ignore[attr-defined]
     for name, parts in sections.items():

@@ -7,7 +7,9 @@ from PIL import Image
 from torch import Tensor
 
 from hubgan.data import ImageSource, View
+from hubgan.evaluation import Reference
 from hubgan.models import Discriminator, HubModel
+from hubgan.models.card import Result
 from hubgan.training.config import TrainingConfig
 from hubgan.training.losses import OBJECTIVES
 from hubgan.training.machine import SharedRandom
@@ -25,12 +27,14 @@ class Task(ABC, Generic[C]):
         discriminator: its opponent.
         view: what training sees of an image.
         caption: says what the preview shows.
+        measures: says what `measure` measures, with `samples` for how many.
     """
 
     model: HubModel
     discriminator: Discriminator
     view: View
     caption: str
+    measures: str
 
     def __init__(self, config: C) -> None:
         self.config = config
@@ -82,3 +86,7 @@ class Task(ABC, Generic[C]):
     @abstractmethod
     def preview(self, model: Any) -> Image.Image:
         """A picture of what `model` can do, on fixed inputs."""
+
+    @abstractmethod
+    def measure(self, model: Any, reference: Reference, trained_on: Reference) -> list[Result]:
+        """The figures of `model`, by `eval_samples` images against a reference, given what it was trained on."""

@@ -6,12 +6,15 @@ import torch
 from diffusers.utils import make_image_grid
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate, l1_loss
+from torch.nn.functional import l1_loss
 
 from hubgan.data import Crops, ImageSource
 from hubgan.errors import ConfigError
+from hubgan.evaluation import Reference, evaluate_upscaler
 from hubgan.images import to_image
+from hubgan.metrics import shrink
 from hubgan.models import Discriminator, Upscaler
+from hubgan.models.card import Result
 from hubgan.training.config import UpscalingConfig
 from hubgan.training.machine import SharedRandom
 from hubgan.training.penalties import Critic
@@ -26,6 +29,7 @@ class Upscaling(Task[UpscalingConfig]):
     """Small pictures to large ones. The small are made from the large by antialiased bicubic shrinking."""
 
     caption = "Left to right: bicubic, this model, the original; pictures of the training set"
+    measures = "PSNR and SSIM of at most {samples:,} pictures"
 
     def __init__(self, config: UpscalingConfig) -> None:
         super().__init__(config)
@@ -79,11 +83,10 @@ class Upscaling(Task[UpscalingConfig]):
     def preview(self, model: Upscaler) -> Image.Image:
         return compare(model, self._examples)
 
-
-def shrink(large: Tensor, scale: int) -> Tensor:
-    """Images (N, channels, H, W) in [0, 1] to (N, channels, H/scale, W/scale), antialiased bicubic, 8 bits deep."""
-    small = interpolate(large, scale_factor=1 / scale, mode="bicubic", antialias=True)
-    return small.clamp(0, 1).mul(255).round().div(255)
+    def measure(self, model: Upscaler, reference: Reference, trained_on: Reference) -> list[Result]:
+        return evaluate_upscaler(
+            model, reference, samples=self.config.eval_samples, seed=self.config.seed, progress=True
+        )
 
 
 def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192) -> Image.Image:

@@ -1,9 +1,17 @@
 """A configuration in words, for the model card and the plan."""
 
+from pathlib import Path
+
 from accelerate import Accelerator
 
 from hubgan.training.config import TrainingConfig, UpscalingConfig
 from hubgan.training.schedules import Schedule, is_used
+
+
+def dataset(name: str) -> str:
+    """A path says where a data set lies on this machine, which is nobody's business: only its end is told."""
+    path = Path(name).expanduser()
+    return path.resolve().name if path.exists() else name
 
 
 def number(value: float) -> str:

@@ -1,0 +1,130 @@
+"""Measure a model on a data set, and write the figures into its card.
+
+  hubgan evaluate runs/cifar-dcgan --dataset uoft-cs/cifar10 --split test
+  hubgan evaluate runs/photo-x4 --dataset my-photos
+  hubgan evaluate me/photo-x4 --dataset my-photos
+
+Generators: the Frechet and the kernel distance of their images from as many
+real ones (FD-ENL0, KD-ENL0: by the features of EfficientNet-Lite0; they are not
+the FID and KID, whose features are Inception's). Upscalers: PSNR and SSIM on
+the Y channel. Beside each figure stands what it must be compared with: the
+distance between real images, or what bicubic enlarging reaches.
+
+The figures of a folder go into its config.json and README.md, where they take
+the place of older ones on the same data; those of a model on the Hub are only
+printed.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hubgan.cli.options import add_device, add_model, enough_memory, find_device, whole
+from hubgan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hubgan.data import ImageSource
+    from hubgan.evaluation import Reference
+    from hubgan.models import Generator, Upscaler
+    from hubgan.models.card import Result
+
+_SAMPLES = 10_000
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_model(parser, "the model", elsewhere=True)
+    data = parser.add_argument_group("data")
+    data.add_argument("--dataset", metavar="DATA", required=True,
+                      help="a Hub name, a folder of pictures, a Parquet file, or a local data set")  # fmt: skip
+    data.add_argument("--dataset-name", metavar="NAME", help="what the card calls it, where that is another name")
+    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), where it has several")
+    data.add_argument("--split", default="train", help="its split to measure on (default: train)")
+    data.add_argument("--image-column", metavar="NAME", help="the column with the (large) pictures; else the first")
+    data.add_argument("--small-column", metavar="NAME",
+                      help="upscalers: the column with the small pictures; else they are made from the large ones,"
+                      " as in training")  # fmt: skip
+    data.add_argument("--floor-split", metavar="SPLIT",
+                      help="generators: the split whose distance from --split is the floor; else other images of"
+                      " --split, or its two halves")  # fmt: skip
+    parser.add_argument("--samples", metavar="N", type=whole(1),
+                        help=f"how many images: for generators as many as of the data, at most {_SAMPLES:,}, for"
+                        " upscalers all, if not told otherwise")  # fmt: skip
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, help="of samples and choices (default: 0)")
+    parser.add_argument("--batch-size", metavar="N", type=whole(1), default=64,
+                        help="images generated at once (default: 64)")  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="open model and data, say what would be measured, stop")
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, print the figures, and write those of a folder into its card."""
+    try:
+        from hubgan import evaluation
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the package {(error.name or '').partition('.')[0]} is missing: pip install 'hubgan[train]'"
+        ) from error
+    model, folder = _load(args)
+    reference = evaluation.Reference(_open(args, args.split, args.image_column), _name(args), args.split)
+    if args.dry_run:
+        where = f"written into {folder}" if folder else "printed"
+        size = f"{reference.source.size:,}" if reference.source.size is not None else "some"
+        print(
+            f"{type(model).__name__} {args.model}, against {reference} ({size} images); the figures would be {where}"
+        )
+        return
+    with enough_memory("take a smaller --batch-size, or fewer --samples"):
+        results = _measure(args, model, reference)
+    print(evaluation.table(results))
+    if folder:
+        model.training_run = {**(model.training_run or {}), "results": evaluation.merge(
+            (model.training_run or {}).get("results", []), results)}  # fmt: skip
+        model.save_pretrained(folder)
+        print(f"written into config.json and README.md of {folder}")
+
+
+def _load(args: argparse.Namespace) -> "tuple[Generator | Upscaler, Path | None]":
+    """The model, and the folder that hubgan has saved it in; None for others, which are left as they are."""
+    from hubgan.hub import Place
+    from hubgan.models import Generator, Upscaler
+    from hubgan.models.config import CONFIG, read_config
+
+    place = Place(args.model, subfolder=args.subfolder, revision=args.revision)
+    device, kind, folder = find_device(args.device), None, None
+    if not Path(args.model).is_file() and CONFIG in place.files() and not args.weights_name:
+        kind, folder = read_config(place.file(CONFIG)).kind, place.folder
+    where = {"subfolder": args.subfolder, "revision": args.revision, "device": device}
+    if kind == "Generator":
+        return Generator.from_pretrained(args.model, **where), folder
+    if kind not in (None, "Upscaler"):
+        raise ConfigError(f"{args.model} holds a {kind}: generators and upscalers can be measured")
+    foreign = {"weights_name": args.weights_name, "allow_pickle": args.allow_pickle}
+    return Upscaler.from_pretrained(args.model, **where, **foreign), folder
+
+
+def _open(args: argparse.Namespace, split: str, column: str | None) -> "ImageSource":
+    from hubgan.data import load_images
+
+    return load_images(args.dataset, config=args.dataset_config, split=split, column=column)
+
+
+def _name(args: argparse.Namespace) -> str:
+    """What the figures call the data set: of a path only its end."""
+    path = Path(args.dataset).expanduser()
+    return args.dataset_name or (path.resolve().name if path.exists() else args.dataset)
+
+
+def _measure(args: argparse.Namespace, model: "Generator | Upscaler", reference: "Reference") -> "list[Result]":
+    from hubgan.evaluation import Reference, evaluate_generator, evaluate_upscaler
+    from hubgan.models import Generator
+
+    if isinstance(model, Generator):
+        floor = None
+        if args.floor_split:
+            floor = Reference(_open(args, args.floor_split, args.image_column), reference.dataset, args.floor_split)
+        samples = args.samples or min(_SAMPLES, reference.source.size or _SAMPLES)
+        return evaluate_generator(model, reference, samples=samples, seed=args.seed, floor=floor,
+                                  batch_size=args.batch_size, progress=True)  # fmt: skip
+    small = _open(args, args.split, args.small_column) if args.small_column else None
+    return evaluate_upscaler(model, reference, small=small, samples=args.samples, seed=args.seed, progress=True)

@@ -1,0 +1,15 @@
+"""Antialiased bicubic resizing: how small pictures are made for training, and for measuring what it has achieved."""
+
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+
+def shrink(large: Tensor, scale: int) -> Tensor:
+    """Images (N, channels, H, W) in [0, 1] to (N, channels, H/scale, W/scale), antialiased bicubic, 8 bits deep."""
+    small = interpolate(large, scale_factor=1 / scale, mode="bicubic", antialias=True)
+    return small.clamp(0, 1).mul(255).round().div(255)
+
+
+def resize(images: Tensor, side: int) -> Tensor:
+    """Images (N, channels, H, W) in [0, 1] to (N, channels, side, side) in [0, 1], antialiased where they shrink."""
+    return interpolate(images, size=(side, side), mode="bicubic", antialias=True).clamp(0, 1)

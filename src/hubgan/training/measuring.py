@@ -1,0 +1,122 @@
+"""What a run is measured on at its end: opened when it begins, so that a wrong name costs no training."""
+
+import logging
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from accelerate import Accelerator
+
+from hubgan.data import ImageSource, load_images
+from hubgan.errors import DataError
+from hubgan.evaluation import Reference, table
+from hubgan.models import HubModel
+from hubgan.models.card import Result
+from hubgan.training import wording
+from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.training.options import load_recipe
+from hubgan.training.record.run_folder import run_path
+from hubgan.training.task import Task
+
+logger = logging.getLogger(__name__)
+
+_SEEN = " (trained on)"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured of a model, and on what.
+
+    Attributes:
+        task: knows how.
+        reference: the images to measure against.
+        trained_on: those of the training.
+    """
+
+    task: Task[Any]
+    reference: Reference
+    trained_on: Reference
+
+    def __str__(self) -> str:
+        return f"{self.task.measures.format(samples=self.task.config.eval_samples)}, {self.reference}"
+
+    def results(self, model: HubModel) -> list[Result]:
+        """The figures; none, with a warning, when anything goes wrong: they are never worth the model."""
+        logger.info("measuring %s", self)
+        try:
+            results = self.task.measure(model, self.reference, self.trained_on)
+        except Exception as error:  # out of memory, a data set that is gone, a defect of hubgan
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            logger.warning("the model is saved, but it could not be measured: %s. Measure it with: %s", reason,
+                           self._remedy())  # fmt: skip
+            return []
+        logger.info("measured:\n%s", table(results))
+        return results
+
+    def _remedy(self) -> str:
+        config, split = self.task.config, self.reference.split.removesuffix(_SEEN)
+        words = [
+            "hubgan",
+            "evaluate",
+            str(run_path(config)),
+            "--dataset",
+            self.reference.source.name,
+            "--split",
+            split,
+        ]
+        return shlex.join([*words, "--samples", str(config.eval_samples)])
+
+
+def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSource) -> Measurement | None:
+    """What the configuration wants measured; None for nothing.
+
+    Args:
+        task: with the run's configuration.
+        accelerator: the run's.
+        source: the images that are trained on.
+
+    Raises:
+        DataError: the data set to measure on cannot be found or used, and was not merely the recipe's choice.
+    """
+    config: TrainingConfig = task.config
+    if not config.eval_samples:
+        return None
+    name = config.dataset_name or wording.dataset(config.dataset)
+    trained_on = Reference(source, name, config.split)
+    seen = f"{config.split}{_SEEN}" if isinstance(config, UpscalingConfig) else config.split  # there it matters
+    on_training_images = Measurement(task, Reference(source, name, seen), trained_on)
+    if config.eval_dataset is None and config.eval_split in (None, config.split):
+        return on_training_images
+    try:
+        with accelerator.main_process_first():
+            return Measurement(task, _open(config), trained_on)
+    except DataError as error:
+        recipe = load_recipe(config.config)
+        if (config.eval_dataset, config.eval_split) == (recipe.eval_dataset, recipe.eval_split):
+            logger.warning(
+                "%s. The recipe wants the model measured on that in the end; as it is not to be had, the images that"
+                " are trained on are taken. Name others with --eval_dataset and --eval_split",
+                error,
+            )
+            return on_training_images
+        raise DataError(
+            f"{error}. That is what the run would be measured on at its end: name other data with --eval_dataset and"
+            " --eval_split, or measure nothing with --eval_samples 0"
+        ) from error
+
+
+def _open(config: TrainingConfig) -> Reference:
+    if config.eval_dataset is not None:
+        split = config.eval_split or "train"
+        return Reference(load_images(config.eval_dataset, split=split), wording.dataset(config.eval_dataset), split)
+    assert config.eval_split is not None
+    source = load_images(
+        config.dataset,
+        config=config.dataset_config,
+        split=config.eval_split,
+        column=config.image_column,
+        label_column=config.label_column,
+        classes=config.classes,
+        streaming=config.streaming,
+    )
+    return Reference(source, config.dataset_name or wording.dataset(config.dataset), config.eval_split)

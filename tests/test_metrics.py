@@ -1,0 +1,174 @@
+"""Metrics against closed forms, hand-computed values and the library they are taken from."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
+
+from hubgan.metrics import (
+    EfficientNetLite0,
+    extract,
+    frechet_distance,
+    kernel_distance,
+    luma,
+    psnr,
+    shrink,
+    ssim,
+)
+
+
+def standard(count: int, features: int) -> Tensor:
+    """Samples whose mean is 0 and whose covariance is 1, not only nearly so."""
+    x = torch.randn(count, features, dtype=torch.float64)
+    x -= x.mean(0)
+    return x @ torch.linalg.cholesky(torch.linalg.inv(x.T @ x / (count - 1)))
+
+
+def grey(*values: float) -> Tensor:
+    """One-coloured pictures, (N, 3, 20, 20)."""
+    return torch.tensor(values).byte().view(-1, 1, 1, 1).expand(-1, 3, 20, 20)
+
+
+# -- sets of features
+
+
+def test_the_frechet_distance_of_normal_distributions_that_differ_in_mean_and_scale() -> None:
+    x, mean, scale = standard(500, 4), torch.tensor([3.0, 0, 0, -4.0]), torch.tensor([1.0, 2.0, 0.5, 1.0])
+    assert frechet_distance(x, x * scale + mean) == pytest.approx(25 + 1 + 0.25, rel=1e-6)
+
+
+def test_the_frechet_distance_of_covariances_that_do_not_commute() -> None:
+    x = standard(300, 2)
+    one, two = torch.tensor([[2.0, 0.0], [1.0, 1.0]]).double(), torch.tensor([[1.0, 0.0], [-1.0, 3.0]]).double()
+    first, second = one @ one.T, two @ two.T
+    product = first @ second  # of a 2 x 2 matrix, tr(M^(1/2)) = (tr M + 2 det(M)^(1/2))^(1/2)
+    root = math.sqrt(product.trace() + 2 * math.sqrt(torch.linalg.det(product)))
+    wanted = float(first.trace() + second.trace()) - 2 * root
+    assert frechet_distance(x @ one.T, x @ two.T) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_frechet_distance_is_the_librarys_though_it_comes_in_chunks() -> None:
+    real, fake = torch.randn(5000, 8), torch.randn(4100, 8) * 1.5 + 0.3
+    extractor = nn.Identity()
+    extractor.num_features = 8  # type: ignore[assignment]
+    metric = FrechetInceptionDistance(feature=extractor)
+    metric.update(real.double(), real=True)
+    metric.update(fake.double(), real=False)
+    assert frechet_distance(real, fake) == pytest.approx(float(metric.compute()), rel=1e-9)
+    assert frechet_distance(real, real) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_frechet_distance_has_a_floor_that_falls_with_the_samples() -> None:
+    x = torch.randn(2000, 16)
+    few, many = frechet_distance(x[:50], x[50:100]), frechet_distance(x[:1000], x[1000:])
+    assert few > 10 * many > 0
+
+
+def test_the_kernel_distance_by_hand() -> None:
+    real, fake = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [2.0]])
+    # (xy + 1)^3: 1 between the two real ones and between the two fakes; 1, 1, 1 and 27 between real and fake.
+    assert kernel_distance(real, fake) == (1 + 1 - 2 * (1 + 1 + 1 + 27) / 4, 0, 1, 2)
+
+
+def test_the_kernel_distance_is_the_librarys() -> None:
+    real, fake = torch.randn(60, 8).double(), torch.randn(60, 8).double() + 0.5
+    metric = KernelInceptionDistance(feature=nn.Identity(), subsets=1, subset_size=60)
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    assert kernel_distance(real, fake).mean == pytest.approx(float(metric.compute()[0]), rel=1e-9)
+
+
+def test_the_kernel_distance_of_subsets_goes_by_its_own_seed() -> None:
+    real, fake = torch.randn(400, 8), torch.randn(300, 8)
+    before = torch.get_rng_state()
+    found = kernel_distance(real, fake, subsets=30, subset_size=100, seed=1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert found == kernel_distance(real, fake, subsets=30, subset_size=100, seed=1)
+    assert found != kernel_distance(real, fake, subsets=30, subset_size=100, seed=2)
+    assert (found.subsets, found.subset_size) == (30, 100)
+    assert abs(found.mean) < 3 * found.deviation < 0.2
+    assert kernel_distance(real, fake + 1, subsets=30, subset_size=100).mean > 0.5
+
+
+# -- features
+
+
+@pytest.fixture(scope="module")
+def extractor() -> EfficientNetLite0:
+    return EfficientNetLite0()
+
+
+def test_features_are_the_same_of_bytes_and_floats_of_grey_and_of_equal_channels(extractor: EfficientNetLite0) -> None:
+    images = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+    features = extractor(images)
+    assert features.shape == (2, 1280) and features.dtype == torch.float32
+    torch.testing.assert_close(extractor(images.float() / 255), features)
+    torch.testing.assert_close(extractor(images[:, :1]), extractor(images[:, :1].expand(-1, 3, -1, -1)))
+
+
+def test_features_are_what_the_classifier_sees(extractor: EfficientNetLite0) -> None:
+    images = torch.rand(1, 3, 128, 128)  # of the size at which nothing is resized
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    logits = extractor.network((images - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1))
+    torch.testing.assert_close(extractor.network._fc(extractor(images)), logits, rtol=1e-3, atol=1e-3)
+
+
+def test_features_of_images_that_come_one_by_one(extractor: EfficientNetLite0) -> None:
+    images = torch.randint(256, (35, 3, 8, 8), dtype=torch.uint8)
+    features = extract(extractor, iter(images))
+    assert features.shape == (35, 1280) and not features.requires_grad
+    torch.testing.assert_close(features[32:], extractor(images[32:]), rtol=1e-3, atol=1e-4)
+    assert extract(extractor, []).shape == (0, 1280)
+
+
+# -- fidelity
+
+
+def test_luma_is_that_of_bt_601() -> None:
+    black, white, red = [0, 0, 0], [255, 255, 255], [255, 0, 0]
+    pixels = torch.tensor([black, white, red], dtype=torch.uint8).view(3, 3, 1, 1)
+    assert luma(pixels).flatten().tolist() == pytest.approx([16, 235, 81.481])
+    assert luma(pixels[:2, :1]).flatten().tolist() == pytest.approx([16, 235])
+
+
+def test_psnr_by_hand() -> None:
+    each = [20 * math.log10(255 / (difference * 219 / 255)) for difference in (10, 40)]
+    assert psnr(grey(100, 100), grey(110, 60), border=4) == pytest.approx(sum(each) / 2, rel=1e-6)
+
+
+def test_the_border_does_not_count() -> None:
+    one = torch.randint(256, (1, 3, 20, 24), dtype=torch.uint8)
+    other = one.clone()
+    other[:, :, :4], other[:, :, :, -4:] = 0, 255
+    assert psnr(one, other, border=4) == math.inf and ssim(one, other, border=4) == pytest.approx(1)
+    assert psnr(one, other, border=3) < 40 and ssim(one, other, border=3) < 1
+
+
+def test_ssim_by_hand() -> None:
+    one, other = (16 + value * 219 / 255 for value in (100, 140))
+    c1 = (0.01 * 255) ** 2
+    wanted = (2 * one * other + c1) / (one**2 + other**2 + c1)
+    assert ssim(grey(100), grey(140), border=4) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_ssim_of_a_single_window_by_hand() -> None:
+    pictures = torch.randint(256, (2, 3, 15, 15), dtype=torch.uint8)
+    x, y = luma(pictures)[:, 0, 2:13, 2:13]
+    gauss = torch.exp(-((torch.arange(11) - 5.0) ** 2) / (2 * 1.5**2)).double()
+    window = torch.outer(gauss, gauss) / gauss.sum() ** 2
+    mx, my = (window * x).sum(), (window * y).sum()
+    vx, vy = (window * x * x).sum() - mx**2, (window * y * y).sum() - my**2
+    both = (window * x * y).sum() - mx * my
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    wanted = (2 * mx * my + c1) * (2 * both + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    assert ssim(pictures[:1], pictures[1:], border=2) == pytest.approx(float(wanted), rel=1e-6)
+
+
+def test_small_pictures_have_eight_bits() -> None:
+    small = shrink(torch.rand(2, 3, 16, 24), 4)
+    assert small.shape == (2, 3, 4, 6)
+    torch.testing.assert_close(small * 255, (small * 255).round())
+    assert small.min() >= 0 and small.max() <= 1
