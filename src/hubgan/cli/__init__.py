@@ -1,0 +1,134 @@
+"""The command line. Each command is a module of this package, imported when it is asked for and not before."""
+
+import argparse
+import importlib
+import os
+import re
+import sys
+
+from hubgan.errors import HubganError, nearest
+from hubgan.version import __version__
+
+# A command's module has `configure(parser)` and `run(args)`; its docstring is the top of its help.
+COMMANDS = {
+    "sample": ("hubgan.cli.sample", "make images with a generator"),
+    "upscale": ("hubgan.cli.upscale", "enlarge pictures, or whole folders of them"),
+    "info": ("hubgan.cli.info", "show what a model is, how it was trained and how good it is"),
+    "evaluate": ("hubgan.cli.evaluate", "measure a model and write the figures into its card"),
+    "push": ("hubgan.cli.push", "put a trained model on the Hub"),
+    "space": ("hubgan.cli.space", "put the demo on the Hub, as a Space"),
+}
+
+_ABOUT = f"""\
+Use and share GANs that make images or enlarge them.
+
+commands:
+{chr(10).join(f"  {name:<10}{line}" for name, (_, line) in COMMANDS.items())}
+
+A model is named by its folder, or by its name on the Hub (user/model).
+"""
+# What an error calls an argument in Python, and what it is called here.
+_ARGUMENTS = {
+    "weights_name=": "--weights-name",
+    "pass allow_pickle=True": "give --allow-pickle",
+    "pass token=": "set HF_TOKEN",
+}
+_MORE = "`hubgan COMMAND --help` explains a command. Models are trained by train.py, in hubgan's repository."
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command, `sys.argv` by default, and return its exit status.
+
+    Returns:
+        0; 2 after an error, which stands on stderr; 130 after Ctrl-C; 141 when who read the output has left.
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
+    status = _run(sys.argv[1:] if argv is None else argv)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer goes nowhere, or Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = status or _failed("hubgan", error)
+    return status
+
+
+def _run(argv: list[str]) -> int:
+    name = "hubgan"
+    try:
+        if argv[:1] == ["help"]:
+            argv = [*argv[1:2], "--help"]
+        if not argv:
+            _parser(name).print_help(sys.stderr)
+            return 2
+        if argv[0] not in COMMANDS:
+            _parse_without_command(argv)
+        name = f"hubgan {argv[0]}"
+        command = importlib.import_module(COMMANDS[argv[0]][0])
+        parser = _parser(name, command.__doc__)
+        command.configure(parser)
+        args, left = parser.parse_known_intermixed_args(_plain(argv[1:]))
+        if left:
+            _refuse(parser, left)
+        command.run(args)
+        return 0
+    except SystemExit as end:  # argparse's way out, after --help and wrong usage
+        return int(end.code or 0)
+    except KeyboardInterrupt:
+        return 130
+    except (HubganError, OSError) as error:
+        return _failed(name, error)
+
+
+def _plain(words: list[str]) -> list[str]:
+    """The words without "--": argparse forgets it between options and names, so what follows becomes "./-name"."""
+    if "--" not in words:
+        return words
+    cut = words.index("--")
+    return [*words[:cut], *(f"./{word}" if word.startswith("-") else word for word in words[cut + 1 :])]
+
+
+def _parser(name: str, about: str | None = None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        name,
+        usage=None if about else "hubgan COMMAND ...",
+        description=about or _ABOUT,
+        epilog=None if about else _MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    if not about:
+        parser.add_argument("--version", action="version", version=f"hubgan {__version__}")
+    return parser
+
+
+def _parse_without_command(argv: list[str]) -> None:
+    """Answer --help and --version, and refuse the rest; never returns."""
+    parser = _parser("hubgan")
+    _, left = parser.parse_known_args(argv)
+    if left[0].startswith("-"):
+        _refuse(parser, left)
+    parser.error(f"unknown command {left[0]!r}{nearest(left[0], COMMANDS)}")
+
+
+def _refuse(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    option = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
+    if option is None:
+        parser.error(f"unexpected {' '.join(words)}")
+    known = dict.fromkeys(re.findall(r"(?<![\w-])--\w[\w-]*", parser.format_help()))
+    parser.error(f"unknown option {option}{nearest(option, known)}")
+
+
+def _failed(name: str, error: Exception) -> int:
+    """Tell of an error on stderr, and return the exit status."""
+    if isinstance(error, BrokenPipeError):
+        return 141  # as a shell reports SIGPIPE, which Python does not let through
+    text = str(error)
+    for python, here in _ARGUMENTS.items():
+        text = text.replace(python, here)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    print(f"{name}: error: {text}", file=sys.stderr)
+    return 2

@@ -1,0 +1,85 @@
+"""Options that several commands share."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hubgan.errors import ConfigError, ModelError
+
+
+def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = False) -> None:
+    """Add MODEL and where exactly it is; with `elsewhere` also what helps to read weights that were made elsewhere."""
+    file = ", its file of weights" if elsewhere else ""
+    parser.add_argument(
+        "model", metavar="MODEL", help=f"{kind}: its folder{file}, or its name on the Hub (user/model)"
+    )
+    group = parser.add_argument_group("which model exactly")
+    group.add_argument("--revision", metavar="NAME", help="branch, tag or commit on the Hub")
+    group.add_argument(
+        "--subfolder", metavar="FOLDER", help="where in the folder or repository it lies (default: top)"
+    )
+    if elsewhere:
+        group.add_argument("--weights-name", metavar="FILE", help="the file of weights, where an upscaler has several")
+        group.add_argument(
+            "--allow-pickle",
+            action="store_true",
+            help="read a pickle (.pth) too, by spandrel's restricted unpickler",
+        )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="where to compute: cpu, cuda, cuda:1, mps, ...; auto takes a GPU if there is one (default: auto)",
+    )
+
+
+def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    """The type of an option that takes a whole number, at least `low` and at most `high`."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if number < low or (high is not None and number > high):
+            bounds = f"from {low} to {high}" if high is not None else f"from {low} on"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}")
+        return number
+
+    return parse
+
+
+def find_device(name: str) -> str:
+    """The device called `name`, "auto" for a GPU where there is one, as torch calls it.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    import torch
+
+    if name == "auto":
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return found.type if found else "cpu"
+    try:
+        torch.ones(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"--device {name}: this machine has no such device ({reason})") from error
+    return name
+
+
+@contextmanager
+def enough_memory(remedy: str) -> Iterator[None]:
+    """Turn want of memory into a ModelError that ends with `remedy`."""
+    import torch
+
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)  # on a CPU
+        if not known:
+            raise
+        raise ModelError(f"there is not enough memory: {remedy}") from error

@@ -1,0 +1,157 @@
+"""Which pictures are meant, where their results go, and how a picture is written."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from hubgan.errors import ConfigError, ImageError
+from hubgan.files import beside
+
+_READ = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif",
+         ".tiff", ".webp")  # fmt: skip
+WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP"}
+_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+
+
+class Picture(NamedTuple):
+    """A picture to enlarge, and the folder it was found in (None when it was named itself)."""
+
+    path: Path
+    folder: Path | None = None
+
+
+class Job(NamedTuple):
+    """A picture, the file that its result goes into, and the folder to name when all is done."""
+
+    source: Path
+    target: Path
+    place: Path
+
+
+def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) -> list[Picture]:
+    """The pictures that `inputs` name, files and folders, each folder's in the order of their names.
+
+    In a folder a picture is known by its ending; what is hidden and the folder `leave_out` are passed over.
+
+    Raises:
+        ImageError: there is no such file or folder, or a folder holds no pictures.
+    """
+    pictures: list[Picture] = []
+    for path in inputs:
+        if path.is_dir():
+            found = sorted(_inside(path, recursive, leave_out))
+            if not found:
+                remedy = "" if recursive else "; its subfolders are looked into with --recursive"
+                raise ImageError(f"{path} holds no pictures ({', '.join(e[1:] for e in _READ)}){remedy}")
+            pictures += [Picture(file, path) for file in found]
+        elif path.exists():
+            pictures.append(Picture(path))
+        else:
+            raise ImageError(f"{path} does not exist: check the path")
+    return pictures
+
+
+def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale: int) -> list[Job]:
+    """Where every result goes: beside a picture as `name-x4.png`, beside a folder as a folder `name-x4`, or into
+    `output`, where all keep their names and those of a folder their subfolders.
+
+    Args:
+        pictures: the pictures.
+        output: a folder; for a single picture it may be a file.
+        ending: of all results, such as ".png"; None keeps a picture's own where that can be written, else ".png".
+        scale: how many times larger the results are, for the names.
+
+    Raises:
+        ConfigError: two results would have the same name, one of them is also a picture to enlarge, or `output`
+            cannot be written.
+    """
+    if output and (_is_file(output) or (output.exists() and not output.is_dir())):
+        return [_into_file(pictures, output, ending)]
+    jobs = dict.fromkeys(_job(picture, output, ending, scale) for picture in pictures)  # named twice, done once
+    sources = {job.source.resolve() for job in jobs}
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        target = job.target.resolve()
+        if target == job.source.resolve():
+            raise ConfigError(f"{job.source} would be replaced by its own result: write into another folder (-o)")
+        if target in sources:
+            raise ConfigError(
+                f"{job.target} is both the result of {job.source} and a picture to enlarge: leave it out, or write"
+                " into another folder (-o)"
+            )
+        if (other := taken.setdefault(target, job.source.resolve())) != job.source.resolve():
+            raise ConfigError(
+                f"{other} and {job.source} would both become {job.target}: rename one of them, or enlarge them apart"
+            )
+    return list(jobs)
+
+
+def obstacle(image: Image.Image, target: Path, scale: int) -> str | None:
+    """What keeps the enlarged `image` from being written in the format of `target`; None for nothing."""
+    kind = WRITTEN[target.suffix.lower()]
+    if kind == "JPEG" and "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255):
+        return "JPEG has no transparency"
+    longest = _LONGEST_SIDE.get(kind)
+    if longest and max(image.size) * scale > longest:
+        return f"{kind} has at most {longest:,} pixels a side"
+    return None
+
+
+def save(image: Image.Image, path: Path, quality: int = 95) -> None:
+    """Write a picture with its colour profile, in the format that `path` ends in; folders are made when missing."""
+    kind = WRITTEN[path.suffix.lower()]
+    options = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}.get(kind, {})
+    if kind == "JPEG" and "A" in image.getbands():  # there is nothing to be seen through, see `obstacle`
+        image = image.convert(image.mode.rstrip("A"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with beside(path) as unfinished:
+        image.save(unfinished, kind, icc_profile=image.info.get("icc_profile"), **options)
+
+
+def _inside(folder: Path, recursive: bool, leave_out: Path | None) -> Iterator[Path]:
+    results = leave_out and leave_out.resolve()
+    for place, folders, files in os.walk(folder):
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in _READ:
+                yield Path(place, name)
+        inner = [name for name in folders if not name.startswith(".") and Path(place, name).resolve() != results]
+        folders[:] = inner if recursive else []
+
+
+def _is_file(output: Path) -> bool:
+    return output.suffix.lower() in _READ and not output.is_dir()
+
+
+def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Job:
+    if len(pictures) != 1 or pictures[0].folder:
+        raise ConfigError(f"-o {output} is one file, which cannot take several pictures: name a folder")
+    kind = WRITTEN.get(output.suffix.lower())
+    if kind is None:
+        raise ConfigError(f"-o {output}: pictures are written as .png, .jpg or .webp")
+    if ending and WRITTEN[ending] != kind:
+        raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other: leave one out")
+    source = pictures[0].path
+    if output.resolve() == source.resolve():
+        raise ConfigError(f"{source} would be replaced by its own result: name another file (-o)")
+    return Job(source, output, output.parent)
+
+
+def _job(picture: Picture, output: Path | None, ending: str | None, scale: int) -> Job:
+    path, folder = picture
+    suffix = ending or (path.suffix if path.suffix.lower() in WRITTEN else ".png")
+    if folder is None and output is None:
+        return Job(path, path.with_name(f"{path.stem}-x{scale}{suffix}"), path.parent)
+    inside = Path(path.name) if folder is None else path.relative_to(folder)
+    place = output or _enlarged(folder or path, scale)
+    return Job(path, place / inside.with_name(path.stem + suffix), place)
+
+
+def _enlarged(folder: Path, scale: int) -> Path:
+    if folder.name in ("", ".."):  # such as "."
+        folder = folder.resolve()
+    if not folder.name:
+        raise ConfigError(f"there is no place beside {folder}: name a folder for the results (-o)")
+    return folder.with_name(f"{folder.name}-x{scale}")

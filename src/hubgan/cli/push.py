@@ -1,0 +1,37 @@
+"""Put a trained model on the Hub: the folder that training wrote, in one commit.
+
+  hubgan push runs/cifar-dcgan me/cifar-dcgan
+  hubgan push runs/longer me/cifar-dcgan --create-pr --message "Trained longer"
+
+The repository is made when it is missing. Checkpoints, logs and the record of
+the machine stay here. Log in once with `hf auth login`, or set HF_TOKEN; the
+token is no option, because a shell keeps a history of its commands.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="the model's folder")
+    parser.add_argument("repository", metavar="REPO", help="its name on the Hub (user/model)")
+    parser.add_argument("--private", action="store_true", help="make a new repository private")
+    parser.add_argument("--revision", metavar="BRANCH", help="the branch, made when missing (default: main)")
+    parser.add_argument("--message", help="the commit's message")
+    parser.add_argument("--create-pr", action="store_true", help="open a pull request instead of changing the branch")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Push, and print the commit's address."""
+    from hubgan.publish import push_folder
+
+    pushed = push_folder(
+        args.folder,
+        args.repository,
+        private=args.private,
+        revision=args.revision,
+        commit_message=args.message,
+        create_pr=args.create_pr,
+    )
+    print(pushed.url if pushed.changed else f"Nothing has changed since {pushed.url}")

@@ -1,0 +1,132 @@
+"""Make images with a generator, as PNG files.
+
+  hubgan sample me/cifar-dcgan
+  hubgan sample runs/cifar-dcgan -n 64 --seed 7 --grid -o pictures
+
+The files are called by seed and number: seed7-0000.png, seed7-0001.png, ...
+A seed makes the same images again, and the first images of a larger number are
+those of a smaller one.
+"""
+
+import argparse
+import math
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from hubgan.cli.options import add_device, add_model, enough_memory, find_device, whole
+from hubgan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from hubgan import Generator
+
+_GAP = 2
+_SHEET_PIXELS = 64_000_000
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_model(parser, "the generator")
+    parser.add_argument(
+        "-n", "--number", metavar="N", type=whole(1, 1_000_000), default=16, help="how many images (default: 16)"
+    )
+    parser.add_argument("--seed", type=whole(0, 2**64 - 1), help="a whole number; without it, one is drawn and told")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        help="where to write (default: MODEL-samples, in the current folder)",
+    )
+    parser.add_argument("--grid", action="store_true", help="write one sheet of all images as well")
+    parser.add_argument("--batch-size", metavar="N", type=whole(1), default=64, help="images at once (default: 64)")
+    add_device(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the images, and print where they are."""
+    seed = secrets.randbelow(2**32) if args.seed is None else args.seed
+    folder: Path = args.output or Path(f"{Path(args.model).resolve().name}-samples")
+    sheet_file = folder / f"seed{seed}-grid.png"
+    if not args.overwrite and (file := _in_the_way(folder, seed, args.number, args.grid)):
+        raise ConfigError(f"{file} is there already: take another --seed or folder (-o), or replace it by --overwrite")
+
+    from tqdm import tqdm
+
+    from hubgan import Generator
+    from hubgan.cli.pictures import save
+
+    generator = Generator.from_pretrained(
+        args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
+    )
+    sheet = Sheet(args.number, generator.image_size) if args.grid else None
+    with enough_memory("take a smaller --batch-size"):
+        images = _images(generator, args.number, seed, args.batch_size)
+        for index, image in enumerate(tqdm(images, total=args.number, unit="image", disable=None)):
+            save(image, folder / _name(seed, index))
+            if sheet:
+                sheet.add(image)
+    many = args.number > 1
+    last = f" to {_name(seed, args.number - 1)}" if many else ""
+    print(f"{args.number:,} image{'s' if many else ''}: {folder / _name(seed, 0)}{last}")
+    if sheet:
+        save(sheet.image, sheet_file)
+        print(f"on one sheet: {sheet_file}")
+    if args.seed is None:
+        print(f"The seed was drawn; --seed {seed} makes the same images again.")
+
+
+def _name(seed: int, index: int) -> str:
+    return f"seed{seed}-{index:04d}.png"
+
+
+def _in_the_way(folder: Path, seed: int, number: int, grid: bool) -> Path | None:
+    """A file that would have to be replaced; None for none."""
+    for file in sorted(folder.glob(f"seed{seed}-*.png")):
+        index = file.stem.partition("-")[2]
+        if (grid and index == "grid") or (index.isdecimal() and int(index) < number):
+            return file
+    return None
+
+
+def _images(generator: "Generator", number: int, seed: int, batch_size: int) -> Iterator["Image.Image"]:
+    """The images one after another: all at once may be more than fits into memory."""
+    part = math.ceil(batch_size / 8) * 8  # cut anywhere else, the last bits may differ
+    for latents in generator.latents(number, seed=seed).split(part):
+        yield from cast("list[Image.Image]", generator.images_from(latents, batch_size=part))
+
+
+class Sheet:
+    """Images side by side on white, as near to a square as it goes.
+
+    Args:
+        number: how many images there will be.
+        size: their width and height in pixels.
+
+    Raises:
+        ConfigError: the sheet would be larger than programs can show.
+    """
+
+    def __init__(self, number: int, size: int) -> None:
+        from PIL import Image
+
+        self.pitch, self.count = size + _GAP, 0
+        self.columns = math.ceil(math.sqrt(number))
+        rows = math.ceil(number / self.columns)
+        width, height = self.columns * self.pitch + _GAP, rows * self.pitch + _GAP
+        if width * height > _SHEET_PIXELS:
+            most = math.isqrt(_SHEET_PIXELS // self.pitch**2) ** 2
+            raise ConfigError(
+                f"--grid is for at most about {most:,} images of {size} pixels, not {number:,}: leave it out"
+            )
+        self.image = Image.new("RGB", (width, height), "white")
+
+    def add(self, image: "Image.Image") -> None:
+        """Put the next image onto the sheet."""
+        row, column = divmod(self.count, self.columns)
+        self.image.paste(image, (_GAP + column * self.pitch, _GAP + row * self.pitch))
+        self.count += 1

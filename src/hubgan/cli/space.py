@@ -1,0 +1,43 @@
+"""Put the demo on the Hub, as a Space that shows your models.
+
+  hubgan space me/my-demo --generator me/cifar-dcgan --upscaler me/photo-x4
+
+A model that is a folder on this machine travels with the Space. Log in once
+with `hf auth login`, or set HF_TOKEN.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("repository", metavar="SPACE", help="the Space's name on the Hub (user/name)")
+    for model, kind in (("--generator", "image generator"), ("--upscaler", "image upscaler")):
+        parser.add_argument(
+            model, metavar="MODEL", required=True, help=f"the {kind}: its folder, or its name on the Hub (user/model)"
+        )
+    parser.add_argument("--private", action="store_true", help="make a new Space private")
+    parser.add_argument("--message", help="the commit's message")
+    parser.add_argument(
+        "--checkout",
+        metavar="FOLDER",
+        type=Path,
+        default=Path(),
+        help="hubgan's repository (default: the current folder)",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Push the Space, and print the commit's address."""
+    from hubgan.space import push_space
+
+    pushed = push_space(
+        args.repository,
+        generator=args.generator,
+        upscaler=args.upscaler,
+        checkout=args.checkout,
+        private=args.private,
+        commit_message=args.message,
+    )
+    print(pushed.url if pushed.changed else f"Nothing has changed since {pushed.url}")
