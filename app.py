@@ -1,11 +1,16 @@
 """The demo, on this machine or as a Hugging Face Space: `python app.py`.
 
-HUBGAN_GENERATOR and HUBGAN_UPSCALER name the models: a Hub name or a folder.
+The models are named below, or by the environment variables HUBGAN_GENERATOR and HUBGAN_UPSCALER: each a Hub name or
+a folder. `hubgan space` makes a Space of this file and rewrites the two lines.
 """
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+with suppress(ImportError):  # a Space has it; on ZeroGPU it must come before anything that might touch CUDA
+    import spaces  # noqa: F401
 
 HERE = Path(__file__).resolve().parent
 if (HERE / "src").is_dir():  # a bare checkout, as a Space has it: hubgan need not be installed
@@ -14,11 +19,17 @@ if (HERE / "src").is_dir():  # a bare checkout, as a Space has it: hubgan need n
 from hubgan.demo import build_demo, launch_options  # noqa: E402
 from hubgan.errors import HubganError  # noqa: E402
 
+GENERATOR = "model_cards/cifar-dcgan"
+UPSCALER = "model_cards/photo-x4"
+
+
+def model(variable: str, default: str) -> str:
+    """What the environment variable says, else the default: a folder beside this file where there is one."""
+    return os.environ.get(variable) or (str(HERE / default) if (HERE / default).is_dir() else default)
+
+
 try:
-    demo = build_demo(
-        generator=os.environ.get("HUBGAN_GENERATOR") or str(HERE / "model_cards" / "cifar-dcgan"),
-        upscaler=os.environ.get("HUBGAN_UPSCALER") or str(HERE / "model_cards" / "photo-x4"),
-    )
+    demo = build_demo(generator=model("HUBGAN_GENERATOR", GENERATOR), upscaler=model("HUBGAN_UPSCALER", UPSCALER))
 except HubganError as error:
     sys.stderr.write(f"app.py: {error} (HUBGAN_GENERATOR and HUBGAN_UPSCALER name the models)\n")
     sys.exit(2)

@@ -4,11 +4,9 @@ import io
 import json
 import os
 import shutil
-import socket
 import struct
 import subprocess
 import sys
-import time
 import urllib.request
 import zipfile
 import zlib
@@ -19,25 +17,17 @@ from urllib.parse import urlsplit
 import pytest
 import torch
 from PIL import Image, ImageChops, ImageCms
+from safetensors.torch import save_file
 
 from hubgan import Generator, Upscaler
 
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
+from browsing import chromium, download, generate, running, upload
+
 ROOT = Path(__file__).resolve().parents[1]
 SIZE, SCALE = 16, 3
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-# In a container as root, and silent: only what the page asks for goes over the network.
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
 
 
 @pytest.fixture(scope="module")
@@ -72,39 +62,14 @@ def _environment(space: Path, **changes: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def url(space: Path) -> Iterator[str]:
     """The address of the running demo."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = space / "log.txt"
-    environment = _environment(space, GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1")
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=space, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                alive = server.poll() is None and time.monotonic() < deadline
-                assert alive, f"the demo did not start:\n{log.read_text()}"
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(20)
+    with running(sys.executable, space, _environment(space), space / "log.txt") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["playwright.Browser"]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine (chromium, chromium-browser or google-chrome)")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
-        yield running
-        running.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -129,47 +94,6 @@ def page(browser: "playwright.Browser", url: str) -> Iterator["playwright.Page"]
     assert not complaints
 
 
-def _samples(page: "playwright.Page") -> list[bytes]:
-    """The files that the gallery shows."""
-    links = page.locator(".samples .thumbnail-lg img").evaluate_all("images => images.map(i => i.src)")
-    return [page.request.get(link).body() for link in links]
-
-
-def _generate(page: "playwright.Page", count: int, seed: int | None = None) -> list[bytes]:
-    """Set the count, and the seed if given, as a visitor does; generate; return the images' files."""
-    number = page.get_by_label("number input for Images")
-    number.fill(str(count))
-    number.press("Tab")
-    if seed is not None:
-        page.get_by_label("Seed", exact=True).fill(str(seed))
-    first = page.locator(".samples .thumbnail-lg img").first
-    before = first.get_attribute("src")
-    page.get_by_role("button", name="Generate", exact=True).click()
-    playwright.expect(first).not_to_have_attribute("src", before or "")
-    playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(count)
-    return _samples(page)
-
-
-def _download(page: "playwright.Page", button: str, folder: Path) -> Path:
-    with page.expect_download() as started:
-        page.get_by_text(button, exact=True).click()
-    path = folder / started.value.suggested_filename
-    started.value.save_as(path)
-    return path
-
-
-def _upload(page: "playwright.Page", path: Path) -> None:
-    """Choose a file in the tab Upscale, in place of the one before, and press the button."""
-    page.get_by_role("tab", name="Upscale").click()
-    clear = page.get_by_label("Remove Image")
-    if clear.is_visible():
-        clear.click()
-    with page.expect_response(lambda response: "/upload" in response.url and response.ok):
-        page.locator("input[type=file]").set_input_files(path)
-    clear.wait_for()
-    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
-
-
 def test_the_copy_is_what_runs(space: Path, url: str) -> None:
     assert list((space / "src" / "hubgan" / "demo" / "__pycache__").glob("interface.*.pyc"))
 
@@ -177,21 +101,21 @@ def test_the_copy_is_what_runs(space: Path, url: str) -> None:
 def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(16)  # something to see on arrival
 
-    first = _generate(page, count=5, seed=7)
+    first = generate(page, count=5, seed=7)
     assert {Image.open(io.BytesIO(data)).size for data in first} == {(SIZE, SIZE)}
     assert len(set(first)) == 5
     expected = Generator.from_pretrained(space / "tiny-generator").sample(5, seed=7)
     for data, image in zip(first, expected, strict=True):
         assert ImageChops.difference(Image.open(io.BytesIO(data)), image).convert("L").getextrema()[1] <= 1
-    assert _generate(page, count=5, seed=7) == first
-    assert _generate(page, count=5, seed=8) != first
+    assert generate(page, count=5, seed=7) == first
+    assert generate(page, count=5, seed=8) != first
 
-    _generate(page, count=5, seed=7)
-    with zipfile.ZipFile(_download(page, "Download all (ZIP)", tmp_path)) as pack:
+    generate(page, count=5, seed=7)
+    with zipfile.ZipFile(download(page, "Download all (ZIP)", tmp_path)) as pack:
         assert sorted(pack.namelist()) == ["hubgan-seed7-grid.png", *(f"seed7-{i:02d}.png" for i in range(5))]
         assert [pack.read(f"seed7-{i:02d}.png") for i in range(5)] == first
         packed_grid = pack.read("hubgan-seed7-grid.png")
-    grid = _download(page, "Download grid (PNG)", tmp_path)
+    grid = download(page, "Download grid (PNG)", tmp_path)
     assert (grid.name, grid.read_bytes()) == ("hubgan-seed7-grid.png", packed_grid)
     sheet = Image.open(grid)
     assert sheet.size == (3 * (SIZE + 2) + 2, 2 * (SIZE + 2) + 2)
@@ -203,11 +127,11 @@ def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Pat
 def test_a_random_seed_is_shown_and_can_be_used_again(page: "playwright.Page") -> None:
     seed, random_seed = page.get_by_label("Seed", exact=True), page.get_by_label("New random seed every time")
     playwright.expect(random_seed).to_be_checked()
-    drawn = _generate(page, count=2)
+    drawn = generate(page, count=2)
     playwright.expect(seed).not_to_have_value("0")
 
     shown = int(seed.input_value())
-    assert _generate(page, count=2, seed=shown) == drawn
+    assert generate(page, count=2, seed=shown) == drawn
     playwright.expect(random_seed).not_to_be_checked()  # typing a seed means it
 
 
@@ -217,7 +141,7 @@ def test_upscaling_keeps_alpha_and_profile(page: "playwright.Page", space: Path,
     picture.putalpha(Image.radial_gradient("L").resize((24, 16)))
     picture.save(tmp_path / "my picture.png", icc_profile=profile)
 
-    _upload(page, tmp_path / "my picture.png")
+    upload(page, tmp_path / "my picture.png")
     playwright.expect(page.get_by_text(f"24 x 16 → {24 * SCALE} x {16 * SCALE} pixels")).to_be_visible()
     sides = page.get_by_test_id("imageslider-image")
     playwright.expect(sides).to_have_count(2)
@@ -225,7 +149,7 @@ def test_upscaling_keeps_alpha_and_profile(page: "playwright.Page", space: Path,
         playwright.expect(side).to_have_js_property("naturalWidth", 24 * SCALE)
         playwright.expect(side).to_have_js_property("naturalHeight", 16 * SCALE)
 
-    path = _download(page, "Download (PNG)", tmp_path)
+    path = download(page, "Download (PNG)", tmp_path)
     assert path.name == f"my_picture-x{SCALE}.png"
     result = Image.open(path)
     assert (result.format, result.mode, result.size) == ("PNG", "RGBA", (24 * SCALE, 16 * SCALE))
@@ -237,13 +161,37 @@ def test_upscaling_keeps_alpha_and_profile(page: "playwright.Page", space: Path,
         assert ImageChops.difference(ours, theirs).getextrema()[1] <= 1
 
 
+def test_other_peoples_weights_upscale_in_the_demo(browser: "playwright.Browser", space: Path, tmp_path: Path) -> None:
+    compact = pytest.importorskip("spandrel.architectures.Compact", reason="it builds the weights")
+    torch.manual_seed(0)
+    network = compact.Compact(num_in_ch=3, num_out_ch=3, num_feat=8, num_conv=2, upscale=2)
+    save_file(network.state_dict(), tmp_path / "2x_theirs.safetensors")
+    picture = Image.radial_gradient("L").resize((24, 16)).convert("RGBA")
+    picture.putalpha(Image.linear_gradient("L").resize((24, 16)))
+    picture.save(tmp_path / "theirs.png")
+
+    environment = _environment(space, HUBGAN_UPSCALER=str(tmp_path / "2x_theirs.safetensors"))
+    with running(sys.executable, space, environment, tmp_path / "log.txt") as url:
+        page = browser.new_page()
+        page.goto(url)
+        page.get_by_text("enlargements from 2x_theirs.safetensors").wait_for()
+        upload(page, tmp_path / "theirs.png")
+        page.get_by_text("24 x 16 → 48 x 32 pixels").wait_for()
+        result = Image.open(download(page, "Download (PNG)", tmp_path))
+        page.close()
+    expected = Upscaler.from_pretrained(tmp_path / "2x_theirs.safetensors").upscale(tmp_path / "theirs.png")
+    assert (result.mode, result.size) == ("RGBA", (48, 32))
+    for ours, theirs in zip(result.split(), expected.split(), strict=True):
+        assert ImageChops.difference(ours, theirs).getextrema()[1] <= 1
+
+
 def test_a_photo_lying_on_its_side_is_turned_upright(page: "playwright.Page", tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.linear_gradient("L").resize((24, 16)).save(tmp_path / "phone.jpg", exif=exif)
-    _upload(page, tmp_path / "phone.jpg")
+    upload(page, tmp_path / "phone.jpg")
     page.get_by_text(f"16 x 24 → {16 * SCALE} x {24 * SCALE} pixels").wait_for()
-    assert Image.open(_download(page, "Download (PNG)", tmp_path)).size == (16 * SCALE, 24 * SCALE)
+    assert Image.open(download(page, "Download (PNG)", tmp_path)).size == (16 * SCALE, 24 * SCALE)
 
 
 def test_an_example_can_be_upscaled(page: "playwright.Page") -> None:
@@ -281,12 +229,12 @@ def test_a_bad_upload_is_explained_and_the_demo_goes_on(page: "playwright.Page",
         ("wide.png", _png_that_claims(4001, 1000), "takes up to 4 megapixels: shrink"),
     ):
         (tmp_path / name).write_bytes(content)
-        _upload(page, tmp_path / name)
+        upload(page, tmp_path / name)
         _read_toast(page, complaint)
         playwright.expect(page.get_by_role("button", name="Download (PNG)")).to_be_disabled()
 
     Image.new("RGB", (8, 8), "red").save(tmp_path / "good.png")
-    _upload(page, tmp_path / "good.png")
+    upload(page, tmp_path / "good.png")
     page.get_by_text(f"8 x 8 → {8 * SCALE} x {8 * SCALE} pixels").wait_for()
 
 

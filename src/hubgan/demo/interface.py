@@ -47,7 +47,7 @@ def launch_options() -> dict[str, Any]:
 
 def _headline(generator: str, upscaler: str) -> str:
     def shown(name: str) -> str:
-        if Path(name).is_dir():
+        if Path(name).exists():
             return f"<code>{html.escape(Path(name).resolve().name)}</code>"
         return f'<a href="{constants.ENDPOINT}/{html.escape(name)}" target="_blank">{html.escape(name)}</a>'
 

@@ -1,5 +1,6 @@
 """The demo's models: loaded once a name, on the GPU when there is one."""
 
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -7,13 +8,13 @@ from PIL import Image
 
 from hubgan import Generator, Upscaler
 
-try:  # On a ZeroGPU Space the GPU is there only inside a decorated function.
+try:  # On a ZeroGPU Space the GPU is there only inside a decorated function; elsewhere the decorator does nothing.
     from spaces import GPU as on_gpu
 except ImportError:
 
-    def on_gpu(function):  # type: ignore[no-untyped-def]
-        """Outside ZeroGPU the device is there all the time."""
-        return function
+    def on_gpu(*, duration: object) -> Callable[[Callable], Callable]:  # type: ignore[misc]
+        """Without the package `spaces` this is no ZeroGPU Space: the device is there all the time."""
+        return lambda function: function
 
 
 def device() -> str:
@@ -33,13 +34,21 @@ def load_upscaler(name: str, where: str) -> Upscaler:
     return Upscaler.from_pretrained(name).to(where)
 
 
-@on_gpu
+def upscaling_seconds(name: str, picture: Image.Image) -> int:
+    """How long ZeroGPU is to lend its GPU for `enlarge`, which a large community upscaler may need as well.
+
+    What is asked for must fit into the visitor's quota, so small pictures ask for little: 15 s, and 10 s a megapixel.
+    """
+    return 15 + round(picture.width * picture.height / 1e5)
+
+
+@on_gpu(duration=15)
 def sample(name: str, count: int, seed: int) -> list[Image.Image]:
     """`count` images of the generator called `name`."""
     return load_generator(name, device()).sample(count, seed=seed)
 
 
-@on_gpu
+@on_gpu(duration=upscaling_seconds)
 def enlarge(name: str, picture: Image.Image) -> Image.Image:
     """`picture`, enlarged by the upscaler called `name`."""
     return load_upscaler(name, device()).upscale(picture)

@@ -1,0 +1,105 @@
+"""The demo as visitors meet it: a server of its own, and a real browser that clicks."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# In a container as root, and silent: only what the page asks for goes over the network.
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+
+
+@contextmanager
+def running(python: Path | str, folder: Path, environment: Mapping[str, str], log: Path) -> Iterator[str]:
+    """`python app.py` in a folder: its address, once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**environment, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [python, "app.py"], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                alive = server.poll() is None and time.monotonic() < deadline
+                assert alive, f"the demo did not start:\n{log.read_text()[-3000:]}"
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser; the test is skipped where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine (chromium, chromium-browser or google-chrome)")
+    expect.set_options(timeout=30_000)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+def samples(page: "Page") -> list[bytes]:
+    """The files that the gallery shows."""
+    links = page.locator(".samples .thumbnail-lg img").evaluate_all("images => images.map(i => i.src)")
+    return [page.request.get(link).body() for link in links]
+
+
+def generate(page: "Page", count: int, seed: int | None = None) -> list[bytes]:
+    """Set the count, and the seed if given, as a visitor does; generate; return the images' files."""
+    number = page.get_by_label("number input for Images")
+    number.fill(str(count))
+    number.press("Tab")
+    if seed is not None:
+        page.get_by_label("Seed", exact=True).fill(str(seed))
+    first = page.locator(".samples .thumbnail-lg img").first
+    before = first.get_attribute("src")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    expect(first).not_to_have_attribute("src", before or "")
+    expect(page.locator(".samples .thumbnail-lg")).to_have_count(count)
+    return samples(page)
+
+
+def download(page: "Page", button: str, folder: Path) -> Path:
+    with page.expect_download() as started:
+        page.get_by_text(button, exact=True).click()
+    path = folder / started.value.suggested_filename
+    started.value.save_as(path)
+    return path
+
+
+def upload(page: "Page", path: Path) -> None:
+    """Choose a file in the tab Upscale, in place of the one before, and press the button."""
+    page.get_by_role("tab", name="Upscale").click()
+    clear = page.get_by_label("Remove Image")
+    if clear.is_visible():
+        clear.click()
+    with page.expect_response(lambda response: "/upload" in response.url and response.ok):
+        page.locator("input[type=file]").set_input_files(path)
+    clear.wait_for()
+    page.get_by_role("button", name=re.compile(r"Upscale \d+x")).click()
