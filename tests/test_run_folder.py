@@ -387,14 +387,3 @@ def test_the_card_says_only_what_is_true(tmp_path: Path) -> None:
 )
 def test_numbers_in_words(value: float, words: str) -> None:
     assert wording.number(value) == words
-
-
-def test_what_stays_on_the_machine_is_not_pushed() -> None:
-    from huggingface_hub.utils import filter_repo_objects
-
-    from hubgan.publish import _NOT_PUSHED
-
-    files = ["run.json", "report.html", "metrics.jsonl", "samples/step-1.png", "trackers/hubgan/events",
-             "checkpoints/step-1/checksums.json", "wandb/run", "README.md", "recipe.yaml", "samples.png"]  # fmt: skip
-    kept = list(filter_repo_objects(files, ignore_patterns=_NOT_PUSHED))
-    assert kept == ["README.md", "recipe.yaml", "samples.png"]
