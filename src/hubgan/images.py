@@ -5,6 +5,7 @@ Nothing here changes a global setting of Pillow or torch, so every function may 
 """
 
 import io
+import math
 import os
 from collections.abc import Callable
 from itertools import pairwise, product
@@ -19,6 +20,7 @@ from hubgan.errors import ConfigError, ImageError
 
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | torch.Tensor
 MAX_PIXELS = 64_000_000
+_GAP = 2  # between the images of a sheet
 # Still pictures that people have; not formats that run a program (EPS) or have no signature.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 
@@ -148,6 +150,35 @@ def upscale_tiled(
         core.copy_(seen[:, : core.shape[1], : core.shape[2]])
         del result, seen  # before the next tile goes to the device
     return output
+
+
+class Sheet:
+    """Images side by side at their own size on white, as near to a square as it goes; `image` is what there is so far.
+
+    Args:
+        count: how many images there will be.
+        size: their width and height in pixels.
+
+    Raises ImageError when the sheet would have more than `MAX_PIXELS`.
+    """
+
+    def __init__(self, count: int, size: tuple[int, int]) -> None:
+        self._columns, self._size, self._added = math.ceil(math.sqrt(count)), size, 0
+        rows = math.ceil(count / self._columns)
+        width, height = (n * (side + _GAP) + _GAP for n, side in zip((self._columns, rows), size, strict=True))
+        if width * height > MAX_PIXELS:
+            raise ImageError(
+                f"A sheet of {count:,} images of {size[0]} x {size[1]} pixels would have more than {MAX_PIXELS:,}"
+                " pixels: take fewer, or no sheet."
+            )
+        self.image = Image.new("RGB", (width, height), "white")
+
+    def add(self, image: Image.Image) -> None:
+        """Put the next image onto the sheet."""
+        row, column = divmod(self._added, self._columns)
+        place = [_GAP + n * (side + _GAP) for n, side in zip((column, row), self._size, strict=True)]
+        self.image.paste(image, (place[0], place[1]))
+        self._added += 1
 
 
 def _cuts(length: int, tile: int) -> list[tuple[int, int]]:

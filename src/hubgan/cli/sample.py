@@ -16,15 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from hubgan.cli.options import add_device, add_model, enough_memory, find_device, whole
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from hubgan import Generator
-
-_GAP = 2
-_SHEET_PIXELS = 64_000_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,11 +56,15 @@ def run(args: argparse.Namespace) -> None:
 
     from hubgan import Generator
     from hubgan.cli.pictures import save
+    from hubgan.images import MAX_PIXELS, Sheet
 
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )
-    sheet = Sheet(args.number, generator.image_size) if args.grid else None
+    try:
+        sheet = Sheet(args.number, (generator.image_size,) * 2) if args.grid else None
+    except ImageError as error:
+        raise ImageError(f"--grid is for at most {MAX_PIXELS:,} pixels: {error}") from error
     with enough_memory("take a smaller --batch-size"):
         images = _images(generator, args.number, seed, args.batch_size)
         for index, image in enumerate(tqdm(images, total=args.number, unit="image", disable=None)):
@@ -98,35 +99,3 @@ def _images(generator: "Generator", number: int, seed: int, batch_size: int) -> 
     part = math.ceil(batch_size / 8) * 8  # cut anywhere else, the last bits may differ
     for latents in generator.latents(number, seed=seed).split(part):
         yield from cast("list[Image.Image]", generator.images_from(latents, batch_size=part))
-
-
-class Sheet:
-    """Images side by side on white, as near to a square as it goes.
-
-    Args:
-        number: how many images there will be.
-        size: their width and height in pixels.
-
-    Raises:
-        ConfigError: the sheet would be larger than programs can show.
-    """
-
-    def __init__(self, number: int, size: int) -> None:
-        from PIL import Image
-
-        self.pitch, self.count = size + _GAP, 0
-        self.columns = math.ceil(math.sqrt(number))
-        rows = math.ceil(number / self.columns)
-        width, height = self.columns * self.pitch + _GAP, rows * self.pitch + _GAP
-        if width * height > _SHEET_PIXELS:
-            most = math.isqrt(_SHEET_PIXELS // self.pitch**2) ** 2
-            raise ConfigError(
-                f"--grid is for at most about {most:,} images of {size} pixels, not {number:,}: leave it out"
-            )
-        self.image = Image.new("RGB", (width, height), "white")
-
-    def add(self, image: "Image.Image") -> None:
-        """Put the next image onto the sheet."""
-        row, column = divmod(self.count, self.columns)
-        self.image.paste(image, (_GAP + column * self.pitch, _GAP + row * self.pitch))
-        self.count += 1

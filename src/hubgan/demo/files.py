@@ -1,6 +1,5 @@
 """What the demo hands out: PNG files, the grid, the archive, and the two sides of the before/after slider."""
 
-import math
 import re
 import secrets
 import zipfile
@@ -9,9 +8,10 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from hubgan.images import Sheet
+
 # The slider fits the window, where more is not seen, and a browser struggles with 64 megapixels twice.
 SHOWN_SIDE = 3072
-GAP = 2
 
 
 def new_folder() -> Path:
@@ -33,23 +33,14 @@ def save_png(image: Image.Image, path: Path, compress_level: int = 6) -> str:
     return str(path)
 
 
-def grid(images: list[Image.Image]) -> Image.Image:
-    """The images side by side at their own size on white, as near to a square as it goes."""
-    width, height = images[0].size
-    columns = math.ceil(math.sqrt(len(images)))
-    rows = math.ceil(len(images) / columns)
-    sheet = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP), "white")
-    for index, image in enumerate(images):
-        row, column = divmod(index, columns)
-        sheet.paste(image, (GAP + column * (width + GAP), GAP + row * (height + GAP)))
-    return sheet
-
-
 def save_samples(images: list[Image.Image], seed: int) -> tuple[list[str], str, str]:
     """Write the images, a ZIP archive of them and their grid, and the grid; return the paths."""
     folder = new_folder()
     files = [save_png(image, folder / f"seed{seed}-{index:02d}.png") for index, image in enumerate(images)]
-    sheet = save_png(grid(images), folder / f"hubgan-seed{seed}-grid.png")
+    grid = Sheet(len(images), images[0].size)
+    for image in images:
+        grid.add(image)
+    sheet = save_png(grid.image, folder / f"hubgan-seed{seed}-grid.png")
     archive = folder / f"hubgan-seed{seed}.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as pack:  # PNGs do not get any smaller
         for file in [*files, sheet]:
