@@ -32,9 +32,10 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.utils import filter_repo_objects
-from huggingface_hub.utils.sha import git_hash, sha_fileobj
+from huggingface_hub.utils.sha import git_hash
 
 from hubgan.errors import ModelError
+from hubgan.files import sha256
 
 logger = logging.getLogger(__name__)
 
@@ -194,8 +195,7 @@ def _check_bytes(file: Path, where: str) -> None:
         return
     blob = Path(file.parent, os.readlink(file))  # noqa: PTH115  # one step only: a shared blob is a link again
     if _SHA256.fullmatch(blob.name):
-        with file.open("rb") as stream:
-            found = sha_fileobj(stream).hex()
+        found = sha256(file)
     elif _SHA1.fullmatch(blob.name):
         found = git_hash(file.read_bytes())
     else:
