@@ -3,10 +3,13 @@
 import importlib.metadata
 import logging
 import os
+import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -237,11 +240,26 @@ def test_other_peoples_weights_bring_spandrel(hub: LoopbackHub, folders: Path) -
 
     push(folders, upscaler=str(folders / "theirs"))
     assert "model_cards/theirs/x2.safetensors" in files()
+    push(folders, upscaler=str(folders / "theirs" / "x2.safetensors"))
+    assert "model_cards/x2/x2.safetensors" in files() and "model_cards/theirs/x2.safetensors" not in files()
+    assert 'UPSCALER = "model_cards/x2"' in text("app.py").splitlines()
 
 
 def test_zero_gpu_is_asked_for_more_time_by_larger_pictures() -> None:
     assert upscaling_seconds("", Image.new("L", (100, 100))) == 15
     assert upscaling_seconds("", Image.new("L", (2000, 2000))) == 55  # the largest that the demo takes
+
+
+def test_zero_gpu_lends_its_gpu_to_the_two_that_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    lent = {}
+
+    def gpu(*, duration: object) -> Callable[[Callable[..., object]], Callable[..., object]]:
+        return lambda function: lent.setdefault(function.__name__, (function, duration))[0]
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))  # the real one acts on ZeroGPU alone
+    runpy.run_path(str(ROOT / "src" / "hubgan" / "demo" / "models.py"))
+    assert set(lent) == {"sample", "enlarge"}
+    assert lent["sample"][1] == 15 and lent["enlarge"][1].__name__ == "upscaling_seconds"
 
 
 # -- what was uploaded, running by itself -----------------------------------------------------------------

@@ -78,7 +78,7 @@ def push_space(
     Args:
         repo_id: the Space's name (user/space).
         generator: a Hub name, or a folder that holds a Generator.
-        upscaler: a Hub name, or a folder that holds an Upscaler, which may be other people's weights.
+        upscaler: a Hub name, or a folder that holds an Upscaler, which may be other people's weights, or their file.
         checkout: the folder of this repository, which the demo is taken from.
         private: make the Space private if it is new; an error if it is there and public.
         token: access token; by default the one of `hf auth login`.
@@ -153,6 +153,9 @@ class _Model:
 def _model(kind: type[Generator] | type[Upscaler], name: str, token: str | None) -> _Model:
     """A model that has been loaded, and so runs: it is of this kind and whole."""
     community = isinstance(kind.from_pretrained(name, token=token).network, CommunityNetwork)
+    if (file := Path(name)).is_file():
+        inside = f"model_cards/{file.stem}"
+        return _Model(inside, {f"{inside}/{file.name}": file}, None, None, community)
     place = Place(name, token=token)
     there = place.files()
     theirs = [file for file in there if community and file.lower().endswith(".safetensors")]
