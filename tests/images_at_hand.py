@@ -14,6 +14,7 @@ from torch import Tensor
 from conftest import SAMPLE
 from hubgan.data import (
     DecodedImages,
+    Drawn,
     ImageSource,
     Squares,
     StreamedImages,
@@ -26,9 +27,11 @@ SAME = Squares(size=32, channels=3, flip=False)
 FLIPPED = Squares(size=32, channels=3, flip=True)
 
 
-def decoded(source: ImageSource | str | Path, view: View = SMALL, memory: int = 10**9) -> DecodedImages:
+def decoded(
+    source: ImageSource | str | Path, view: View = SMALL, memory: int = 10**9, labelled: bool = False
+) -> DecodedImages:
     source = source if isinstance(source, ImageSource) else load_images(str(source))
-    return DecodedImages(source, view, memory=memory, progress=False)
+    return DecodedImages(source, view, memory=memory, progress=False, labelled=labelled)
 
 
 def stream(path: Path, view: View = FLIPPED, **options: object) -> StreamedImages:
@@ -38,8 +41,9 @@ def stream(path: Path, view: View = FLIPPED, **options: object) -> StreamedImage
     return StreamedImages(load_images(str(path), streaming=True, **options), view, buffer=10)
 
 
-def take(iterator: Iterator[Tensor], count: int) -> list[Tensor]:
-    found = list(islice(iterator, count))
+def take(iterator: Iterator[Drawn], count: int) -> list[Tensor]:
+    """The images of the first batches."""
+    found = [drawn.images for drawn in islice(iterator, count)]
     iterator.close()  # type: ignore[attr-defined]
     return found
 

@@ -269,7 +269,7 @@ wish = []
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda number, frame: wish.append(number))
 while not wish:
-    print(next(images).shape, flush=True)
+    print(next(images).images.shape, flush=True)
 for _ in range(20):  # more than are waiting
     next(images)
 raise SystemExit(7)

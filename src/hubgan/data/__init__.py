@@ -10,7 +10,7 @@ picture, `order.py` which image comes when. `decoded.py` keeps images decoded, i
 
 from hubgan.data.decoded import DecodedImages
 from hubgan.data.loader import batches
-from hubgan.data.order import EndlessSampler, uniforms
+from hubgan.data.order import Drawn, EndlessSampler, uniforms
 from hubgan.data.source import ImageSource, load_images
 from hubgan.data.streamed import StreamedImages
 from hubgan.data.views import Crops, Squares, View
@@ -18,6 +18,7 @@ from hubgan.data.views import Crops, Squares, View
 __all__ = [
     "Crops",
     "DecodedImages",
+    "Drawn",
     "EndlessSampler",
     "ImageSource",
     "Squares",

@@ -27,19 +27,23 @@ class DecodedImages:
         view: what is made of them.
         memory: bytes that the prepared images may take up.
         progress: show a bar while they are decoded.
+        labelled: keep the numbers of their classes too.
 
     Attributes:
         skipped: how many images were left out.
         complete: whether all other images are in the file.
 
     Raises:
-        DataError: no image can be used, or the data set cannot be read.
+        DataError: no image can be used, the data set cannot be read, or has no labels where they are wanted.
     """
 
-    def __init__(self, source: ImageSource, view: View, *, memory: int, progress: bool = True) -> None:
+    def __init__(
+        self, source: ImageSource, view: View, *, memory: int, progress: bool = True, labelled: bool = False
+    ) -> None:
         if source.streaming:
             raise DataError(f"{source.name} is a stream, whose images cannot be decoded beforehand")
         self.source, self.view = source, view
+        labels = source.labels() if labelled else None
         self.pixels = prepared_pixels(source, view, memory=memory, progress=progress)
         contents = self.pixels.contents
         if message := complaint(source, view, contents):
@@ -49,6 +53,7 @@ class DecodedImages:
         self._replaced = torch.zeros((), dtype=torch.int64).share_memory_()  # workers count, this process reads
         self._substitutes: dict[int, int] = {}
         self._stack = self._stacked()
+        self._labels = None if labels is None else labels[self._rows()]
 
     def __len__(self) -> int:
         return len(self.source) - self.skipped
@@ -98,6 +103,18 @@ class DecodedImages:
             return self.view.augment([self._prepared(index) for index in indices.tolist()], draws)
         device = self._stack.device
         return self.view.augment(self._stack.index_select(0, indices.to(device)), draws.to(device))
+
+    def labels(self, keys: list[int]) -> Tensor | None:
+        """The numbers of the classes, int64 (len(keys),), of the images that `batch` has just given for these keys."""
+        if self._labels is None:
+            return None
+        indices = [key % len(self) for key in keys]
+        return self._labels[[self._substitutes.get(index, index) for index in indices]]
+
+    def _rows(self) -> Tensor:
+        """The row of each image."""
+        contents = self.pixels.contents
+        return torch.cat([torch.from_numpy(contents.rows()), torch.arange(contents.read, len(self.source))])
 
     def _stacked(self) -> Tensor | None:
         return self.pixels.stacked() if self.complete else None

@@ -8,17 +8,16 @@ from typing import Any
 from weakref import WeakSet
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from hubgan.data.decoded import DecodedImages
 from hubgan.data.decoding import available_cpus
-from hubgan.data.order import EndlessSampler
+from hubgan.data.order import Drawn, EndlessSampler
 from hubgan.data.streamed import StreamedImages
 from hubgan.errors import HubganError
 
 # At its exit Python waits for workers, and would for ever for those that ignore its SIGTERM: so they are ended before.
-_open: WeakSet[Generator[Tensor, None, None]] = WeakSet()
+_open: WeakSet[Generator[Drawn, None, None]] = WeakSet()
 
 
 def batches(
@@ -31,7 +30,7 @@ def batches(
     world: int = 1,
     num_workers: int | None = None,
     device: torch.device | str = "cpu",
-) -> Iterator[Tensor]:
+) -> Iterator[Drawn]:
     """Shuffled and augmented images without an end.
 
     They depend on the arguments up to `world` alone: batches from a later position are those that would have come
@@ -50,7 +49,8 @@ def batches(
         device: where batches are wanted.
 
     Returns:
-        An iterator of uint8 (batch_size, C, H, W) on `device`. Closing or dropping it ends its workers.
+        An iterator of images, uint8 (batch_size, C, H, W), and labels, where the data have been opened with them,
+        on `device`. Closing or dropping it ends its workers.
 
     Raises:
         DataError: while iterating, that the data cannot be read or used.
@@ -79,15 +79,17 @@ def batches(
     return iterator
 
 
-def _iterate(loader: DataLoader, device: torch.device) -> Generator[Tensor, None, None]:
+def _iterate(loader: DataLoader, device: torch.device) -> Generator[Drawn, None, None]:
     iterator = iter(loader)
     workers = getattr(iterator, "_workers", [])
     try:
         while True:
-            images = next(iterator)
-            if isinstance(images, HubganError):
-                raise images
-            yield images.to(device, non_blocking=True)
+            drawn = next(iterator)
+            if isinstance(drawn, HubganError):
+                raise drawn
+            images, labels = drawn
+            images = images.to(device, non_blocking=True)
+            yield Drawn(images, None if labels is None else labels.to(device, non_blocking=True))
     finally:
         del iterator  # asks the workers to end
         for worker in workers:
@@ -130,8 +132,8 @@ class _Decoded(Dataset):
     def __init__(self, images: DecodedImages, seed: int) -> None:
         self.images, self.seed = images, seed
 
-    def __getitems__(self, keys: list[int]) -> Tensor | HubganError:
-        return _told(lambda: self.images.batch(keys, self.seed))
+    def __getitems__(self, keys: list[int]) -> Drawn | HubganError:
+        return _told(lambda: Drawn(self.images.batch(keys, self.seed), self.images.labels(keys)))
 
 
 class _Streamed(IterableDataset):
@@ -140,7 +142,7 @@ class _Streamed(IterableDataset):
     def __init__(self, images: StreamedImages, **options: Any) -> None:
         self.images, self.options = images, options
 
-    def __iter__(self) -> Iterator[Tensor | HubganError]:
+    def __iter__(self) -> Iterator[Drawn | HubganError]:
         stream = self.images.batches(**self.options)
         while True:
             batch = _told(lambda: next(stream))
@@ -149,7 +151,7 @@ class _Streamed(IterableDataset):
                 return
 
 
-def _told(function: Callable[[], Tensor]) -> Tensor | HubganError:
+def _told(function: Callable[[], Drawn]) -> Drawn | HubganError:
     try:
         return function()
     except HubganError as error:

@@ -4,6 +4,7 @@ So a run that goes on from a place draws what it would have drawn there, whateve
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,13 @@ from torch.utils.data import Sampler
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's increment: 2**64 divided by the golden ratio, odd
 _MASK = 2**64 - 1
+
+
+class Drawn(NamedTuple):
+    """A batch: images, uint8 (N, C, H, W), and the numbers of their classes, int64 (N,), where those are wanted."""
+
+    images: Tensor
+    labels: Tensor | None = None
 
 
 def uniforms(seed: int, keys: Tensor, draws: int) -> Tensor:

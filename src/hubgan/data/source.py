@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import datasets
+import torch
 from huggingface_hub import constants
 from PIL import Image
 from torch import Tensor
@@ -31,6 +32,9 @@ class ImageSource:
         label_names: the names of the labels 0, 1, ... where that column is a ClassLabel.
         fingerprint: identifies rows and columns; the same in every process and every run while the data are.
         size: the number of rows; None for a stream whose end has to be read to be known.
+        classes: the names of the classes that were chosen, or else of all that the label column tells of; the
+            number of a class is its place here.
+        numbers: what stands in the label column, as text, to the number of its class.
     """
 
     rows: datasets.Dataset | datasets.IterableDataset
@@ -40,6 +44,8 @@ class ImageSource:
     label_names: list[str] | None
     fingerprint: str
     size: int | None
+    classes: tuple[str, ...] = ()
+    numbers: dict[str, int] = field(default_factory=dict)
 
     @property
     def streaming(self) -> bool:
@@ -61,6 +67,52 @@ class ImageSource:
         Raises:
             DataError: reading breaks off.
         """
+        for chunk in self._chunks(rows):
+            yield chunk[self.column]
+
+    def read_labelled(
+        self, rows: datasets.Dataset | datasets.IterableDataset | None = None
+    ) -> Iterator[list[tuple[Cell, int]]]:
+        """Like `read`, each image with the number of its class.
+
+        Raises:
+            DataError: reading breaks off, or an image has no class.
+        """
+        assert self.label_column
+        for chunk in self._chunks(rows):
+            yield list(zip(chunk[self.column], map(self._number, chunk[self.label_column]), strict=True))
+
+    def labels(self) -> Tensor:
+        """The number of each row's class, int64 (size,), not of a stream.
+
+        Raises:
+            DataError: there are no labels, or a row has none.
+        """
+        self.check_labels()
+        assert self.label_column
+        return torch.tensor([self._number(value) for value in self.rows[self.label_column][:]], dtype=torch.int64)
+
+    def check_labels(self) -> None:
+        """See that there are classes.
+
+        Raises:
+            DataError: there are none.
+        """
+        if not self.classes:
+            raise DataError(
+                f"{self.name} has no labels that are known: name their column (--label_column), and for a stream of"
+                " other than ClassLabels the classes too (--classes)"
+            )
+
+    def _number(self, value: Any) -> int:
+        number = self.numbers.get(str(value))
+        if number is None:
+            raise DataError(
+                f"{self.name}: an image has the label {value!r}, which is none of {', '.join(self.classes)}"
+            )
+        return number
+
+    def _chunks(self, rows: datasets.Dataset | datasets.IterableDataset | None) -> Iterator[dict[str, list[Any]]]:
         # Not plain iteration: in a worker that splits and reorders a stream, and so would depend on there being one.
         chunks = (self.rows if rows is None else rows).iter(_CHUNK)
         while True:
@@ -70,7 +122,7 @@ class ImageSource:
                 raise DataError(f"{self.name}: reading broke off: {_reason(error)}") from error
             if chunk is None:
                 return
-            yield chunk[self.column]
+            yield chunk
 
     def examples(self, view: View, count: int) -> list[Tensor]:
         """Up to `count` images as `view` prepares them, uint8 (C, H, W): spread evenly, the first ones of a stream.
@@ -150,10 +202,11 @@ def load_images(
         rows = _of_classes(rows, name, features, label_column, classes)
     label = features[label_column] if label_column else None
     names = list(label.names) if isinstance(label, datasets.ClassLabel) else None
+    known = _numbered(rows, label_column, label, classes)
     if isinstance(rows, datasets.IterableDataset):
         fingerprint = _hash(fingerprint, *columns, "classes", *classes)
-        return ImageSource(rows, column, name, label_column, names, fingerprint, None)
-    source = ImageSource(rows, column, name, label_column, names, rows._fingerprint, len(rows))
+        return ImageSource(rows, column, name, label_column, names, fingerprint, None, *known)
+    source = ImageSource(rows, column, name, label_column, names, rows._fingerprint, len(rows), *known)
     if streaming:
         source.rows = rows.to_iterable_dataset(num_shards=min(_SHARDS, len(rows)))
     return source
@@ -239,6 +292,21 @@ def _of_classes(
     if not chosen:
         raise DataError(f"{name} has no image of the classes {', '.join(classes)}")
     return rows.select(chosen)
+
+
+def _numbered(
+    rows: datasets.Dataset | datasets.IterableDataset, column: str | None, label: Any, chosen: tuple[str, ...]
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The names of the classes, and what stands in the label column to their numbers."""
+    if isinstance(label, datasets.ClassLabel):
+        number_of = {name: number for number, name in enumerate(label.names)}
+        names = tuple(dict.fromkeys(each if each in number_of else label.names[int(each)] for each in chosen))
+        names = names or tuple(label.names)
+        return names, {str(number_of[name]): number for number, name in enumerate(names)}
+    names = tuple(dict.fromkeys(chosen))
+    if not names and column and isinstance(rows, datasets.Dataset):
+        names = tuple(sorted({str(value) for value in rows[column][:]}))
+    return names, {name: number for number, name in enumerate(names)}
 
 
 def _known(word: str, names: list[str], known: Any, name: str) -> str:

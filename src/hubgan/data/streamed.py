@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
+import datasets
 import torch
 from torch import Tensor
 
 from hubgan.data.decoding import Cell, decode, decoding_pool
-from hubgan.data.order import epoch_seed, uniforms
+from hubgan.data.order import Drawn, epoch_seed, uniforms
 from hubgan.data.source import ImageSource
 from hubgan.data.views import View
 from hubgan.errors import DataError, ImageError
@@ -29,12 +30,18 @@ class StreamedImages:
         source: the images, a stream.
         view: what is made of them.
         buffer: encoded images from which the next one is drawn; more shuffle better and take more memory.
+        labelled: give the numbers of their classes too.
+
+    Raises:
+        DataError: the source is no stream, or has no labels where they are wanted.
     """
 
-    def __init__(self, source: ImageSource, view: View, *, buffer: int) -> None:
+    def __init__(self, source: ImageSource, view: View, *, buffer: int, labelled: bool = False) -> None:
         if not source.streaming:
             raise DataError(f"{source.name} is no stream; open it with streaming=True")
-        self.source, self.view, self.buffer = source, view, buffer
+        if labelled:
+            source.check_labels()
+        self.source, self.view, self.buffer, self.labelled = source, view, buffer, labelled
         self._replaced = torch.zeros((), dtype=torch.int64).share_memory_()  # workers count, this process reads
 
     @property
@@ -44,7 +51,7 @@ class StreamedImages:
 
     def batches(
         self, *, batch_size: int, seed: int, position: int = 0, rank: int = 0, world: int = 1
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[Drawn]:
         """Augmented images without an end, batch after batch.
 
         Args:
@@ -55,7 +62,7 @@ class StreamedImages:
             world: the number of processes.
 
         Returns:
-            An iterator of uint8 (batch_size, C, H, W) on the CPU.
+            An iterator of images, uint8 (batch_size, C, H, W), and labels on the CPU.
 
         Raises:
             DataError: the stream is empty or breaks off, or no image of a batch can be used.
@@ -66,18 +73,19 @@ class StreamedImages:
             while True:
                 place += sum(1 for _ in islice(cells, others))
                 keys = torch.arange(place, place + batch_size)
-                pixels = self._usable(pool, list(islice(cells, batch_size)))
-                yield self.view.augment(pixels, uniforms(seed, keys, self.view.draws))
+                pixels, labels = zip(*self._usable(pool, list(islice(cells, batch_size))), strict=True)
+                images = self.view.augment(pixels, uniforms(seed, keys, self.view.draws))
+                yield Drawn(images, torch.tensor(labels) if self.labelled else None)
                 place += batch_size
                 others = (world - 1) * batch_size
 
-    def _cells(self, seed: int, position: int) -> Iterator[Cell]:
-        """Encoded images without an end, from a place on."""
+    def _cells(self, seed: int, position: int) -> Iterator[tuple[Cell, int]]:
+        """Encoded images and their labels (0 where there are none) without an end, from a place on."""
         epoch, start = divmod(position, self.source.size) if self.source.size else (0, position)
         while True:
             read = 0
             rows = self.source.rows.shuffle(seed=epoch_seed(seed, epoch), buffer_size=self.buffer)
-            for chunk in self.source.read(rows):
+            for chunk in self._read(rows):
                 if read + len(chunk) > start:
                     yield from chunk[max(0, start - read) :]
                 read += len(chunk)
@@ -87,10 +95,17 @@ class StreamedImages:
             epochs, start = divmod(max(start, read), read)
             epoch += epochs
 
-    def _usable(self, pool: ThreadPoolExecutor, cells: list[Cell]) -> list[Tensor]:
-        """The prepared images; in place of an unusable one stands the next one of the batch that can be used."""
-        outcomes = list(pool.map(self._prepare, cells))
-        usable = [each for each in outcomes if isinstance(each, Tensor)]
+    def _read(self, rows: datasets.IterableDataset) -> Iterator[list[tuple[Cell, int]]]:
+        if self.labelled:
+            yield from self.source.read_labelled(rows)
+        else:
+            yield from ([(cell, 0) for cell in chunk] for chunk in self.source.read(rows))
+
+    def _usable(self, pool: ThreadPoolExecutor, cells: list[tuple[Cell, int]]) -> list[tuple[Tensor, int]]:
+        """Prepared images and labels; in place of an unusable one stands the next of the batch that can be used."""
+        outcomes = list(pool.map(self._prepare, (cell for cell, _ in cells)))
+        labels = [label for _, label in cells]
+        usable = [(each, label) for each, label in zip(outcomes, labels, strict=True) if isinstance(each, Tensor)]
         if len(usable) < len(cells):
             name, count = self.source.name, len(cells)
             first = next(each for each in outcomes if isinstance(each, ImageError))
@@ -101,8 +116,8 @@ class StreamedImages:
                                name, first)  # fmt: skip
             self._replaced += count - len(usable)
         found, following = [], usable[0]
-        for outcome in reversed(outcomes):
-            following = outcome if isinstance(outcome, Tensor) else following
+        for outcome, label in zip(reversed(outcomes), reversed(labels), strict=True):
+            following = (outcome, label) if isinstance(outcome, Tensor) else following
             found.append(following)
         return found[::-1]
 

@@ -10,7 +10,18 @@ from torch import nn
 from hubgan.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from hubgan.networks.edsr import EDSR
 from hubgan.networks.patch import PatchDiscriminator
+from hubgan.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from hubgan.networks.sngan import SNGANDiscriminator, SNGANGenerator
 
-GENERATORS: Mapping[str, type[nn.Module]] = {"dcgan": DCGANGenerator}
-DISCRIMINATORS: Mapping[str, type[nn.Module]] = {"dcgan": DCGANDiscriminator, "patch": PatchDiscriminator}
+GENERATORS: Mapping[str, type[nn.Module]] = {
+    "dcgan": DCGANGenerator,
+    "r3gan": R3GANGenerator,
+    "sngan": SNGANGenerator,
+}
+DISCRIMINATORS: Mapping[str, type[nn.Module]] = {
+    "dcgan": DCGANDiscriminator,
+    "patch": PatchDiscriminator,
+    "r3gan": R3GANDiscriminator,
+    "sngan": SNGANDiscriminator,
+}
 UPSCALERS: Mapping[str, type[nn.Module]] = {"edsr": EDSR}

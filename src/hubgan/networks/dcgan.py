@@ -3,16 +3,23 @@
 The defaults are hubgan's reference: 32x32 RGB, 100 latent dimensions, 64 channels at the widest resolution, BatchNorm.
 Without BatchNorm the convolutions have biases and start larger: at the paper's 0.02 each layer would shrink the
 signal, and nothing would bring it back.
+
+With classes the generator's latent has the label's embedding beside it (Mirza and Osindero 2014,
+https://arxiv.org/abs/1411.1784), and the discriminator adds a projection of what it sees on the label's embedding
+(Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637).
 """
 
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from hubgan.networks.options import STRICT, Channels, ImageSize, LatentDim, Width
+from hubgan.networks.options import STRICT, Channels, Classes, ImageSize, LatentDim, Width, check_labels
+
+_EMBEDDING = 32  # numbers that a label becomes for the generator
 
 
 def _init_weights(module: nn.Module) -> None:
@@ -54,7 +61,7 @@ def _widths(image_size: int, width: int) -> list[int]:
 
 
 class DCGANGenerator(nn.Module):
-    """Latents (N, latent_dim, 1, 1), standard normal, to images (N, channels, image_size, image_size) in [-1, 1].
+    """Latents (N, latent_dim, 1, 1), standard normal, and labels (N,) to images (N, channels, size, size) in [-1, 1].
 
     Args:
         image_size: side of the images, a power of two from 8 to 512.
@@ -62,9 +69,11 @@ class DCGANGenerator(nn.Module):
         latent_dim: numbers in a latent, 1 to 4096.
         width: channels at half the images' resolution, 4 to 512.
         norm: `batch`, the paper's, or `none`.
+        classes: how many; 0 for none.
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
+        ValueError: at a call, labels that are missing or in the way.
     """
 
     @validate_call(config=STRICT)
@@ -75,12 +84,15 @@ class DCGANGenerator(nn.Module):
         latent_dim: LatentDim = 100,
         width: Width = 64,
         norm: Literal["batch", "none"] = "batch",
+        classes: Classes = 0,
     ) -> None:
         super().__init__()
-        self.image_size, self.channels, self.latent_dim = image_size, channels, latent_dim
+        self.image_size, self.channels, self.latent_dim, self.classes = image_size, channels, latent_dim, classes
         batch = norm == "batch"
         widths = _widths(image_size, width)[::-1]
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], 4, 1, 0, bias=not batch)]
+        self.embedding = nn.Embedding(classes, _EMBEDDING) if classes else None
+        given = latent_dim + (_EMBEDDING if classes else 0)
+        layers: list[nn.Module] = [nn.ConvTranspose2d(given, widths[0], 4, 1, 0, bias=not batch)]
         for before, after in pairwise([*widths, channels]):
             layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)] if batch else [nn.ReLU(inplace=True)]
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=not batch)]
@@ -91,12 +103,15 @@ class DCGANGenerator(nn.Module):
                 _init_unnormalised(layer)
         self.layers = nn.Sequential(*layers, nn.Tanh())
 
-    def forward(self, latents: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        check_labels(self.classes, labels)
+        if self.embedding is not None:
+            latents = torch.cat([latents, self.embedding(labels)[:, :, None, None].to(latents.dtype)], 1)
         return self.layers(latents)
 
 
 class DCGANDiscriminator(nn.Module):
-    """Images (N, channels, image_size, image_size) in [-1, 1] to one logit an image (N,); positive means real.
+    """Images (N, channels, size, size) in [-1, 1], and labels (N,), to one logit an image (N,); positive means real.
 
     Args:
         image_size: side of the images, a power of two from 8 to 512.
@@ -104,9 +119,11 @@ class DCGANDiscriminator(nn.Module):
         width: channels at half the images' resolution, 4 to 512.
         norm: `batch`, the paper's; `spectral`, on every convolution; or `none`. Gradient penalties want one of the
             last two: with BatchNorm an image's logit depends on the whole batch.
+        classes: how many; 0 for none.
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
+        ValueError: at a call, labels that are missing or in the way.
     """
 
     @validate_call(config=STRICT)
@@ -116,9 +133,10 @@ class DCGANDiscriminator(nn.Module):
         channels: Channels = 3,
         width: Width = 64,
         norm: Literal["batch", "spectral", "none"] = "batch",
+        classes: Classes = 0,
     ) -> None:
         super().__init__()
-        self.image_size, self.channels = image_size, channels
+        self.image_size, self.channels, self.classes = image_size, channels, classes
         batch = norm == "batch"
         widths = _widths(image_size, width)
         layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1, bias=not batch)]
@@ -134,6 +152,14 @@ class DCGANDiscriminator(nn.Module):
             elif isinstance(layer, nn.Conv2d):
                 _init_unnormalised(layer)
         self.layers = nn.Sequential(*layers)
+        self.embedding = None
+        if classes:  # starts at 0, so that at first the label does not matter
+            self.embedding = nn.Embedding(classes, widths[-1])
+            nn.init.zeros_(self.embedding.weight)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images).flatten()
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        check_labels(self.classes, labels)
+        if self.embedding is None:
+            return self.layers(images).flatten()
+        seen = self.layers[:-1](images)
+        return self.layers[-1](seen).flatten() + (seen.mean((2, 3)) * self.embedding(labels)).sum(1)

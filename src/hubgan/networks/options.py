@@ -1,8 +1,9 @@
-"""Types of the networks' options: what a `config.json` may ask for, checked before any memory is taken."""
+"""Types of the networks' options: what a `config.json` may ask for, checked before any memory is taken; labels."""
 
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
+from torch import Tensor
 
 
 def _power_of_two(value: int) -> int:
@@ -18,6 +19,20 @@ LatentDim = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(ge=4, le=512)]
 Depth = Annotated[int, Field(ge=1, le=64)]
 Scale = Annotated[int, Field(ge=1, le=8)]
+GroupWidth = Annotated[int, Field(ge=1, le=512)]
+Classes = Annotated[int, Field(ge=0, le=100_000)]
 
 #: For `pydantic.validate_call` on a constructor: "64" and 64.0 are not sizes.
 STRICT = ConfigDict(strict=True)
+
+
+def check_labels(classes: int, labels: Tensor | None) -> None:
+    """See that labels are there where a network has classes, and only there; their range is not looked at.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if classes and labels is None:
+        raise ValueError(f"the network has {classes} classes: it needs labels")
+    if not classes and labels is not None:
+        raise ValueError("the network has no classes: it takes no labels")

@@ -1,0 +1,186 @@
+"""SNGAN (Miyato et al. 2018, https://arxiv.org/abs/1802.05957): the residual networks of its appendix B.4.
+
+The defaults have the channels of the paper's tables: at 32x32 CIFAR-10's, 256 everywhere in the generator and 128 in
+the discriminator; above 32x32 ImageNet's for 128x128, 64 next to the images, twice as many each time the resolution
+halves, up to 16 times as many. What the tables leave open is as in the authors' code
+(https://github.com/pfnet-research/sngan_projection), whose 64x64 networks have these weights too; but all of ours end
+in a layer without bias, as theirs at 32x32 does, and our discriminator for 64x64 sums over 4x4 where theirs does over
+2x2. Other sizes follow the same rules.
+
+With classes the generator has conditional BatchNorm (Dumoulin et al. 2017, https://arxiv.org/abs/1610.07629; de Vries
+et al. 2017, https://arxiv.org/abs/1707.00683) and the discriminator a projection (Miyato and Koyama 2018,
+https://arxiv.org/abs/1802.05637).
+"""
+
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import validate_call
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate, relu
+from torch.nn.utils.parametrizations import spectral_norm
+
+from hubgan.networks.options import STRICT, Channels, Classes, ImageSize, LatentDim, Width, check_labels
+
+_RELU = 2**0.5  # the gain of a layer behind ReLU
+
+
+def _init(layer: nn.Conv2d | nn.Linear | nn.Embedding, gain: float = 1.0, norm: str = "none") -> nn.Module:
+    """Spectral normalisation and an orthogonal start as in `dcgan`; else He et al.'s (2015) start with a gain."""
+    if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    if norm == "spectral":
+        nn.init.orthogonal_(layer.weight)
+        return spectral_norm(layer)
+    nn.init.normal_(layer.weight, 0.0, gain / layer.weight[0].numel() ** 0.5)
+    return layer
+
+
+def _widths(image_size: int, width: int) -> list[int]:
+    """Channels of the stages from the images' side to 4x4: constant up to 32x32, else doubled at each up to 16 times.
+
+    The generator's are those at resolutions image_size, image_size/2, ..., 4, the discriminator's those of its blocks.
+    """
+    return [width * min(1 << i, 16) if image_size > 32 else width for i in range(image_size.bit_length() - 2)]
+
+
+class _BatchNorm(nn.Module):
+    """(N, size, H, W) to the same; with classes scale and shift are learned for each, and start as 1 and 0."""
+
+    def __init__(self, size: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(size, affine=not classes)
+        self.embedding = nn.Embedding(classes, 2 * size) if classes else None
+        if self.embedding is not None:
+            nn.init.ones_(self.embedding.weight[:, :size])
+            nn.init.zeros_(self.embedding.weight[:, size:])
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        x = self.norm(x)
+        if self.embedding is None:
+            return x
+        scale, shift = self.embedding(labels).to(x.dtype)[:, :, None, None].chunk(2, 1)
+        return x * scale + shift
+
+
+class _UpBlock(nn.Module):
+    """(N, before, H, W), and labels (N,), to (N, after, 2H, 2W)."""
+
+    def __init__(self, before: int, after: int, classes: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = _BatchNorm(before, classes), _BatchNorm(after, classes)
+        self.conv1 = _init(nn.Conv2d(before, after, 3, padding=1), _RELU)
+        self.conv2 = _init(nn.Conv2d(after, after, 3, padding=1), _RELU)
+        self.shortcut = _init(nn.Conv2d(before, after, 1))
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        residual = self.conv1(interpolate(relu(self.norm1(x, labels)), scale_factor=2, mode="nearest"))
+        residual = self.conv2(relu(self.norm2(residual, labels)))
+        # Nearest pixels are the same before and behind a 1x1 convolution, and it costs a quarter.
+        return residual + interpolate(self.shortcut(x), scale_factor=2, mode="nearest")
+
+
+class _DownBlock(nn.Module):
+    """(N, before, H, W) to (N, after, H/2, W/2), or H and W kept. The `first` has no ReLU in front: it sees images."""
+
+    def __init__(self, before: int, after: int, norm: str, first: bool, halve: bool) -> None:
+        super().__init__()
+        self.first, self.halve = first, halve
+        inner = after if first else before
+        self.conv1 = _init(nn.Conv2d(before, inner, 3, padding=1), 1 if first else _RELU, norm)
+        self.conv2 = _init(nn.Conv2d(inner, after, 3, padding=1), _RELU, norm)
+        same = before == after and not halve
+        self.shortcut = nn.Identity() if same else _init(nn.Conv2d(before, after, 1), norm=norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual = self.conv2(relu(self.conv1(x if self.first else relu(x))))
+        if self.halve:  # means, too, are the same before and behind a 1x1 convolution
+            residual, x = avg_pool2d(residual, 2), avg_pool2d(x, 2)
+        return residual + self.shortcut(x)
+
+
+class SNGANGenerator(nn.Module):
+    """Latents (N, latent_dim, 1, 1), standard normal, and labels (N,) to images (N, channels, size, size) in [-1, 1].
+
+    Args:
+        image_size: side of the images, a power of two from 8 to 512.
+        channels: 1 (grey) or 3.
+        latent_dim: numbers in a latent, 1 to 4096.
+        width: channels of the last block, 4 to 512; of all blocks up to 32x32, doubled above each time the resolution
+            halves, up to 16 times as many. By default the paper's: 256 up to 32x32, 64 above.
+        classes: how many, each with its own scales and shifts in BatchNorm; 0 for none.
+
+    Raises:
+        pydantic.ValidationError: a value of another type or out of bounds.
+        ValueError: at a call, labels that are missing or in the way.
+    """
+
+    @validate_call(config=STRICT)
+    def __init__(
+        self,
+        image_size: ImageSize = 32,
+        channels: Channels = 3,
+        latent_dim: LatentDim = 128,
+        width: Width | None = None,
+        classes: Classes = 0,
+    ) -> None:
+        super().__init__()
+        self.image_size, self.channels, self.latent_dim, self.classes = image_size, channels, latent_dim, classes
+        widths = _widths(image_size, width or (256 if image_size <= 32 else 64))[::-1]
+        self.first = _init(nn.Linear(latent_dim, widths[0] * 4 * 4))
+        self.blocks = nn.ModuleList(_UpBlock(before, after, classes) for before, after in pairwise(widths))
+        self.norm = nn.BatchNorm2d(widths[-1])
+        self.last = _init(nn.Conv2d(widths[-1], channels, 3, padding=1))
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        check_labels(self.classes, labels)
+        x = self.first(latents.flatten(1)).unflatten(1, (-1, 4, 4))
+        for block in self.blocks:
+            x = block(x, labels)
+        return self.last(relu(self.norm(x))).tanh()
+
+
+class SNGANDiscriminator(nn.Module):
+    """Images (N, channels, size, size) in [-1, 1], and labels (N,), to one logit an image (N,); positive means real.
+
+    Args:
+        image_size: side of the images, a power of two from 8 to 512.
+        channels: 1 (grey) or 3.
+        width: channels of the first block, 4 to 512; of all blocks up to 32x32, doubled above at each, up to 16 times
+            as many. By default the paper's: 128 up to 32x32, 64 above.
+        classes: how many; a label's embedding says what else counts for it (a projection). 0 for none.
+        norm: `spectral`, the paper's, on every layer and the embedding, or `none`.
+
+    Raises:
+        pydantic.ValidationError: a value of another type or out of bounds.
+        ValueError: at a call, labels that are missing or in the way.
+    """
+
+    @validate_call(config=STRICT)
+    def __init__(
+        self,
+        image_size: ImageSize = 32,
+        channels: Channels = 3,
+        width: Width | None = None,
+        classes: Classes = 0,
+        norm: Literal["spectral", "none"] = "spectral",
+    ) -> None:
+        super().__init__()
+        self.image_size, self.channels, self.classes = image_size, channels, classes
+        widths = _widths(image_size, width or (128 if image_size <= 32 else 64))
+        side = 8 if image_size <= 32 else 4  # where the paper's stop halving
+        self.blocks = nn.Sequential(
+            *(
+                _DownBlock(before, after, norm, first=i == 0, halve=image_size >> i > side)
+                for i, (before, after) in enumerate(pairwise([channels, *widths]))
+            )
+        )
+        # Without a norm the sum over side x side pixels would start as many times too large.
+        self.last = _init(nn.Linear(widths[-1], 1, bias=False), side**-2, norm)
+        self.embedding = _init(nn.Embedding(classes, widths[-1]), side**-2, norm) if classes else None
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        check_labels(self.classes, labels)
+        found = relu(self.blocks(images)).sum((2, 3))
+        logits = self.last(found).flatten()
+        return logits if self.embedding is None else logits + (self.embedding(labels) * found).sum(1)
