@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from conftest import ROOT, SAMPLE
 from hubgan.training import parse, train
+from kill import train_forked
 
 TINY = ["--config", "quickstart", "--width", "8", "--batch_size", "16", "--max_minutes", "None", "--log_every", "4",
         "--eval_samples", "0"]  # fmt: skip
@@ -39,6 +41,12 @@ def train_here(*options: str) -> Path:
     finally:
         for state in (AcceleratorState, GradientState, PartialState):
             state._reset_state()
+
+
+def train_in_two(run: Path, *options: str, before: Callable[[], object] = int) -> None:
+    """Train in two processes."""
+    log = run.with_suffix(".log")
+    assert train_forked([*options, "--output_dir", str(run)], log, 2, before=before), log.read_text()[-3000:]
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ _SNIPPETS = {
 from hubgan import Generator
 
 generator = Generator.from_pretrained("{name}")
-images = generator.sample(16, seed=0)  # a list of PIL images
+images = generator.sample({sampled}, seed=0)  # a list of PIL images
 images[0].save("sample.png")""",
     "Discriminator": """\
 import torch
@@ -187,6 +187,7 @@ def model_card(
             scale=config.get("scale"),
             channels=config.get("channels"),
             size=config.get("image_size", 64),
+            sampled=_sampled(config.get("labels", [])),
         ),
         name=name,
         results=_results(results),
@@ -196,6 +197,10 @@ def model_card(
         licence=_licence(run),
     )
     return ModelCard(_joined(str(data), body))
+
+
+def _sampled(labels: list[str]) -> str:
+    return f"labels={json.dumps(labels[:2], ensure_ascii=False)}" if labels else "16"
 
 
 def _summary(description: str, config: dict[str, Any], parameters: int) -> str:

@@ -1,131 +1,217 @@
 """The image generator and the discriminator it is trained against."""
 
-from typing import Any, Literal, overload
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, nearest
 from hubgan.models.base import HubModel
+from hubgan.models.latents import truncate
 from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type, pipeline_output
 from hubgan.networks import DISCRIMINATORS, GENERATORS
 
 # The network always sees this many latents at once: kernels round differently for other batch sizes, and a seed must
 # give the same images whatever the batch size.
 _GROUP = 8
+_LABEL_STREAM = 0x5DEECE66D  # makes another seed of a seed, so that labels do not depend on latents
+
+Labels: TypeAlias = int | str | Sequence[int | str]
+"""Classes by number or name: one for all images, or several that are taken in turn."""
 
 
 class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["gan"]):
-    """Latents to images.
+    """Latents to images, of classes if it has any.
 
     Args:
-        architecture: the network, `dcgan` by default.
+        architecture: the network, `dcgan` by default, `sngan` or `r3gan`.
+        labels: the names of its classes; none by default.
         **options: its options; for `dcgan` image_size (a power of two, 8 to 512, default 32), channels (1 or 3),
             latent_dim (100), width (64, channels at half the image's resolution) and norm ("batch" or "none").
 
+    Attributes:
+        labels: the names of its classes, () for a model without.
+
     Raises:
-        ConfigError: an unknown architecture or option, or a value out of bounds.
+        ConfigError: an unknown architecture or option, a value out of bounds, or names that are not different words.
     """
 
     networks = GENERATORS
     description = "An image generator"
 
-    def __init__(self, architecture: str = "dcgan", **options: Any) -> None:
-        super().__init__(architecture, **options)
+    def __init__(self, architecture: str = "dcgan", *, labels: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(architecture, **(options | ({"classes": len(labels)} if labels else {})))
+        classes: int = self.config["classes"]
+        self.labels = tuple(labels) or tuple(map(str, range(classes)))
+        if not all(isinstance(label, str) and label for label in self.labels) or len({*self.labels}) != classes:
+            raise ConfigError(f"labels must be the {classes} different names of the classes, not {list(labels)!r}")
+        if classes:
+            self.config["labels"] = list(self.labels)
         self.image_size: int = self.config["image_size"]
         self.channels: int = self.config["channels"]
         self.latent_dim: int = self.config["latent_dim"]
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Latents (N, latent_dim), or (N, latent_dim, 1, 1), to images (N, channels, size, size) in [-1, 1]."""
-        return self.network(latents.reshape(len(latents), self.latent_dim, 1, 1))
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (N, latent_dim), or (N, latent_dim, 1, 1), to images (N, channels, size, size) in [-1, 1].
+
+        A model with classes wants their numbers too, int64 (N,), and one without wants none; else ValueError.
+        """
+        return self.network(latents.reshape(len(latents), self.latent_dim, 1, 1), labels)
 
     def latents(self, n: int, *, seed: int | None = None) -> Tensor:
         """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed means the same everywhere.
 
         The first latents of a larger `n` are those of a smaller one.
         """
-        source = torch.Generator()
-        if seed is None:
-            source.seed()
-        else:
-            source.manual_seed(seed)
-        return self._draw(n, source)
+        return self._draw(n, _source(seed))
+
+    def label_numbers(self, n: int, labels: Labels | None = None, *, seed: int | None = None) -> Tensor | None:
+        """The classes of `n` images as numbers, int64 (n,); None for a model without classes.
+
+        Args:
+            n: how many.
+            labels: names or numbers, taken in turn until there are `n`; None draws them.
+            seed: of that drawing. The first labels of a larger `n` are those of a smaller one.
+
+        Raises:
+            ConfigError: an unknown label, or labels for a model without classes.
+        """
+        if labels is None:
+            if not self.labels:
+                return None
+            source = _source(None if seed is None else seed ^ _LABEL_STREAM)
+            return torch.randint(len(self.labels), (n,), generator=source)
+        if not self.labels:
+            raise ConfigError("this model has no classes: leave labels out")
+        wanted = [labels] if isinstance(labels, int | str) else list(labels)
+        if not wanted:
+            raise ConfigError("labels is empty: give one at least, or leave it out")
+        numbers = torch.tensor([self._number(label) for label in wanted])
+        return numbers.repeat(-(-n // len(wanted)))[:n]
+
+    def _number(self, label: int | str) -> int:
+        if isinstance(label, str) and label in self.labels:
+            return self.labels.index(label)
+        if isinstance(label, int) and 0 <= label < len(self.labels):
+            return label
+        if isinstance(label, str):
+            raise ConfigError(f"the model has no class {label!r}{nearest(label, self.labels)}")
+        raise ConfigError(f"the model has no class {label!r}: its classes are 0 to {len(self.labels) - 1}")
 
     def _draw(self, n: int, source: torch.Generator | None) -> Tensor:
         # Where the count is no multiple of 16 PyTorch draws the last 16 numbers twice, which would depend on n.
         rows = -(-n // 16) * 16
-        device = source.device if source else "cpu"
-        return torch.randn(rows, self.latent_dim, generator=source, device=device)[:n].cpu()
+        return torch.randn(rows, self.latent_dim, generator=source, device=_device(source))[:n].cpu()
 
     @overload
     def sample(
         self,
-        n: int = ...,
+        n: int | None = ...,
         *,
+        labels: Labels | None = ...,
         seed: int | None = ...,
+        truncation: float | None = ...,
         batch_size: int = ...,
         output_type: Literal["pil"] = ...,
     ) -> list[Image.Image]: ...
     @overload
     def sample(
-        self, n: int = ..., *, seed: int | None = ..., batch_size: int = ..., output_type: Literal["np"]
+        self,
+        n: int | None = ...,
+        *,
+        labels: Labels | None = ...,
+        seed: int | None = ...,
+        truncation: float | None = ...,
+        batch_size: int = ...,
+        output_type: Literal["np"],
     ) -> np.ndarray: ...
     @overload
     def sample(
-        self, n: int = ..., *, seed: int | None = ..., batch_size: int = ..., output_type: Literal["pt"]
+        self,
+        n: int | None = ...,
+        *,
+        labels: Labels | None = ...,
+        seed: int | None = ...,
+        truncation: float | None = ...,
+        batch_size: int = ...,
+        output_type: Literal["pt"],
     ) -> Tensor: ...
     def sample(
         self,
-        n: int = 1,
+        n: int | None = None,
         *,
+        labels: Labels | None = None,
         seed: int | None = None,
+        truncation: float | None = None,
         batch_size: int = 64,
         output_type: OutputType = "pil",
     ) -> Images:
         """Make images.
 
         Args:
-            n: how many, at least 1.
+            n: how many, at least 1; by default as many as `labels`, else 1.
+            labels: classes by name or number, such as `["horse", "ship"]`, taken in turn until there are `n`; None
+                draws them by the seed.
             seed: the same seed gives the same images on the same machine whatever `batch_size` is; None draws
                 anew. The first images of a larger `n` are those of a smaller one.
+            truncation: draw latents from a normal cut off beyond this, as `hubgan.models.latents.truncate` does: the
+                lower, the more typical and the less diverse. About 1 to 2 makes sense; None draws from all of it.
             batch_size: at most so many images (rounded up to a multiple of 8) are on the device at once.
             output_type: as `images_from` takes it.
 
         Raises:
-            ConfigError: `n` or `batch_size` below 1, or an unknown `output_type`.
+            ConfigError: `n` or `batch_size` below 1, `truncation` not above 0, an unknown label or `output_type`, or
+                labels for a model without classes.
         """
+        if n is None:
+            n = 1 if labels is None or isinstance(labels, int | str) else len(labels)
         if n < 1:
             raise ConfigError(f"n must be 1 or more, got {n}")
-        return self.images_from(self.latents(n, seed=seed), batch_size=batch_size, output_type=output_type)
+        numbers, latents = self.label_numbers(n, labels, seed=seed), self.latents(n, seed=seed)
+        if truncation is not None:
+            latents = truncate(latents, truncation)
+        return self.images_from(latents, numbers, batch_size=batch_size, output_type=output_type)
 
     @torch.no_grad()
-    def images_from(self, latents: Tensor, *, batch_size: int = 64, output_type: OutputType = "pil") -> Images:
-        """Latents (n, latent_dim) to n images.
+    def images_from(
+        self,
+        latents: Tensor,
+        labels: Tensor | None = None,
+        *,
+        batch_size: int = 64,
+        output_type: OutputType = "pil",
+    ) -> Images:
+        """Latents (n, latent_dim), and labels of a model with classes, to n images.
 
         Args:
-            latents: as `latents` draws them. An image depends on its latent alone; cut into parts at multiples of 8
-                they give the same images, bit for bit, as at once.
+            latents: as `latents` draws them. An image depends on its latent and label alone; cut into parts at
+                multiples of 8 they give the same images, bit for bit, as at once.
+            labels: int64 (n,), as `label_numbers` gives them.
             batch_size: at most so many images (rounded up to a multiple of 8) are on the device at once.
             output_type: "pil" for a list of PIL images, "np" for an array (n, size, size, channels) and "pt" for a
                 tensor (n, channels, size, size) on the CPU, both float32 in [0, 1].
 
         Raises:
-            ConfigError: latents of another shape, `batch_size` below 1, or an unknown `output_type`.
+            ConfigError: latents of another shape, `batch_size` below 1, an unknown `output_type`, or labels that are
+                missing, out of range, or given to a model without classes.
         """
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
             raise ConfigError(f"latents must be (n, {self.latent_dim}), got {tuple(latents.shape)}")
         if batch_size < 1:
             raise ConfigError(f"batch_size must be 1 or more, got {batch_size}")
+        self._check_labels(labels, len(latents))
         check_output_type(output_type)
         was_training = self.training
         self.eval()
         try:
-            padded = torch.nn.functional.pad(latents, (0, 0, 0, -len(latents) % _GROUP))
-            batches = padded.split(-(-batch_size // _GROUP) * _GROUP)
-            images = torch.cat([self._make(batch) for batch in batches])[: len(latents)]
+            missing, part = -len(latents) % _GROUP, -(-batch_size // _GROUP) * _GROUP
+            inputs = [torch.nn.functional.pad(latents, (0, 0, 0, missing)).split(part)]
+            if labels is not None:
+                inputs.append(torch.nn.functional.pad(labels, (0, missing)).split(part))
+            images = torch.cat([self._make(*batch) for batch in zip(*inputs, strict=True)])[: len(latents)]
         finally:
             self.train(was_training)
         return as_output(images, output_type)
@@ -136,7 +222,9 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         So code written for such a pipeline runs with a generator in its place. Its arguments, by position or name:
         `batch_size` (1), `generator` (a `torch.Generator`, or a list of one for each image, which seed the latents),
         `num_inference_steps` (accepted, without effect: a GAN makes an image in one step), `output_type` ("pil";
-        "np" or "pt" as in `images_from`) and `return_dict` (True).
+        "np" or "pt" as in `images_from`) and `return_dict` (True). Beyond them `class_labels`, as
+        `diffusers.DiTPipeline` has them: names or numbers, one an image, drawn like the latents where they are left
+        out.
 
         Returns:
             `diffusers.ImagePipelineOutput`, whose `images` hold the result; a tuple of it where `return_dict` is
@@ -156,19 +244,42 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         num_inference_steps: int = 1,
         output_type: OutputType = "pil",
         return_dict: bool = True,
+        class_labels: Labels | None = None,
     ) -> Any:
+        if class_labels is not None and not isinstance(class_labels, int | str):
+            batch_size = len(class_labels)
         if batch_size < 1 or (isinstance(generator, list) and len(generator) != batch_size):
             raise ConfigError(f"batch_size is {batch_size}: give 1 or more, and no or one generator, or one an image")
         if isinstance(generator, list):
             latents = torch.cat([self._draw(1, source) for source in generator])
         else:
             latents = self._draw(batch_size, generator)
-        return pipeline_output(self.images_from(latents, output_type=output_type), return_dict)
+        if self.labels and class_labels is None:
+            sources = generator if isinstance(generator, list) else [generator] * batch_size
+            class_labels = [int(torch.randint(len(self.labels), (1,), generator=source, device=_device(source)))
+                            for source in sources]  # fmt: skip
+        labels = self.label_numbers(batch_size, class_labels)
+        return pipeline_output(self.images_from(latents, labels, output_type=output_type), return_dict)
 
-    def _make(self, latents: Tensor) -> Tensor:
-        groups = latents.to(self.device, self.dtype).split(_GROUP)
+    def _check_labels(self, labels: Tensor | None, n: int) -> None:
+        if (labels is not None) != bool(self.labels):
+            having = (
+                f"has {len(self.labels)} classes: give labels" if self.labels else "has no classes: give no labels"
+            )
+            raise ConfigError(f"this model {having}")
+        if labels is None:
+            return
+        if labels.shape != (n,) or labels.dtype != torch.int64:
+            raise ConfigError(f"labels must be int64 ({n},), got {labels.dtype} {tuple(labels.shape)}")
+        if not 0 <= int(labels.min()) <= int(labels.max()) < len(self.labels):
+            raise ConfigError(f"labels must be numbers from 0 to {len(self.labels) - 1}")
+
+    def _make(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        inputs = [latents.to(self.device, self.dtype).split(_GROUP)]
+        if labels is not None:
+            inputs.append(labels.to(self.device).split(_GROUP))
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            images = torch.cat([self(group) for group in groups])
+            images = torch.cat([self(*group) for group in zip(*inputs, strict=True)])
         return images.float().add(1).div(2).clamp(0, 1).cpu()
 
 
@@ -177,8 +288,8 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
 
     Args:
         architecture: the network, `dcgan` (one logit an image) by default, or `patch` (one a patch, any image size).
-        **options: its options; for `dcgan` image_size (32), channels (3), width (64) and norm ("batch", "spectral" or
-            "none"); for `patch` channels (3), width (32), depth (3) and norm ("spectral" or "none").
+        **options: its options; for `dcgan` image_size (32), channels (3), width (64), norm ("batch", "spectral" or
+            "none") and classes (0); for `patch` channels (3), width (32), depth (3) and norm ("spectral" or "none").
 
     Raises:
         ConfigError: an unknown architecture or option, or a value out of bounds.
@@ -190,6 +301,20 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
     def __init__(self, architecture: str = "dcgan", **options: Any) -> None:
         super().__init__(architecture, **options)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (N, channels, H, W) in [-1, 1] to logits."""
-        return self.network(images)
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, channels, H, W) in [-1, 1], and of a network with classes their numbers (N,), to logits."""
+        return self.network(images) if labels is None else self.network(images, labels)
+
+
+def _source(seed: int | None) -> torch.Generator:
+    """A source of random numbers on the CPU."""
+    source = torch.Generator()
+    if seed is None:
+        source.seed()
+    else:
+        source.manual_seed(seed)
+    return source
+
+
+def _device(source: torch.Generator | None) -> torch.device | str:
+    return source.device if source else "cpu"

@@ -188,10 +188,20 @@ class GenerationConfig(TrainingConfig):
     """The discriminator's network."""
     image_size: PositiveInt = 32
     """Side of the images in pixels, a power of two; images are centre-cropped and resized to it."""
-    latent_dim: PositiveInt = 100
-    """Numbers in a latent."""
-    width: PositiveInt = 64
-    """Channels at half the images' resolution, of both networks."""
+    latent_dim: PositiveInt | None = None
+    """Numbers in a latent; by default the architecture's own."""
+    width: PositiveInt | None = None
+    """Channels at half the images' resolution, of both networks; by default each architecture's own."""
+    discriminator_width: PositiveInt | None = None
+    """The same of the discriminator, where it is another number."""
+    depth: PositiveInt | None = None
+    """Residual blocks of a stage, of both networks (r3gan)."""
+    group_width: PositiveInt | None = None
+    """Channels of a group of the convolutions, of both networks (r3gan)."""
+    patch: PositiveInt | None = None
+    """Pixels a side that the outermost layer of both networks takes at once: 1 or 2 (r3gan)."""
+    conditional: bool = False
+    """Learn the classes of the data: the generator can be asked for one, the discriminator judges by it."""
     generator_norm: str | None = None
     """The generator's normalisation: batch or none; by default its architecture's own."""
 

@@ -6,7 +6,7 @@ from diffusers.utils import make_image_grid
 from PIL import Image
 from torch import Tensor
 
-from hubgan.data import Squares
+from hubgan.data import ImageSource, Squares
 from hubgan.evaluation import Reference, evaluate_generator
 from hubgan.models import Discriminator, Generator
 from hubgan.models.card import Result
@@ -21,31 +21,45 @@ _GRID = 8
 class Generation(Task[GenerationConfig]):
     """Latents to images that a discriminator takes for real ones."""
 
+    model: Generator
     caption = "Samples, not selected: seed 0, the first 64"
     measures = "FD-ENL0 and KD-ENL0 of {samples:,} samples"
 
     def __init__(self, config: GenerationConfig) -> None:
         super().__init__(config)
-        c = config
-        shape: dict[str, Any] = {"image_size": c.image_size, "channels": c.channels, "width": c.width}
-        self.model = Generator(c.architecture, latent_dim=c.latent_dim, **shape, **_norm(c.generator_norm))
-        self.discriminator = Discriminator(c.discriminator, **shape, **_norm(c.discriminator_norm))
-        self.view = Squares(size=c.image_size, channels=c.channels, flip=c.flip)
+        self.labelled = config.conditional
+        self.view = Squares(size=config.image_size, channels=config.channels, flip=config.flip)
+        self._build(("0", "1") if config.conditional else ())  # to find wrong options before the data are looked at
+
+    def look_at(self, source: ImageSource) -> None:
+        if self.config.conditional:
+            source.check_labels()
+            self._build(source.classes)
+
+    def _build(self, classes: tuple[str, ...]) -> None:
+        c = self.config
+        both = {"image_size": c.image_size, "channels": c.channels}
+        both |= _given(depth=c.depth, group_width=c.group_width, patch=c.patch)
+        own = _given(latent_dim=c.latent_dim, width=c.width, norm=c.generator_norm)
+        self.model = Generator(c.architecture, labels=classes, **both, **own)
+        own = _given(width=c.discriminator_width or c.width, norm=c.discriminator_norm, classes=len(classes) or None)
+        self.discriminator = Discriminator(c.discriminator, **both, **own)
 
     def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
-        return random.normal(len(images), self.config.latent_dim), images.float().div(127.5).sub(1)
+        return random.normal(len(images), self.model.latent_dim), images.float().div(127.5).sub(1)
 
     def generator_losses(self, critic: Critic | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         assert critic is not None
         return {"adversarial": self.adversarial_loss(critic, real, fake)}
 
     def preview(self, model: Generator) -> Image.Image:
-        return make_image_grid(model.sample(_GRID**2, seed=0), _GRID, _GRID)
+        return make_image_grid(model.sample(_GRID**2, seed=0, labels=model.labels or None), _GRID, _GRID)
 
     def measure(self, model: Generator, reference: Reference, trained_on: Reference) -> list[Result]:
         samples, seed = self.config.eval_samples, self.config.seed
         return evaluate_generator(model, reference, samples=samples, seed=seed, floor=trained_on, progress=True)
 
 
-def _norm(norm: str | None) -> dict[str, str]:
-    return {} if norm is None else {"norm": norm}
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that are not None: for the others an architecture has values of its own, or does not know them."""
+    return {name: value for name, value in options.items() if value is not None}

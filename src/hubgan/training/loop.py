@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch import Tensor
 from tqdm.auto import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from hubgan.data import DecodedImages, ImageSource, StreamedImages, batches, load_images
+from hubgan.data import DecodedImages, Drawn, ImageSource, StreamedImages, batches, load_images
 from hubgan.errors import ConfigError, TrainingError
 from hubgan.training.config import TrainingConfig
 from hubgan.training.generation import Generation
@@ -107,6 +106,7 @@ def plan(config: TrainingConfig) -> str:
     """
     accelerator, task = _set_up(config)
     source = open_source(config, accelerator)
+    task.look_at(source)
     return describe_plan(task, config, accelerator, source, open_measurement(task, accelerator, source))
 
 
@@ -228,9 +228,9 @@ class Run:
 
     def _draw(self) -> Batch:
         begun = time.monotonic()
-        images = next(self._batches)
+        drawn = next(self._batches)
         self._waited += time.monotonic() - begun
-        batch = self.updates.batch(images, self.counters.images)
+        batch = self.updates.batch(drawn, self.counters.images)
         self.counters.images += self._global_batch
         return batch
 
@@ -314,11 +314,17 @@ class Run:
     def _open_data(self) -> DecodedImages | StreamedImages:
         """The images, decoded once on each machine, or as a stream."""
         if self.source.streaming:
-            return StreamedImages(self.source, self.task.view, buffer=self.config.shuffle_buffer)
+            return StreamedImages(
+                self.source, self.task.view, buffer=self.config.shuffle_buffer, labelled=self.task.labelled
+            )
         memory = int(self.config.decoded_gb * 1e9)
         with self.accelerator.local_main_process_first():
             images = DecodedImages(
-                self.source, self.task.view, memory=memory, progress=self.accelerator.is_local_main_process
+                self.source,
+                self.task.view,
+                memory=memory,
+                progress=self.accelerator.is_local_main_process,
+                labelled=self.task.labelled,
             )
         if (device := self.accelerator.device).type == "cuda":  # small sets need no loader there
             images.keep_on(device, limit=torch.cuda.mem_get_info(device)[0] / 8)
@@ -330,7 +336,7 @@ class Run:
         self._watch = Watch(scaled=self.accelerator.scaler is not None)
         seed = self.config.seed + (self.counters.rollbacks << 31)
         self.updates.reseed(seed)
-        self._batches: Iterator[Tensor] = batches(
+        self._batches: Iterator[Drawn] = batches(
             self.images,
             batch_size=self.config.batch_size,
             seed=seed,

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,9 +32,10 @@ def estimate(task: Task[Any], config: TrainingConfig, precision: str, processes:
     learned = sum(_size(network.parameters()) for network in networks)
     constant = [module for module in vars(task).values() if isinstance(module, nn.Module) and module not in networks]
     inputs, real = _batch(task, config)
+    labels = torch.zeros(len(real), dtype=torch.int64, device=_META) if task.labelled else None
     half = precision in ("bf16", "fp16")
     activations = activation_bytes(
-        training_step(task, config, inputs, real),
+        training_step(task, config, inputs, real, labels),
         (tensor for network in [*networks, *constant] for tensor in [*network.parameters(), *network.buffers()]),
     )
     parts = {
@@ -88,7 +90,9 @@ def activation_bytes(step: Callable[[], object], constant: Iterable[Tensor] = ()
     return most + 2 * largest
 
 
-def training_step(task: Task[Any], config: TrainingConfig, inputs: Tensor, real: Tensor) -> Callable[[], None]:
+def training_step(
+    task: Task[Any], config: TrainingConfig, inputs: Tensor, real: Tensor, labels: Tensor | None = None
+) -> Callable[[], None]:
     """One update of the discriminator and one of the generator as the loop does them, without the optimizers.
 
     Args:
@@ -96,8 +100,12 @@ def training_step(task: Task[Any], config: TrainingConfig, inputs: Tensor, real:
         config: the run's options.
         inputs: what the model is given.
         real: the real images of that batch.
+        labels: the numbers of their classes, where the networks take them.
     """
-    model, discriminator = task.model.to(inputs.device).train(), task.discriminator.to(inputs.device).train()
+    condition = () if labels is None else (labels,)
+    networks = task.model.to(inputs.device).train(), task.discriminator.to(inputs.device).train()
+    model, judge = (partial(_call, network, condition) for network in networks)
+    opponent = networks[1]
     keep = config.gradient_accumulation_steps == 1
     penalties = sum(map(is_used, (config.r1_weight, config.r2_weight, config.gradient_penalty)))
 
@@ -105,19 +113,23 @@ def training_step(task: Task[Any], config: TrainingConfig, inputs: Tensor, real:
         with torch.set_grad_enabled(keep):
             fake = model(inputs)
         judged = task.judged(real), task.judged(fake.detach())
-        loss = task.objective.discriminator(*map(discriminator, judged))
+        loss = task.objective.discriminator(*map(judge, judged))
         for _ in range(penalties):
             images = judged[0].detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+            (gradient,) = torch.autograd.grad(judge(images).sum(), images, create_graph=True)
             loss = loss + gradient.square().sum()
         loss.backward()
         del loss
-        discriminator.requires_grad_(False)
-        terms = task.generator_losses(discriminator, real, fake if keep else model(inputs))
+        opponent.requires_grad_(False)
+        terms = task.generator_losses(judge, real, fake if keep else model(inputs))
         torch.stack(list(terms.values())).sum().backward()
-        discriminator.requires_grad_(True)
+        opponent.requires_grad_(True)
 
     return step
+
+
+def _call(network: nn.Module, condition: tuple[Tensor, ...], inputs: Tensor) -> Tensor:
+    return network(inputs, *condition)
 
 
 class _Noise:

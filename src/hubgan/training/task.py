@@ -26,6 +26,7 @@ class Task(ABC, Generic[C]):
         model: what is trained and published.
         discriminator: its opponent.
         view: what training sees of an image.
+        labelled: whether the networks take the numbers of the images' classes too.
         caption: says what the preview shows.
         measures: says what `measure` measures, with `samples` for how many.
     """
@@ -33,6 +34,7 @@ class Task(ABC, Generic[C]):
     model: HubModel
     discriminator: Discriminator
     view: View
+    labelled: bool = False
     caption: str
     measures: str
 
@@ -81,7 +83,7 @@ class Task(ABC, Generic[C]):
         """
 
     def look_at(self, source: ImageSource) -> None:
-        """Called once with the data set, for tasks whose preview shows pictures of it."""
+        """Called once with the data set, before the networks are used: what a task wants to know of it."""
 
     @abstractmethod
     def preview(self, model: Any) -> Image.Image:

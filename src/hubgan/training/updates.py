@@ -1,5 +1,6 @@
 """One update of the discriminator, one of the generator: the mathematics of a step, on what Accelerate prepared."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, cast
@@ -9,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from hubgan.data import Drawn
 from hubgan.errors import ConfigError
 from hubgan.models import Discriminator, HubModel
 from hubgan.training.augmentation import AdaptiveProbability, DiffAugment
@@ -34,12 +36,14 @@ class Batch:
         position: how many images the run had drawn before it.
         inputs: what the model is given.
         real: the real images (N, channels, H, W).
+        condition: the numbers of their classes (N,), where the networks take them: of the fakes, too.
         fake: what the model made of the inputs, with its graph, where that was kept.
     """
 
     position: int
     inputs: Tensor
     real: Tensor
+    condition: tuple[Tensor, ...] = ()
     fake: Tensor | None = None
 
 
@@ -100,12 +104,12 @@ class Updates:
         self._probability = self._adaptive.probability if adapts else at(c.augment_probability)
         return rates | ({"augment_probability": self._probability} if self._augment else {})
 
-    def batch(self, images: Tensor, position: int) -> Batch:
-        """uint8 images (N, channels, H, W) on the device as what the two networks are given."""
+    def batch(self, drawn: Drawn, position: int) -> Batch:
+        """Images and labels on the device as what the two networks are given."""
         self.random.seek(position)
-        tensors = self.task.batch(images, self.random)
+        tensors = self.task.batch(drawn.images, self.random)
         inputs, real = (t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t for t in tensors)
-        return Batch(position, inputs, real)
+        return Batch(position, inputs, real, () if drawn.labels is None else (drawn.labels,))
 
     def update_discriminator(self, batches: list[Batch], update: int, keep: bool) -> Figures:
         """Update the discriminator on batches whose gradients are added up.
@@ -160,7 +164,7 @@ class Updates:
         for batch in batches:
             with self.accelerator.accumulate(self._model):
                 with self.accelerator.autocast():
-                    fake = self._model(batch.inputs) if batch.fake is None else batch.fake
+                    fake = self._model(batch.inputs, *batch.condition) if batch.fake is None else batch.fake
                     # The bare discriminator: its gradients are off, so its wrapper would wait for none.
                     critic = self._critic(batch, _GENERATOR, self.opponent) if adversarial else None
                     terms = self.task.generator_losses(critic, batch.real, fake)
@@ -193,18 +197,18 @@ class Updates:
 
     def _fake(self, batch: Batch, keep: bool) -> Tensor:
         if keep:
-            batch.fake = self._model(batch.inputs)
+            batch.fake = self._model(batch.inputs, *batch.condition)
             return batch.fake
         with torch.no_grad():
-            return self._bare_model(batch.inputs)
+            return self._bare_model(batch.inputs, *batch.condition)
 
-    def _critic(self, batch: Batch, use: int, discriminator: Critic) -> Critic:
+    def _critic(self, batch: Batch, use: int, discriminator: Callable[..., Tensor]) -> Critic:
         """The discriminator on images in its range, augmented by random numbers that belong to this use."""
         if self._augment is None:
-            return discriminator
+            return lambda images: discriminator(images, *batch.condition)
         self.random.seek(batch.position, use)
         augment, draws = self._augment, self.random.uniform(len(batch.real), self._augment.draws)
-        return lambda images: discriminator(augment(images, draws, self._probability))
+        return lambda images: discriminator(augment(images, draws, self._probability), *batch.condition)
 
     def _penalise(self, batch: Batch, real: Tensor, fake: Tensor) -> Figures:
         # Past DDP, autocast and torch.compile: a second derivative needs the plain network, in float32 at least.

@@ -1,0 +1,121 @@
+"""Latents: drawn towards the mean, between each other, near each other.
+
+All are numbers from a standard normal, on any device that has float64. The results have the dtype and the device of
+what was given.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from hubgan.errors import ConfigError
+
+_NOISE_STREAM = 0x9E3779B9  # makes another seed of a seed: the latent itself may be the first of that one
+_PARALLEL = 1e-6  # below this sine of their angle two latents span no plane to turn in
+
+
+def truncate(latents: Tensor, threshold: float) -> Tensor:
+    """The truncation trick of Brock et al. (2019, https://arxiv.org/abs/1809.11096): fewer oddities, less variety.
+
+    Each number becomes the one of the same quantile of the normal distribution truncated to [-threshold, threshold].
+    They drew anew what lies outside; this has the same distribution and is monotone, so that a seed's image is drawn
+    towards the mean as the threshold falls. Common ones are 0.5 to 2; from 4 on hardly anything changes.
+
+    Args:
+        latents: of any shape.
+        threshold: above 0; `math.inf` changes nothing.
+
+    Raises:
+        ConfigError: a threshold of 0 or below, or NaN.
+    """
+    if not threshold > 0:
+        raise ConfigError(f"truncation must be above 0, got {threshold}: 1 is usual, and less draws further in")
+    size, root = latents.double().abs(), math.sqrt(2)
+    # Of a number of this size: the probability within, and the probability above.
+    within = math.erf(threshold / root) * torch.erf(size / root)
+    above = (math.erfc(threshold / root) + math.erf(threshold / root) * torch.erfc(size / root)) / 2
+    # Each inverse where it is accurate: the one of `within` about 0, the one of `above` in the tail.
+    inner = torch.where(within < 0.5, root * torch.erfinv(within), -torch.special.ndtri(above))
+    return torch.minimum(inner, size).clamp(max=threshold).copysign(latents).to(latents.dtype)
+
+
+def slerp(start: Tensor, end: Tensor, way: float | Tensor) -> Tensor:
+    """Spherical interpolation (Shoemake 1985; White 2016, https://arxiv.org/abs/1609.04468).
+
+    The direction turns at an even pace and the length changes evenly, so that what lies between two latents is as
+    far from the mean as they are. Where they point the same way, opposite ways or nowhere, it is linear.
+
+    Args:
+        start: (latent_dim,) or (N, latent_dim).
+        end: likewise.
+        way: how far from start (0) to end (1), both met exactly: a number, or (N,) for each latent of a batch.
+    """
+    a, b = torch.broadcast_tensors(start.double(), end.double())
+    at = torch.as_tensor(way, dtype=torch.float64, device=a.device)[..., None]
+    length_a, length_b = (each.norm(dim=-1, keepdim=True) for each in (a, b))
+    unit_a, unit_b = a / length_a, b / length_b
+    # Kahan's angle, accurate near 0 and near pi as well.
+    angle = 2 * torch.atan2((unit_a - unit_b).norm(dim=-1, keepdim=True), (unit_a + unit_b).norm(dim=-1, keepdim=True))
+    length = torch.lerp(length_a, length_b, at)
+    weight_a = torch.sin((1 - at) * angle) / torch.sin(angle) * length / length_a
+    weight_b = torch.sin(at * angle) / torch.sin(angle) * length / length_b
+    turns = torch.sin(angle) > _PARALLEL  # not for NaN, the angle of a latent of length 0
+    return (torch.where(turns, weight_a, 1 - at) * a + torch.where(turns, weight_b, at) * b).to(start.dtype)
+
+
+def walk(latents: Tensor, frames: int, *, loop: bool) -> Tensor:
+    """Latents (frames, latent_dim) on the way through some, as many from each to the next, by `slerp`.
+
+    Args:
+        latents: (k, latent_dim) to pass through.
+        frames: how many; at the least a frame is at the first of them.
+        loop: the last one leads back to the first, which comes next after the last frame. Otherwise the last frame is
+            the last latent.
+
+    Raises:
+        ConfigError: fewer than one frame, or latents that are not (k, latent_dim).
+    """
+    if latents.ndim != 2 or not len(latents):
+        raise ConfigError(f"latents to walk through must be (k, latent_dim), got {tuple(latents.shape)}")
+    if frames < 1:
+        raise ConfigError(f"frames must be 1 or more, got {frames}")
+    at = positions(len(latents), frames, loop=loop).to(latents.device)
+    start = at.floor().long().clamp(max=len(latents) - 1)
+    return slerp(latents[start], latents[(start + 1) % len(latents)], at - start)
+
+
+def positions(points: int, frames: int, *, loop: bool) -> Tensor:
+    """Where the frames of a `walk` are, (frames,) float64: 1.5 is half way from the second point to the third."""
+    legs, steps = (points, frames) if loop else (points - 1, max(frames - 1, 1))
+    return torch.arange(frames, dtype=torch.float64) * legs / steps
+
+
+def neighbours(latent: Tensor, n: int, *, spread: float, seed: int | None = None) -> Tensor:
+    """`n` latents (n, latent_dim) near one: sqrt(1 - spread^2) latent + spread noise, a standard normal like it.
+
+    The first ones of a larger `n` are those of a smaller one.
+
+    Args:
+        latent: (latent_dim,).
+        n: how many.
+        spread: 0 for the latent itself to 1 for unrelated ones.
+        seed: of the noise, which is unrelated to the latents of the same seed; None draws anew.
+
+    Raises:
+        ConfigError: a spread outside [0, 1], `n` below 1, or a latent that is not (latent_dim,).
+    """
+    if latent.ndim != 1:
+        raise ConfigError(f"the latent must be (latent_dim,), got {tuple(latent.shape)}")
+    if n < 1:
+        raise ConfigError(f"n must be 1 or more, got {n}")
+    if not 0 <= spread <= 1:
+        raise ConfigError(f"spread must be from 0 to 1, got {spread}")
+    source = torch.Generator()
+    if seed is None:
+        source.seed()
+    else:
+        source.manual_seed(seed ^ _NOISE_STREAM)
+    # Where the count is no multiple of 16 PyTorch draws the last 16 numbers twice, which would depend on n.
+    noise = torch.randn(-(-n // 16) * 16, len(latent), generator=source)[:n].to(latent)
+    return math.sqrt(1 - spread**2) * latent + spread * noise
