@@ -12,6 +12,8 @@ from hubgan.version import __version__
 # A command's module has `configure(parser)` and `run(args)`; its docstring is the top of its help.
 COMMANDS = {
     "sample": ("hubgan.cli.sample", "make images with a generator"),
+    "walk": ("hubgan.cli.walk", "make a moving picture of a generator's latents"),
+    "synthesize": ("hubgan.cli.synthesize", "make a data set of a generator's images"),
     "upscale": ("hubgan.cli.upscale", "enlarge pictures, or whole folders of them"),
     "info": ("hubgan.cli.info", "show what a model is, how it was trained and how good it is"),
     "evaluate": ("hubgan.cli.evaluate", "measure a model and write the figures into its card"),
@@ -23,7 +25,7 @@ _ABOUT = f"""\
 Use and share GANs that make images or enlarge them.
 
 commands:
-{chr(10).join(f"  {name:<10}{line}" for name, (_, line) in COMMANDS.items())}
+{chr(10).join(f"  {name:<12}{line}" for name, (_, line) in COMMANDS.items())}
 
 A model is named by its folder, or by its name on the Hub (user/model).
 """

@@ -1,0 +1,86 @@
+"""Make a data set of a generator's images, for `datasets.load_dataset` or the Hub.
+
+  hubgan synthesize me/cifar-dcgan -n 50000 -o fakes
+  hubgan synthesize me/cifar-sngan -n 10000 -o ships --labels ship --truncation 1
+  accelerate launch -m hubgan synthesize me/cifar-sngan -n 50000 -o fakes
+  torchrun --nproc-per-node 4 -m hubgan synthesize me/cifar-sngan -n 50000 -o fakes
+
+It writes Parquet files of PNG, with labels if the model has classes: image i
+has label i modulo the classes, so that every beginning is balanced. Several
+processes make the same files as one. After an interruption the same command
+goes on where it stopped.
+
+It needs datasets and accelerate: pip install 'hubgan[train]'. For processes
+without a GPU take torchrun.
+"""
+
+import argparse
+from pathlib import Path
+
+from hubgan.cli.options import add_device, add_model, enough_memory, find_device, whole
+from hubgan.errors import ConfigError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_model(parser, "the generator")
+    parser.add_argument(
+        "-n", "--number", metavar="N", type=whole(1, 10_000_000), required=True, help="how many images"
+    )
+    parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="where to write")
+    parser.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, help="a whole number (default: 0)")
+    parser.add_argument("--labels", metavar="NAME", nargs="+", help="classes, in turn (default: all of the model)")
+    parser.add_argument(
+        "--truncation",
+        metavar="T",
+        type=float,
+        help="draw latents towards the mean: less odd, less diverse; 1 is usual",
+    )
+    parser.add_argument("--batch-size", metavar="N", type=whole(1), default=64, help="images at once (default: 64)")
+    parser.add_argument("--shard-size", metavar="N", type=whole(1), default=5000, help="images a file (default: 5000)")
+    parser.add_argument("--image-column", metavar="NAME", default="img", help="its name (default: img)")
+    parser.add_argument("--label-column", metavar="NAME", default="label", help="its name (default: label)")
+    add_device(parser)
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a data set of other settings, or of others, in the folder"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the data set, and print where it is."""
+    try:
+        from hubgan import synthesis
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the package {(error.name or '').partition('.')[0]} is missing: pip install 'hubgan[train]'"
+        ) from error
+    from hubgan import Generator
+
+    state = synthesis.join_processes(cpu=args.device == "cpu")
+    own = state.num_processes > 1 and args.device == "auto"
+    generator = Generator.from_pretrained(
+        args.model,
+        revision=args.revision,
+        subfolder=args.subfolder,
+        device=str(state.device) if own else find_device(args.device),
+    )
+    with enough_memory("take a smaller --batch-size"):
+        shards = synthesis.synthesize(
+            generator,
+            args.output,
+            args.number,
+            seed=args.seed,
+            labels=args.labels,
+            truncation=args.truncation,
+            batch_size=args.batch_size,
+            shard_size=args.shard_size,
+            image_column=args.image_column,
+            label_column=args.label_column,
+            overwrite=args.overwrite,
+            name=Path(args.model).resolve().name if Path(args.model).exists() else args.model,
+            progress=True,
+        )
+    if state.is_main_process:
+        many = f"in {len(shards)} files" if len(shards) > 1 else "in one file"
+        print(f'{args.output}: {args.number:,} images {many}; read them by datasets.load_dataset("{args.output}")')
+    state.destroy_process_group()

@@ -1,0 +1,160 @@
+"""Walk through a generator's latents, as a moving picture: GIF, WebP or MP4.
+
+  hubgan walk me/cifar-dcgan                          makes cifar-dcgan-walk.gif
+  hubgan walk me/cifar-dcgan --seeds 3 14 15 -o walk.mp4
+  hubgan walk me/cifar-sngan --seeds 3 14 --label horse --seconds 8
+
+It leads from the first image of each seed to that of the next one, and from the
+last back to the first unless --no-loop. The same seeds make the same walk.
+A model with classes keeps to one label; of several, each seed in turn has one,
+and the change comes half way between two seeds.
+
+GIF has 256 colours a picture, WebP loses nothing, and MP4 is the smallest and
+plays everywhere; it needs the package av: pip install 'hubgan[video]'.
+"""
+
+import argparse
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from hubgan.cli.options import add_device, add_model, enough_memory, find_device, whole
+from hubgan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+    from hubgan import Generator
+
+_SEEDS = 4  # are drawn where none are given
+_SECONDS = 2.0  # from a seed to the next
+_SIDE = 128  # pixels that are large enough to see
+_MOST = 100_000  # frames
+_PART = 64  # images at once
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_model(parser, "the generator")
+    parser.add_argument(
+        "--seeds",
+        metavar="SEED",
+        nargs="+",
+        type=whole(0, 2**64 - 1),
+        help=f"whole numbers, two at least; without them, {_SEEDS} are drawn and told",
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--frames", metavar="N", type=whole(1, _MOST), help="how many pictures")
+    length.add_argument(
+        "--seconds", metavar="S", type=float, help=f"how long it takes (default: {_SECONDS:g} from a seed to the next)"
+    )
+    parser.add_argument(
+        "--fps", metavar="N", type=whole(1, 240), default=30, help="pictures a second, in a GIF up to 50 (default: 30)"
+    )
+    parser.add_argument(
+        "--label", metavar="NAME", nargs="+", help="of a model with classes: one, or some for the seeds in turn"
+        " (default: one that the first seed draws)"
+    )  # fmt: skip
+    parser.add_argument(
+        "--loop",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="end where it began, and begin again for ever (default: yes)",
+    )
+    parser.add_argument(
+        "--truncation",
+        metavar="T",
+        type=float,
+        help="draw latents towards the mean: less odd, less diverse; 1 is usual",
+    )
+    parser.add_argument(
+        "--scale", metavar="N", type=whole(1, 64), help=f"show a pixel as N by N (default: to {_SIDE} a side at least)"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="ends in .gif, .webp or .mp4 (default: MODEL-walk.gif, in the current folder)",
+    )
+    add_device(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the moving picture, and print where it is."""
+    seeds: list[int] = args.seeds or [secrets.randbelow(2**32) for _ in range(_SEEDS)]
+    if len(seeds) < 2:
+        raise ConfigError("a walk leads from one seed to another: give two --seeds or more")
+    file: Path = args.output or Path(f"{Path(args.model).resolve().name}-walk.gif")
+    if not args.overwrite and file.exists():
+        raise ConfigError(f"{file} is there already: take another file (-o), or replace it by --overwrite")
+
+    from hubgan.video import check_video
+
+    check_video(file, args.fps)
+    count = _frames(args, len(seeds))
+
+    from tqdm import tqdm
+
+    from hubgan import Generator
+    from hubgan.video import save_video
+
+    generator = Generator.from_pretrained(
+        args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
+    )
+    latents, labels = _way(generator, seeds, args.label, args.truncation, count, args.loop)
+    scale = args.scale or max(1, _SIDE // generator.image_size)
+    with enough_memory("take fewer --frames, a smaller --scale, or .mp4, which keeps one picture at a time"):
+        images = tqdm(_images(generator, latents, labels), total=count, unit="frame", disable=None)
+        save_video(images, file, fps=args.fps, scale=scale, loop=args.loop)
+    side = generator.image_size * scale
+    print(f"{file}: {side} x {side} pixels, {count:,} frames, {count / args.fps:.3g} seconds")
+    if labels is not None:
+        names = dict.fromkeys(generator.labels[number] for number in labels.tolist())
+        print(f"label: {', '.join(names)}")
+    if args.seeds is None:
+        print(f"The seeds were drawn; --seeds {' '.join(map(str, seeds))} makes the same walk again.")
+
+
+def _frames(args: argparse.Namespace, seeds: int) -> int:
+    if args.frames:
+        return args.frames
+    seconds = args.seconds if args.seconds is not None else _SECONDS * (seeds if args.loop else seeds - 1)
+    if not 0.5 <= seconds * args.fps <= _MOST:  # nor is NaN
+        raise ConfigError(f"--seconds {seconds:g} are not 1 to {_MOST:,} frames at {args.fps} a second")
+    return max(1, round(seconds * args.fps))
+
+
+def _way(
+    generator: "Generator",
+    seeds: list[int],
+    names: list[str] | None,
+    truncation: float | None,
+    frames: int,
+    loop: bool,
+) -> "tuple[Tensor, Tensor | None]":
+    """The latent and the label of each frame."""
+    import torch
+
+    from hubgan.models.latents import positions, truncate, walk
+
+    points = torch.cat([generator.latents(1, seed=seed) for seed in seeds])
+    if truncation is not None:
+        points = truncate(points, truncation)
+    number = len(seeds) if names else 1
+    labels = generator.label_numbers(number, names, seed=seeds[0])
+    if labels is not None:
+        nearest = (positions(len(seeds), frames, loop=loop) + 0.5).floor().long() % len(seeds)
+        labels = labels[nearest % number]
+    return walk(points, frames, loop=loop), labels
+
+
+def _images(generator: "Generator", latents: "Tensor", labels: "Tensor | None") -> "Iterator[Image.Image]":
+    """The images one after another: all at once may be more than fits into memory."""
+    for start in range(0, len(latents), _PART):
+        part = slice(start, start + _PART)
+        images = generator.images_from(latents[part], None if labels is None else labels[part])
+        yield from cast("list[Image.Image]", images)
