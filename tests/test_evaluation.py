@@ -29,6 +29,8 @@ from hubgan.training.options import RECIPES
 from launching import PHOTO, TINY, train_here
 from loopback_hub import LoopbackHub
 
+METRICS = [f"{name}-enl0" for name in ("fd", "kd", "precision", "recall", "density", "coverage", "is")]
+
 
 class Colours(FeatureExtractor):
     """Features that take no time: the mean colour."""
@@ -39,6 +41,9 @@ class Colours(FeatureExtractor):
         assert images.dtype == torch.uint8
         return images.float().mean((2, 3))
 
+    def probabilities(self, features: Tensor) -> Tensor:
+        return features.div(50).softmax(1)
+
 
 def sample(split: str = "train") -> Reference:
     """The 500 images that hubgan carries, or a part of them."""
@@ -46,9 +51,10 @@ def sample(split: str = "train") -> Reference:
 
 
 def measure(samples: int, reference: Reference | None = None, floor: Reference | None = None) -> list[Result]:
+    """The two distances."""
     torch.manual_seed(0)
     generator = Generator(width=8, latent_dim=16)
-    return evaluate_generator(generator, reference or sample(), samples=samples, floor=floor, extractor=Colours())
+    return evaluate_generator(generator, reference or sample(), samples=samples, floor=floor, extractor=Colours())[:2]
 
 
 def pictures(folder: Path, *sizes: tuple[int, int]) -> Path:
@@ -91,7 +97,7 @@ def test_as_many_samples_as_there_are_images(caplog: pytest.LogCaptureFixture) -
     frechet, _ = measure(300, sample("train[:40]"))
     assert frechet["samples"] == frechet["settings"]["reference_images"] == 40
     assert "40 images, not 300" in caplog.text
-    with pytest.raises(DataError, match="need 4 images at least, not 3"):
+    with pytest.raises(DataError, match="need 12 images at least, not 3"):
         measure(300, sample("train[:3]"))
 
 
@@ -102,12 +108,12 @@ def test_a_stream_is_measured_by_its_first_images() -> None:
 
 
 def test_grey_images_and_broken_ones(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder = pictures(tmp_path / "data", *[(40, 40)] * 6)
+    folder = pictures(tmp_path / "data", *[(40, 40)] * 12)
     (folder / "broken.png").write_bytes(b"no picture")
     generator = Generator(width=8, channels=1)
     reference = Reference(load_images(str(folder)), "data", "train")
-    frechet, _ = evaluate_generator(generator, reference, samples=7, extractor=Colours().float())
-    assert frechet["samples"] == 6 and "left out of the figures" in caplog.text
+    frechet = evaluate_generator(generator, reference, samples=13, extractor=Colours().float())[0]
+    assert frechet["samples"] == 12 and "left out of the figures" in caplog.text
 
 
 def test_the_revision_of_a_data_set_on_the_hub_is_its_commit(
@@ -181,11 +187,11 @@ def test_new_results_take_the_place_of_old_ones_on_the_same_data() -> None:
 
 
 def test_a_run_ends_with_figures_in_its_card(tmp_path: Path) -> None:
-    options = [*TINY, "--max_steps", "2", "--eval_samples", "8", "--output_dir", str(tmp_path / "run")]
+    options = [*TINY, "--max_steps", "2", "--eval_samples", "12", "--output_dir", str(tmp_path / "run")]
     run = train_here(*options)
     results = json.loads((run / "config.json").read_text())["training_run"]["results"]
-    assert [result["metric"] for result in results] == ["fd-enl0", "kd-enl0"]
-    assert results[0]["samples"] == 8 and results[0]["dataset"] == "cifar10-sample"
+    assert [result["metric"] for result in results] == METRICS
+    assert results[0]["samples"] == 12 and results[0]["dataset"] == "cifar10-sample"
     figures = ModelCard.load(run / "README.md").data.eval_results
     assert [figure.metric_value for figure in figures] == [result["value"] for result in results]
     assert "results" not in json.loads((run / "discriminator" / "config.json").read_text())["training_run"]
@@ -214,7 +220,7 @@ def test_a_model_that_cannot_be_measured_is_saved_all_the_same(
 ) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "0.png").write_bytes(b"no picture")
-    run = train_here(*TINY, "--max_steps", "1", "--eval_samples", "8", "--eval_dataset", str(tmp_path / "broken"),
+    run = train_here(*TINY, "--max_steps", "1", "--eval_samples", "12", "--eval_dataset", str(tmp_path / "broken"),
                      "--output_dir", str(tmp_path / "run"))  # fmt: skip
     run_of = Generator.from_pretrained(run).training_run
     assert run_of and "results" not in run_of
@@ -231,7 +237,7 @@ def test_a_model_that_cannot_be_measured_is_saved_all_the_same(
 )
 def test_a_wrong_name_is_an_error_before_the_training(options: list[str], complaint: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"(?s){complaint}.*measured on at its end.*--eval_samples 0"):
-        train_here(*TINY, "--max_steps", "1", "--eval_samples", "8", *options, "--output_dir", str(tmp_path / "run"))
+        train_here(*TINY, "--max_steps", "1", "--eval_samples", "12", *options, "--output_dir", str(tmp_path / "run"))
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
@@ -241,7 +247,7 @@ def test_where_the_recipes_own_choice_is_not_to_be_had_the_training_images_are_t
     shutil.copy(SAMPLE / "train.parquet", tmp_path)
     recipe = yaml.safe_load((RECIPES / "quickstart.yaml").read_text())
     mine = tmp_path / "mine.yaml"
-    mine.write_text(yaml.safe_dump(recipe | {"dataset": "./", "eval_split": "test", "eval_samples": 8}))
+    mine.write_text(yaml.safe_dump(recipe | {"dataset": "./", "eval_split": "test", "eval_samples": 12}))
     options = parse(["--config", str(mine), "--max_steps", "1", "--dry_run", "True"])
     assert "split train" in plan(options).partition("measured at the end")[2]
     assert "The recipe wants the model measured on that" in caplog.text
@@ -251,7 +257,7 @@ def test_a_dry_run_tells_what_will_be_measured(clean_accelerator: Callable[[], N
     assert "measured at the end: nothing" in plan(parse([*TINY, "--max_steps", "1"]))
     clean_accelerator()
     text = plan(parse([*TINY, "--max_steps", "1", "--eval_samples", "50", "--eval_split", "train[:50]"]))
-    assert "measured at the end: FD-ENL0 and KD-ENL0 of 50 samples, cifar10-sample, split train[:50]" in text
+    assert "measured at the end: FD-ENL0, KD-ENL0 and the like of 50 samples, cifar10-sample, split train[:50]" in text
 
 
 @pytest.fixture
@@ -273,16 +279,16 @@ def test_figures_of_a_folder_are_written_into_its_card(tmp_path: Path, capsys: p
     Generator(width=8, latent_dim=16).save_pretrained(tmp_path / "model")
     before = (tmp_path / "model" / "model.safetensors").read_bytes()
     command = ["evaluate", str(tmp_path / "model"), "--dataset", str(SAMPLE), "--device", "cpu", "--samples"]
-    assert main([*command, "8", "--dry-run"]) == 0
+    assert main([*command, "12", "--dry-run"]) == 0
     assert "against cifar10-sample, split train (500 images)" in capsys.readouterr().out
-    assert main([*command, "8"]) == main([*command, "9"]) == 0
-    assert main([*command, "8", "--split", "train[:99]", "--floor-split", "train[100:]"]) == 0
+    assert main([*command, "12"]) == main([*command, "13"]) == 0
+    assert main([*command, "12", "--split", "train[:99]", "--floor-split", "train[100:]"]) == 0
     assert "FD-ENL0" in capsys.readouterr().out
     run = Generator.from_pretrained(tmp_path / "model").training_run
-    expected = [(metric, *of) for of in ((9, "train"), (8, "train[:99]")) for metric in ("fd-enl0", "kd-enl0")]
+    expected = [(metric, *of) for of in ((13, "train"), (12, "train[:99]")) for metric in METRICS]
     assert run and [(r["metric"], r["samples"], r["split"]) for r in run["results"]] == expected
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
-    assert len(ModelCard.load(tmp_path / "model" / "README.md").data.eval_results) == 4
+    assert len(ModelCard.load(tmp_path / "model" / "README.md").data.eval_results) == 2 * len(METRICS)
 
 
 def test_figures_of_a_model_on_the_hub_are_only_printed(

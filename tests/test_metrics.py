@@ -9,8 +9,6 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from hubgan.metrics import (
-    EfficientNetLite0,
-    extract,
     frechet_distance,
     kernel_distance,
     luma,
@@ -93,35 +91,30 @@ def test_the_kernel_distance_of_subsets_goes_by_its_own_seed() -> None:
     assert kernel_distance(real, fake + 1, subsets=30, subset_size=100).mean > 0.5
 
 
-# -- features
+# -- traps
 
 
-@pytest.fixture(scope="module")
-def extractor() -> EfficientNetLite0:
-    return EfficientNetLite0()
+def test_the_kernel_distance_does_not_fall_with_the_samples_as_the_frechet_distance_does() -> None:
+    real, fake = torch.randn(3000, 16), torch.randn(3000, 16) + 0.3
+    few, many = (kernel_distance(real[:n], fake[:n], subsets=50, subset_size=n // 2) for n in (200, 1000))
+    assert few.mean == pytest.approx(many.mean, rel=0.25)
+    assert frechet_distance(real[:200], fake[:200]) > 1.3 * frechet_distance(real, fake)
 
 
-def test_features_are_the_same_of_bytes_and_floats_of_grey_and_of_equal_channels(extractor: EfficientNetLite0) -> None:
-    images = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
-    features = extractor(images)
-    assert features.shape == (2, 1280) and features.dtype == torch.float32
-    torch.testing.assert_close(extractor(images.float() / 255), features)
-    torch.testing.assert_close(extractor(images[:, :1]), extractor(images[:, :1].expand(-1, 3, -1, -1)))
+def test_the_order_of_samples_does_not_matter() -> None:
+    real, fake = torch.randn(5000, 8), torch.randn(4500, 8) * 1.1
+    shuffled, sorted_fake = real[torch.randperm(5000)], fake[fake[:, 0].argsort()]
+    assert frechet_distance(shuffled, sorted_fake) == pytest.approx(frechet_distance(real, fake), rel=1e-9)
+    some, other = real[:300], fake[:300]
+    assert kernel_distance(some.flip(0), other.flip(0)).mean == pytest.approx(kernel_distance(some, other).mean)
 
 
-def test_features_are_what_the_classifier_sees(extractor: EfficientNetLite0) -> None:
-    images = torch.rand(1, 3, 128, 128)  # of the size at which nothing is resized
-    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    logits = extractor.network((images - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1))
-    torch.testing.assert_close(extractor.network._fc(extractor(images)), logits, rtol=1e-3, atol=1e-3)
-
-
-def test_features_of_images_that_come_one_by_one(extractor: EfficientNetLite0) -> None:
-    images = torch.randint(256, (35, 3, 8, 8), dtype=torch.uint8)
-    features = extract(extractor, iter(images))
-    assert features.shape == (35, 1280) and not features.requires_grad
-    torch.testing.assert_close(features[32:], extractor(images[32:]), rtol=1e-3, atol=1e-4)
-    assert extract(extractor, []).shape == (0, 1280)
+def test_distances_are_computed_in_double_precision() -> None:
+    real, fake = torch.randn(500, 8), torch.randn(500, 8) * 1.1
+    moved = [(features + 1000).round(decimals=2) for features in (real, fake)]  # float32 has 4 digits left for squares
+    wanted = frechet_distance(*(features.double() - 1000 for features in moved))
+    assert frechet_distance(*moved) == pytest.approx(wanted, rel=1e-6)
+    assert frechet_distance(real, real + 1e-4) == pytest.approx(8e-8, rel=0.05)
 
 
 # -- fidelity

@@ -11,7 +11,6 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +19,6 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from accelerate import PartialState
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
@@ -33,6 +31,7 @@ from hubgan.errors import ConfigError
 from hubgan.files import beside, write_text
 from hubgan.models.generator import Generator, Labels
 from hubgan.models.latents import truncate
+from hubgan.processes import join_processes
 from hubgan.version import __version__
 
 RECORD = "synthesis.json"
@@ -97,17 +96,6 @@ class Settings:
         """The names of the shards, in order."""
         count = -(-self.n // self.shard_size)
         return [f"train-{number:05d}-of-{count:05d}.parquet" for number in range(count)]
-
-
-def join_processes(*, cpu: bool) -> PartialState:
-    """This process among those that `accelerate launch` or `torchrun` has started; calling it again changes nothing.
-
-    Args:
-        cpu: they compute on the CPU, though there may be a GPU.
-    """
-    cpu = cpu or not torch.accelerator.is_available()  # said so, Accelerate finds processes without GPUs too
-    # One may have many more shards left to make than another, which waits for it.
-    return PartialState(cpu=cpu, timeout=timedelta(days=7))
 
 
 def synthesize(

@@ -1,14 +1,21 @@
 """Measure a model on a data set, and write the figures into its card.
 
-  hubgan evaluate runs/cifar-dcgan --dataset uoft-cs/cifar10 --split test
+  hubgan evaluate runs/cifar-dcgan --dataset uoft-cs/cifar10 --split test \\
+    --train-split train
   hubgan evaluate runs/photo-x4 --dataset my-photos
   hubgan evaluate me/photo-x4 --dataset my-photos
+  accelerate launch -m hubgan evaluate me/cifar-r3gan --dataset my-photos
 
-Generators: the Frechet and the kernel distance of their images from as many
-real ones (FD-ENL0, KD-ENL0: by the features of EfficientNet-Lite0; they are not
-the FID and KID, whose features are Inception's). Upscalers: PSNR and SSIM on
-the Y channel. Beside each figure stands what it must be compared with: the
-distance between real images, or what bicubic enlarging reaches.
+Generators: the Frechet and the kernel distance of their images from real ones
+(FD-ENL0, KD-ENL0: by the features of EfficientNet-Lite0; FID and KID by those
+of Inception), precision and recall, density and coverage, the Inception score.
+With --train-split also how near they are to single training images, and
+whether they are of the classes that they were asked for. Upscalers: PSNR and
+SSIM on the Y channel. Beside each figure stands what it must be compared with:
+the figure of other real images, or what bicubic enlarging reaches.
+
+What is seen in real images is kept for the next time. Processes that
+`accelerate launch` or `torchrun` has started share the work.
 
 The figures of a folder go into its config.json and README.md, where they take
 the place of older ones on the same data; those of a model on the Hub are only
@@ -23,8 +30,11 @@ from hubgan.cli.options import add_device, add_model, enough_memory, find_device
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
+    from accelerate import PartialState
+
     from hubgan.data import ImageSource
     from hubgan.evaluation import Reference
+    from hubgan.metrics import FeatureExtractor
     from hubgan.models import Generator, Upscaler
     from hubgan.models.card import Result
 
@@ -47,6 +57,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--floor-split", metavar="SPLIT",
                       help="generators: the split whose distance from --split is the floor; else other images of"
                       " --split, or its two halves")  # fmt: skip
+    data.add_argument("--train-split", metavar="SPLIT",
+                      help="generators: the split that was trained on, to see how near to it the samples are; it is"
+                      " the floor's, too, unless --floor-split is another")  # fmt: skip
+    data.add_argument("--reals", metavar="N", type=whole(12),
+                      help="generators: how many of its images the distances are from, where these are not as many as"
+                      " samples")  # fmt: skip
+    see = parser.add_argument_group("what sees the features of generators' images")
+    see.add_argument("--extractor", choices=("enl0", "inception"), default="enl0",
+                     help="EfficientNet-Lite0, which comes with a package, or Inception, whose weights are downloaded"
+                     " (default: enl0)")  # fmt: skip
+    see.add_argument("--inception-weights", metavar="FILE", type=Path,
+                     help="where Inception's weights lie, if they cannot be downloaded")  # fmt: skip
+    parser.add_argument("--truncation", metavar="T", type=float,
+                        help="generators: as `hubgan sample` takes it; the figures are only printed")  # fmt: skip
+    parser.add_argument("--neighbours", metavar="FILE", type=Path,
+                        help="with --train-split: draw the samples nearest to a training image, each beside it, into"
+                        " a .png")  # fmt: skip
     parser.add_argument("--samples", metavar="N", type=whole(1),
                         help=f"how many images: for generators as many as of the data, at most {_SAMPLES:,}, for"
                         " upscalers all, if not told otherwise")  # fmt: skip
@@ -65,7 +92,12 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(
             f"the package {(error.name or '').partition('.')[0]} is missing: pip install 'hubgan[train]'"
         ) from error
-    model, folder = _load(args)
+    from hubgan.processes import join_processes
+
+    if args.neighbours and not args.train_split:
+        raise ConfigError("--neighbours needs the training images: name their split by --train-split")
+    state = join_processes(cpu=args.device == "cpu")
+    model, folder = _load(args, state)
     reference = evaluation.Reference(_open(args, args.split, args.image_column), _name(args), args.split)
     if args.dry_run:
         where = f"written into {folder}" if folder else "printed"
@@ -75,23 +107,26 @@ def run(args: argparse.Namespace) -> None:
         )
         return
     with enough_memory("take a smaller --batch-size, or fewer --samples"):
-        results = _measure(args, model, reference)
+        results = _measure(args, model, reference, state.is_main_process)
+    if not state.is_main_process:
+        return
     print(evaluation.table(results))
-    if folder:
+    if folder and args.truncation is None:
         model.training_run = {**(model.training_run or {}), "results": evaluation.merge(
             (model.training_run or {}).get("results", []), results)}  # fmt: skip
         model.save_pretrained(folder)
         print(f"written into config.json and README.md of {folder}")
 
 
-def _load(args: argparse.Namespace) -> "tuple[Generator | Upscaler, Path | None]":
+def _load(args: argparse.Namespace, state: "PartialState") -> "tuple[Generator | Upscaler, Path | None]":
     """The model, and the folder that hubgan has saved it in; None for others, which are left as they are."""
     from hubgan.hub import Place
     from hubgan.models import Generator, Upscaler
     from hubgan.models.config import CONFIG, read_config
 
     place = Place(args.model, subfolder=args.subfolder, revision=args.revision)
-    device, kind, folder = find_device(args.device), None, None
+    own = state.num_processes > 1 and args.device == "auto"
+    device, kind, folder = str(state.device) if own else find_device(args.device), None, None
     if not Path(args.model).is_file() and CONFIG in place.files() and not args.weights_name:
         kind, folder = read_config(place.file(CONFIG)).kind, place.folder
     where = {"subfolder": args.subfolder, "revision": args.revision, "device": device}
@@ -115,16 +150,37 @@ def _name(args: argparse.Namespace) -> str:
     return args.dataset_name or (path.resolve().name if path.exists() else args.dataset)
 
 
-def _measure(args: argparse.Namespace, model: "Generator | Upscaler", reference: "Reference") -> "list[Result]":
+def _extractor(args: argparse.Namespace) -> "FeatureExtractor":
+    from hubgan.metrics import EfficientNetLite0, InceptionV3
+
+    return InceptionV3(args.inception_weights) if args.extractor == "inception" else EfficientNetLite0()
+
+
+def _measure(
+    args: argparse.Namespace, model: "Generator | Upscaler", reference: "Reference", progress: bool
+) -> "list[Result]":
     from hubgan.evaluation import Reference, evaluate_generator, evaluate_upscaler
     from hubgan.models import Generator
 
     if isinstance(model, Generator):
-        floor = None
-        if args.floor_split:
-            floor = Reference(_open(args, args.floor_split, args.image_column), reference.dataset, args.floor_split)
+        floor, trained_on = (
+            Reference(_open(args, split, args.image_column), reference.dataset, split) if split else None
+            for split in (args.floor_split or args.train_split, args.train_split)
+        )
         samples = args.samples or min(_SAMPLES, reference.source.size or _SAMPLES)
-        return evaluate_generator(model, reference, samples=samples, seed=args.seed, floor=floor,
-                                  batch_size=args.batch_size, progress=True)  # fmt: skip
+        return evaluate_generator(
+            model,
+            reference,
+            samples=samples,
+            seed=args.seed,
+            floor=floor,
+            trained_on=trained_on,
+            reals=args.reals,
+            truncation=args.truncation,
+            extractor=_extractor(args),
+            batch_size=args.batch_size,
+            picture=args.neighbours,
+            progress=progress,
+        )
     small = _open(args, args.split, args.small_column) if args.small_column else None
-    return evaluate_upscaler(model, reference, small=small, samples=args.samples, seed=args.seed, progress=True)
+    return evaluate_upscaler(model, reference, small=small, samples=args.samples, seed=args.seed, progress=progress)

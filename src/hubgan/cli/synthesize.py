@@ -55,8 +55,9 @@ def run(args: argparse.Namespace) -> None:
             f"the package {(error.name or '').partition('.')[0]} is missing: pip install 'hubgan[train]'"
         ) from error
     from hubgan import Generator
+    from hubgan.processes import join_processes
 
-    state = synthesis.join_processes(cpu=args.device == "cpu")
+    state = join_processes(cpu=args.device == "cpu")
     own = state.num_processes > 1 and args.device == "auto"
     generator = Generator.from_pretrained(
         args.model,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hubgan.errors import ConfigError
 from hubgan.metrics.bicubic import resize
 
-_BATCH = 32
+_BATCH_CPU, _BATCH = 16, 64  # more do not fit a CPU's cache, and are slower
 
 
 class FeatureExtractor(nn.Module):
@@ -22,16 +22,44 @@ class FeatureExtractor(nn.Module):
         description: the network and its weights, in words.
         preparation: what is done to images first, in words.
         num_features: features of an image.
+        version: of preparation and weights; another one wherever features become others.
+        standard: whether its figures are those of the literature, which go without its name: FID, KID, IS.
     """
 
     name: str
     description: str
     preparation: str
     num_features: int
+    version: str = "1"
+    standard: bool = False
+
+    @property
+    def key(self) -> str:
+        """Identifies the features of an image; part of a file name."""
+        return f"{self.name.lower()}-{self.version}"
+
+    @property
+    def suffix(self) -> str:
+        """What follows the names of metrics other than the two below: "-ENL0", or nothing."""
+        return "" if self.standard else f"-{self.name}"
+
+    @property
+    def frechet_name(self) -> str:
+        """The name of the Frechet distance: FD-ENL0, or FID."""
+        return "FID" if self.standard else f"FD{self.suffix}"
+
+    @property
+    def kernel_name(self) -> str:
+        """The name of the kernel distance: KD-ENL0, or KID."""
+        return "KID" if self.standard else f"KD{self.suffix}"
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 1 or 3, H, W), uint8 or float in [0, 1], to features, float (N, num_features)."""
+
+    @abstractmethod
+    def probabilities(self, features: Tensor) -> Tensor:
+        """The classifier's own judgement of features (N, num_features): float32 (N, classes), on its device."""
 
 
 class EfficientNetLite0(FeatureExtractor):
@@ -56,6 +84,10 @@ class EfficientNetLite0(FeatureExtractor):
     def forward(self, images: Tensor) -> Tensor:
         images = images.float() if images.is_floating_point() else images.float() / 255
         return self.network.extract_features(self.standardise(resize(images, self._SIDE))).mean((2, 3))
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        head = self.network._fc
+        return head(features.to(head.weight)).softmax(1)
 
 
 class ImageNetScale(nn.Module):
@@ -104,11 +136,12 @@ def extract(extractor: FeatureExtractor, images: Iterable[Tensor], *, device: to
     Returns:
         float32 (N, num_features) on the CPU.
     """
+    size = _BATCH_CPU if torch.device(device).type == "cpu" else _BATCH
     found: list[Tensor] = []
     batch: list[Tensor] = []
     for image in images:
         batch.append(image)
-        if len(batch) == _BATCH:
+        if len(batch) == size:
             found.append(extractor(torch.stack(batch).to(device)).float().cpu())
             batch = []
     if batch:

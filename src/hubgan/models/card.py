@@ -22,15 +22,24 @@ _HEADER = re.compile(r"\A\s*---[ \t]*\n(?P<header>.*?)\n?^---[ \t]*$", re.DOTALL
 _RESULTS = re.compile(r"<!-- results:.*?<!-- end of results -->", re.DOTALL)
 _BY_HAND = "edited_"  # before the digest of the words
 _LEGENDS = {
-    (
-        "fd-",
-        "kd-",
-    ): "FD is the Frechet distance from real images, KD the kernel distance: less is better, and the floor"
-    " is the distance between real images.",
+    ("fd-", "kd-"): "FD is the Frechet distance from real images, KD the kernel distance: less is better, and the"
+    " floor is the distance between real images.",
+    ("fid", "kid"): "FID is the Frechet distance from real images, KID the kernel distance: less is better, and the"
+    " floor is the distance between real images.",
+    ("precision", "recall", "density", "coverage"): "Precision and density tell how many samples look real, recall and"
+    " coverage how much of what is real they reach: more is better, and beside them stands what other real images"
+    " have.",
+    ("is",): "IS, the Inception score, is high where samples are clearly of a class and of all classes.",
+    ("label-accuracy",): "Label accuracy is the share of samples that a linear classifier, fitted to the features of"
+    " the training images, takes for the class they were asked for; beside it that of real images.",
+    ("nearness", "copies"): "Nearness is the probability that a sample is nearer to a single training image than a"
+    " held-out real image is (0.5: as near; 1: copies), copies the share of samples as near as the nearest 1 % of"
+    " held-out images; distances are relative to those of the 50 nearest training images.",
     ("psnr", "ssim"): "PSNR (in dB) and SSIM compare with the original: more is better, and bicubic is what plain"
     " enlarging reaches.",
 }
-_BESIDE = ("floor", "bicubic")  # settings that a figure is to be compared with
+BESIDE = ("floor", "real", "bicubic")
+"""Settings that a figure is to be compared with: distances with a floor, other figures with those of real images."""
 
 
 class Result(TypedDict, total=False):
@@ -348,7 +357,7 @@ def _results(results: list[Result]) -> str:
     conditions: dict[str, list[tuple[str, list[str]]]] = {}
     for result in results:
         settings = dict(result.get("settings", {}))
-        beside = [f"{key} {_shown(settings.pop(key))}" for key in _BESIDE if key in settings]
+        beside = [f"{key} {_shown(settings.pop(key))}" for key in BESIDE if key in settings]
         images = f"{result['samples']:,}" if "samples" in result else ""
         cells = [result["name"], f"**{_shown(result['value'])}**", ", ".join(beside), result["dataset"],
                  result.get("split", ""), images]  # fmt: skip

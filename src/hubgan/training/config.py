@@ -158,6 +158,8 @@ class TrainingConfig(BaseModel):
     # -- what the result is worth, measured at the end for the card
     eval_samples: NonNegativeInt = 0
     """Measure by so many images, generated against as many real ones, or enlarged at most; 0 measures nothing."""
+    eval_every: NonNegativeInt = 0
+    """Measure by them on the way too, so many steps apart; 0 does not."""
     eval_dataset: str | None = None
     """The data set to measure on, where it is another one: a Hub name, a folder, a Parquet file."""
     eval_split: str | None = None

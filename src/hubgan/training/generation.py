@@ -23,7 +23,7 @@ class Generation(Task[GenerationConfig]):
 
     model: Generator
     caption = "Samples, not selected: seed 0, the first 64"
-    measures = "FD-ENL0 and KD-ENL0 of {samples:,} samples"
+    measures = "FD-ENL0, KD-ENL0 and the like of {samples:,} samples"
 
     def __init__(self, config: GenerationConfig) -> None:
         super().__init__(config)

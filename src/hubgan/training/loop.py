@@ -15,12 +15,12 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from hubgan.data import DecodedImages, Drawn, ImageSource, StreamedImages, batches, load_images
 from hubgan.errors import ConfigError, TrainingError
+from hubgan.processes import decide
 from hubgan.training.config import TrainingConfig
 from hubgan.training.generation import Generation
 from hubgan.training.machine import largest, make_accelerator
-from hubgan.training.measuring import open_measurement
+from hubgan.training.measuring import Measurement, open_measurement
 from hubgan.training.plan import describe_plan
-from hubgan.training.processes import decide
 from hubgan.training.record.checkpoints import discard_after, find_checkpoint, load_checkpoint, save_checkpoint
 from hubgan.training.record.run_folder import RunFolder, run_path
 from hubgan.training.record.trackers import FOLDER
@@ -87,12 +87,13 @@ def train(config: TrainingConfig) -> Path:
     source = open_source(config, accelerator)
     task.look_at(source)
     measurement = open_measurement(task, accelerator, source)
-    run = Run(task, config, accelerator, folder, source)
+    run = Run(task, config, accelerator, folder, source, measurement)
     with StopWish() as wish:
         run.go(wish)
-    measure = measurement.results if measurement else None
     updates, counters = run.updates, run.counters.state_dict()
-    decide(lambda: folder.finish(task, updates.averaged, updates.opponent, counters, measure))
+    decide(lambda: folder.save(task, updates.averaged, updates.opponent, counters))
+    results = measurement.results(updates.averaged) if measurement else []
+    decide(lambda: folder.finish(updates.averaged, results))
     logger.info("done: %s holds the model, samples.png and report.html", folder.path)
     accelerator.end_training()
     return folder.path
@@ -113,6 +114,8 @@ def plan(config: TrainingConfig) -> str:
 def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
     if not (config.max_images or config.max_steps or config.max_minutes):
         raise ConfigError("the run has no end: set --max_images, --max_steps or --max_minutes")
+    if config.eval_every and not config.eval_samples:
+        raise ConfigError("eval_every needs images to measure by: set --eval_samples, such as 10000")
     if not config.augment and (config.augment_target is not None or config.augment_probability != 1):
         raise ConfigError("augment_target and augment_probability need operations: --augment color translation cutout")
     accelerator = make_accelerator(config, project_dir=str(run_path(config) / FOLDER))
@@ -150,8 +153,10 @@ class Run:
         accelerator: Accelerator,
         folder: RunFolder,
         source: ImageSource,
+        measurement: Measurement | None = None,
     ) -> None:
         self.task, self.config, self.accelerator, self.folder, self.source = task, config, accelerator, folder, source
+        self._measurement = measurement
         self.images = self._open_data()
         self.updates = Updates(task, config, accelerator)
         self.counters, self._meter = Counters(), Meter(accelerator)
@@ -193,8 +198,9 @@ class Run:
             return 0
         self._meter.add(figures)
         finished = counters.progress(config) >= 1
-        if counters.steps % config.log_every == 0 or finished:
-            bar.set_postfix(self._log(shown))
+        measured = self._measure() if config.eval_every and counters.steps % config.eval_every == 0 else {}
+        if counters.steps % config.log_every == 0 or finished or measured:
+            bar.set_postfix(self._log(shown | measured))
         bar.update(min(counters.progress(config), 1) - bar.n)
         if counters.steps % config.sample_every == 0 and accelerator.is_main_process:
             self.folder.preview(self.task, self.updates.averaged, counters.steps)
@@ -233,6 +239,15 @@ class Run:
         batch = self.updates.batch(drawn, self.counters.images)
         self.counters.images += self._global_batch
         return batch
+
+    def _measure(self) -> dict[str, float]:
+        """The figures of the average as it is now; the time they take does not count as training."""
+        assert self._measurement is not None
+        begun = time.monotonic()
+        figures = self._measurement.figures(self.updates.averaged)
+        pause = time.monotonic() - begun
+        self._begun, self._logged = self._begun + pause, (self._logged[0], self._logged[1] + pause)
+        return figures
 
     def _log(self, shown: dict[str, float]) -> dict[str, Any]:
         """Write a line to metrics.jsonl and the tracker; returns what the progress bar shows of it."""

@@ -41,17 +41,24 @@ class Measurement:
         return f"{self.task.measures.format(samples=self.task.config.eval_samples)}, {self.reference}"
 
     def results(self, model: HubModel) -> list[Result]:
-        """The figures; none, with a warning, when anything goes wrong: they are never worth the model."""
+        """The figures; none, with a warning, when anything goes wrong: they are never worth the model.
+
+        Every process of the run must call it, and does a part of the work.
+        """
         logger.info("measuring %s", self)
         try:
             results = self.task.measure(model, self.reference, self.trained_on)
         except Exception as error:  # out of memory, a data set that is gone, a defect of hubgan
             reason = " ".join(str(error).split())[:300] or type(error).__name__
-            logger.warning("the model is saved, but it could not be measured: %s. Measure it with: %s", reason,
+            logger.warning("the model could not be measured: %s. When it is saved, measure it with: %s", reason,
                            self._remedy())  # fmt: skip
             return []
         logger.info("measured:\n%s", table(results))
         return results
+
+    def figures(self, model: HubModel) -> dict[str, float]:
+        """The same in short, for a line of the log, by the names of metrics in machines' words."""
+        return {result["metric"].replace("-", "_"): result["value"] for result in self.results(model)}
 
     def _remedy(self) -> str:
         config, split = self.task.config, self.reference.split.removesuffix(_SEEN)

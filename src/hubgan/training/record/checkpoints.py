@@ -17,7 +17,7 @@ from torch import nn
 
 from hubgan.errors import ConfigError, ModelError, TrainingError
 from hubgan.files import sha256, sync
-from hubgan.training.processes import decide, together
+from hubgan.processes import decide, together
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ import platform
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,10 +21,10 @@ from hubgan.files import beside, write_text
 from hubgan.hub import Repository
 from hubgan.models import Discriminator, HubModel
 from hubgan.models.card import Result, TrainingRun
+from hubgan.processes import decide
 from hubgan.publish import push_folder
 from hubgan.training import wording
 from hubgan.training.config import TrainingConfig
-from hubgan.training.processes import decide
 from hubgan.training.record.provenance import (
     changed_options,
     describe_run,
@@ -156,26 +155,17 @@ class RunFolder:
         track_image(self.accelerator, image, step)
         self._report()
 
-    def finish(
-        self,
-        task: Task[Any],
-        model: HubModel,
-        discriminator: Discriminator,
-        counters: dict[str, Any],
-        measure: Callable[[HubModel], list[Result]] | None = None,
-    ) -> None:
-        """Turn the folder into a repository ready to push, and push it when that was asked for.
+    def save(self, task: Task[Any], model: HubModel, discriminator: Discriminator, counters: dict[str, Any]) -> None:
+        """Turn the folder into a repository ready to push.
 
         Args:
             task: draws the preview.
             model, discriminator: to save.
             counters: where the run stands.
-            measure: gives the figures for the card. It is called when the model has been saved already.
 
         Raises:
-            ModelError: it cannot be saved or pushed.
+            ModelError: it cannot be saved.
         """
-        name = self.config.push_to_hub or self.path.resolve().name
         model.training_run = discriminator.training_run = self._record(counters, task)
         try:
             image = task.preview(model)
@@ -184,13 +174,19 @@ class RunFolder:
             self._write_recipe()
         except OSError as error:
             raise ModelError(f"cannot save the model in {self.path}: {error}") from error
-        model_card = {"name": name, "picture": "samples.png"}
-        model.save_pretrained(self.path, model_card_kwargs=model_card)
-        card = {"name": name, "subfolder": "discriminator"}
+        model.save_pretrained(self.path, model_card_kwargs={"name": self._name()})
+        card = {"name": self._name(), "subfolder": "discriminator"}
         discriminator.save_pretrained(self.path / "discriminator", model_card_kwargs=card)
-        if measure is not None and (results := measure(model)):
-            model.training_run = cast(TrainingRun, {**model.training_run, "results": results})
-            model.save_pretrained(self.path, model_card_kwargs=model_card)
+
+    def finish(self, model: HubModel, results: list[Result]) -> None:
+        """Write figures into the card of the model that was saved, and push the folder when that was asked for.
+
+        Raises:
+            ModelError: it cannot be saved or pushed.
+        """
+        if results:
+            model.training_run = cast(TrainingRun, {**(model.training_run or {}), "results": results})
+            model.save_pretrained(self.path, model_card_kwargs={"name": self._name()})
         self._report()
         if self.config.push_to_hub:
             push_folder(self.path, self.config.push_to_hub, private=self.config.private)
@@ -242,6 +238,9 @@ class RunFolder:
                 f"output_dir must be on a disk that all machines see: {', '.join(sorted(set(blind)))} does not see"
                 f" {self.path.resolve()} of the first machine"
             )
+
+    def _name(self) -> str:
+        return self.config.push_to_hub or self.path.resolve().name
 
     def _report(self) -> None:
         try:

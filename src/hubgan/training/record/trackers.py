@@ -13,8 +13,8 @@ from accelerate import Accelerator
 from PIL import Image
 
 from hubgan.errors import ConfigError
+from hubgan.processes import decide
 from hubgan.training.config import TrainingConfig
-from hubgan.training.processes import decide
 from hubgan.training.record.provenance import read_run
 
 logger = logging.getLogger(__name__)

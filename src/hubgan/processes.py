@@ -1,16 +1,59 @@
-"""Several processes, one decision: what one of them finds out, or fails at, all of them learn."""
+"""Several processes, one piece of work, one decision: what one of them finds out, or fails at, all of them learn."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
+import torch
 from accelerate.state import PartialState, is_initialized
 from accelerate.utils import broadcast_object_list, gather_object
 from safetensors import SafetensorError
+from torch import Tensor
 
 from hubgan.errors import HubganError
 
 T = TypeVar("T")
+
+
+def join_processes(*, cpu: bool) -> PartialState:
+    """This process among those that `accelerate launch` or `torchrun` has started; calling it again changes nothing.
+
+    Args:
+        cpu: they compute on the CPU, though there may be a GPU.
+    """
+    cpu = cpu or not torch.accelerator.is_available()  # said so, Accelerate finds processes without GPUs too
+    # One may have much more left to do than another, which waits for it.
+    return PartialState(cpu=cpu, timeout=timedelta(days=7))
+
+
+def share_out(work: Callable[[range], tuple[Tensor, ...]], items: range, multiple: int) -> tuple[Tensor, ...]:
+    """What `work` makes of `items`, each process doing a part of them: on all processes the same as on one.
+
+    Args:
+        work: makes tensors on the CPU, with a row for an item or none, of a part of the items.
+        items: their numbers.
+        multiple: a part has so many items, or a multiple of it, wherever the result depends on how they are grouped.
+
+    Raises:
+        HubganError: on every process, when one of them met an error.
+    """
+    if not is_initialized() or PartialState().num_processes == 1:
+        return work(items)
+    state = PartialState()
+    each = -(-len(items) // (state.num_processes * multiple)) * multiple
+    outcome: Any
+    try:
+        outcome = work(items[state.process_index * each : (state.process_index + 1) * each])
+    except HubganError as error:
+        outcome = error
+    except Exception as error:  # the others would wait for ever
+        outcome = HubganError(f"{type(error).__name__}: {' '.join(str(error).split())[:400]}")
+    outcomes = gather_object([outcome])
+    for each_outcome in outcomes:
+        if isinstance(each_outcome, Exception):
+            raise each_outcome
+    return tuple(torch.cat(parts) for parts in zip(*outcomes, strict=True))
 
 
 def decide(decision: Callable[[], T]) -> T:

@@ -1,0 +1,8 @@
+"""What a model is worth, in figures with all that is needed to measure them again: data, split, count, seed."""
+
+from hubgan.evaluation.generator import evaluate_generator
+from hubgan.evaluation.reference import Reference
+from hubgan.evaluation.results import merge, table
+from hubgan.evaluation.upscaler import evaluate_upscaler
+
+__all__ = ["Reference", "evaluate_generator", "evaluate_upscaler", "merge", "table"]

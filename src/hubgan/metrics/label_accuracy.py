@@ -1,0 +1,78 @@
+"""Whether samples are of the classes they were asked for, as a linear classifier of real images' features judges."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from hubgan.errors import DataError
+
+_ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class LinearClassifier:
+    """Multinomial logistic regression on standardised features.
+
+    Its accuracy on samples of a conditional model, with the labels that were asked for, is read beside its accuracy on
+    held-out real images. (The classification accuracy score of Ravuri and Vinyals 2019,
+    https://arxiv.org/abs/1905.10887, is the reverse: trained on samples, judged on real images.)
+
+    Attributes:
+        mean, deviation: of the features it was fitted to, (F,).
+        weight, bias: (F, classes) and (classes,), on standardised features.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def fit(cls, features: Tensor, labels: Tensor, classes: int, *, penalty: float = 500) -> "LinearClassifier":
+        """The classifier of least cross-entropy, summed over the images, + penalty/2 |weight|^2; the same each time.
+
+        Args:
+            features: (N, F) of real images.
+            labels: integers (N,) from 0 to classes - 1.
+            classes: how many there are.
+            penalty: weight of the second term. On CIFAR-10's ENL0 features 500 is near the best for 8,000 images and
+                for 50,000.
+
+        Raises:
+            DataError: there are no images, or features and labels do not match, or a label is out of range.
+        """
+        if not len(features) or len(features) != len(labels):
+            raise DataError(f"{len(features)} images with {len(labels)} labels: a classifier needs one label an image")
+        if labels.min() < 0 or labels.max() >= classes:
+            raise DataError(f"labels from {labels.min()} to {labels.max()} are not those of {classes} classes")
+        mean, deviation = features.mean(0), features.std(0, correction=0)
+        deviation = torch.where(deviation > 0, deviation, 1)  # a feature that never changes tells nothing
+        standard = (features - mean) / deviation
+        weight = standard.new_zeros(features.shape[1], classes).requires_grad_()
+        bias = standard.new_zeros(classes).requires_grad_()
+        search = torch.optim.LBFGS(
+            [weight, bias], max_iter=_ITERATIONS, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+        )
+
+        def loss() -> Tensor:
+            search.zero_grad()
+            value = (
+                cross_entropy(standard @ weight + bias, labels.long())
+                + penalty / 2 / len(labels) * weight.square().sum()
+            )
+            value.backward()
+            return value
+
+        with torch.enable_grad():
+            search.step(loss)
+        return cls(mean, deviation, weight.detach(), bias.detach())
+
+    def predict(self, features: Tensor) -> Tensor:
+        """The likeliest class of features (N, F), int64 (N,)."""
+        return ((features - self.mean) / self.deviation @ self.weight + self.bias).argmax(1)
+
+    def accuracy(self, features: Tensor, labels: Tensor) -> float:
+        """The share of features (N, F) whose likeliest class is their label (N,)."""
+        return float((self.predict(features) == labels).double().mean())

@@ -1,0 +1,107 @@
+"""Whether samples are copies of training images, by how near they are to a single one among features."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hubgan.errors import DataError
+from hubgan.metrics.neighbours import squared_distances
+
+_AROUND = 50  # training images that tell how dense they lie about a sample
+
+
+class Nearest(NamedTuple):
+    """The nearest images, nearest first: distances float64 (N, count), indices int64 (N, count)."""
+
+    distances: Tensor
+    indices: Tensor
+
+
+class Memorisation(NamedTuple):
+    """How near samples are to single training images, beside held-out real images.
+
+    A distance is relative: to the nearest training image, over the mean of those to the 50 nearest; 0 for a copy,
+    near 1 where one training image is as good as the next.
+
+    Attributes:
+        closer: the probability that a sample's distance is smaller than a held-out image's, ties half: 0.5 as near,
+            1 copies.
+        copies: the share of samples whose distance is `threshold` at most.
+        expected: the same of held-out images, which cannot be copies. Many more `copies` than that are copies.
+        threshold: a relative distance.
+        distances: of the samples, float64 (N,).
+        nearest: the nearest training image of each sample, int64 (N,), to look at.
+    """
+
+    closer: float
+    copies: float
+    expected: float
+    threshold: float
+    distances: Tensor
+    nearest: Tensor
+
+
+def nearest(fake: Tensor, real: Tensor, *, count: int = 1) -> Nearest:
+    """The `count` nearest real images of each sample by Euclidean distance; equal features have distance 0.
+
+    Args:
+        fake, real: (N, F) and (M, F), of one extractor and on one device.
+        count: how many.
+
+    Raises:
+        DataError: there are fewer real images than `count`, or no samples.
+    """
+    if not len(fake) or not 1 <= count <= len(real):
+        raise DataError(
+            f"{len(fake)} samples have not {count} nearest among {len(real)} images: take more, or 1 at least"
+        )
+    parts = [part.topk(count, largest=False) for part in squared_distances(fake, real)]
+    return Nearest(torch.cat([part.values for part in parts]).sqrt(), torch.cat([part.indices for part in parts]))
+
+
+def memorisation(fake: Tensor, train: Tensor, test: Tensor, *, share: float = 0.01) -> Memorisation:
+    """The relative distances of samples from their nearest training images, beside those of held-out real images.
+
+    Relative ones are those of Carlini et al. 2023 (https://arxiv.org/abs/2301.13188, section 4.2), as plain ones are
+    small wherever training images lie dense, about a blurred image for instance. To compare with held-out images, by
+    Mann and Whitney's U over the whole space, is Meehan et al. 2020's (https://arxiv.org/abs/2004.05675). Data sets
+    hold near-duplicates across their splits: these lower the threshold, and what a sample is found to copy should be
+    looked at.
+
+    Args:
+        fake, train, test: (N, F), (M, F) and (K, F), of one extractor and on one device. Where training mirrors
+            images, add the mirrored ones to `train`.
+        share: the share of held-out images, the nearest ones, that sets the threshold.
+
+    Raises:
+        DataError: one of the sets is empty, or there are fewer than two training images.
+    """
+    if not len(test):
+        raise DataError("there are no held-out images to compare with; name a split that was not trained on")
+    distances, found = _relative(fake, train)
+    usual = _relative(test, train)[0].sort().values
+    threshold = usual[max(1, round(share * len(usual))) - 1]
+    farther = len(usual) - (_rank(usual, distances, right=False) + _rank(usual, distances, right=True)) / 2
+    return Memorisation(
+        closer=float(farther.mean()) / len(usual),
+        copies=float((distances <= threshold).double().mean()),
+        expected=float((usual <= threshold).double().mean()),
+        threshold=float(threshold),
+        distances=distances,
+        nearest=found,
+    )
+
+
+def _relative(points: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
+    """Relative distances (N,), and which training images they are from."""
+    if len(train) < 2:
+        raise DataError(f"{len(train)} training images are too few to tell a copy by: give 2 at least")
+    found = nearest(points, train, count=min(_AROUND, len(train)))
+    around = found.distances.mean(1)
+    relative = found.distances[:, 0] / torch.where(around > 0, around, 1)
+    return relative, found.indices[:, 0]
+
+
+def _rank(ordered: Tensor, values: Tensor, *, right: bool) -> Tensor:
+    return torch.searchsorted(ordered, values.contiguous(), right=right).double()
