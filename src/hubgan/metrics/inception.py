@@ -42,7 +42,7 @@ class InceptionV3(FeatureExtractor):
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
-            raise ConfigError(f"the package {error.name} is missing: pip install torch-fidelity") from error
+            raise ConfigError(f"the package {error.name} is missing: pip install 'hubgan[inception]'") from error
         path = _download() if weights is None else Path(weights).expanduser()
         try:
             content = path.read_bytes()

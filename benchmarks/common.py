@@ -1,0 +1,58 @@
+"""What the benchmarks share: data, and results with all that they depend on."""
+
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hubgan.data import load_images
+from hubgan.evaluation import Reference
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("torch", "torchmetrics", "datasets", "accelerate", "numpy", "pillow")
+
+
+def reference(dataset: str, split: str, name: str | None = None) -> Reference:
+    """Real images to measure against, called `name` in results."""
+    return Reference(load_images(dataset, split=split), name or dataset, split)
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware."""
+    processor = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor or platform.processor()
+    return {
+        "hardware": device,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in _PACKAGES},
+    }
+
+
+def write(name: str, table: list[dict[str, Any]], **about: Any) -> Path:
+    """Write a table to `results/NAME.json`."""
+    RESULTS.mkdir(exist_ok=True)
+    file = RESULTS / f"{name}.json"
+    file.write_text(json.dumps({**about, "environment": environment(), "table": table}, indent=1) + "\n")
+    return file
+
+
+def markdown(table: list[dict[str, Any]]) -> str:
+    """A table in Markdown, with the columns of its first row."""
+    columns = list(table[0])
+    rows = [[_shown(row.get(column)) for column in columns] for row in table]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [columns, ["---"] * len(columns), *rows])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value if value is not None else "")
+
+
+def _lines(file: str) -> list[str]:
+    path = Path(file)
+    return path.read_text().splitlines() if path.exists() else []

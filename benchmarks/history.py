@@ -1,0 +1,83 @@
+"""How good a training run was on the way: the average in each of its checkpoints, measured like a finished model.
+
+    python -m benchmarks.history reference=runs/reference cifar-dcgan=runs/cifar-dcgan \
+        --dataset uoft-cs/cifar10 --images 50000 250000 1000000
+
+The runs must have kept their checkpoints (`--keep_checkpoints 100`). Grids go to `--grids FOLDER`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.utils import make_image_grid
+
+from benchmarks.common import markdown, reference, write
+from hubgan.evaluation import evaluate_generator
+from hubgan.models import Generator
+from hubgan.training.generation import Generation
+from hubgan.training.options import load_recipe
+
+_SIDE = 8
+
+
+def main() -> None:
+    """Measure, write results/history.json, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", metavar="NAME=FOLDER", nargs="+")
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--dataset-name", help="what the results call it")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--floor-split", default="train")
+    parser.add_argument("--images", type=int, nargs="+", help="the checkpoints nearest to so many images; else all")
+    parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--grids", type=Path)
+    parser.add_argument("--name", default="history", help="of the file of results")
+    args = parser.parse_args()
+    against, floor = (reference(args.dataset, split, args.dataset_name) for split in (args.split, args.floor_split))
+    table = []
+    for word in args.runs:
+        name, _, folder = word.partition("=")
+        for checkpoint, line in _chosen(Path(folder), args.images):
+            generator = _load(Path(folder), checkpoint, args.dataset)
+            if args.grids:
+                args.grids.mkdir(parents=True, exist_ok=True)
+                images = generator.sample(_SIDE**2, seed=0, labels=generator.labels or None)
+                make_image_grid(images, _SIDE, _SIDE).save(args.grids / f"{name}-{line['images']}.png")
+            results = evaluate_generator(generator, against, samples=args.samples, floor=floor, progress=True)
+            figures = {result["name"]: result["value"] for result in results}
+            minutes = round(line["seconds"] / 60, 1)
+            table.append({"run": name, "images": line["images"], "minutes": minutes, **figures})
+            print(table[-1], flush=True)
+            about = {"data": str(against), "samples": args.samples, "reference_images": len(against.source)}
+            write(args.name, table, **about)
+    print(markdown(table))
+
+
+def _chosen(run: Path, images: list[int] | None) -> list[tuple[Path, dict[str, Any]]]:
+    """Checkpoints and what the log says of their time."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    found = []
+    for checkpoint in sorted((run / "checkpoints").glob("step-*")):
+        step = int(checkpoint.name.rpartition("-")[2])
+        nearest = min(lines, key=lambda line: abs(line["steps"] - step))
+        found.append((checkpoint, nearest | {"images": nearest["images"] * step // nearest["steps"]}))
+    if images:
+        found = [min(found, key=lambda pair: abs(pair[1]["images"] - wanted)) for wanted in images]
+    return found
+
+
+def _load(run: Path, checkpoint: Path, dataset: str) -> Generator:
+    """The averaged generator of a checkpoint."""
+    config = load_recipe(str(run / "recipe.yaml"))
+    task = Generation(config)  # type: ignore[arg-type]
+    task.look_at(reference(dataset, "train").source)
+    average = torch.load(checkpoint / "custom_checkpoint_0.pkl", map_location="cpu", weights_only=True)
+    task.model.load_state_dict(average)
+    return task.model.eval()
+
+
+if __name__ == "__main__":
+    main()
