@@ -5,6 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
+from hubgan import Generator
+from hubgan.errors import ConfigError
 from hubgan.networks.r3gan import R3GANDiscriminator, R3GANGenerator, _Block, _double, _halve
 
 
@@ -84,6 +86,11 @@ def test_labels_matter_and_are_asked_for() -> None:
             network(given)
     with pytest.raises(ValueError, match="it takes no labels"):
         pair()[1](x, torch.tensor([0]))
+
+
+def test_groups_must_divide_the_channels() -> None:
+    with pytest.raises(ConfigError, match="r3gan: a stage of 28 channels .* groups of 16 do not divide"):
+        Generator("r3gan", width=28, patch=2)
 
 
 def test_a_penalty_can_be_trained() -> None:

@@ -65,6 +65,9 @@ class _Block(nn.Module):
         super().__init__()
         inner, gain = _EXPANSION * channels, nn.init.calculate_gain("leaky_relu", _SLOPE) * blocks**-0.25
         groups = inner // min(group_width, inner)
+        if inner % groups:
+            raise ValueError(f"a stage of {channels} channels has {inner} inside, which groups of {group_width} do not"
+                             " divide: choose another width or group_width")  # fmt: skip
         self.widen = _init(nn.Conv2d(channels, inner, 1), gain)
         self.mix = _init(nn.Conv2d(inner, inner, 3, padding=1, groups=groups), gain)
         self.narrow = _init(nn.Conv2d(inner, channels, 1, bias=False), 0)
