@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from diffusers.utils import make_image_grid
+from matplotlib.figure import Figure
 
 from benchmarks.common import markdown, reference, write
 from hubgan.evaluation import evaluate_generator
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", help="the checkpoints nearest to so many images; else all")
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--grids", type=Path)
+    parser.add_argument("--curves", type=Path, help="a .png or .svg to draw the figures and the overlap of pairs into")
     parser.add_argument("--name", default="history", help="of the file of results")
     args = parser.parse_args()
     against, floor = (reference(args.dataset, split, args.dataset_name) for split in (args.split, args.floor_split))
@@ -53,7 +55,31 @@ def main() -> None:
             print(table[-1], flush=True)
             about = {"data": str(against), "samples": args.samples, "reference_images": len(against.source)}
             write(args.name, table, **about)
+    if args.curves:
+        _draw(table, {name: Path(folder) for name, _, folder in (word.partition("=") for word in args.runs)}).savefig(
+            args.curves, dpi=96
+        )
     print(markdown(table))
+
+
+def _draw(table: list[dict[str, Any]], runs: dict[str, Path]) -> Figure:
+    """The Frechet distance, recall, and how much alike pairs of fakes are, over the images seen."""
+    figure = Figure((10, 3), layout="constrained")
+    distance, recall, overlap = figure.subplots(1, 3)
+    for name, run in runs.items():
+        rows = [row for row in table if row["run"] == name]
+        across = [row["images"] for row in rows]
+        distance.plot(across, [row["FD-ENL0"] for row in rows], "o-", label=name)
+        recall.plot(across, [row["recall-ENL0"] for row in rows], "o-", label=name)
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        every = max(1, len(lines) // 100)
+        overlap.plot([line["images"] for line in lines[::every]], [line["fake_overlap"] for line in lines[::every]],
+                     label=name)  # fmt: skip
+    for axes, title in ((distance, "FD-ENL0"), (recall, "recall"), (overlap, "overlap of pairs of fakes")):
+        axes.set(title=title, xlabel="images seen", ylim=(0, None))
+        axes.grid(alpha=0.3)
+    distance.legend()
+    return figure
 
 
 def _chosen(run: Path, images: list[int] | None) -> list[tuple[Path, dict[str, Any]]]:

@@ -34,12 +34,14 @@ def test_a_run_measured_at_its_checkpoints(
 ) -> None:
     options = ["--max_steps", "4", "--checkpoint_every", "2", "--conditional", "True"]
     run = train_here(*TINY, *options, "--output_dir", str(tmp_path / "run"))
-    options = ["--dataset", str(SAMPLE), "--split", "train", "--samples", "12", "--grids", str(tmp_path / "grids")]
+    options = ["--dataset", str(SAMPLE), "--split", "train", "--samples", "12", "--grids", str(tmp_path / "grids"),
+               "--curves", str(tmp_path / "curves.png")]  # fmt: skip
     call(history, monkeypatch, f"tiny={run}", *options)
     table = json.loads((results / "history.json").read_text())["table"]
     assert [row["images"] for row in table] == [32, 64]
     assert {"FD-ENL0", "recall-ENL0"} <= set(table[0])
     assert Image.open(tmp_path / "grids" / "tiny-64.png").size == (256, 256)
+    assert Image.open(tmp_path / "curves.png").size == (960, 288)
     # The last checkpoint's average is the model that was saved.
     saved, found = (
         Generator.from_pretrained(run),
