@@ -2,6 +2,7 @@
 
   hubgan sample me/cifar-dcgan
   hubgan sample runs/cifar-dcgan -n 64 --seed 7 --grid -o pictures
+  hubgan sample me/cifar-r3gan -n 10 --labels horse ship --truncation 1
 
 The files are called by seed and number: seed7-0000.png, seed7-0001.png, ...
 A seed makes the same images again, and the first images of a larger number are
@@ -29,6 +30,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model(parser, "the generator")
     parser.add_argument(
         "-n", "--number", metavar="N", type=whole(1, 1_000_000), default=16, help="how many images (default: 16)"
+    )
+    parser.add_argument(
+        "--labels", metavar="NAME", nargs="+", help="classes by name or number, in turn; without them they are drawn"
+    )
+    parser.add_argument(
+        "--truncation",
+        metavar="T",
+        type=float,
+        help="draw latents towards the mean: less odd, less diverse; 1 is usual",
     )
     parser.add_argument("--seed", type=whole(0, 2**64 - 1), help="a whole number; without it, one is drawn and told")
     parser.add_argument(
@@ -66,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
     except ImageError as error:
         raise ImageError(f"--grid is for at most {MAX_PIXELS:,} pixels: {error}") from error
     with enough_memory("take a smaller --batch-size"):
-        images = _images(generator, args.number, seed, args.batch_size)
+        images = _images(generator, args.number, seed, args.batch_size, args.labels, args.truncation)
         for index, image in enumerate(tqdm(images, total=args.number, unit="image", disable=None)):
             save(image, folder / _name(seed, index))
             if sheet:
@@ -94,8 +104,20 @@ def _in_the_way(folder: Path, seed: int, number: int, grid: bool) -> Path | None
     return None
 
 
-def _images(generator: "Generator", number: int, seed: int, batch_size: int) -> Iterator["Image.Image"]:
+def _images(
+    generator: "Generator",
+    number: int,
+    seed: int,
+    batch_size: int,
+    labels: list[str] | None,
+    truncation: float | None,
+) -> Iterator["Image.Image"]:
     """The images one after another: all at once may be more than fits into memory."""
+    from hubgan.models.latents import truncate
+
     part = math.ceil(batch_size / 8) * 8  # cut anywhere else, the last bits may differ
-    for latents in generator.latents(number, seed=seed).split(part):
-        yield from cast("list[Image.Image]", generator.images_from(latents, batch_size=part))
+    numbers, latents = generator.label_numbers(number, labels, seed=seed), generator.latents(number, seed=seed)
+    for start in range(0, number, part):
+        drawn, here = latents[start : start + part], None if numbers is None else numbers[start : start + part]
+        drawn = drawn if truncation is None else truncate(drawn, truncation)
+        yield from cast("list[Image.Image]", generator.images_from(drawn, here, batch_size=part))

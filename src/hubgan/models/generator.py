@@ -95,6 +95,8 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     def _number(self, label: int | str) -> int:
         if isinstance(label, str) and label in self.labels:
             return self.labels.index(label)
+        if isinstance(label, str) and label.isdecimal():  # as a command line gives it
+            label = int(label)
         if isinstance(label, int) and 0 <= label < len(self.labels):
             return label
         if isinstance(label, str):
