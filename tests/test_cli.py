@@ -167,12 +167,12 @@ def test_samples_are_files_named_by_seed_and_number(run: Run, tmp_path: Path, ge
         assert corner.tobytes() == images[10].tobytes()
 
 
-def test_samples_of_classes(run: Run, tmp_path: Path) -> None:
-    Generator(labels=["cat", "dog", "ship"], width=4, latent_dim=8).save_pretrained(tmp_path / "named")
-    generator = Generator.from_pretrained(tmp_path / "named")
+def test_samples_of_classes(run: Run, tmp_path: Path, generator: Generator) -> None:
+    named = Generator(labels=["cat", "dog", "ship"], width=4, latent_dim=8).eval()
+    named.save_pretrained(tmp_path / "named")
     options = ["-n", 9, "--seed", 7, "--labels", "ship", "0", "--truncation", "1", "--batch-size", 8, "-o", "out"]
     assert run("sample", "named", *options)[0] == 0
-    images = generator.sample(9, seed=7, labels=["ship", "cat"], truncation=1)
+    images = named.sample(9, seed=7, labels=["ship", "cat"], truncation=1)
     assert all(same(tmp_path / "out" / f"seed7-{index:04d}.png", image) for index, image in enumerate(images))
     status, _, complained = run("sample", "named", "--labels", "shp")
     assert status == 2 and "no class 'shp'; did you mean 'ship'?" in complained

@@ -171,7 +171,7 @@ def test_figures_on_the_way(tmp_path: Path) -> None:
     assert [line["steps"] for line in lines] == [2, 4]
     final = Generator.from_pretrained(run).training_run
     assert final and lines[-1]["fd_enl0"] == final["results"][0]["value"]
-    assert "FD" in (run / "report.html").read_text()
+    assert "Frechet distance" in (run / "report.html").read_text()
 
 
 def test_two_processes_measure_on_the_way(tmp_path: Path) -> None:
