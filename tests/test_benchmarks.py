@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import augmentation, common, history, truncation
+from benchmarks import augmentation, common, history, labels, truncation
 from conftest import SAMPLE
 from hubgan import Generator
 from hubgan.data import load_images
@@ -69,3 +69,5 @@ def test_augmentation(results: Path, cache: Path, tmp_path: Path, monkeypatch: p
     found = json.loads((results / "augmentation.json").read_text())
     assert [row["trained on"] for row in found["means"]] == ["real", "real and synthetic", "synthetic"]
     assert found["real images"] == 30
+    call(labels, monkeypatch, *options)
+    assert len(json.loads((results / "labels.json").read_text())["table"]) == 2

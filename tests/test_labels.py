@@ -6,7 +6,7 @@ import datasets
 import pytest
 import torch
 
-from conftest import SAMPLE
+from conftest import SAMPLE, equal
 from hubgan import Discriminator, Generator
 from hubgan.data import StreamedImages, batches, load_images
 from hubgan.errors import ConfigError, DataError
@@ -208,6 +208,15 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
         for run in ("one", "two")
     )
     torch.testing.assert_close(one, two, rtol=2e-3, atol=1e-5)
+
+
+def test_a_resumed_run_ends_as_one_never_stopped(tmp_path: Path) -> None:
+    options = [*CONDITIONAL, *R3GAN, "--checkpoint_every", "3"]
+    whole = train_here(*options, "--output_dir", str(tmp_path / "whole"))
+    for steps in ("3", "6"):
+        parts = train_here(*options, "--max_steps", steps, "--resume", "auto", "--output_dir", str(tmp_path / "parts"))
+    one, other = (Generator.from_pretrained(folder) for folder in (whole, parts))
+    assert equal(one, other)
 
 
 def test_an_option_that_a_network_has_not(tmp_path: Path) -> None:

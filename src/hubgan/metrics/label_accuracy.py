@@ -37,8 +37,8 @@ class LinearClassifier:
             features: (N, F) of real images.
             labels: integers (N,) from 0 to classes - 1.
             classes: how many there are.
-            penalty: weight of the second term. On CIFAR-10's ENL0 features 500 is near the best for 8,000 images and
-                for 50,000.
+            penalty: weight of the second term. On CIFAR-10's ENL0 features 500 was the best of 100, 500 and 2,000 for
+                8,000 images, and of 500, 1,500 and 5,000 for 50,000.
 
         Raises:
             DataError: there are no images, or features and labels do not match, or a label is out of range.
