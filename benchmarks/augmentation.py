@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.classifier import BATCH, accuracy, images_of, trained
-from benchmarks.common import markdown, write
+from benchmarks.common import called, markdown, write
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     for name in dict.fromkeys(row["trained on"] for row in table):
         values = torch.tensor([row["accuracy"] for row in table if row["trained on"] == name]).double()
         means.append({"trained on": name, "accuracy": float(values.mean()), "deviation": float(values.std())})
-    about = {"data": args.dataset_name or args.dataset, "real images": round(args.share * len(train[0]))}
+    about = {"data": called(args.dataset, args.dataset_name), "real images": round(args.share * len(train[0]))}
     about |= {"synthetic images": len(fakes[0]), "steps": args.steps, "batch": BATCH}
     write("augmentation", table, **about, means=means)
     print(markdown(means))

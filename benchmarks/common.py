@@ -17,7 +17,12 @@ _PACKAGES = ("torch", "torchmetrics", "datasets", "accelerate", "numpy", "pillow
 
 def reference(dataset: str, split: str, name: str | None = None) -> Reference:
     """Real images to measure against, called `name` in results."""
-    return Reference(load_images(dataset, split=split), name or dataset, split)
+    return Reference(load_images(dataset, split=split), called(dataset, name), split)
+
+
+def called(dataset: str, name: str | None) -> str:
+    """What results call a data set: of a path only its end."""
+    return name or (Path(dataset).resolve().name if Path(dataset).exists() else dataset)
 
 
 def environment() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from diffusers.utils import make_image_grid
 from matplotlib.figure import Figure
 
 from benchmarks.common import markdown, reference, write
+from hubgan.data import load_images
 from hubgan.evaluation import evaluate_generator
 from hubgan.models import Generator
 from hubgan.training.generation import Generation
@@ -72,6 +73,7 @@ def _draw(table: list[dict[str, Any]], runs: dict[str, Path]) -> Figure:
         distance.plot(across, [row["FD-ENL0"] for row in rows], "o-", label=name)
         recall.plot(across, [row["recall-ENL0"] for row in rows], "o-", label=name)
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        lines = [line for line in lines if "fake_overlap" in line]
         every = max(1, len(lines) // 100)
         overlap.plot([line["images"] for line in lines[::every]], [line["fake_overlap"] for line in lines[::every]],
                      label=name)  # fmt: skip
@@ -99,7 +101,7 @@ def _load(run: Path, checkpoint: Path, dataset: str) -> Generator:
     """The averaged generator of a checkpoint."""
     config = load_recipe(str(run / "recipe.yaml"))
     task = Generation(config)  # type: ignore[arg-type]
-    task.look_at(reference(dataset, "train").source)
+    task.look_at(load_images(dataset, split=config.split, label_column=config.label_column, classes=config.classes))
     average = torch.load(checkpoint / "custom_checkpoint_0.pkl", map_location="cpu", weights_only=True)
     task.model.load_state_dict(average)
     return task.model.eval()

@@ -7,7 +7,7 @@ python -m benchmarks.labels --dataset uoft-cs/cifar10 --synthetic fakes
 import argparse
 
 from benchmarks.classifier import BATCH, accuracy, images_of, trained
-from benchmarks.common import markdown, write
+from benchmarks.common import called, markdown, write
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
         {"judged": name, "images": len(each[0]), "accuracy": accuracy(classifier, *each)}
         for name, each in sets.items()
     ]
-    write("labels", table, data=args.dataset_name or args.dataset, steps=args.steps, batch=BATCH, seed=args.seed)
+    write("labels", table, data=called(args.dataset, args.dataset_name), steps=args.steps, batch=BATCH, seed=args.seed)
     print(markdown(table))
 
 

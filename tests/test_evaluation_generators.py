@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,43 @@ def test_classes_are_made_in_turn_and_may_be_in_another_order() -> None:
     assert found["label-accuracy-rgb"]["settings"]["real"] > 0.6
 
 
+def test_a_generator_without_classes_asks_for_no_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    load_images(str(SAMPLE)).rows.remove_columns("label").save_to_disk(tmp_path / "plain")
+    plain = load_images(str(tmp_path / "plain"))
+    halves = [Reference(replace(plain, rows=plain.rows.select(rows), fingerprint=name, size=len(rows)), "plain", name)
+              for name, rows in (("a", range(200)), ("b", range(200, 500)))]  # fmt: skip
+    found = evaluate_generator(Generator(width=4), halves[0], trained_on=halves[1], samples=12, extractor=Colours())
+    assert [result["metric"] for result in found][-2:] == ["nearness-rgb", "copies-rgb"] and not caplog.records
+    asked = Generator(width=4, labels=["a", "b"])
+    found = evaluate_generator(asked, halves[0], trained_on=halves[1], samples=12, extractor=Colours())
+    assert "is not measured" in caplog.text and len(found) == 9
+
+
+def test_a_broken_picture_leaves_the_floor_where_it_was_asked_for(tmp_path: Path) -> None:
+    source = load_images(str(SAMPLE))
+    for row in range(30):
+        source.image(row).save(tmp_path / f"{row}.png")
+    (tmp_path / "7.png").write_bytes(b"no picture")
+    floor = Reference(load_images(str(tmp_path)), "floor", "train")
+    found = evaluate_generator(Generator(width=4), part("train"), floor=floor, samples=30, extractor=Colours())
+    assert found[0]["settings"]["floor_between"] == "floor, split train, and reference"
+    assert found[0]["settings"]["floor_images"] == 29
+
+
+def test_what_cannot_be_measured_is_told_before_the_work(tmp_path: Path) -> None:
+    same, stream = part("train"), Reference(load_images(str(SAMPLE), streaming=True), "stream", "train")
+    for options, words in (
+        ({"trained_on": same}, "is what was trained on"),
+        ({"trained_on": stream}, "is a stream"),
+        ({"truncation": 0.0}, "truncation must be above 0"),
+        ({"trained_on": part("train[:9]"), "picture": tmp_path / "x.jpg"}, "is drawn as .png"),
+    ):
+        extractor = Counting()
+        with pytest.raises(ConfigError, match=words):
+            evaluate_generator(Generator(width=4), same, samples=12, extractor=extractor, **options)
+        assert not extractor.seen
+
+
 def test_truncation_is_told(tmp_path: Path) -> None:
     found = evaluate_generator(Generator(width=4), part("train"), samples=12, truncation=0.5, extractor=Colours())
     assert {result["settings"]["truncation"] for result in found} == {0.5}
@@ -124,7 +162,7 @@ def test_what_is_seen_in_real_images_is_kept(cache: Path) -> None:
         before = extractor.seen
         look(extractor, **{"places": range(50), **other})
         assert extractor.seen > before
-    (file,) = (cache / "hubgan").glob("*-32-3-rgb-1-0-0-50.safetensors")
+    (file,) = (cache / "hubgan").glob("*-32-3-rgb-1-cpu-0-0-50.safetensors")
     file.write_bytes(file.read_bytes()[:-9])  # damaged: made again
     assert torch.equal(look(extractor, range(50)), first)
     other_version = Counting()

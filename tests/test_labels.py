@@ -75,6 +75,16 @@ def test_labels_that_are_words(tmp_path: Path) -> None:
         StreamedImages(stream, SAME, buffer=5, labelled=True)
 
 
+def test_labels_that_are_whole_numbers(tmp_path: Path) -> None:
+    rows = load_images(str(SAMPLE)).rows.select(range(12)).remove_columns("label")
+    rows.add_column("number", list(range(12))).to_parquet(tmp_path / "numbers.parquet")
+    source = load_images(str(tmp_path / "numbers.parquet"), label_column="number")
+    assert source.classes == tuple(map(str, range(12))) and source.labels().tolist() == list(range(12))
+    rows.add_column("number", [None, *range(11)]).to_parquet(tmp_path / "some.parquet")
+    with pytest.raises(DataError, match="has the label None"):
+        load_images(str(tmp_path / "some.parquet"), label_column="number").labels()
+
+
 def test_data_without_labels(tmp_path: Path) -> None:
     load_images(str(SAMPLE)).rows.select(range(6)).remove_columns("label").save_to_disk(tmp_path / "plain")
     with pytest.raises(DataError, match="has no labels that are known: name their column"):
@@ -160,6 +170,13 @@ def test_labels_of_the_wrong_kind(generator: Generator) -> None:
         plain.images_from(plain.latents(1), torch.tensor([0]))
 
 
+def test_the_discriminators_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Discriminator(width=4, classes=3).save_pretrained(tmp_path / "judge")
+    card = (tmp_path / "judge" / "README.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    exec(card.partition("```python")[2].partition("```")[0], {})
+
+
 def test_names_are_kept(generator: Generator, tmp_path: Path) -> None:
     generator.save_pretrained(tmp_path)
     loaded = Generator.from_pretrained(tmp_path)
@@ -169,9 +186,9 @@ def test_names_are_kept(generator: Generator, tmp_path: Path) -> None:
     assert 'labels=["cat", "dog"]' in (tmp_path / "README.md").read_text()
 
 
-@pytest.mark.parametrize("labels", [["a", "a"], ["a", ""], ["a", 1]])
-def test_names_must_be_different_words(labels: list[object]) -> None:
-    with pytest.raises(ConfigError, match="different names"):
+@pytest.mark.parametrize("labels", [["a", "a"], ["a", ""], ["a", 1], 5, "cat"])
+def test_names_must_be_different_words(labels: object) -> None:
+    with pytest.raises(ConfigError, match="names"):
         Generator(labels=labels, width=8)
 
 

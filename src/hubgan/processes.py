@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-from accelerate.state import PartialState, is_initialized
+from accelerate.state import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from safetensors import SafetensorError
 from torch import Tensor
@@ -38,17 +38,15 @@ def share_out(work: Callable[[range], tuple[Tensor, ...]], items: range, multipl
     Raises:
         HubganError: on every process, when one of them met an error.
     """
-    if not is_initialized() or PartialState().num_processes == 1:
+    if not _joined():
         return work(items)
     state = PartialState()
     each = -(-len(items) // (state.num_processes * multiple)) * multiple
     outcome: Any
     try:
         outcome = work(items[state.process_index * each : (state.process_index + 1) * each])
-    except HubganError as error:
-        outcome = error
     except Exception as error:  # the others would wait for ever
-        outcome = HubganError(f"{type(error).__name__}: {' '.join(str(error).split())[:400]}")
+        outcome = _told(error)
     outcomes = gather_object([outcome])
     for each_outcome in outcomes:
         if isinstance(each_outcome, Exception):
@@ -59,22 +57,24 @@ def share_out(work: Callable[[range], tuple[Tensor, ...]], items: range, multipl
 def decide(decision: Callable[[], T]) -> T:
     """Call `decision` on the main process alone; every process returns what it returned.
 
-    Without an accelerator in this process it is simply called.
+    Where no processes have been joined it is simply called.
 
     Raises:
-        HubganError: `decision` raised it; every process raises it, so that none waits for one that has ended.
+        HubganError: `decision` raised it, or another error that is told in its words; every process raises it, so that
+            none waits for one that has ended.
     """
-    if not is_initialized():
+    if not _joined():
         return decision()
     outcome: list[Any] = [None, None]
+    cause = None
     if PartialState().is_main_process:
         try:
             outcome[0] = decision()
-        except HubganError as error:
-            outcome[1] = error
+        except Exception as error:
+            outcome[1], cause = _told(error), error
     broadcast_object_list(outcome)
     if outcome[1] is not None:
-        raise outcome[1]
+        raise outcome[1] from cause
     return outcome[0]
 
 
@@ -105,3 +105,20 @@ def together(
         reasons.append(" ".join(str(error).split())[:400] or type(error).__name__)
     if reasons := gather_object(reasons):
         raise failure(f"{what}: {reasons[0]}" + (f". {remedy}" if remedy else "")) from cause
+
+
+def is_main() -> bool:
+    """Whether this is the main process, or the only one."""
+    return not _joined() or PartialState().is_main_process
+
+
+def _joined() -> bool:
+    """Whether there are other processes, which this one has joined."""
+    return bool(PartialState._shared_state) and PartialState().num_processes > 1
+
+
+def _told(error: Exception) -> HubganError:
+    """An error that another process can raise, too."""
+    if isinstance(error, HubganError):
+        return error
+    return HubganError(f"{type(error).__name__}: {' '.join(str(error).split())[:400]}")

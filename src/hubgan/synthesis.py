@@ -308,13 +308,16 @@ def _card(
         "images": f"{settings.n:,} PNG, {'RGB' if generator.channels == 3 else 'grey'}, in {len(shards)} files",
         "seed": settings.seed,
         "truncation": settings.truncation or "none",
-        "labels": f"{len(counts)} classes in turn, so that every beginning is balanced" if counts else "none",
+        "labels": f"{len(counts)} classes in turn" if counts else "none",
         "made with": f"hubgan {__version__}, PyTorch {torch.__version__.partition('+')[0]}",
     }
     every = settings.labels == list(classes)
     sample = {"labels": "generator.labels" if every else settings.labels, "seed": settings.seed,
               "truncation": settings.truncation}  # fmt: skip
-    table = [f"| {classes[number]} | {number} | {counts[number]:,} |" for number in sorted(counts)]
+    table = [
+        "| {} | {} | {:,} |".format(classes[number].replace("|", "\\|"), number, counts[number])
+        for number in sorted(counts)
+    ]
     return _TEMPLATE.format(
         header=_header(shards, settings, generator, licence),
         title=title,

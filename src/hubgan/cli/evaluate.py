@@ -51,6 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), where it has several")
     data.add_argument("--split", default="train", help="its split to measure on (default: train)")
     data.add_argument("--image-column", metavar="NAME", help="the column with the (large) pictures; else the first")
+    data.add_argument("--label-column", metavar="NAME", help="the column with the labels; else the first of its kind")
+    data.add_argument("--classes", metavar="NAME", nargs="+", help="measure on the images with these labels alone")
     data.add_argument("--small-column", metavar="NAME",
                       help="upscalers: the column with the small pictures; else they are made from the large ones,"
                       " as in training")  # fmt: skip
@@ -96,6 +98,8 @@ def run(args: argparse.Namespace) -> None:
 
     if args.neighbours and not args.train_split:
         raise ConfigError("--neighbours needs the training images: name their split by --train-split")
+    if args.neighbours and args.neighbours.exists():
+        raise ConfigError(f"{args.neighbours} is there already: name another file by --neighbours")
     state = join_processes(cpu=args.device == "cpu")
     model, folder = _load(args, state)
     reference = evaluation.Reference(_open(args, args.split, args.image_column), _name(args), args.split)
@@ -141,7 +145,8 @@ def _load(args: argparse.Namespace, state: "PartialState") -> "tuple[Generator |
 def _open(args: argparse.Namespace, split: str, column: str | None) -> "ImageSource":
     from hubgan.data import load_images
 
-    return load_images(args.dataset, config=args.dataset_config, split=split, column=column)
+    return load_images(args.dataset, config=args.dataset_config, split=split, column=column,
+                       label_column=args.label_column, classes=tuple(args.classes or ()))  # fmt: skip
 
 
 def _name(args: argparse.Namespace) -> str:

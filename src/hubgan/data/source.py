@@ -305,7 +305,9 @@ def _numbered(
         return names, {str(number_of[name]): number for number, name in enumerate(names)}
     names = tuple(dict.fromkeys(chosen))
     if not names and column and isinstance(rows, datasets.Dataset):
-        names = tuple(sorted({str(value) for value in rows[column][:]}))
+        values = {value for value in rows[column][:] if value is not None}
+        whole = all(isinstance(value, int) for value in values)
+        names = tuple(map(str, sorted(values if whole else map(str, values))))
     return names, {name: number for number, name in enumerate(names)}
 
 

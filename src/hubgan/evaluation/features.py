@@ -1,6 +1,7 @@
 """The features of real images, which are kept for the next time, and of generated ones.
 
-In several processes each computes a part, and all of them get the whole, bit for bit what one process computes.
+In several processes each computes a part, and all of them get the whole: bit for bit what one process computes, but
+for the last bits where pictures are broken, as those around them are then computed in other batches.
 """
 
 import logging
@@ -17,13 +18,14 @@ from tqdm.auto import tqdm
 
 from hubgan.data import Squares
 from hubgan.data.decoding import decode
+from hubgan.errors import DataError, ImageError
 from hubgan.evaluation.reference import Reference, attempts, drawn_cells, drawn_rows
 from hubgan.files import beside
 from hubgan.metrics import FeatureExtractor, extract
 from hubgan.models import Generator
 from hubgan.models.generator import Labels
 from hubgan.models.latents import truncate
-from hubgan.processes import decide, share_out
+from hubgan.processes import decide, is_main, share_out
 
 logger = logging.getLogger(__name__)
 
@@ -64,21 +66,24 @@ def real_images(
         DataError: none can be used, or reading breaks off.
     """
     source = reference.source
-    file = _file(reference, view, extractor, places, seed)
+    file = _file(reference, view, extractor, places, seed, device)
+    shown, refused = progress and is_main(), list[ImageError]()
     if file and (known := decide(lambda: _read(file))) is not None:
         return known
 
     def work(places: range) -> tuple[Tensor, Tensor]:
         rows, used = iter(drawn_rows(source, seed, places)), []
         cells = tqdm(
-            drawn_cells(source, seed, places), "measuring real images", len(places), unit="img", disable=not progress
+            drawn_cells(source, seed, places), "measuring real images", len(places), unit="img", disable=not shown
         )
         prepared = attempts(lambda cell: view.prepare(decode(cell)), cells, source.name)
 
         def usable() -> Iterator[Tensor]:
             for image in prepared:
                 row = next(rows)
-                if image is not None:
+                if isinstance(image, ImageError):
+                    refused.append(image)
+                else:
                     used.append(row)
                     yield image
 
@@ -87,6 +92,8 @@ def real_images(
     if source.size is not None:
         places = range(min(places.start, source.size), min(places.stop, source.size))
     found = RealImages(*share_out(work, places, _TOGETHER))
+    if places and not len(found.rows):
+        raise DataError(f"{reference}: none of its images can be used: {refused[0] if refused else 'there are none'}")
     if file:
         decide(lambda: _keep(file, found))
     return found
@@ -108,30 +115,33 @@ def samples_of(
     if truncation is not None:
         latents = truncate(latents, truncation)
     numbers = generator.label_numbers(count, generator.labels or None if labels is None else labels)
+    shown = progress and is_main()
     part = -(-batch_size // 8) * 8  # cut elsewhere, the last bits of the images might differ
 
     def work(rows: range) -> tuple[Tensor, Tensor]:
         images = torch.empty(len(rows), generator.channels, *(generator.image_size,) * 2, dtype=torch.uint8)
-        for start in tqdm(range(0, len(rows), part), "generating", unit="batch", disable=not progress):
+        for start in tqdm(range(0, len(rows), part), "generating", unit="batch", disable=not shown):
             here = slice(rows.start + start, min(rows.start + start + part, rows.stop))
             made = generator.images_from(
                 latents[here], None if numbers is None else numbers[here], batch_size=part, output_type="pt"
             )
             assert isinstance(made, Tensor)
             images[start : start + part] = made.mul(255).round()
-        bar = tqdm(images, "measuring samples", unit="img", disable=not progress)
+        bar = tqdm(images, "measuring samples", unit="img", disable=not shown)
         return images, extract(extractor, bar, device=generator.device)
 
     images, features = share_out(work, range(count), _TOGETHER)
     return Samples(images, features, numbers)
 
 
-def _file(reference: Reference, view: Squares, extractor: FeatureExtractor, places: range, seed: int) -> Path | None:
+def _file(
+    reference: Reference, view: Squares, extractor: FeatureExtractor, places: range, seed: int, device: torch.device
+) -> Path | None:
     if reference.source.streaming:
         return None
     folder = Path(datasets.config.HF_DATASETS_CACHE) / "hubgan"
     order = f"{seed}-{places.start}-{places.stop}"
-    return folder / f"{reference.source.fingerprint}-{view.key}-{extractor.key}-{order}.safetensors"
+    return folder / f"{reference.source.fingerprint}-{view.key}-{extractor.key}-{device.type}-{order}.safetensors"
 
 
 def _read(file: Path) -> RealImages | None:

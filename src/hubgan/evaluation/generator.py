@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from hubgan.data import Squares
-from hubgan.errors import DataError
+from hubgan.errors import ConfigError, DataError
 from hubgan.evaluation.features import RealImages, Samples, real_images, samples_of
 from hubgan.evaluation.reference import Reference
 from hubgan.evaluation.results import result, rounded, versions
@@ -30,6 +30,7 @@ from hubgan.metrics import (
 )
 from hubgan.models import Generator
 from hubgan.models.card import Result
+from hubgan.models.latents import truncate
 from hubgan.processes import decide
 
 logger = logging.getLogger(__name__)
@@ -82,9 +83,11 @@ def evaluate_generator(
         Results whose `settings` tell what to compare them with and how they were measured.
 
     Raises:
-        ConfigError: the extractor's packages are missing.
+        ConfigError: the extractor's packages are missing, the training images are those to measure on or a stream, a
+            truncation not above 0, or a picture that is no .png.
         DataError: fewer than twelve images, or reading breaks off.
     """
+    _check(reference, trained_on, truncation, picture)
     device = generator.device
     extractor = (extractor or EfficientNetLite0()).to(device)
     view = Squares(size=generator.image_size, channels=generator.channels, flip=False)
@@ -104,37 +107,56 @@ def evaluate_generator(
     fake = samples_of(
         generator, extractor, count, seed=seed, truncation=truncation, batch_size=batch_size, progress=progress
     )
-    other, between = torch.empty(0), ""
     if floor is not None and floor.source.fingerprint != reference.source.fingerprint:
-        other, between = look(floor, places=range(count)).features, f"{floor}, and reference"
+        pair, between = (real.features, look(floor, places=range(count)).features), f"{floor}, and reference"
     elif (reference.source.size or wanted + count) >= wanted + count:
-        other = look(reference, places=range(wanted, wanted + count)).features
+        pair = real.features, look(reference, places=range(wanted, wanted + count)).features
         between = "other images of the split, and reference"
-    one, two = real.features, other
-    if len(other) < count:
-        (one, two), between = real.features[: found // 2 * 2].chunk(2), "two halves of reference"
+    else:
+        one, two = real.features[: found // 2 * 2].chunk(2)
+        pair, between = (one, two), "two halves of reference"
+    trained = look(trained_on, places=range(len(trained_on.source))) if trained_on else None
 
     settings: dict[str, str | int | float] = {"seed": seed, "reference_images": found}
-    settings |= {"floor_between": between, "floor_images": len(two)}
+    settings |= {"floor_between": between, "floor_images": len(pair[1])}
     settings |= {"labels": "all classes in turn"} if generator.labels else {}
     settings |= {"truncation": truncation} if truncation is not None else {}
     settings |= {"images": f"uint8; {extractor.preparation}", **versions("torch", "torchmetrics")}
     figures = _Figures(reference, extractor, count, settings)
-    results = [
-        *figures.distances(real.features, fake.features, one, two, seed),
-        *figures.realism_and_diversity(real.features, fake.features, one, two),
-    ]
-    if trained_on is not None and trained_on.source.fingerprint != reference.source.fingerprint:
-        trained = look(trained_on, places=range(len(trained_on.source)))
-        copying = memorisation(fake.features, trained.features, real.features)
-        results += figures.nearness(copying, trained_on)
-        if picture is not None:
-            decide(lambda: _draw_pairs(picture, view, trained_on, trained, fake.images, copying))
-        labels = [_labels(images, of, generator.labels) for images, of in ((trained, trained_on), (real, reference))]
-        if generator.labels and labels[0] is not None and labels[1] is not None:
-            classifier = LinearClassifier.fit(trained.features, labels[0], len(generator.labels))
-            results += figures.label_accuracy(classifier, fake, real.features, labels[1])
-    return results
+
+    def results() -> list[Result]:
+        every = figures.distances(real.features, fake.features, *pair, seed)
+        every += figures.realism_and_diversity(real.features, fake.features, *pair)
+        if trained_on and trained:
+            copying = memorisation(fake.features, trained.features, real.features)
+            every += figures.nearness(copying, trained_on)
+            labels = [
+                _labels(images, of, generator.labels) for images, of in ((trained, trained_on), (real, reference))
+            ]
+            if labels[0] is not None and labels[1] is not None:
+                classifier = LinearClassifier.fit(trained.features, labels[0], len(generator.labels))
+                every += figures.label_accuracy(classifier, fake, real.features, labels[1])
+            if picture is not None:
+                _draw_pairs(picture, view, trained_on, trained, fake.images, copying)
+        return every
+
+    return decide(results)
+
+
+def _check(reference: Reference, trained_on: Reference | None, truncation: float | None, picture: Path | None) -> None:
+    """Find before the work what would be found after it."""
+    if truncation is not None:
+        truncate(torch.zeros(1), truncation)
+    if trained_on is not None and trained_on.source.size is None:
+        raise ConfigError(f"{trained_on} is a stream: to look for copies its images must be at hand")
+    if trained_on is not None and trained_on.source.fingerprint == reference.source.fingerprint:
+        raise ConfigError(
+            f"{reference} is what was trained on: copies show beside images that were not; measure on another split"
+        )
+    if picture is not None:
+        if picture.suffix.lower() != ".png" or trained_on is None:
+            raise ConfigError(f"{picture}: what samples are near to is drawn as .png, and needs the training images")
+        picture.parent.mkdir(parents=True, exist_ok=True)
 
 
 @dataclass(frozen=True)
@@ -158,7 +180,9 @@ class _Figures:
 
     def realism_and_diversity(self, real: Tensor, fake: Tensor, one: Tensor, two: Tensor) -> list[Result]:
         """Of equal numbers of images, as all of these figures depend on them."""
-        real, one = real[: len(fake)], one[: len(two)]
+        most = min(len(real), len(fake))
+        beside = min(most, len(one), len(two))  # fewer where they are two halves
+        real, fake, one, two = real[:most], fake[:most], one[:beside], two[:beside]
         suffix, k = self.extractor.suffix, {"neighbours": 3}
         made, best = precision_recall(real, fake), precision_recall(one, two)
         around, usual = density_coverage(real, fake), density_coverage(one, two)
@@ -201,11 +225,16 @@ class _Figures:
 def _labels(images: RealImages, reference: Reference, names: tuple[str, ...]) -> Tensor | None:
     """The labels of real images as a generator numbers them; None, with a warning, where they are of other classes."""
     source = reference.source
-    if set(source.classes) != set(names):
-        logger.warning("%s has not the generator's classes: whether samples are of theirs is not measured", reference)
+    if not names:
         return None
-    order = torch.tensor([names.index(name) for name in source.classes])
-    return order[source.labels()[images.rows]]
+    try:
+        if set(source.classes) != set(names):
+            raise DataError(f"{reference} has not the generator's classes")
+        order = torch.tensor([names.index(name) for name in source.classes])
+        return order[source.labels()[images.rows]]
+    except DataError as error:
+        logger.warning("%s: whether samples are of the classes they were asked for is not measured", error)
+        return None
 
 
 def _draw_pairs(

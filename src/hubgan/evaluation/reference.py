@@ -12,7 +12,7 @@ import torch
 
 from hubgan.data import ImageSource
 from hubgan.data.decoding import Cell, decoding_pool, map_ahead
-from hubgan.errors import DataError, ImageError
+from hubgan.errors import ImageError
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +65,8 @@ def drawn_cells(source: ImageSource, seed: int, places: range | None = None) -> 
     return cells if places is None else islice(cells, places.start, places.stop)
 
 
-def attempts(prepare: Callable[[T], R], items: Iterable[T], name: str) -> Iterator[R | None]:
-    """Items prepared some ahead, in threads; None for those that raise ImageError, with a warning for the first.
-
-    Raises:
-        DataError: all of them do.
-    """
+def attempts(prepare: Callable[[T], R], items: Iterable[T], name: str) -> Iterator[R | ImageError]:
+    """Items prepared some ahead, in threads, or the ImageError that one raises, with a warning for the first."""
 
     def attempt(item: T) -> R | ImageError:
         try:
@@ -78,16 +74,11 @@ def attempts(prepare: Callable[[T], R], items: Iterable[T], name: str) -> Iterat
         except ImageError as error:
             return error
 
-    found, refused = 0, None
+    warned = False
     with decoding_pool() as pool:
         for outcome in map_ahead(pool, attempt, items):
             if isinstance(outcome, ImageError):
-                if refused is None:
-                    refused = outcome
+                if not warned:
                     logger.warning("%s: an image is left out of the figures: %s; there may be more", name, outcome)
-                yield None
-            else:
-                found += 1
-                yield outcome
-    if refused is not None and not found:
-        raise DataError(f"{name}: none of its images can be used: {refused}")
+                warned = True
+            yield outcome

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice, repeat
 
@@ -19,6 +20,7 @@ from hubgan.images import flatten, to_image, to_tensor
 from hubgan.metrics import fidelity, psnr, shrink, ssim
 from hubgan.models import Upscaler
 from hubgan.models.card import Result
+from hubgan.processes import decide
 
 logger = logging.getLogger(__name__)
 
@@ -44,18 +46,39 @@ def evaluate_upscaler(
         border: pixels left out at each side; the scale by default.
         progress: show a bar.
 
+    Of several processes the main one does the work.
+
     Raises:
         DataError: there are not as many small pictures as large ones, none can be used, or reading breaks off.
     """
     border = upscaler.scale if border is None else border
+    return decide(lambda: _evaluate(upscaler, reference, small, samples, seed, border, progress))
+
+
+def _evaluate(
+    upscaler: Upscaler,
+    reference: Reference,
+    small: ImageSource | None,
+    samples: int | None,
+    seed: int,
+    border: int,
+    progress: bool,
+) -> list[Result]:
     if small is not None and small.size != reference.source.size:
         raise DataError(f"{small.name} has {small.size} small pictures for {reference.source.size} large ones")
     cells = zip(drawn_cells(reference.source, seed), drawn_cells(small, seed) if small else repeat(None), strict=False)
-    tried = attempts(partial(_pair, upscaler, border), cells, str(reference))
-    pairs = (pair for pair in tried if pair is not None)
+    refused: list[ImageError] = []
+
+    def usable() -> Iterator[tuple[Tensor, Tensor]]:
+        for pair in attempts(partial(_pair, upscaler, border), cells, str(reference)):
+            if isinstance(pair, ImageError):
+                refused.append(pair)
+            else:
+                yield pair
+
     figures = []
     total = samples or reference.source.size
-    for little, large in tqdm(islice(pairs, samples), total=total, desc="measuring", disable=not progress):
+    for little, large in tqdm(islice(usable(), samples), total=total, desc="measuring", disable=not progress):
         plain = to_image(little).resize((large.shape[2], large.shape[1]), Image.Resampling.BICUBIC)
         made = [to_tensor(picture)[None] for picture in (upscaler.upscale(little), plain)]
         measured = [metric(image, large[None], border=border) for metric in (psnr, ssim) for image in made]
@@ -64,7 +87,8 @@ def evaluate_upscaler(
         else:  # such as of a flat colour, which tells nothing and would make the mean infinite
             logger.warning("%s: a picture equal to the original is left out of the figures", reference)
     if not figures:
-        raise DataError(f"{reference}: none of its pictures can be used to measure")
+        reason = refused[0] if refused else "they are equal to their originals"
+        raise DataError(f"{reference}: none of its images can be used: {reason}")
     values = torch.tensor(figures, dtype=torch.float64).mean(0).tolist()
     settings: dict[str, str | int | float] = {"channel": "Y of ITU-R BT.601, not rounded", "border": border}
     settings |= {"small_pictures": "given" if small else "antialiased bicubic, 8 bits"}

@@ -121,7 +121,7 @@ from hubgan import Discriminator
 
 discriminator = Discriminator.from_pretrained("{name}"{subfolder})
 images = torch.rand(4, {channels}, {size}, {size}) * 2 - 1  # in [-1, 1]
-logits = discriminator(images)  # positive ones mean real""",
+logits = discriminator(images{of_classes})  # positive ones mean real""",
     "Upscaler": """\
 from hubgan import Upscaler
 
@@ -196,6 +196,7 @@ def model_card(
             scale=config.get("scale"),
             channels=config.get("channels"),
             size=config.get("image_size", 64),
+            of_classes=", torch.tensor([0, 1, 0, 1])" if config.get("classes") else "",
             sampled=_sampled(config.get("labels", [])),
         ),
         name=name,

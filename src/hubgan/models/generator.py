@@ -1,5 +1,6 @@
 """The image generator and the discriminator it is trained against."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, overload
 
@@ -43,6 +44,8 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     description = "An image generator"
 
     def __init__(self, architecture: str = "dcgan", *, labels: Sequence[str] = (), **options: Any) -> None:
+        if not isinstance(labels, list | tuple):
+            raise ConfigError(f"labels must be a list of names, not {labels!r}")
         super().__init__(architecture, **(options | ({"classes": len(labels)} if labels else {})))
         classes: int = self.config["classes"]
         self.labels = tuple(labels) or tuple(map(str, range(classes)))
@@ -96,9 +99,9 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if isinstance(label, str) and label in self.labels:
             return self.labels.index(label)
         if isinstance(label, str) and label.isdecimal():  # as a command line gives it
-            label = int(label)
-        if isinstance(label, int) and 0 <= label < len(self.labels):
-            return label
+            return self._number(int(label))
+        if not isinstance(label, str) and 0 <= (number := operator.index(label)) < len(self.labels):
+            return number
         if isinstance(label, str):
             raise ConfigError(f"the model has no class {label!r}{nearest(label, self.labels)}")
         raise ConfigError(f"the model has no class {label!r}: its classes are 0 to {len(self.labels) - 1}")
@@ -249,6 +252,8 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         class_labels: Labels | None = None,
     ) -> Any:
         if class_labels is not None and not isinstance(class_labels, int | str):
+            if batch_size not in (1, len(class_labels)):
+                raise ConfigError(f"batch_size is {batch_size} for {len(class_labels)} class_labels: leave one out")
             batch_size = len(class_labels)
         if batch_size < 1 or (isinstance(generator, list) and len(generator) != batch_size):
             raise ConfigError(f"batch_size is {batch_size}: give 1 or more, and no or one generator, or one an image")
@@ -289,7 +294,8 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
     """Images in [-1, 1] to logits, positive for real: (N,) from `dcgan`, (N, h, w) from `patch`.
 
     Args:
-        architecture: the network, `dcgan` (one logit an image) by default, or `patch` (one a patch, any image size).
+        architecture: the network, `dcgan` by default, `sngan` or `r3gan` (one logit an image), or `patch` (one a
+            patch, any image size).
         **options: its options; for `dcgan` image_size (32), channels (3), width (64), norm ("batch", "spectral" or
             "none") and classes (0); for `patch` channels (3), width (32), depth (3) and norm ("spectral" or "none").
 

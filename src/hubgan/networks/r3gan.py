@@ -65,7 +65,7 @@ class _Block(nn.Module):
         super().__init__()
         inner, gain = _EXPANSION * channels, nn.init.calculate_gain("leaky_relu", _SLOPE) * blocks**-0.25
         groups = inner // min(group_width, inner)
-        if inner % groups:
+        if inner % min(group_width, inner):
             raise ValueError(f"a stage of {channels} channels has {inner} inside, which groups of {group_width} do not"
                              " divide: choose another width or group_width")  # fmt: skip
         self.widen = _init(nn.Conv2d(channels, inner, 1), gain)

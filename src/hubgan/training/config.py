@@ -159,7 +159,7 @@ class TrainingConfig(BaseModel):
     eval_samples: NonNegativeInt = 0
     """Measure by so many images, generated against as many real ones, or enlarged at most; 0 measures nothing."""
     eval_every: NonNegativeInt = 0
-    """Measure by them on the way too, so many steps apart; 0 does not."""
+    """Measure by them on the way too, so many steps apart; 0 measures at the end alone."""
     eval_dataset: str | None = None
     """The data set to measure on, where it is another one: a Hub name, a folder, a Parquet file."""
     eval_split: str | None = None
@@ -193,7 +193,8 @@ class GenerationConfig(TrainingConfig):
     latent_dim: PositiveInt | None = None
     """Numbers in a latent; by default the architecture's own."""
     width: PositiveInt | None = None
-    """Channels at half the images' resolution, of both networks; by default each architecture's own."""
+    """Channels of both networks, as their architectures count them (dcgan, r3gan: at half the images' resolution); by
+    default each architecture's own."""
     discriminator_width: PositiveInt | None = None
     """The same of the discriminator, where it is another number."""
     depth: PositiveInt | None = None

@@ -19,7 +19,7 @@ from hubgan.processes import decide
 from hubgan.training.config import TrainingConfig
 from hubgan.training.generation import Generation
 from hubgan.training.machine import largest, make_accelerator
-from hubgan.training.measuring import Measurement, open_measurement
+from hubgan.training.measuring import Measurement, brief, open_measurement
 from hubgan.training.plan import describe_plan
 from hubgan.training.record.checkpoints import discard_after, find_checkpoint, load_checkpoint, save_checkpoint
 from hubgan.training.record.run_folder import RunFolder, run_path
@@ -93,6 +93,8 @@ def train(config: TrainingConfig) -> Path:
     updates, counters = run.updates, run.counters.state_dict()
     decide(lambda: folder.save(task, updates.averaged, updates.opponent, counters))
     results = measurement.results(updates.averaged) if measurement else []
+    if results and config.eval_every:
+        folder.log(counters | brief(results))
     decide(lambda: folder.finish(updates.averaged, results))
     logger.info("done: %s holds the model, samples.png and report.html", folder.path)
     accelerator.end_training()
@@ -198,9 +200,10 @@ class Run:
             return 0
         self._meter.add(figures)
         finished = counters.progress(config) >= 1
-        measured = self._measure() if config.eval_every and counters.steps % config.eval_every == 0 else {}
-        if counters.steps % config.log_every == 0 or finished or measured:
-            bar.set_postfix(self._log(shown | measured))
+        if counters.steps % config.log_every == 0 or finished:
+            bar.set_postfix(self._log(shown))
+        if config.eval_every and counters.steps % config.eval_every == 0 and not finished and not stop:
+            self._measure()
         bar.update(min(counters.progress(config), 1) - bar.n)
         if counters.steps % config.sample_every == 0 and accelerator.is_main_process:
             self.folder.preview(self.task, self.updates.averaged, counters.steps)
@@ -240,14 +243,14 @@ class Run:
         self.counters.images += self._global_batch
         return batch
 
-    def _measure(self) -> dict[str, float]:
-        """The figures of the average as it is now; the time they take does not count as training."""
+    def _measure(self) -> None:
+        """Log the figures of the average as it is now; the time they take does not count as training."""
         assert self._measurement is not None
         begun = time.monotonic()
-        figures = self._measurement.figures(self.updates.averaged)
+        results = self._measurement.results(self.updates.averaged)
+        self.folder.log(self.counters.state_dict() | brief(results))
         pause = time.monotonic() - begun
         self._begun, self._logged = self._begun + pause, (self._logged[0], self._logged[1] + pause)
-        return figures
 
     def _log(self, shown: dict[str, float]) -> dict[str, Any]:
         """Write a line to metrics.jsonl and the tracker; returns what the progress bar shows of it."""

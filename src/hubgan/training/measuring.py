@@ -56,10 +56,6 @@ class Measurement:
         logger.info("measured:\n%s", table(results))
         return results
 
-    def figures(self, model: HubModel) -> dict[str, float]:
-        """The same in short, for a line of the log, by the names of metrics in machines' words."""
-        return {result["metric"].replace("-", "_"): result["value"] for result in self.results(model)}
-
     def _remedy(self) -> str:
         config, split = self.task.config, self.reference.split.removesuffix(_SEEN)
         words = [
@@ -71,7 +67,17 @@ class Measurement:
             "--split",
             split,
         ]
-        return shlex.join([*words, "--samples", str(config.eval_samples)])
+        words += ["--samples", str(config.eval_samples)]
+        for option, value in (("dataset-config", config.dataset_config), ("image-column", config.image_column),
+                              ("label-column", config.label_column)):  # fmt: skip
+            words += [f"--{option}", value] if value else []
+        words += ["--classes", *config.classes] if config.classes else []
+        return shlex.join(words)
+
+
+def brief(results: list[Result]) -> dict[str, float]:
+    """Figures for a line of the log, by names in machines' words."""
+    return {result["metric"].replace("-", "_"): result["value"] for result in results}
 
 
 def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSource) -> Measurement | None:

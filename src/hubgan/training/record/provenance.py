@@ -40,7 +40,7 @@ _BUDGET = {"max_images", "max_steps", "max_minutes"}
 _FREE = {
     "config", "resume", "dry_run", "output_dir", "push_to_hub", "private", "dataset_name", "license", "notice",
     "num_workers", "decoded_gb", "log_every", "report_to", "sample_every", "checkpoint_every", "keep_checkpoints",
-    "on_nonfinite", "eval_samples", "eval_dataset", "eval_split",
+    "on_nonfinite", "eval_every", "eval_samples", "eval_dataset", "eval_split",
 }  # fmt: skip
 
 
