@@ -88,11 +88,10 @@ def test_labels_of_other_data_are_not_judged(caplog: pytest.LogCaptureFixture) -
 def test_classes_are_made_in_turn_and_may_be_in_another_order() -> None:
     generator = Generator(width=4, labels=["ship", "cat"])
     assert samples_of(generator, Colours(), 5, seed=0).labels.tolist() == [0, 1, 0, 1, 0]
-    both = {"samples": 12, "extractor": Colours()}
     trained = Reference(load_images(str(SAMPLE), classes=("cat", "ship"), split="train[:300]"), "some", "a")
     held_out = Reference(load_images(str(SAMPLE), classes=("ship", "cat"), split="train[300:]"), "some", "b")
-    found = by_name(evaluate_generator(generator, held_out, trained_on=trained, **both))
-    assert found["label-accuracy-rgb"]["settings"]["real"] > 0.6
+    found = by_name(evaluate_generator(generator, held_out, trained_on=trained, samples=12))
+    assert found["label-accuracy-enl0"]["settings"]["real"] > 0.8
 
 
 def test_a_generator_without_classes_asks_for_no_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -188,13 +187,7 @@ def test_two_processes_measure_what_one_does(launch_environment: dict[str, str],
         torch.manual_seed(0)
         Generator(width=4, labels=NAMES).save_pretrained(tmp_path / "model")
         found.append(evaluate(environment, tmp_path / "model", processes))
-    for one, two in zip(*found, strict=True):
-        # Of fewer images than features the Frechet distance's matrices are singular, and rounding shows.
-        rounding = 5e-3 if one["metric"] == "fd-enl0" else 1e-9
-        assert one["value"] == pytest.approx(two["value"], rel=rounding)
-        floors = {one["settings"].pop(key, 0) / two["settings"].pop(key, 1) for key in ("floor", "real")} - {0}
-        assert all(ratio == pytest.approx(1, rel=rounding) for ratio in floors)
-        assert one | {"value": 0} == two | {"value": 0}
+    assert found[0] == found[1]
     assert [result["metric"] for result in found[0]] == [
         *METRICS, "nearness-enl0", "copies-enl0", "label-accuracy-enl0"]  # fmt: skip
 

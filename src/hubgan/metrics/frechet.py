@@ -16,7 +16,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     Args:
         real, fake: (N, F) and (M, F), of one extractor, at least two samples each.
     """
-    metric = FrechetInceptionDistance(feature=_Given(real.shape[1]))
+    # Not summed over processes: each may call this, and the main one alone may.
+    metric = FrechetInceptionDistance(feature=_Given(real.shape[1]), sync_on_compute=False)
     for features, is_real in ((real, True), (fake, False)):
         for chunk in features.split(_CHUNK):
             metric.update(chunk.double(), real=is_real)
