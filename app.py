@@ -19,7 +19,7 @@ if (HERE / "src").is_dir():  # a bare checkout, as a Space has it: hubgan need n
 from hubgan.demo import build_demo, launch_options  # noqa: E402
 from hubgan.errors import HubganError  # noqa: E402
 
-GENERATOR = "model_cards/cifar-dcgan"
+GENERATOR = "model_cards/cifar-r3gan"
 UPSCALER = "model_cards/photo-x4"
 
 
