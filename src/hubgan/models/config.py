@@ -105,5 +105,7 @@ def build(networks: Mapping[str, type[nn.Module]], architecture: str, options: d
         reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
         where = ".".join(map(str, first["loc"]))
         raise ConfigError(f"{architecture}: {where} is {first['input']!r}; it {reason}") from error
+    except ConfigError:
+        raise
     except ValueError as error:  # options that do not fit each other
         raise ConfigError(f"{architecture}: {error}") from error
