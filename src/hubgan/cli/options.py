@@ -27,6 +27,16 @@ def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = F
         )
 
 
+def add_truncation(parser: argparse.ArgumentParser) -> None:
+    """Add --truncation."""
+    parser.add_argument(
+        "--truncation",
+        metavar="T",
+        type=float,
+        help="draw latents towards the mean: less odd, less diverse; 1 is usual",
+    )
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add --device."""
     parser.add_argument(

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from hubgan.cli.options import add_device, add_model, enough_memory, find_device, whole
+from hubgan.cli.options import add_device, add_model, add_truncation, enough_memory, find_device, whole
 from hubgan.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
@@ -34,12 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels", metavar="NAME", nargs="+", help="classes by name or number, in turn; without them they are drawn"
     )
-    parser.add_argument(
-        "--truncation",
-        metavar="T",
-        type=float,
-        help="draw latents towards the mean: less odd, less diverse; 1 is usual",
-    )
+    add_truncation(parser)
     parser.add_argument("--seed", type=whole(0, 2**64 - 1), help="a whole number; without it, one is drawn and told")
     parser.add_argument(
         "-o",

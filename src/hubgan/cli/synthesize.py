@@ -17,7 +17,7 @@ without a GPU take torchrun.
 import argparse
 from pathlib import Path
 
-from hubgan.cli.options import add_device, add_model, enough_memory, find_device, whole
+from hubgan.cli.options import add_device, add_model, add_truncation, enough_memory, find_device, whole
 from hubgan.errors import ConfigError
 
 
@@ -30,12 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="where to write")
     parser.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, help="a whole number (default: 0)")
     parser.add_argument("--labels", metavar="NAME", nargs="+", help="classes, in turn (default: all of the model)")
-    parser.add_argument(
-        "--truncation",
-        metavar="T",
-        type=float,
-        help="draw latents towards the mean: less odd, less diverse; 1 is usual",
-    )
+    add_truncation(parser)
     parser.add_argument("--batch-size", metavar="N", type=whole(1), default=64, help="images at once (default: 64)")
     parser.add_argument("--shard-size", metavar="N", type=whole(1), default=5000, help="images a file (default: 5000)")
     parser.add_argument("--image-column", metavar="NAME", default="img", help="its name (default: img)")

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from hubgan.cli.options import add_device, add_model, enough_memory, find_device, whole
+from hubgan.cli.options import add_device, add_model, add_truncation, enough_memory, find_device, whole
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,12 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="end where it began, and begin again for ever (default: yes)",
     )
-    parser.add_argument(
-        "--truncation",
-        metavar="T",
-        type=float,
-        help="draw latents towards the mean: less odd, less diverse; 1 is usual",
-    )
+    add_truncation(parser)
     parser.add_argument(
         "--scale", metavar="N", type=whole(1, 64), help=f"show a pixel as N by N (default: to {_SIDE} a side at least)"
     )
