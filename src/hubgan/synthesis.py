@@ -11,7 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -195,12 +195,11 @@ def _images(
     truncation: float | None,
     batch_size: int,
 ) -> Iterator[Image.Image]:
-    part = -(-batch_size // 8) * 8
-    for at in range(rows.start // 8 * 8, rows.stop, part):  # cut elsewhere, the last bits of the images might differ
-        here = slice(at, min(at + part, rows.stop))
-        drawn = latents[here] if truncation is None else truncate(latents[here], truncation)
-        images = generator.images_from(drawn, None if labels is None else labels[here], batch_size=part)
-        yield from cast("list[Image.Image]", images)[max(rows.start - at, 0) :]
+    before = rows.start % 8  # cut elsewhere, the last bits of the images might differ
+    here = slice(rows.start - before, rows.stop)
+    drawn = latents[here] if truncation is None else truncate(latents[here], truncation)
+    parts = generator.parts(drawn, None if labels is None else labels[here], batch_size=batch_size)
+    yield from islice(chain.from_iterable(cast("Iterator[list[Image.Image]]", parts)), before, None)
 
 
 def _features(settings: Settings, labels: tuple[str, ...]) -> datasets.Features:

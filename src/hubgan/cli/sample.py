@@ -10,7 +10,6 @@ those of a smaller one.
 """
 
 import argparse
-import math
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,9 +109,7 @@ def _images(
     """The images one after another: all at once may be more than fits into memory."""
     from hubgan.models.latents import truncate
 
-    part = math.ceil(batch_size / 8) * 8  # cut anywhere else, the last bits may differ
     numbers, latents = generator.label_numbers(number, labels, seed=seed), generator.latents(number, seed=seed)
-    for start in range(0, number, part):
-        drawn, here = latents[start : start + part], None if numbers is None else numbers[start : start + part]
-        drawn = drawn if truncation is None else truncate(drawn, truncation)
-        yield from cast("list[Image.Image]", generator.images_from(drawn, here, batch_size=part))
+    latents = latents if truncation is None else truncate(latents, truncation)
+    for images in generator.parts(latents, numbers, batch_size=batch_size):
+        yield from cast("list[Image.Image]", images)

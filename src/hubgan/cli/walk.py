@@ -32,7 +32,6 @@ _SEEDS = 4  # are drawn where none are given
 _SECONDS = 2.0  # from a seed to the next
 _SIDE = 128  # pixels that are large enough to see
 _MOST = 100_000  # frames
-_PART = 64  # images at once
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -149,7 +148,5 @@ def _way(
 
 def _images(generator: "Generator", latents: "Tensor", labels: "Tensor | None") -> "Iterator[Image.Image]":
     """The images one after another: all at once may be more than fits into memory."""
-    for start in range(0, len(latents), _PART):
-        part = slice(start, start + _PART)
-        images = generator.images_from(latents[part], None if labels is None else labels[part])
+    for images in generator.parts(latents, labels):
         yield from cast("list[Image.Image]", images)

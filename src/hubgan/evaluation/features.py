@@ -116,17 +116,16 @@ def samples_of(
         latents = truncate(latents, truncation)
     numbers = generator.label_numbers(count, generator.labels or None if labels is None else labels)
     shown = progress and is_main()
-    part = -(-batch_size // 8) * 8  # cut elsewhere, the last bits of the images might differ
 
     def work(rows: range) -> tuple[Tensor, Tensor]:
         images = torch.empty(len(rows), generator.channels, *(generator.image_size,) * 2, dtype=torch.uint8)
-        for start in tqdm(range(0, len(rows), part), "generating", unit="batch", disable=not shown):
-            here = slice(rows.start + start, min(rows.start + start + part, rows.stop))
-            made = generator.images_from(
-                latents[here], None if numbers is None else numbers[here], batch_size=part, output_type="pt"
-            )
+        here, done = slice(rows.start, rows.stop), 0
+        mine = None if numbers is None else numbers[here]
+        parts = generator.parts(latents[here], mine, batch_size=batch_size, output_type="pt")
+        for made in tqdm(parts, "generating", unit="batch", disable=not shown):
             assert isinstance(made, Tensor)
-            images[start : start + part] = made.mul(255).round()
+            images[done : done + len(made)] = made.mul(255).round()
+            done += len(made)
         bar = tqdm(images, "measuring samples", unit="img", disable=not shown)
         return images, extract(extractor, bar, device=generator.device)
 

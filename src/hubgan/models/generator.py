@@ -1,7 +1,7 @@
 """The image generator and the discriminator it is trained against."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
@@ -220,6 +220,26 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         finally:
             self.train(was_training)
         return as_output(images, output_type)
+
+    def parts(
+        self,
+        latents: Tensor,
+        labels: Tensor | None = None,
+        *,
+        batch_size: int = 64,
+        output_type: OutputType = "pil",
+    ) -> Iterator[Images]:
+        """What `images_from` makes, the same images, some at a time: all at once may be more than fits into memory.
+
+        Args:
+            latents, labels, output_type: as `images_from` takes them.
+            batch_size: images in a part, rounded up to a multiple of 8.
+        """
+        part = -(-batch_size // _GROUP) * _GROUP  # cut elsewhere, the last bits of the images might differ
+        for start in range(0, len(latents), part):
+            here = slice(start, start + part)
+            some = None if labels is None else labels[here]
+            yield self.images_from(latents[here], some, batch_size=part, output_type=output_type)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Latents go through the network (`forward`); anything else is a call as `diffusers.DDPMPipeline` takes it.
