@@ -239,3 +239,10 @@ def test_a_resumed_run_ends_as_one_never_stopped(tmp_path: Path) -> None:
 def test_an_option_that_a_network_has_not(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="dcgan has no option 'depth'"):
         train_here(*TINY, "--depth", "2", "--max_steps", "1", "--output_dir", str(tmp_path))
+
+
+def test_an_option_that_one_network_has(tmp_path: Path) -> None:
+    run = train_here(*TINY, "--discriminator", "r3gan", "--depth", "1", "--patch", "2", "--discriminator_norm", "None",
+                     "--max_steps", "1", "--output_dir", str(tmp_path))  # fmt: skip
+    assert "depth" not in Generator.from_pretrained(run).config
+    assert Discriminator.from_pretrained(run / "discriminator").config["depth"] == 1

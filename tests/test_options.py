@@ -111,6 +111,7 @@ def test_help_names_every_option_and_explains_it(capsys: pytest.CaptureFixture[s
 def test_what_a_recipe_says_of_its_data_set_is_not_said_of_another() -> None:
     assert "CIFAR-10" in str(parse([]).notice)
     assert "CIFAR-10" in str(parse(["--dataset", "copy", "--dataset_name", "uoft-cs/cifar10"]).notice)
+    assert "CIFAR-10" in str(parse(["--dataset", "copy", "--dataset_name", "uoft-cs/cifar10 (JPEG copy)"]).notice)
     other = parse(["--dataset", "my-photos"])
     assert (other.license, other.notice) == (None, None)
     for licence in ("mit", "other"):

@@ -170,6 +170,11 @@ def test_the_recipe_is_there_from_the_start_without_private_paths(tmp_path: Path
     assert parse(["--config", str(tmp_path / "run" / "recipe.yaml")]).learning_rate == (1e-3, 0)
 
 
+def test_a_remark_on_the_data_set_is_not_in_the_recipe(tmp_path: Path) -> None:
+    open_folder(tmp_path / "run", "--dataset_name", "user/pictures (JPEG copy)").begin(0, None)
+    assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["dataset"] == "user/pictures"
+
+
 def test_a_folder_that_holds_a_run(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / "step-00000001").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"already holds a run.*--resume auto"):

@@ -43,7 +43,8 @@ class TrainingConfig(BaseModel):
     dataset: str
     """A Hub name, a folder of images, a Parquet file, or a local data set."""
     dataset_name: str | None = None
-    """What the card and the saved recipe call the data set; by default the Hub name, or the folder's own name."""
+    """What the card and the saved recipe call the data set; by default the Hub name, or the folder's own name. A
+    remark in brackets, as in "uoft-cs/cifar10 (JPEG copy)", is told in the card alone."""
     dataset_config: str | None = None
     """The data set's configuration (subset), where it has several."""
     split: str = "train"
@@ -198,11 +199,11 @@ class GenerationConfig(TrainingConfig):
     discriminator_width: PositiveInt | None = None
     """The same of the discriminator, where it is another number."""
     depth: PositiveInt | None = None
-    """Residual blocks of a stage, of both networks (r3gan)."""
+    """Residual blocks of a stage, of each network that has them (r3gan)."""
     group_width: PositiveInt | None = None
-    """Channels of a group of the convolutions, of both networks (r3gan)."""
+    """Channels of a group of the convolutions, of each network that has them (r3gan)."""
     patch: PositiveInt | None = None
-    """Pixels a side that the outermost layer of both networks takes at once: 1 or 2 (r3gan)."""
+    """Pixels a side that the outermost layer takes at once, of each network that knows it: 1 or 2 (r3gan)."""
     conditional: bool = False
     """Learn the classes of the data: the generator can be asked for one, the discriminator judges by it."""
     generator_norm: str | None = None

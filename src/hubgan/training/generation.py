@@ -1,15 +1,18 @@
 """The task of image generation."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from diffusers.utils import make_image_grid
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from hubgan.data import ImageSource, Squares
 from hubgan.evaluation import Reference, evaluate_generator
 from hubgan.models import Discriminator, Generator
 from hubgan.models.card import Result
+from hubgan.models.config import network_options
+from hubgan.networks import DISCRIMINATORS, GENERATORS
 from hubgan.training.config import GenerationConfig
 from hubgan.training.machine import SharedRandom
 from hubgan.training.penalties import Critic
@@ -39,11 +42,16 @@ class Generation(Task[GenerationConfig]):
     def _build(self, classes: tuple[str, ...]) -> None:
         c = self.config
         both = {"image_size": c.image_size, "channels": c.channels}
-        both |= _given(depth=c.depth, group_width=c.group_width, patch=c.patch)
-        own = _given(latent_dim=c.latent_dim, width=c.width, norm=c.generator_norm)
-        self.model = Generator(c.architecture, labels=classes, **both, **own)
-        own = _given(width=c.discriminator_width or c.width, norm=c.discriminator_norm, classes=len(classes) or None)
-        self.discriminator = Discriminator(c.discriminator, **both, **own)
+        generator = _given(latent_dim=c.latent_dim, width=c.width, norm=c.generator_norm)
+        judge = _given(width=c.discriminator_width or c.width, norm=c.discriminator_norm, classes=len(classes) or None)
+        for name, value in _given(depth=c.depth, group_width=c.group_width, patch=c.patch).items():
+            judges = _knows(DISCRIMINATORS, c.discriminator, name)
+            if judges:
+                judge[name] = value
+            if _knows(GENERATORS, c.architecture, name) or not judges:  # or none of them, which is an error there
+                generator[name] = value
+        self.model = Generator(c.architecture, labels=classes, **both, **generator)
+        self.discriminator = Discriminator(c.discriminator, **both, **judge)
 
     def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
         return random.normal(len(images), self.model.latent_dim), images.float().div(127.5).sub(1)
@@ -63,3 +71,7 @@ class Generation(Task[GenerationConfig]):
 def _given(**options: Any) -> dict[str, Any]:
     """The options that are not None: for the others an architecture has values of its own, or does not know them."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _knows(networks: Mapping[str, type[nn.Module]], architecture: str, option: str) -> bool:
+    return architecture in networks and option in network_options(networks, architecture)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from hubgan.errors import ConfigError, nearest
 from hubgan.training.config import GenerationConfig, TrainingConfig, UpscalingConfig
+from hubgan.training.wording import without_remark
 
 CONFIGS: dict[str, type[TrainingConfig]] = {"generation": GenerationConfig, "upscaling": UpscalingConfig}
 DEFAULT_RECIPE = "cifar-dcgan"
@@ -41,7 +42,7 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
         use_underscores=True,
     )
     options = vars(given)
-    if defaults.dataset not in (options["dataset"], options["dataset_name"]):
+    if defaults.dataset not in (options["dataset"], without_remark(options["dataset_name"] or "")):
         # What a recipe says of its own data set would be untrue of another one.
         given_here = {argument.partition("=")[0] for argument in arguments}
         options |= {name: None for name in ("license", "notice") if f"--{name}" not in given_here}

@@ -14,6 +14,11 @@ def dataset(name: str) -> str:
     return path.resolve().name if path.exists() else name
 
 
+def without_remark(name: str) -> str:
+    """A data set's name as it is, where one is told with a remark: "uoft-cs/cifar10 (JPEG copy)"."""
+    return name.partition(" (")[0]
+
+
 def number(value: float) -> str:
     """A number as a person writes it: 2e-4, 0.5, 90,000."""
     if value and abs(value) < 1e-3:

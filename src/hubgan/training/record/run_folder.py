@@ -250,7 +250,7 @@ class RunFolder:
 
     def _write_recipe(self) -> None:
         options = self.config.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
-        recipe = options | {"dataset": self._dataset_name()}
+        recipe = options | {"dataset": wording.without_remark(self._dataset_name())}
         if self.config.eval_dataset:
             recipe["eval_dataset"] = wording.dataset(self.config.eval_dataset)
         write_text(self.path / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
@@ -283,8 +283,8 @@ class RunFolder:
             "software": f"hubgan {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
         }
         facts = {key: value for key, value in facts.items() if value}
-        run: dict[str, object] = {"dataset": self._dataset_name(), "facts": facts, "picture_caption": task.caption}
-        run |= {"license": config.license, "notice": config.notice}
+        run: dict[str, object] = {"dataset": wording.without_remark(self._dataset_name()), "facts": facts}
+        run |= {"picture_caption": task.caption, "license": config.license, "notice": config.notice}
         return cast(TrainingRun, {key: value for key, value in run.items() if value})
 
 
