@@ -128,6 +128,12 @@ def test_a_norm_puts_in_its_layers_and_no_other(kind: Kind, options: dict[str, s
         assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.05)
 
 
+def test_a_label_is_normed_too() -> None:
+    model = Discriminator(width=8, norm="spectral", classes=3)
+    embedding = next(module for module in model.modules() if isinstance(module, nn.Embedding))
+    assert torch.linalg.matrix_norm(embedding.weight, 2).item() == pytest.approx(1, abs=0.05)
+
+
 @pytest.mark.parametrize(("kind", "options"), CASES)
 def test_norms_share_shapes_and_stay_finite(kind: Kind, options: dict[str, str]) -> None:
     model = kind(width=8, **options)

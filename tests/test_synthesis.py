@@ -113,6 +113,9 @@ def test_labels_are_balanced_at_every_length(run: Run, tmp_path: Path, condition
     assert list(rows.features) == ["image", "kind"] and rows["kind"][:] == [2, 0, 2, 0]
     assert same(rows["image"][:], conditional.sample(4, labels=["cow", "cat"], seed=0))
     assert "--labels cow cat" in (tmp_path / "some" / "README.md").read_text()
+    assert run(".", "--subfolder", "cond", "-n", 4, "-o", "part")[0] == 0
+    card = (tmp_path / "part" / "README.md").read_text()
+    assert "--subfolder=cond -n 4" in card and 'subfolder="cond")' in card
 
 
 def test_two_processes_make_the_files_of_one(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import datasets
 import pyarrow as pa
@@ -67,7 +67,7 @@ rows[0]["{column}"]
 {facts}
 
 Image i is `generator.sample({sample})[i]` of
-`generator = hubgan.Generator.from_pretrained("{name}")`. On another kind of processor, or with another version of
+`generator = hubgan.Generator.from_pretrained({loaded})`. On another kind of processor, or with another version of
 PyTorch, single pixels may differ by a grey level.
 {counts}
 ## Limits and licence
@@ -98,6 +98,18 @@ class Settings:
         return [f"train-{number:05d}-of-{count:05d}.parquet" for number in range(count)]
 
 
+class Origin(NamedTuple):
+    """Where a model can be had, for the card: a name on the Hub or its folder's, and where exactly in it."""
+
+    name: str = "user/model"
+    revision: str | None = None
+    subfolder: str | None = None
+
+    @property
+    def exactly(self) -> dict[str, str]:
+        return {name: value for name, value in (("revision", self.revision), ("subfolder", self.subfolder)) if value}
+
+
 def synthesize(
     generator: Generator,
     folder: str | Path,
@@ -111,7 +123,7 @@ def synthesize(
     image_column: str = "img",
     label_column: str = "label",
     overwrite: bool = False,
-    name: str = "user/model",
+    origin: Origin = Origin(),  # noqa: B008, it is immutable
     progress: bool = False,
 ) -> list[Path]:
     """Write a data set of generated images, which `datasets.load_dataset(folder)` reads.
@@ -135,7 +147,7 @@ def synthesize(
         image_column: its name.
         label_column: its name.
         overwrite: replace what is there of other settings, or of others.
-        name: what the card calls the model: its Hub name, or its folder's.
+        origin: what the card says of the model.
         progress: show a bar, of the main process's own images.
 
     Returns:
@@ -180,7 +192,7 @@ def synthesize(
         for file in (folder / "data").glob("train-*.parquet"):
             if file not in shards:  # can be there only if it may be overwritten, and would be read as a part
                 file.unlink()
-        _finish(folder, shards, settings, generator, numbers, name)
+        _finish(folder, shards, settings, generator, numbers, origin)
     return shards
 
 
@@ -285,22 +297,24 @@ def _short(value: object) -> str:
 
 
 def _finish(
-    folder: Path, shards: list[Path], settings: Settings, generator: Generator, numbers: Tensor | None, name: str
+    folder: Path, shards: list[Path], settings: Settings, generator: Generator, numbers: Tensor | None, origin: Origin
 ) -> None:
     """Write the record, then the card: a card without a record is somebody else's."""
     record, card = folder / RECORD, folder / CARD
     if not record.exists() or _difference(record, settings):
         card.unlink(missing_ok=True)  # it is of other images
-        write_text(record, json.dumps({"hubgan": __version__, "model": name, **asdict(settings)}, indent=2) + "\n")
+        write_text(
+            record, json.dumps({"hubgan": __version__, "model": origin.name, **asdict(settings)}, indent=2) + "\n"
+        )
     if not card.exists():
         counts = Counter(numbers.tolist()) if numbers is not None else {}
-        write_text(card, _card(folder.resolve().name, shards, settings, generator, counts, name))
+        write_text(card, _card(folder.resolve().name, shards, settings, generator, counts, origin))
 
 
 def _card(
-    title: str, shards: list[Path], settings: Settings, generator: Generator, counts: dict[int, int], name: str
+    title: str, shards: list[Path], settings: Settings, generator: Generator, counts: dict[int, int], origin: Origin
 ) -> str:
-    licence = (generator.training_run or {}).get("license")
+    name, licence = origin.name, (generator.training_run or {}).get("license")
     classes = generator.labels
     facts = {
         "model": f"`{name}`, fingerprint `{settings.fingerprint}`",
@@ -326,10 +340,10 @@ def _card(
         model=f"[{name}](https://huggingface.co/{name})" if "/" in name else f"`{name}`",
         version=__version__,
         column=settings.image_column,
-        command=_command(settings, name, every),
+        command=_command(settings, origin, every),
         facts="\n".join(f"- {key}: {value}" for key, value in facts.items()),
         sample=", ".join([f"{settings.n}", *(f"{key}={value}" for key, value in sample.items() if value is not None)]),
-        name=name,
+        loaded=", ".join([f'"{name}"', *(f'{key}="{value}"' for key, value in origin.exactly.items())]),
         counts="\n".join(["", "| class | number | images |", "|---|---|---|", *table, ""]) if counts else "",
         licence=f"The model's weights are under the licence `{licence}`; the data that it was trained on has its own."
         if licence
@@ -359,9 +373,10 @@ def _header(shards: list[Path], settings: Settings, generator: Generator, licenc
     return str(data)
 
 
-def _command(settings: Settings, name: str, every: bool) -> str:
+def _command(settings: Settings, origin: Origin, every: bool) -> str:
     """The command that makes it again; `every` says that its labels are all of the model's, as by default."""
-    words = ["hubgan", "synthesize", name, "-n", str(settings.n), "-o", "FOLDER", "--seed", str(settings.seed)]
+    words = ["hubgan", "synthesize", origin.name, *(f"--{key}={value}" for key, value in origin.exactly.items())]
+    words += ["-n", str(settings.n), "-o", "FOLDER", "--seed", str(settings.seed)]
     words += ["--shard-size", str(settings.shard_size), "--image-column", settings.image_column]
     if settings.labels:
         words += ["--label-column", settings.label_column, *([] if every else ["--labels", *settings.labels])]

@@ -26,7 +26,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubgan.cli.options import add_device, add_model, enough_memory, find_device, whole
+from hubgan.cli.options import add_device, add_model, enough_memory, process_device, training_packages, whole
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from hubgan.models.card import Result
 
 _SAMPLES = 10_000
+_GENERATORS = ("floor_split", "train_split", "reals", "inception_weights", "truncation", "neighbours")
+_UPSCALERS = ("small_column",)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -88,12 +90,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure, print the figures, and write those of a folder into its card."""
-    try:
+    with training_packages():
         from hubgan import evaluation
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"the package {(error.name or '').partition('.')[0]} is missing: pip install 'hubgan[train]'"
-        ) from error
     from hubgan.processes import join_processes
 
     if args.neighbours and not args.train_split:
@@ -102,6 +100,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f"{args.neighbours} is there already: name another file by --neighbours")
     state = join_processes(cpu=args.device == "cpu")
     model, folder = _load(args, state)
+    _check_kind(args, model)
     reference = evaluation.Reference(_open(args, args.split, args.image_column), _name(args), args.split)
     if args.dry_run:
         where = f"written into {folder}" if folder else "printed"
@@ -129,8 +128,7 @@ def _load(args: argparse.Namespace, state: "PartialState") -> "tuple[Generator |
     from hubgan.models.config import CONFIG, read_config
 
     place = Place(args.model, subfolder=args.subfolder, revision=args.revision)
-    own = state.num_processes > 1 and args.device == "auto"
-    device, kind, folder = str(state.device) if own else find_device(args.device), None, None
+    device, kind, folder = process_device(args.device, state), None, None
     if not Path(args.model).is_file() and CONFIG in place.files() and not args.weights_name:
         kind, folder = read_config(place.file(CONFIG)).kind, place.folder
     where = {"subfolder": args.subfolder, "revision": args.revision, "device": device}
@@ -140,6 +138,16 @@ def _load(args: argparse.Namespace, state: "PartialState") -> "tuple[Generator |
         raise ConfigError(f"{args.model} holds a {kind}: generators and upscalers can be measured")
     foreign = {"weights_name": args.weights_name, "allow_pickle": args.allow_pickle}
     return Upscaler.from_pretrained(args.model, **where, **foreign), folder
+
+
+def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler") -> None:
+    """An option that has no meaning for a model is an error: it would be ignored without a word."""
+    from hubgan.models import Generator
+
+    kind, wrong = ("a generator", _UPSCALERS) if isinstance(model, Generator) else ("an upscaler", _GENERATORS)
+    given = [f"--{name.replace('_', '-')}" for name in wrong if getattr(args, name) is not None]
+    if given:
+        raise ConfigError(f"{args.model} holds {kind}: leave out {', '.join(given)}, which it does not know")
 
 
 def _open(args: argparse.Namespace, split: str, column: str | None) -> "ImageSource":

@@ -3,8 +3,12 @@
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from hubgan.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 
 def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = False) -> None:
@@ -79,6 +83,21 @@ def find_device(name: str) -> str:
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"--device {name}: this machine has no such device ({reason})") from error
     return name
+
+
+def process_device(name: str, state: "PartialState") -> str:
+    """The same for one of several processes: with "auto" each has a device of its own."""
+    return str(state.device) if state.num_processes > 1 and name == "auto" else find_device(name)
+
+
+@contextmanager
+def training_packages() -> Iterator[None]:
+    """Turn a failing import into a ConfigError that says how to install what training, too, is done with."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        raise ConfigError(f"the package {package} is missing: pip install 'hubgan[train]'") from error
 
 
 @contextmanager

@@ -17,8 +17,15 @@ without a GPU take torchrun.
 import argparse
 from pathlib import Path
 
-from hubgan.cli.options import add_device, add_model, add_truncation, enough_memory, find_device, whole
-from hubgan.errors import ConfigError
+from hubgan.cli.options import (
+    add_device,
+    add_model,
+    add_truncation,
+    enough_memory,
+    process_device,
+    training_packages,
+    whole,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,23 +50,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the data set, and print where it is."""
-    try:
+    with training_packages():
         from hubgan import synthesis
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"the package {(error.name or '').partition('.')[0]} is missing: pip install 'hubgan[train]'"
-        ) from error
     from hubgan import Generator
     from hubgan.processes import join_processes
 
     state = join_processes(cpu=args.device == "cpu")
-    own = state.num_processes > 1 and args.device == "auto"
-    generator = Generator.from_pretrained(
-        args.model,
-        revision=args.revision,
-        subfolder=args.subfolder,
-        device=str(state.device) if own else find_device(args.device),
-    )
+    device = process_device(args.device, state)
+    generator = Generator.from_pretrained(args.model, revision=args.revision, subfolder=args.subfolder, device=device)
+    name = Path(args.model).resolve().name if Path(args.model).exists() else args.model
     with enough_memory("take a smaller --batch-size"):
         shards = synthesis.synthesize(
             generator,
@@ -73,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
             image_column=args.image_column,
             label_column=args.label_column,
             overwrite=args.overwrite,
-            name=Path(args.model).resolve().name if Path(args.model).exists() else args.model,
+            origin=synthesis.Origin(name, args.revision, args.subfolder),
             progress=True,
         )
     if state.is_main_process:

@@ -117,8 +117,8 @@ class DCGANDiscriminator(nn.Module):
         image_size: side of the images, a power of two from 8 to 512.
         channels: 1 (grey) or 3.
         width: channels at half the images' resolution, 4 to 512.
-        norm: `batch`, the paper's; `spectral`, on every convolution; or `none`. Gradient penalties want one of the
-            last two: with BatchNorm an image's logit depends on the whole batch.
+        norm: `batch`, the paper's; `spectral`, on every convolution and the embedding; or `none`. Gradient penalties
+            want one of the last two: with BatchNorm an image's logit depends on the whole batch.
         classes: how many; 0 for none.
 
     Raises:
@@ -152,9 +152,10 @@ class DCGANDiscriminator(nn.Module):
             elif isinstance(layer, nn.Conv2d):
                 _init_unnormalised(layer)
         self.layers = nn.Sequential(*layers)
-        self.embedding = None
-        if classes:  # starts at 0, so that at first the label does not matter
-            self.embedding = nn.Embedding(classes, widths[-1])
+        self.embedding = nn.Embedding(classes, widths[-1]) if classes else None
+        if self.embedding is not None and norm == "spectral":
+            spectral_norm(self.embedding)
+        elif self.embedding is not None:  # starts at 0, so that at first the label does not matter
             nn.init.zeros_(self.embedding.weight)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
