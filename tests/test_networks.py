@@ -182,16 +182,16 @@ def test_norms_that_cannot_be_name_those_that_can(kind: Kind, options: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("kind", "folder", "norm"),
+    ("kind", "folder", "architecture"),
     [
-        (Generator, "cifar-dcgan", "batch"),
-        (Discriminator, "cifar-dcgan/discriminator", "batch"),
-        (Discriminator, "photo-x4/discriminator", "spectral"),
+        (Generator, "cifar-dcgan", "dcgan"),
+        (Discriminator, "cifar-dcgan/discriminator", "r3gan"),
+        (Discriminator, "photo-x4/discriminator", "patch"),
     ],
 )
-def test_published_weights_still_load(kind: Kind, folder: str, norm: str) -> None:
+def test_published_weights_still_load(kind: Kind, folder: str, architecture: str) -> None:
     model = kind.from_pretrained(ROOT / "model_cards" / folder)
-    assert model.config["norm"] == norm
+    assert model.config["architecture"] == architecture
     assert model(example(model, 2)).isfinite().all()
 
 
