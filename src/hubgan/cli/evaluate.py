@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from hubgan.models import Generator, Upscaler
     from hubgan.models.card import Result
 
-_SAMPLES = 10_000
-_GENERATORS = ("floor_split", "train_split", "reals", "inception_weights", "truncation", "neighbours")
+_SAMPLES, _BATCH = 10_000, 64
+_GENERATORS = (
+    "floor_split", "train_split", "reals", "extractor", "inception_weights", "truncation", "neighbours", "batch_size"
+)  # fmt: skip
 _UPSCALERS = ("small_column",)
 
 
@@ -68,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
                       help="generators: how many of its images the distances are from, where these are not as many as"
                       " samples")  # fmt: skip
     see = parser.add_argument_group("what sees the features of generators' images")
-    see.add_argument("--extractor", choices=("enl0", "inception"), default="enl0",
+    see.add_argument("--extractor", choices=("enl0", "inception"),
                      help="EfficientNet-Lite0, which comes with a package, or Inception, whose weights are downloaded"
                      " (default: enl0)")  # fmt: skip
     see.add_argument("--inception-weights", metavar="FILE", type=Path,
@@ -82,8 +84,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help=f"how many images: for generators as many as of the data, at most {_SAMPLES:,}, for"
                         " upscalers all, if not told otherwise")  # fmt: skip
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, help="of samples and choices (default: 0)")
-    parser.add_argument("--batch-size", metavar="N", type=whole(1), default=64,
-                        help="images generated at once (default: 64)")  # fmt: skip
+    parser.add_argument("--batch-size", metavar="N", type=whole(1),
+                        help=f"generators: images made at once (default: {_BATCH})")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="open model and data, say what would be measured, stop")
     add_device(parser)
 
@@ -109,7 +111,7 @@ def run(args: argparse.Namespace) -> None:
             f"{type(model).__name__} {args.model}, against {reference} ({size} images); the figures would be {where}"
         )
         return
-    with enough_memory("take a smaller --batch-size, or fewer --samples"):
+    with enough_memory("take fewer --samples, or for a generator a smaller --batch-size"):
         results = _measure(args, model, reference, state.is_main_process)
     if not state.is_main_process:
         return
@@ -191,7 +193,7 @@ def _measure(
             reals=args.reals,
             truncation=args.truncation,
             extractor=_extractor(args),
-            batch_size=args.batch_size,
+            batch_size=args.batch_size or _BATCH,
             picture=args.neighbours,
             progress=progress,
         )
