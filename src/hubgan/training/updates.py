@@ -66,10 +66,9 @@ class Updates:
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             model, discriminator = (nn.SyncBatchNorm.convert_sync_batchnorm(m) for m in (model, discriminator))
         betas = (at_zero(config.adam_beta1), at_zero(config.adam_beta2))
-        self._model_optimizer = torch.optim.Adam(model.parameters(), at_zero(config.learning_rate), betas)
-        self._opponent_optimizer = torch.optim.Adam(
-            discriminator.parameters(), at_zero(config.discriminator_learning_rate), betas
-        )
+        adam = partial(torch.optim.Adam, betas=betas, fused=accelerator.device.type in ("cpu", "cuda"))
+        self._model_optimizer = adam(model.parameters(), at_zero(config.learning_rate))
+        self._opponent_optimizer = adam(discriminator.parameters(), at_zero(config.discriminator_learning_rate))
         self._model, self._discriminator, self._model_optimizer, self._opponent_optimizer = accelerator.prepare(
             model, discriminator, self._model_optimizer, self._opponent_optimizer
         )
