@@ -34,6 +34,12 @@ def test_options_change_a_recipe() -> None:
     assert (config.max_steps, config.flip, config.crop_size, config.scale) == (7, False, 64, 4)
 
 
+def test_the_last_of_two_recipes_counts_as_of_any_option() -> None:
+    assert parse(["--config", "cifar-dcgan", "--config=photo-x4", "--seed", "1", "--seed", "2"]) == parse(
+        ["--config", "photo-x4", "--seed", "2"]
+    )
+
+
 def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("task: generation\ndataset: ./pictures\nlearning_rate: 1e-3\nmax_steps: 5\n")

@@ -1,5 +1,6 @@
 """From a recipe and a command line to a configuration."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import make_dataclass
@@ -119,9 +120,6 @@ def _unbounded(annotation: Any) -> Any:
 
 def _recipe(arguments: Sequence[str]) -> str:
     """The value of --config, which must be known before the other options' defaults are."""
-    for index, argument in enumerate(arguments):
-        if argument == "--config" and index + 1 < len(arguments):
-            return arguments[index + 1]
-        if argument.startswith("--config="):
-            return argument.partition("=")[2]
-    return DEFAULT_RECIPE
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", nargs="?", default=DEFAULT_RECIPE, const=DEFAULT_RECIPE)  # tyro says what is amiss
+    return parser.parse_known_args(arguments)[0].config
