@@ -22,6 +22,7 @@ from hubgan.data import (
     uniforms,
 )
 from hubgan.errors import ConfigError, DataError, ImageError
+from hubgan.images import to_tensor
 from images_at_hand import SAME, SMALL, decoded, python, same, save, take
 from loopback_hub import LoopbackHub
 
@@ -227,7 +228,7 @@ def test_squares_are_mirrored_where_their_draw_says_so() -> None:
     assert torch.equal(view.augment(list(images), torch.tensor([[0.1], [0.9], [0.49], [0.5]])), result)
 
 
-def test_crops_have_every_place_equally_often_and_both_flips() -> None:
+def test_crops_have_every_place_equally_often_and_all_eight_ways_to_lie() -> None:
     image = torch.arange(5 * 6).view(1, 5, 6).to(torch.uint8)
     plain, flipped = (Crops(size=4, channels=1, flip=flip) for flip in (False, True))
     count = 6000
@@ -237,10 +238,21 @@ def test_crops_have_every_place_equally_often_and_both_flips() -> None:
     assert all(abs(number - count / 6) < 4 * (count / 6) ** 0.5 for number in places.values())
     corners = flipped.augment([image] * count, uniforms(0, torch.arange(count), flipped.draws))
     variants = Counter(corner.numpy().tobytes() for corner in corners)
-    assert len(variants) == 24
-    assert min(variants.values()) > count / 24 / 2
+    assert len(variants) == 6 * 8
+    assert min(variants.values()) > count / 48 / 2
     last = plain.augment([image], torch.full((1, 2), 1 - 2**-24))
     assert last[0, 0, -1, -1] == 29
+
+
+def test_pictures_are_reduced_before_they_are_cropped() -> None:
+    view = Crops(size=32, channels=3, flip=False, reduce=0.5)
+    picture = Image.effect_noise((100, 66), 60).convert("RGB")
+    assert torch.equal(view.prepare(picture), to_tensor(picture.resize((50, 33), Image.Resampling.BICUBIC)))
+    with pytest.raises(ImageError, match=r"100 x 62 pixels are smaller than a crop of 32 pixels, made 0\.5"):
+        view.prepare(Image.new("RGB", (100, 62)))
+    with pytest.raises(ConfigError, match=r"reduce is 1\.5"):
+        Crops(size=32, channels=3, flip=False, reduce=1.5)
+    assert view.key != Crops(size=32, channels=3, flip=False).key
 
 
 def test_views_refuse_what_they_cannot_use() -> None:

@@ -21,7 +21,7 @@ from hubgan.data import load_images
 from hubgan.errors import DataError
 from hubgan.evaluation import Reference, evaluate_generator, evaluate_upscaler, merge, table
 from hubgan.images import to_image, to_tensor
-from hubgan.metrics import FeatureExtractor, psnr, shrink, ssim
+from hubgan.metrics import FeatureExtractor, PerceptualDistance, psnr, sharpness_ratio, shrink, ssim
 from hubgan.models import Discriminator, Generator, Upscaler
 from hubgan.models.card import Result
 from hubgan.training import parse, plan
@@ -65,6 +65,8 @@ def pictures(folder: Path, *sizes: tuple[int, int]) -> Path:
         large.crop((0, 0, width, height)).save(folder / f"{number}.png")
     return folder
 
+
+UPSCALING = ["psnr", "ssim", "pd-enl2", "sharpness"]
 
 # -- generators
 
@@ -134,19 +136,34 @@ def test_an_upscaler_is_measured_as_by_hand(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "data", (50, 42), (64, 64))
     upscaler = Upscaler(width=8, depth=1).eval()
     reference = Reference(load_images(str(folder)), "data", "train")
-    by_hand = []
+    by_hand, perceptual = [], PerceptualDistance(lite=2)
     for name, (width, height) in (("0.png", (48, 40)), ("1.png", (64, 64))):
         large = to_tensor(Image.open(folder / name).crop((0, 0, width, height)))[None]
         small = to_image(shrink(large.float() / 255, 4)[0])
         bicubic = to_tensor(small.resize((width, height), Image.Resampling.BICUBIC))[None]
         made = to_tensor(upscaler.upscale(small))[None]
+        seen = [image[:, :, 4:-4, 4:-4].float() / 255 for image in (made, bicubic, large)]
         by_hand.append([metric(image, large, border=4) for metric in (psnr, ssim) for image in (made, bicubic)])
+        by_hand[-1] += [perceptual(image, seen[2]).item() for image in seen[:2]]
+        by_hand[-1] += [sharpness_ratio(image, large, scale=4, border=4) for image in (made, bicubic)]
     wanted = torch.tensor(by_hand, dtype=torch.float64).mean(0).tolist()
-    one, other = evaluate_upscaler(upscaler, reference)
-    found = [one["value"], one["settings"]["bicubic"], other["value"], other["settings"]["bicubic"]]
-    assert found == pytest.approx(wanted, rel=1e-5)
+    results = evaluate_upscaler(upscaler, reference, suffix=" at fidelity 1")
+    found = [figure for result in results for figure in (result["value"], result["settings"]["bicubic"])]
+    assert found == pytest.approx(wanted, rel=1e-4)
+    assert [result["metric"] for result in results] == [f"{name}-at-fidelity-1" for name in UPSCALING]
+    one = evaluate_upscaler(upscaler, reference)[0]
     assert (one["metric"], one["samples"], one["settings"]["border"]) == ("psnr", 2, 4)
     assert "antialiased" in str(one["settings"]["small_pictures"])
+
+
+def test_a_grey_original_is_its_own_luma(tmp_path: Path) -> None:
+    Image.effect_noise((64, 48), 40).save(tmp_path / "grey.png")
+    upscaler, reference = Upscaler(width=8, depth=1), Reference(load_images(str(tmp_path)), "data", "train")
+    large = to_tensor(Image.open(tmp_path / "grey.png"))[None]
+    made = upscaler.upscale(to_image(shrink(large.float() / 255, 4)[0]))
+    assert made.mode == "L"
+    wanted = psnr(to_tensor(made)[None], large, border=4)
+    assert evaluate_upscaler(upscaler, reference)[0]["value"] == pytest.approx(wanted, rel=1e-5)
 
 
 def test_small_pictures_may_be_given(tmp_path: Path) -> None:
@@ -210,7 +227,7 @@ def test_an_upscalers_run_says_whether_it_was_measured_on_what_it_was_trained_on
     other = ["--eval_dataset", str(folder), "--eval_split", "train"]
     run = train_here(*options, str(tmp_path / "two"), *other)
     held_out = Upscaler.from_pretrained(run).training_run
-    assert held_out and [result["metric"] for result in held_out["results"]] == ["psnr", "ssim"]
+    assert held_out and [result["metric"] for result in held_out["results"]] == UPSCALING
     assert {(r["dataset"], r["split"], r["samples"]) for r in held_out["results"]} == {("held-out", "train", 3)}
     assert str(tmp_path) not in (run / "recipe.yaml").read_text() + (run / "config.json").read_text()
 

@@ -9,10 +9,12 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from hubgan.metrics import (
+    PerceptualDistance,
     frechet_distance,
     kernel_distance,
     luma,
     psnr,
+    sharpness_ratio,
     shrink,
     ssim,
 )
@@ -123,12 +125,12 @@ def test_distances_are_computed_in_double_precision() -> None:
 def test_luma_is_that_of_bt_601() -> None:
     black, white, red = [0, 0, 0], [255, 255, 255], [255, 0, 0]
     pixels = torch.tensor([black, white, red], dtype=torch.uint8).view(3, 3, 1, 1)
-    assert luma(pixels).flatten().tolist() == pytest.approx([16, 235, 81.481])
-    assert luma(pixels[:2, :1]).flatten().tolist() == pytest.approx([16, 235])
+    assert luma(pixels).flatten().tolist() == [16, 235, 81]  # 81.481, rounded as MATLAB does
+    assert luma(pixels[:2, :1]).flatten().tolist() == [0, 255]  # a grey picture is its own luma
 
 
 def test_psnr_by_hand() -> None:
-    each = [20 * math.log10(255 / (difference * 219 / 255)) for difference in (10, 40)]
+    each = [20 * math.log10(255 / difference) for difference in (8, 34)]  # lumas of 102 and 110, of 102 and 68
     assert psnr(grey(100, 100), grey(110, 60), border=4) == pytest.approx(sum(each) / 2, rel=1e-6)
 
 
@@ -141,7 +143,7 @@ def test_the_border_does_not_count() -> None:
 
 
 def test_ssim_by_hand() -> None:
-    one, other = (16 + value * 219 / 255 for value in (100, 140))
+    one, other = (round(16 + value * 219 / 255) for value in (100, 140))
     c1 = (0.01 * 255) ** 2
     wanted = (2 * one * other + c1) / (one**2 + other**2 + c1)
     assert ssim(grey(100), grey(140), border=4) == pytest.approx(wanted, rel=1e-6)
@@ -158,6 +160,37 @@ def test_ssim_of_a_single_window_by_hand() -> None:
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     wanted = (2 * mx * my + c1) * (2 * both + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
     assert ssim(pictures[:1], pictures[1:], border=2) == pytest.approx(float(wanted), rel=1e-6)
+
+
+# -- detail
+
+
+def test_sharpness_is_the_energy_beyond_what_the_small_picture_holds() -> None:
+    noise = torch.randint(96, 160, (1, 1, 64, 64), dtype=torch.uint8)
+    assert sharpness_ratio(noise, noise, scale=4, border=4) == pytest.approx(1)
+    half = (noise.float() - 128).div(2).add(128).round().byte()
+    assert sharpness_ratio(half, noise, scale=4, border=4) == pytest.approx(0.25, abs=0.02)
+    coarse = shrink(noise.float() / 255, 8).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    smooth = nn.functional.avg_pool2d(coarse, 15, 1, 7, count_include_pad=False).mul(255).round().byte()
+    assert sharpness_ratio(smooth, noise, scale=4, border=8) < 0.01
+
+
+@pytest.mark.parametrize("lite", [0, 2])
+def test_the_perceptual_distance_sees_texture_that_pixels_do_not(lite: int) -> None:
+    distance = PerceptualDistance(lite)
+    texture = torch.rand(2, 3, 64, 64)
+    shifted, blurred = texture.roll(1, -1), texture.mean((2, 3), keepdim=True).expand_as(texture)
+    assert distance(texture, texture).tolist() == [0, 0]
+    assert (shifted - texture).square().mean() > (blurred - texture).square().mean()
+    assert (distance(shifted, texture) < distance(blurred, texture)).all()
+
+
+def test_the_perceptual_distance_reaches_the_picture_and_not_its_own_weights() -> None:
+    image = torch.rand(1, 1, 32, 32, requires_grad=True)
+    distance = PerceptualDistance(lite=0)
+    distance(image, torch.rand(1, 1, 32, 32)).sum().backward()
+    assert image.grad is not None and image.grad.abs().sum() > 0
+    assert all(not p.requires_grad for p in distance.parameters())
 
 
 def test_small_pictures_have_eight_bits() -> None:

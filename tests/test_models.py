@@ -339,6 +339,42 @@ def test_transparency_and_profile_are_kept(upscaler: Upscaler) -> None:
     assert (large.mode, large.size, large.info["icc_profile"]) == ("RGBA", (48, 40), profile)
 
 
+@pytest.mark.parametrize(("mode", "wanted"), [("L", "L"), ("LA", "LA"), ("1", "L"), ("RGB", "RGB"), ("RGBA", "RGBA")])
+def test_grey_stays_grey_and_coloured_coloured(upscaler: Upscaler, mode: str, wanted: str) -> None:
+    assert upscaler.upscale(picture(12, 10, "RGBA").convert(mode)).mode == wanted
+
+
+def two_stages(folder: Path) -> list[dict[str, torch.Tensor]]:
+    """A model of both kinds of weights, which are returned: those of the adversarial part, then of the pixel part."""
+    models = [Upscaler(width=8, depth=1) for _ in range(2)]
+    models[0].save_pretrained(folder)
+    save_file(models[1].state_dict(), folder / "pixel.safetensors")
+    return [model.state_dict() for model in models]
+
+
+def test_fidelity_mixes_the_weights_of_both_parts_of_the_training(tmp_path: Path) -> None:
+    adversarial, pixel = two_stages(tmp_path)
+    for fidelity in (0.0, 0.25, 1.0):
+        found = Upscaler.from_pretrained(tmp_path, fidelity=fidelity).state_dict()
+        for key, value in found.items():
+            torch.testing.assert_close(value, (1 - fidelity) * adversarial[key] + fidelity * pixel[key])
+    half = Upscaler.from_pretrained(tmp_path, fidelity=0.5, dtype=torch.bfloat16)
+    assert half.dtype == torch.bfloat16
+
+
+def test_fidelity_that_cannot_be_had_is_an_error(tmp_path: Path) -> None:
+    Upscaler(width=8, depth=1).save_pretrained(tmp_path)
+    with pytest.raises(
+        ModelError, match=r"holds no pixel\.safetensors, so there is nothing to mix: leave fidelity out"
+    ):
+        Upscaler.from_pretrained(tmp_path, fidelity=0.5)
+    with pytest.raises(ConfigError, match=r"fidelity is 1\.5; it goes from 0"):
+        Upscaler.from_pretrained(tmp_path, fidelity=1.5)
+    save_file(Upscaler(width=4, depth=1).state_dict(), tmp_path / "pixel.safetensors")
+    with pytest.raises(ModelError, match=r"pixel\.safetensors do not fit"):
+        Upscaler.from_pretrained(tmp_path, fidelity=0.5)
+
+
 def test_grey_upscaler() -> None:
     large = Upscaler(channels=1, width=8, depth=1).upscale(picture(12, 10))
     assert (large.mode, large.size) == ("L", (48, 40))

@@ -91,6 +91,18 @@ def test_patch_discriminator_judges_every_patch() -> None:
     assert network(torch.rand(2, 3, 64, 48)).shape == (2, 8, 6)
 
 
+def test_unet_discriminator_judges_every_pixel_by_all_of_its_surroundings() -> None:
+    network = DISCRIMINATORS["unet"](width=4)
+    image = torch.rand(1, 3, 64, 48, requires_grad=True)
+    logits = network(image)
+    assert logits.shape == (1, 64, 48)
+    logits[0, 30, 24].backward()
+    seen = image.grad[0].abs().sum(0).nonzero()
+    assert (seen.max(0).values - seen.min(0).values).min() > 40
+    plain = [m for m in network.modules() if isinstance(m, nn.Conv2d) and not is_parametrized(m, "weight")]
+    assert plain == [network.first, network.last]
+
+
 # -- normalisation
 
 Kind: TypeAlias = type[Generator | Discriminator]

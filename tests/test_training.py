@@ -94,6 +94,26 @@ def test_upscaling_in_two_processes_starts_with_pixels_and_goes_on_adversarially
     assert lines[-1]["images"] == 4 * 8 * 2
     assert Upscaler.from_pretrained(tmp_path / "r").upscale(Image.new("RGB", (5, 4))).size == (20, 16)
     assert "bicubic" in (tmp_path / "r" / "README.md").read_text()
+    mixed = [Upscaler.from_pretrained(tmp_path / "r", fidelity=fidelity).state_dict() for fidelity in (0.0, 1.0)]
+    assert not torch.equal(*(weights["network.head.weight"] for weights in mixed))
+
+
+def test_training_begins_with_published_weights(tmp_path: Path) -> None:
+    folders = [str(tmp_path / name) for name in ("first", "second", "third")]
+    first = train_here(*PHOTO, "--max_steps", "2", "--pixel_share", "1", "--output_dir", folders[0])
+    begin = ["--pretrained_model", folders[0], "--pretrained_discriminator", f"{folders[0]}/discriminator"]
+    rates = ["--adversarial_learning_rate", "1e-12", "--discriminator_learning_rate", "1e-12", "--ema_half_life", "0"]
+    second = train_here(*PHOTO, *begin, *rates, "--max_steps", "1", "--pixel_share", "0", "--output_dir", folders[1])
+    for file in ("model.safetensors", "discriminator/model.safetensors"):
+        before, after = load_file(first / file), load_file(second / file)
+        for key, value in before.items():
+            if not key.endswith(("_u", "_v")):  # spectral normalisation's own, which change at each use
+                torch.testing.assert_close(value, after[key], msg=key)
+    assert (second / "pixel.safetensors").read_bytes() == (first / "model.safetensors").read_bytes()
+    assert "the weights of first" in (second / "README.md").read_text()
+    assert str(tmp_path) not in (second / "recipe.yaml").read_text()
+    with pytest.raises(ConfigError, match="is another network than this run trains: it has depth 1, not 2"):
+        train_here(*PHOTO, *begin, "--depth", "2", "--max_steps", "1", "--output_dir", folders[2])
 
 
 # -- the same with other processes and batches

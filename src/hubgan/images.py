@@ -33,7 +33,8 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Image.Ima
     or float in [0, 1]. EXIF orientation is applied. An alpha channel or a transparent colour makes it RGBA.
     16 bits are scaled to 8; modes I and F do not tell their scale, so their largest value does: up to 1 (F),
     255 or 65535. CMYK and grey pictures are converted to sRGB by their profile. `info` of the result holds at
-    most `icc_profile`, if that is a valid RGB profile, and `exif`, which turns it no further.
+    most `icc_profile`, if that is a valid RGB profile, `exif`, which turns it no further, and `grey`, true for a
+    picture without colours (mode 1, L, LA, I or F).
 
     Raises ImageError when there is no such file, it is no picture, is broken, empty, or of a wrong shape,
     type or range, or has more than `max_pixels` pixels; that is known from the header, before decoding.
@@ -231,6 +232,8 @@ def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     result = _standard(upright, name)
     keep = ("exif", "icc_profile") if _profile_space(result) == "RGB" else ("exif",)
     result.info = {key: result.info[key] for key in keep if key in result.info}
+    if image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16"):
+        result.info["grey"] = True
     return result
 
 

@@ -10,12 +10,13 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.hub import Place, Pushed, Repository
 from hubgan.models import MODELS, HubModel
 from hubgan.models.card import PICTURE, combined, renewed
-from hubgan.models.config import CARD, CONFIG, WEIGHTS, read_config
+from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS, read_config
 
 logger = logging.getLogger(__name__)
 
 # All else stays: what a run leaves on the way, logs, paths and the command line are nobody's business.
-_PUSHED = [CONFIG, WEIGHTS, CARD, "recipe.yaml", "LICENSE*", "*.png", "*.jpg", "*.jpeg", "*.webp", "*.gif", "*.mp4"]
+_PICTURES = ["*.png", "*.jpg", "*.jpeg", "*.webp", "*.gif", "*.mp4"]
+_PUSHED = [CONFIG, WEIGHTS, PIXEL_WEIGHTS, CARD, "recipe.yaml", "LICENSE*", *_PICTURES]
 
 
 def push_folder(

@@ -11,8 +11,9 @@ Generators: the Frechet and the kernel distance of their images from real ones
 of Inception), precision and recall, density and coverage, the Inception score.
 With --train-split also how near they are to single training images, and
 whether they are of the classes that they were asked for. Upscalers: PSNR and
-SSIM on the Y channel. Beside each figure stands what it must be compared with:
-the figure of other real images, or what bicubic enlarging reaches.
+SSIM on the Y channel, the perceptual distance by EfficientNet-Lite2 (PD-ENL2),
+the sharpness. Beside each figure stands what it must be compared with: the
+figure of other real images, or what bicubic enlarging reaches.
 
 What is seen in real images is kept for the next time. Processes that
 `accelerate launch` or `torchrun` has started share the work.
@@ -26,7 +27,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubgan.cli.options import add_device, add_model, enough_memory, process_device, training_packages, whole
+from hubgan.cli.options import (
+    add_device,
+    add_fidelity,
+    add_model,
+    enough_memory,
+    process_device,
+    training_packages,
+    whole,
+)
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +51,7 @@ _SAMPLES, _BATCH = 10_000, 64
 _GENERATORS = (
     "floor_split", "train_split", "reals", "extractor", "inception_weights", "truncation", "neighbours", "batch_size"
 )  # fmt: skip
-_UPSCALERS = ("small_column",)
+_UPSCALERS = ("small_column", "fidelity")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +86,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
                      help="where Inception's weights lie, if they cannot be downloaded")  # fmt: skip
     parser.add_argument("--truncation", metavar="T", type=float,
                         help="generators: as `hubgan sample` takes it; the figures are only printed")  # fmt: skip
+    add_fidelity(parser)
     parser.add_argument("--neighbours", metavar="FILE", type=Path,
                         help="with --train-split: draw the samples nearest to a training image, each beside it, into"
                         " a .png")  # fmt: skip
@@ -117,9 +127,10 @@ def run(args: argparse.Namespace) -> None:
         return
     print(evaluation.table(results))
     if folder and args.truncation is None:
-        model.training_run = {**(model.training_run or {}), "results": evaluation.merge(
-            (model.training_run or {}).get("results", []), results)}  # fmt: skip
-        model.save_pretrained(folder)
+        saved = type(model).from_pretrained(folder) if args.fidelity else model  # weights are never saved mixed
+        saved.training_run = {**(saved.training_run or {}), "results": evaluation.merge(
+            (saved.training_run or {}).get("results", []), results)}  # fmt: skip
+        saved.save_pretrained(folder)
         print(f"written into config.json and README.md of {folder}")
 
 
@@ -139,7 +150,7 @@ def _load(args: argparse.Namespace, state: "PartialState") -> "tuple[Generator |
     if kind not in (None, "Upscaler"):
         raise ConfigError(f"{args.model} holds a {kind}: generators and upscalers can be measured")
     foreign = {"weights_name": args.weights_name, "allow_pickle": args.allow_pickle}
-    return Upscaler.from_pretrained(args.model, **where, **foreign), folder
+    return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **foreign), folder
 
 
 def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler") -> None:
@@ -198,4 +209,7 @@ def _measure(
             progress=progress,
         )
     small = _open(args, args.split, args.small_column) if args.small_column else None
-    return evaluate_upscaler(model, reference, small=small, samples=args.samples, seed=args.seed, progress=progress)
+    suffix = f" at fidelity {args.fidelity:g}" if args.fidelity else ""
+    return evaluate_upscaler(
+        model, reference, small=small, samples=args.samples, seed=args.seed, suffix=suffix, progress=progress
+    )

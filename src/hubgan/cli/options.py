@@ -41,6 +41,17 @@ def add_truncation(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_fidelity(parser: argparse.ArgumentParser) -> None:
+    """Add --fidelity."""
+    parser.add_argument(
+        "--fidelity",
+        metavar="F",
+        type=float,
+        help="from 0, the most detail, which may be invented (default), to 1, smoother and nearest to the original;"
+        " for models that hold both kinds of weights",
+    )
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add --device."""
     parser.add_argument(

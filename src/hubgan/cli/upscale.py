@@ -21,7 +21,7 @@ import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hubgan.cli.options import add_device, add_model, enough_memory, find_device, whole
+from hubgan.cli.options import add_device, add_fidelity, add_model, enough_memory, find_device, whole
 from hubgan.errors import ConfigError, ImageError, ModelError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="pixels of a tile's side: smaller needs less memory, 0 takes the picture whole (default: 256, or 0 for"
         " networks that must see it whole)",
     )
+    add_fidelity(parser)
     add_device(parser)
 
 
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
         args.model,
         revision=args.revision,
         subfolder=args.subfolder,
+        fidelity=args.fidelity or 0.0,
         weights_name=args.weights_name,
         allow_pickle=args.allow_pickle,
         device=find_device(args.device),

@@ -66,26 +66,38 @@ class Squares(View):
         images = pixels if isinstance(pixels, Tensor) else torch.stack(list(pixels))
         if not self.flip:
             return images.clone() if images is pixels else images
-        return _flip(images, draws[:, 0], -1)
+        return _chosen(images, images.flip(-1), draws[:, 0])
 
 
 class Crops(View):
-    """A square of `size` x `size` at a random place of the whole picture; mirrored both ways at random if `flip`.
+    """A square of `size` x `size` at a random place of the whole picture; mirrored and turned at random if `flip`.
 
-    Every place is equally likely. Transparency becomes white, grey becomes RGB, and RGB becomes grey when `channels`
-    is 1. Pictures smaller than a crop are refused.
+    Every place is equally likely, and so are the eight ways to lay a square. Transparency becomes white, grey becomes
+    RGB, and RGB becomes grey when `channels` is 1. Pictures smaller than a crop are refused.
+
+    Args:
+        reduce: the pictures are made so many times as large first, 0 to 1: at less than 1 the blocks of a JPEG are no
+            longer where a network could learn them.
     """
 
-    def __init__(self, *, size: int, channels: int, flip: bool) -> None:
+    def __init__(self, *, size: int, channels: int, flip: bool, reduce: float = 1.0) -> None:
         super().__init__(size=size, channels=channels, flip=flip)
-        self.draws = 4 if flip else 2
+        if not 0 < reduce <= 1:
+            raise ConfigError(f"reduce is {reduce:g}; it must lie above 0, and be 1 at most")
+        self.reduce = reduce
+        self.draws = 5 if flip else 2
         self.key = f"whole-{size}-{channels}"
         self.unusable = f"smaller than a crop of {size} pixels"
+        if reduce < 1:
+            self.key += f"-{reduce:g}"
+            self.unusable += f", made {reduce:g} times as large"
 
     def prepare(self, image: Image.Image) -> Tensor:
-        if min(image.size) < self.size:
+        width, height = (round(side * self.reduce) for side in image.size)
+        if min(width, height) < self.size:
             raise ImageError(f"{image.width} x {image.height} pixels are {self.unusable}")
-        return to_tensor(flatten(image).convert("L" if self.channels == 1 else "RGB"))
+        plain = flatten(image).convert("L" if self.channels == 1 else "RGB")
+        return to_tensor(plain.resize((width, height), Image.Resampling.BICUBIC))  # of the same size: a copy
 
     def augment(self, pixels: Sequence[Tensor] | Tensor, draws: Tensor) -> Tensor:
         crops = torch.stack(
@@ -93,7 +105,8 @@ class Crops(View):
         )
         if self.flip:
             for column, dimension in ((2, -1), (3, -2)):
-                crops = _flip(crops, draws[:, column], dimension)
+                crops = _chosen(crops, crops.flip(dimension), draws[:, column])
+            crops = _chosen(crops, crops.transpose(-1, -2), draws[:, 4])
         return crops
 
     def _crop(self, image: Tensor, vertical: float, horizontal: float) -> Tensor:
@@ -103,8 +116,8 @@ class Crops(View):
         return image[:, top : top + self.size, left : left + self.size]
 
 
-def _flip(images: Tensor, draws: Tensor, dimension: int) -> Tensor:
-    """Flip those images whose draw is below a half; by choosing whole images, which is faster than `torch.where`."""
+def _chosen(images: Tensor, others: Tensor, draws: Tensor) -> Tensor:
+    """The others where the draw is below a half; by choosing whole images, which is faster than `torch.where`."""
     count = len(images)
     chosen = torch.arange(count, device=images.device) + count * (draws < 0.5)
-    return torch.cat([images, images.flip(dimension)]).index_select(0, chosen)
+    return torch.cat([images, others]).index_select(0, chosen)

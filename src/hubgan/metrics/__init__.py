@@ -3,7 +3,7 @@
 Extractors alone need weights: ENL0's come with a package, Inception's are downloaded or read from a file.
 """
 
-from hubgan.metrics.bicubic import shrink
+from hubgan.metrics.bicubic import reduced, shrink
 from hubgan.metrics.density_coverage import DensityCoverage, density_coverage
 from hubgan.metrics.features import EfficientNetLite0, FeatureExtractor, extract
 from hubgan.metrics.fidelity import luma, psnr, ssim
@@ -13,7 +13,9 @@ from hubgan.metrics.inception_score import InceptionScore, inception_score
 from hubgan.metrics.kernel import KernelDistance, kernel_distance
 from hubgan.metrics.label_accuracy import LinearClassifier
 from hubgan.metrics.memorisation import Memorisation, Nearest, memorisation, nearest
+from hubgan.metrics.perceptual import PerceptualDistance
 from hubgan.metrics.precision_recall import PrecisionRecall, precision_recall
+from hubgan.metrics.sharpness import sharpness_ratio
 
 EXTRACTORS: dict[str, type[FeatureExtractor]] = {"enl0": EfficientNetLite0, "inception": InceptionV3}
 """The extractors by the words that options call them."""
@@ -29,6 +31,7 @@ __all__ = [
     "LinearClassifier",
     "Memorisation",
     "Nearest",
+    "PerceptualDistance",
     "PrecisionRecall",
     "density_coverage",
     "extract",
@@ -40,6 +43,8 @@ __all__ = [
     "nearest",
     "precision_recall",
     "psnr",
+    "reduced",
+    "sharpness_ratio",
     "shrink",
     "ssim",
 ]

@@ -6,8 +6,12 @@ from torch.nn.functional import interpolate
 
 def shrink(large: Tensor, scale: int) -> Tensor:
     """Images (N, channels, H, W) in [0, 1] to (N, channels, H/scale, W/scale), antialiased bicubic, 8 bits deep."""
-    small = interpolate(large, scale_factor=1 / scale, mode="bicubic", antialias=True)
-    return small.clamp(0, 1).mul(255).round().div(255)
+    return reduced(large, scale).clamp(0, 1).mul(255).round().div(255)
+
+
+def reduced(large: Tensor, scale: int) -> Tensor:
+    """The same, differentiable: neither clipped nor rounded."""
+    return interpolate(large, scale_factor=1 / scale, mode="bicubic", antialias=True)
 
 
 def resize(images: Tensor, side: int) -> Tensor:

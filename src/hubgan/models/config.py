@@ -17,6 +17,7 @@ from hubgan.models.card import TrainingRun
 from hubgan.version import __version__
 
 WEIGHTS, CONFIG, CARD = constants.SAFETENSORS_SINGLE_FILE, constants.CONFIG_NAME, "README.md"
+PIXEL_WEIGHTS = "pixel.safetensors"  # an upscaler's before the adversarial part of its training
 _LARGEST = 8 * 2**30  # bytes of a network in float32: far above any GAN that was ever published
 
 

@@ -10,12 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from hubgan.errors import ConfigError, ImageError
+from hubgan.errors import ConfigError, ImageError, ModelError
 from hubgan.hub import Place
 from hubgan.images import ImageInput, open_image, split_alpha, to_image, to_tensor, upscale_tiled
 from hubgan.models import community
 from hubgan.models.base import HubModel
+from hubgan.models.config import CONFIG, PIXEL_WEIGHTS
 from hubgan.models.pipeline import as_output, check_output_type, one_by_one, pipeline_output
+from hubgan.models.weights import mix
 from hubgan.networks import UPSCALERS
 from hubgan.networks.community import COMMUNITY, CommunityNetwork
 
@@ -130,8 +132,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
         Large pictures go through the network tile by tile, with as much of the neighbourhood around each as the
         network can see: the result is that of the whole picture, without seams. (Of other people's networks some see
-        further than the 32 pixels they are shown, but hardly.) Transparency and the colour profile are kept; the
-        EXIF orientation is applied.
+        further than the 32 pixels they are shown, but hardly.) Transparency and the colour profile are kept, grey
+        stays grey; the EXIF orientation is applied.
 
         Args:
             image: a path, the bytes of a file, a PIL image, an array (H, W[, 1, 3 or 4]) or a tensor (1 or 3, H, W);
@@ -155,10 +157,12 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             large = to_image(upscale_tiled(self._tile, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid))
         finally:
             self.train(was_training)
+        if grey := bool(colour.info.get("grey")):
+            large = large.convert("L")
         if alpha is not None:
             large.putalpha(alpha.resize(large.size, Image.Resampling.BICUBIC))
         profile = colour.info.get("icc_profile")
-        if profile and self.channels == 3:  # an RGB profile does not fit a grey picture
+        if profile and self.channels == 3 and not grey:  # an RGB profile does not fit a grey picture
             large.info["icc_profile"] = profile
         return large
 
@@ -171,6 +175,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         cls: type[Self],
         pretrained_model_name_or_path: str | Path,
         *,
+        fidelity: float = 0.0,
         weights_name: str | None = None,
         allow_pickle: bool = False,
         device: str | torch.device = "cpu",
@@ -188,6 +193,9 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         Args:
             pretrained_model_name_or_path: a file, a folder or a Hub name. Where `config.json` is hubgan's it counts,
                 elsewhere the only file that ends with `.safetensors`.
+            fidelity: 0 takes the weights of the whole training, with the most detail, which may be invented; 1 those
+                of its pixel part alone, nearest to the original and smoother; what lies between is a mixture. Above 0
+                the model must hold `pixel.safetensors`, which training with both parts leaves.
             weights_name: the file to take of several.
             allow_pickle: read pickled weights (.pth, .ckpt) too, by spandrel's restricted unpickler, which makes
                 nothing but tensors. TorchScript is refused all the same.
@@ -203,8 +211,11 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             ModelError: the model cannot be found or reached, its bytes are damaged, or its weights do not fit;
                 there are several, or pickles alone; spandrel is missing or does not know the architecture; or it
                 is for something else than enlarging or restoring pictures.
-            ConfigError: its `config.json` is hubgan's and damaged, or asks for something impossible.
+            ConfigError: its `config.json` is hubgan's and damaged, or asks for something impossible; or `fidelity` is
+                out of range.
         """
+        if not 0 <= fidelity <= 1:
+            raise ConfigError(f"fidelity is {fidelity:g}; it goes from 0 (most detail) to 1 (nearest to the original)")
         if unknown := place.keys() - {field.name for field in fields(Place)}:
             raise TypeError(f"{cls.__name__}.from_pretrained() has no argument {', '.join(sorted(unknown))}")
         if not use_safetensors:
@@ -212,10 +223,20 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         name, dtype = str(pretrained_model_name_or_path), dtype or torch_dtype
         found = community.find(Place(name, **place), weights_name, allow_pickle)
         if found is None:
-            return super().from_pretrained(name, device=device, dtype=dtype, strict=strict, **place)
+            model = super().from_pretrained(name, device=device, dtype=dtype, strict=strict, **place)
+            return model._at_fidelity(fidelity, Place(name, **place)) if fidelity else model
+        if fidelity:
+            raise ConfigError(f"{name} was made elsewhere and has one set of weights: leave fidelity out")
         model = cls(community.load(found, dtype), source=found.source)
         model.training_run = found.config.training_run if found.config else None
         return model.to(device).eval()
+
+    def _at_fidelity(self: Self, fidelity: float, place: Place) -> Self:
+        at_commit = place.at_commit_of(place.file(CONFIG))
+        if PIXEL_WEIGHTS not in at_commit.files():
+            raise ModelError(f"{place.name} holds no {PIXEL_WEIGHTS}, so there is nothing to mix: leave fidelity out")
+        mix(self, at_commit.file(PIXEL_WEIGHTS), fidelity)
+        return self
 
     def _weights(self) -> dict[str, Tensor]:
         """What `model.safetensors` holds: of other people's networks the names that other programs know."""

@@ -1,4 +1,4 @@
-"""`model.safetensors`: read, and compared with the network that it is for."""
+"""`model.safetensors`: read, compared with the network that it is for, and mixed with others."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from hubgan.errors import ModelError
 from hubgan.models.config import CONFIG
@@ -26,6 +26,26 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         raise ModelError(
             f"{file} is damaged or cut short ({error}); copy or download it again (from the Hub: force_download=True)"
         ) from error
+
+
+@torch.no_grad()
+def mix(model: nn.Module, file: Path, share: float) -> None:
+    """Move a model's weights towards those of a file, in place (network interpolation: Wang et al. 2018,
+    https://arxiv.org/abs/1809.00219, section 3.4).
+
+    Args:
+        model: what to change.
+        file: weights of the same network.
+        share: 0 changes nothing, 1 takes those of the file.
+
+    Raises:
+        ModelError: the file is damaged, or its weights do not fit.
+    """
+    others = read_weights(file)
+    own = model.state_dict()
+    check_fit(file, own, others, strict=True)
+    for key, weight in own.items():
+        weight.copy_(weight.lerp(others[key].to(weight), share) if weight.is_floating_point() else weight)
 
 
 def check_fit(file: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], strict: bool) -> None:

@@ -12,6 +12,7 @@ from hubgan.networks.edsr import EDSR
 from hubgan.networks.patch import PatchDiscriminator
 from hubgan.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from hubgan.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from hubgan.networks.unet import UNetDiscriminator
 
 GENERATORS: Mapping[str, type[nn.Module]] = {
     "dcgan": DCGANGenerator,
@@ -23,5 +24,6 @@ DISCRIMINATORS: Mapping[str, type[nn.Module]] = {
     "patch": PatchDiscriminator,
     "r3gan": R3GANDiscriminator,
     "sngan": SNGANDiscriminator,
+    "unet": UNetDiscriminator,
 }
 UPSCALERS: Mapping[str, type[nn.Module]] = {"edsr": EDSR}

@@ -66,6 +66,12 @@ class TrainingConfig(BaseModel):
     decoded_gb: NonNegativeFloat = 8.0
     """So many GB of images are decoded once and kept, in a file that all processes share; workers decode the rest."""
 
+    # -- where the weights begin
+    pretrained_model: str | None = None
+    """Begin with the weights of this model (a Hub name or a folder) instead of random ones."""
+    pretrained_discriminator: str | None = None
+    """Begin with the weights of this discriminator (a folder; of a training run, its folder discriminator)."""
+
     # -- result
     output_dir: str | None = None
     """The run's folder, which ends as a repository ready to push; runs/<recipe> by default."""
@@ -126,7 +132,7 @@ class TrainingConfig(BaseModel):
 
     # -- augmentation
     flip: bool = True
-    """Mirror images at random (super-resolution does it both ways)."""
+    """Mirror images at random (super-resolution does it both ways, and turns them too)."""
     augment: tuple[Operation, ...] = ()
     """DiffAugment on all that the discriminator sees, real and fake."""
     augment_probability: ProbabilitySchedule = 1.0
@@ -229,12 +235,16 @@ class UpscalingConfig(TrainingConfig):
     """Channels of the discriminator's first layer."""
     crop_size: PositiveInt = 128
     """Side in pixels of the crops of the large images."""
+    reduce: float = Field(1.0, gt=0, le=1)
+    """Make the large images so many times as large before they are cropped: below 1 hides the blocks of JPEGs."""
     pixel_share: float = Field(0.5, ge=0, le=1)
     """The part of the budget trained with the pixel loss alone, before the other losses join."""
     pixel_weight: NonNegativeFloat = 1.0
     """Weight of the pixel loss (mean absolute error) in the adversarial part."""
-    perceptual_weight: NonNegativeFloat = 0.2
-    """Weight of the perceptual loss (EfficientNet-Lite0 features)."""
+    consistency_weight: NonNegativeFloat = 1.0
+    """Weight of the mean absolute error of the result made small again, in the adversarial part: it keeps colours."""
+    perceptual_weight: NonNegativeFloat = 0.8
+    """Weight of the perceptual loss (distance of EfficientNet-Lite0 features)."""
     adversarial_weight: NonNegativeFloat = 0.02
     """Weight of the adversarial loss."""
     adversarial_learning_rate: PositiveSchedule = 2e-4

@@ -21,6 +21,7 @@ from hubgan.training.generation import Generation
 from hubgan.training.machine import largest, make_accelerator
 from hubgan.training.measuring import Measurement, brief, open_measurement
 from hubgan.training.plan import describe_plan
+from hubgan.training.pretrained import load_pretrained
 from hubgan.training.record.checkpoints import discard_after, find_checkpoint, load_checkpoint, save_checkpoint
 from hubgan.training.record.run_folder import RunFolder, run_path
 from hubgan.training.record.trackers import FOLDER
@@ -86,6 +87,7 @@ def train(config: TrainingConfig) -> Path:
     folder = RunFolder(config, accelerator)
     source = open_source(config, accelerator)
     task.look_at(source)
+    load_pretrained(task, config, accelerator)
     measurement = open_measurement(task, accelerator, source)
     run = Run(task, config, accelerator, folder, source, measurement)
     with StopWish() as wish:
@@ -110,6 +112,7 @@ def plan(config: TrainingConfig) -> str:
     accelerator, task = _set_up(config)
     source = open_source(config, accelerator)
     task.look_at(source)
+    load_pretrained(task, config, accelerator)
     return describe_plan(task, config, accelerator, source, open_measurement(task, accelerator, source))
 
 
@@ -220,6 +223,8 @@ class Run:
         progress, images_before = counters.progress(config), counters.images
         shown = updates.go_to(progress)
         adversarial = self.task.adversarial(progress)
+        if adversarial and not counters.updates and (counters.images or config.pretrained_model):
+            decide(lambda: self.folder.keep_before_adversarial(self.task, updates.averaged))
         judged: list[Figures] = []
         parts = config.gradient_accumulation_steps
         for left in reversed(range(config.discriminator_steps if adversarial else 1)):

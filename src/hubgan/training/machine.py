@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from datetime import timedelta
+from random import Random
 
 import torch
 from accelerate import Accelerator
@@ -119,11 +120,14 @@ class SharedRandom:
 
     def __init__(self, seed: int, accelerator: Accelerator) -> None:
         self._seed, self._source = seed, torch.Generator(accelerator.device)
+        self._host = Random()
         self._rank, self._world = accelerator.process_index, accelerator.num_processes
 
     def seek(self, *place: int) -> None:
         """Go to the numbers of a place in the run."""
-        self._source.manual_seed(hash((self._seed, *place)) & (2**63 - 1))
+        number = hash((self._seed, *place)) & (2**63 - 1)
+        self._source.manual_seed(number)
+        self._host.seed(number)
 
     def normal(self, n: int, *shape: int) -> Tensor:
         """(n, *shape) from a standard normal, for this process's `n` images."""
@@ -132,6 +136,10 @@ class SharedRandom:
     def uniform(self, n: int, *shape: int) -> Tensor:
         """(n, *shape) from [0, 1), for this process's `n` images."""
         return self._mine(torch.rand(self._world * n, *shape, generator=self._source, device=self._source.device), n)
+
+    def integers(self, count: int, high: int) -> list[int]:
+        """So many from 0 to high - 1, for all images of all processes alike; drawn on the host."""
+        return [self._host.randrange(high) for _ in range(count)]
 
     def _mine(self, numbers: Tensor, n: int) -> Tensor:
         return numbers[self._rank * n : (self._rank + 1) * n]

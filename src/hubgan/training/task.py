@@ -29,6 +29,7 @@ class Task(ABC, Generic[C]):
         labelled: whether the networks take the numbers of the images' classes too.
         caption: says what the preview shows.
         measures: says what `measure` measures, with `samples` for how many.
+        before_adversarial: the file for the weights that an adversarial part begins with, where they are published.
     """
 
     model: HubModel
@@ -37,6 +38,7 @@ class Task(ABC, Generic[C]):
     labelled: bool = False
     caption: str
     measures: str
+    before_adversarial: str | None = None
 
     def __init__(self, config: C) -> None:
         self.config = config

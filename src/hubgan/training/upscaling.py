@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from diffusers.utils import make_image_grid
 from PIL import Image
 from torch import Tensor
@@ -12,16 +11,17 @@ from hubgan.data import Crops, ImageSource
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_upscaler
 from hubgan.images import to_image
-from hubgan.metrics import shrink
+from hubgan.metrics import PerceptualDistance, reduced, shrink
 from hubgan.models import Discriminator, Upscaler
 from hubgan.models.card import Result
+from hubgan.models.config import PIXEL_WEIGHTS
 from hubgan.training.config import UpscalingConfig
 from hubgan.training.machine import SharedRandom
 from hubgan.training.penalties import Critic
-from hubgan.training.perceptual import PerceptualLoss
 from hubgan.training.task import Task
 
 _SMALLEST_CROP = 16
+_SHIFT = 8  # a multiple of what the discriminators want sides to be multiples of
 _EXAMPLES = 4
 
 
@@ -29,24 +29,29 @@ class Upscaling(Task[UpscalingConfig]):
     """Small pictures to large ones. The small are made from the large by antialiased bicubic shrinking."""
 
     caption = "Left to right: bicubic, this model, the original; pictures of the training set"
+    before_adversarial = PIXEL_WEIGHTS
     measures = "PSNR and SSIM of at most {samples:,} pictures"
 
     def __init__(self, config: UpscalingConfig) -> None:
         super().__init__(config)
         if config.crop_size % config.scale:
             raise ConfigError(f"crop_size ({config.crop_size}) must be a multiple of scale ({config.scale})")
+        if config.discriminator == "unet" and config.crop_size % 8:
+            raise ConfigError(f"crop_size ({config.crop_size}) must be a multiple of 8 for the discriminator unet")
         if config.crop_size < _SMALLEST_CROP:
             raise ConfigError(f"crop_size is {config.crop_size}; the discriminator needs {_SMALLEST_CROP} or more")
         c = config
         self.model = Upscaler(c.architecture, scale=c.scale, channels=c.channels, width=c.width, depth=c.depth)
         norm = {} if c.discriminator_norm is None else {"norm": c.discriminator_norm}
         self.discriminator = Discriminator(c.discriminator, channels=c.channels, width=c.discriminator_width, **norm)
-        self.view = Crops(size=c.crop_size, channels=c.channels, flip=c.flip)
+        self.view = Crops(size=c.crop_size, channels=c.channels, flip=c.flip, reduce=c.reduce)
         wanted = c.perceptual_weight and c.pixel_share < 1
-        self.perceptual = PerceptualLoss().to(memory_format=torch.channels_last) if wanted else None
+        self.perceptual = _perceptual() if wanted else None
         self._examples: Sequence[Tensor] = []
+        self._start = [0, 0]
 
     def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
+        self._start = random.integers(2, _SHIFT + 1)
         large = images.float() / 255
         return shrink(large, self.config.scale), large
 
@@ -62,7 +67,17 @@ class Upscaling(Task[UpscalingConfig]):
         return self.scheduled(c.adversarial_learning_rate if self.adversarial(progress) else c.learning_rate, progress)
 
     def judged(self, images: Tensor) -> Tensor:
-        return images * 2 - 1
+        return self._shifted(images) * 2 - 1
+
+    def _shifted(self, images: Tensor) -> Tensor:
+        """Images without a random part of their edges, `_SHIFT` pixels of each side in all.
+
+        The networks that judge look at every second pixel, every fourth, and so on, and the upscaler makes each place
+        in a block of `scale` pixels by weights of its own. Were the two grids always in the same place, the upscaler
+        would learn to weave a pattern.
+        """
+        (top, left), (height, width) = self._start, (side - _SHIFT for side in images.shape[2:])
+        return images[:, :, top : top + height, left : left + width]
 
     def generator_losses(self, critic: Critic | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         pixel = l1_loss(fake.float(), real)
@@ -72,9 +87,13 @@ class Upscaling(Task[UpscalingConfig]):
             "pixel": self.config.pixel_weight * pixel,
             "adversarial": self.config.adversarial_weight * self.adversarial_loss(critic, real, fake),
         }
+        if weight := self.config.consistency_weight:
+            again, wanted = (reduced(images.float(), self.config.scale) for images in (fake, real))
+            losses["consistency"] = weight * l1_loss(again, wanted)
         if self.perceptual is not None:
             self.perceptual.to(fake.device)
-            losses["perceptual"] = self.config.perceptual_weight * self.perceptual(fake.float(), real)
+            distances = self.perceptual(self._shifted(fake.float()), self._shifted(real))
+            losses["perceptual"] = self.config.perceptual_weight * distances.mean()
         return losses
 
     def look_at(self, source: ImageSource) -> None:
@@ -87,6 +106,13 @@ class Upscaling(Task[UpscalingConfig]):
         return evaluate_upscaler(
             model, reference, samples=self.config.eval_samples, seed=self.config.seed, progress=True
         )
+
+
+def _perceptual() -> PerceptualDistance:
+    try:
+        return PerceptualDistance(lite=0)
+    except ConfigError as error:
+        raise ConfigError(f"the perceptual loss: {error}, or set --perceptual_weight 0") from error
 
 
 def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192) -> Image.Image:

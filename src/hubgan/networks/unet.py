@@ -1,0 +1,56 @@
+"""The U-Net discriminator of Real-ESRGAN (Wang et al. 2021, https://arxiv.org/abs/2107.10833, section 3.3).
+
+It judges every pixel, by what lies around it near and far: three times halved, three times doubled, what was seen on
+the way down added on the way up. Spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) on all
+but the first and the last convolution.
+"""
+
+from pydantic import validate_call
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, leaky_relu
+from torch.nn.utils.parametrizations import spectral_norm
+
+from hubgan.networks.options import STRICT, Channels, Width
+
+_SLOPE = 0.2
+_HALVED = 3  # times
+
+
+class UNetDiscriminator(nn.Module):
+    """Images (N, channels, H, W) in [-1, 1], sides multiples of 8, to logits (N, H, W); positive is real.
+
+    Args:
+        channels: 1 (grey) or 3.
+        width: channels at the images' own resolution, 4 to 512 (the paper: 64); doubled each time it halves.
+
+    Raises:
+        pydantic.ValidationError: a value of another type or out of bounds.
+    """
+
+    @validate_call(config=STRICT)
+    def __init__(self, channels: Channels = 3, width: Width = 64) -> None:
+        super().__init__()
+        self.channels = channels
+        widths = [width << i for i in range(_HALVED + 1)]
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.down = nn.ModuleList(
+            spectral_norm(nn.Conv2d(before, 2 * before, 4, 2, 1, bias=False)) for before in widths[:-1]
+        )
+        self.up = nn.ModuleList(
+            spectral_norm(nn.Conv2d(2 * after, after, 3, padding=1, bias=False)) for after in widths[-2::-1]
+        )
+        self.flat = nn.ModuleList(spectral_norm(nn.Conv2d(width, width, 3, padding=1, bias=False)) for _ in range(2))
+        self.last = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = leaky_relu(self.first(images), _SLOPE)
+        seen = []
+        for layer in self.down:
+            seen.append(x)
+            x = leaky_relu(layer(x), _SLOPE)
+        for layer in self.up:
+            x = interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = leaky_relu(layer(x), _SLOPE) + seen.pop()
+        for layer in self.flat:
+            x = leaky_relu(layer(x), _SLOPE)
+        return self.last(x).squeeze(1)
