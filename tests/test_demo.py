@@ -249,7 +249,7 @@ def test_the_api_opens_none_of_the_servers_own_files(url: str, tmp_path: Path) -
     Image.new("RGB", (8, 8), "red").save(tmp_path / "private.png")
     call = urllib.request.Request(
         f"{url}/gradio_api/call/upscale",
-        data=json.dumps({"data": [{"path": str(tmp_path / "private.png")}]}).encode(),
+        data=json.dumps({"data": [{"path": str(tmp_path / "private.png")}, 0]}).encode(),
         headers={"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(call) as answer:

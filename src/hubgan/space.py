@@ -16,7 +16,7 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.hub import Place, Pushed, Repository
 from hubgan.models import Generator, Upscaler
 from hubgan.models.card import PICTURE
-from hubgan.models.config import CARD, CONFIG, WEIGHTS
+from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS
 from hubgan.networks.community import CommunityNetwork
 
 if sys.version_info >= (3, 11):
@@ -160,7 +160,7 @@ def _model(kind: type[Generator] | type[Upscaler], name: str, token: str | None)
     place = Place(name, token=token)
     there = place.files()
     theirs = [file for file in there if community and file.lower().endswith(".safetensors")]
-    needed = [file for file in there if file in (CONFIG, WEIGHTS, *theirs)]
+    needed = [file for file in there if file in (CONFIG, WEIGHTS, PIXEL_WEIGHTS, *theirs)]
     if (folder := place.folder) is not None:
         inside = f"model_cards/{folder.resolve().name}"
         travels = [*needed, *(file for file in (CARD, PICTURE) if file in there)]

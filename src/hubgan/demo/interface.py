@@ -129,11 +129,14 @@ def _upscale_tab(name: str) -> None:
     limit = min(MAX_PIXELS_IN, MAX_PIXELS_OUT // scale**2)
     takes = f"This demo takes up to {limit / 1e6:.3g} megapixels: shrink larger pictures first."
 
-    def upscale(picture: dict[str, Any] | None) -> tuple[tuple[str, str], str, str]:
+    mixes = models.has_fidelity(name)
+
+    def upscale(picture: dict[str, Any] | None, fidelity: float = 0.0) -> tuple[tuple[str, str], str, str]:
         """Enlarge a picture with the GAN, keeping its transparency and colour profile.
 
         Args:
             picture: The picture to enlarge, a file of any common format.
+            fidelity: From 0, the most detail, which may be invented, to 1, smoother and nearest to the original.
 
         Returns:
             The picture enlarged by bicubic interpolation and by the model, to look at; the latter as a PNG
@@ -147,7 +150,7 @@ def _upscale_tab(name: str) -> None:
         given = picture.get("orig_name") or "The picture"
         try:
             before = open_image(picture["path"], max_pixels=limit)
-            after = models.enlarge(name, before)
+            after = models.enlarge(name, before, min(max(float(fidelity or 0), 0.0), 1.0) if mixes else 0.0)
         except HubganError as error:  # a visitor knows the picture by its name, not by where Gradio put it
             raise _shown(f"{error} {takes}".replace(picture["path"], given)) from error
         stem = files.clean_stem(given, otherwise="picture")
@@ -167,6 +170,15 @@ def _upscale_tab(name: str) -> None:
                 label="Picture",
                 buttons=[],
                 height=260,
+            )
+            fidelity = gr.Slider(
+                0,
+                1,
+                value=0,
+                step=0.1,
+                label="Fidelity",
+                info="0: most detail, some of it invented. 1: smoother, nearest to the original.",
+                visible=mixes,
             )
             button = gr.Button(f"Upscale {scale}x", variant="primary")
             gr.Markdown(f"{takes} Transparency and colour profile are kept.", elem_classes="hint")
@@ -196,7 +208,7 @@ def _upscale_tab(name: str) -> None:
     )
     button.click(
         upscale,
-        picture,
+        [picture, fidelity],
         [slider, result, note],
         api_name="upscale",
         concurrency_id="model",

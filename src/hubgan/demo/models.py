@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import torch
 from PIL import Image
 
 from hubgan import Generator, Upscaler
+from hubgan.hub import Place
+from hubgan.models.config import PIXEL_WEIGHTS
 
 try:  # On a ZeroGPU Space the GPU is there only inside a decorated function; elsewhere the decorator does nothing.
     from spaces import GPU as on_gpu
@@ -29,12 +32,17 @@ def load_generator(name: str, where: str) -> Generator:
 
 
 @cache
-def load_upscaler(name: str, where: str) -> Upscaler:
-    """The upscaler called `name`, a Hub name or a folder; loaded at the first call."""
-    return Upscaler.from_pretrained(name).to(where)
+def load_upscaler(name: str, where: str, fidelity: float = 0.0) -> Upscaler:
+    """The upscaler called `name`, a Hub name or a folder, at that fidelity; loaded at the first call."""
+    return Upscaler.from_pretrained(name, fidelity=fidelity).to(where)
 
 
-def upscaling_seconds(name: str, picture: Image.Image) -> int:
+def has_fidelity(name: str) -> bool:
+    """Whether the upscaler called `name` holds weights to mix."""
+    return not Path(name).is_file() and PIXEL_WEIGHTS in Place(name).files()
+
+
+def upscaling_seconds(name: str, picture: Image.Image, fidelity: float = 0.0) -> int:
     """How long ZeroGPU is to lend its GPU for `enlarge`, which a large community upscaler may need as well.
 
     What is asked for must fit into the visitor's quota, so small pictures ask for little: 15 s, and 10 s a megapixel.
@@ -49,6 +57,6 @@ def sample(name: str, count: int, seed: int) -> list[Image.Image]:
 
 
 @on_gpu(duration=upscaling_seconds)
-def enlarge(name: str, picture: Image.Image) -> Image.Image:
-    """`picture`, enlarged by the upscaler called `name`."""
-    return load_upscaler(name, device()).upscale(picture)
+def enlarge(name: str, picture: Image.Image, fidelity: float) -> Image.Image:
+    """`picture`, enlarged by the upscaler called `name` at that fidelity, to a tenth: each is a model of its own."""
+    return load_upscaler(name, device(), round(fidelity, 1)).upscale(picture)
