@@ -237,6 +237,8 @@ class UpscalingConfig(TrainingConfig):
     """Side in pixels of the crops of the large images."""
     reduce: float = Field(1.0, gt=0, le=1)
     """Make the large images so many times as large before they are cropped: below 1 hides the blocks of JPEGs."""
+    degraded: float = Field(0.0, ge=0, le=1)
+    """The probability that a small image is not just shrunk but blurred, resized, noisy and compressed as well."""
     pixel_share: float = Field(0.5, ge=0, le=1)
     """The part of the budget trained with the pixel loss alone, before the other losses join."""
     pixel_weight: NonNegativeFloat = 1.0

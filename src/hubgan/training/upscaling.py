@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from hubgan.data import Crops, ImageSource
+from hubgan.data.degradation import DRAWS, degrade
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_upscaler
 from hubgan.images import to_image
@@ -26,7 +27,7 @@ _EXAMPLES = 4
 
 
 class Upscaling(Task[UpscalingConfig]):
-    """Small pictures to large ones. The small are made from the large by antialiased bicubic shrinking."""
+    """Small pictures to large ones. The small are made from the large: shrunk (antialiased bicubic), or degraded."""
 
     caption = "Left to right: bicubic, this model, the original; pictures of the training set"
     before_adversarial = PIXEL_WEIGHTS
@@ -53,7 +54,13 @@ class Upscaling(Task[UpscalingConfig]):
     def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
         self._start = random.integers(2, _SHIFT + 1)
         large = images.float() / 255
-        return shrink(large, self.config.scale), large
+        small = shrink(large, self.config.scale)
+        if share := self.config.degraded:
+            chosen = random.uniform(len(large)) < share
+            draws, noise = random.uniform(len(large), DRAWS), random.normal(len(large), *large.shape[1:])
+            if chosen.any():
+                small[chosen] = degrade(large[chosen], self.config.scale, draws[chosen], noise[chosen])
+        return small, large
 
     def adversarial(self, progress: float) -> bool:
         return progress >= self.config.pixel_share
