@@ -13,6 +13,7 @@ import torch
 import yaml
 from huggingface_hub import HfApi, ModelCard
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
 from conftest import SAMPLE
@@ -154,6 +155,26 @@ def test_an_upscaler_is_measured_as_by_hand(tmp_path: Path) -> None:
     one = evaluate_upscaler(upscaler, reference)[0]
     assert (one["metric"], one["samples"], one["settings"]["border"]) == ("psnr", 2, 4)
     assert "antialiased" in str(one["settings"]["small_pictures"])
+
+
+def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = pictures(tmp_path / "data", (50, 42), (64, 64))
+    upscaler, reference = Upscaler(width=8, depth=1), Reference(load_images(str(folder)), "data", "train")
+    plain, *damaged = (evaluate_upscaler(upscaler, reference, degraded=n > 0, seed=n // 2) for n in range(4))
+    values = [[result["value"] for result in results] for results in damaged]
+    assert values[1] == values[2] != values[0] and plain[0]["value"] > max(values[0][0], values[1][0])
+    assert damaged[1][0]["settings"]["seed"] == 1
+    upscaler.save_pretrained(tmp_path / "model")
+    save_file(upscaler.state_dict(), tmp_path / "model" / "pixel.safetensors")
+    before = (tmp_path / "model" / "model.safetensors").read_bytes()
+    command = ["evaluate", str(tmp_path / "model"), "--dataset", str(folder), "--device", "cpu"]
+    for options in ([], ["--degraded"], ["--fidelity", "1"]):
+        assert main([*command, *options]) == 0
+    names = ["", "-of-degraded-pictures", "-at-fidelity-1"]
+    run = Upscaler.from_pretrained(tmp_path / "model").training_run
+    assert run and [r["metric"] for r in run["results"]] == [name + suffix for suffix in names for name in UPSCALING]
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
+    assert main([*command, "--degraded", "--small-column", "image"]) == 2
 
 
 def test_a_grey_original_is_its_own_luma(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ _SAMPLES, _BATCH = 10_000, 64
 _GENERATORS = (
     "floor_split", "train_split", "reals", "extractor", "inception_weights", "truncation", "neighbours", "batch_size"
 )  # fmt: skip
-_UPSCALERS = ("small_column", "fidelity")
+_UPSCALERS = ("small_column", "fidelity", "degraded")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +69,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--small-column", metavar="NAME",
                       help="upscalers: the column with the small pictures; else they are made from the large ones,"
                       " as in training")  # fmt: skip
+    data.add_argument("--degraded", action="store_true", default=None,
+                      help="upscalers: make the small pictures blurred, noisy and compressed, by --seed; the figures"
+                      " are named after it")  # fmt: skip
     data.add_argument("--floor-split", metavar="SPLIT",
                       help="generators: the split whose distance from --split is the floor; else other images of"
                       " --split, or its two halves")  # fmt: skip
@@ -209,7 +212,18 @@ def _measure(
             progress=progress,
         )
     small = _open(args, args.split, args.small_column) if args.small_column else None
-    suffix = f" at fidelity {args.fidelity:g}" if args.fidelity else ""
+    if args.degraded and small:
+        raise ConfigError("--degraded makes the small pictures, and --small-column names them: leave one out")
+    suffix = (" of degraded pictures" if args.degraded else "") + (
+        f" at fidelity {args.fidelity:g}" if args.fidelity else ""
+    )
     return evaluate_upscaler(
-        model, reference, small=small, samples=args.samples, seed=args.seed, suffix=suffix, progress=progress
+        model,
+        reference,
+        small=small,
+        samples=args.samples,
+        seed=args.seed,
+        degraded=bool(args.degraded),
+        suffix=suffix,
+        progress=progress,
     )

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from hubgan.data import ImageSource
 from hubgan.data.decoding import Cell, decode
+from hubgan.data.degradation import DRAWS, degrade
 from hubgan.errors import DataError, ImageError
 from hubgan.evaluation.reference import Reference, attempts, drawn_cells
 from hubgan.evaluation.results import result, rounded, versions
@@ -41,6 +42,7 @@ def evaluate_upscaler(
     samples: int | None = None,
     seed: int = 0,
     border: int | None = None,
+    degraded: bool = False,
     suffix: str = "",
     progress: bool = False,
 ) -> list[Result]:
@@ -52,8 +54,9 @@ def evaluate_upscaler(
         upscaler: on the device to measure on.
         reference: the large pictures; what exceeds a multiple of the scale is cropped at the right and below.
         small: the small pictures, row by row; by default they are made as in training: antialiased bicubic, 8 bits.
+        degraded: make them blurred, resized, noisy and compressed (`hubgan.data.degradation`), by the seed.
         samples: at most so many pictures, drawn by the seed; all by default.
-        seed: of that choice.
+        seed: of that choice, and of what degrades.
         border: pixels left out at each side; the scale by default.
         suffix: what follows the figures' names, such as " at fidelity 1".
         progress: show a bar.
@@ -64,13 +67,15 @@ def evaluate_upscaler(
         DataError: there are not as many small pictures as large ones, none can be used, or reading breaks off.
     """
     border = upscaler.scale if border is None else border
-    return decide(lambda: _evaluate(upscaler, reference, small, samples, seed, border, suffix, progress))
+    damage = torch.Generator().manual_seed(seed) if degraded else None
+    return decide(lambda: _evaluate(upscaler, reference, small, damage, samples, seed, border, suffix, progress))
 
 
 def _evaluate(
     upscaler: Upscaler,
     reference: Reference,
     small: ImageSource | None,
+    damage: torch.Generator | None,
     samples: int | None,
     seed: int,
     border: int,
@@ -83,7 +88,7 @@ def _evaluate(
     refused: list[ImageError] = []
 
     def usable() -> Iterator[tuple[Tensor, Tensor]]:
-        for pair in attempts(partial(_pair, upscaler, border), cells, str(reference)):
+        for pair in attempts(partial(_pair, upscaler, border, damage), cells, str(reference)):
             if isinstance(pair, ImageError):
                 refused.append(pair)
             else:
@@ -107,8 +112,9 @@ def _evaluate(
         raise DataError(f"{reference}: none of its images can be used: {reason}")
     values = torch.tensor(figures, dtype=torch.float64).mean(0).view(2, len(_NAMES)).T.tolist()
     settings: dict[str, str | int | float] = {"channel": "Y of ITU-R BT.601, rounded", "border": border}
-    settings |= {"small_pictures": "given" if small else "antialiased bicubic, 8 bits"}
-    settings |= {"seed": seed} if len(figures) < (reference.source.size or 0) else {}
+    made = "degraded (Real-ESRGAN's ways, without sinc filters)" if damage else "antialiased bicubic, 8 bits"
+    settings |= {"small_pictures": "given" if small else made}
+    settings |= {"seed": seed} if damage or len(figures) < (reference.source.size or 0) else {}
     settings |= versions("torch", "torchmetrics", "pillow")
     return [
         result(reference, len(figures), extractor, name + suffix, value, {"bicubic": rounded(bicubic), **settings})
@@ -127,7 +133,9 @@ def _compare(image: Tensor, large: Tensor, scale: int, border: int, perceptual: 
     return [psnr(image, large, border=border), ssim(image, large, border=border), distance, sharpness]
 
 
-def _pair(upscaler: Upscaler, border: int, cells: tuple[Cell, Cell]) -> tuple[Tensor, Tensor]:
+def _pair(
+    upscaler: Upscaler, border: int, damage: torch.Generator | None, cells: tuple[Cell, Cell]
+) -> tuple[Tensor, Tensor]:
     """The small and the large picture, uint8 (C, h, w) and (C, h * scale, w * scale)."""
     scale, mode = upscaler.scale, "L" if upscaler.channels == 1 else "RGB"
     original, given = (decode(cell) if cell else None for cell in cells)
@@ -143,5 +151,11 @@ def _pair(upscaler: Upscaler, border: int, cells: tuple[Cell, Cell]) -> tuple[Te
         raise ImageError(f"a picture has {large.shape[2]} x {large.shape[1]} pixels, which is too small to measure")
     large = large[:, : height * scale, : width * scale]
     if small is None:
-        small = shrink(large[None].float() / 255, scale)[0].mul(255).round().byte()
+        small = _reduced(large[None].float() / 255, scale, damage)[0].mul(255).round().byte()
     return small, large
+
+
+def _reduced(large: Tensor, scale: int, damage: torch.Generator | None) -> Tensor:
+    if damage is None:
+        return shrink(large, scale)
+    return degrade(large, scale, torch.rand(1, DRAWS, generator=damage), torch.randn(large.shape, generator=damage))
