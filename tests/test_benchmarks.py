@@ -1,16 +1,19 @@
 """The benchmarks run, and write what they found with all that it depends on; what they found is not tested."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
+import datasets
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks import augmentation, common, history, labels, truncation
+from benchmarks import augmentation, common, history, labels, truncation, upscaling
+from benchmarks.peers import Peer
 from conftest import SAMPLE
-from hubgan import Generator
+from hubgan import Generator, Upscaler
 from hubgan.data import load_images
 from hubgan.synthesis import synthesize
 from launching import TINY, train_here
@@ -71,3 +74,55 @@ def test_augmentation(results: Path, cache: Path, tmp_path: Path, monkeypatch: p
     assert found["real images"] == 30
     call(labels, monkeypatch, *options)
     assert len(json.loads((results / "labels.json").read_text())["table"]) == 2
+
+
+# As the programs in benchmarks/peers are called.
+PEER = """
+import json, sys
+from pathlib import Path
+from PIL import Image
+name, source, target, threads, repetitions = sys.argv[1:]
+if name == "broken":
+    sys.exit("it has no weights")
+for file in Path(source).iterdir():
+    picture = Image.open(file)
+    picture.resize((picture.width * 4, picture.height * 4), Image.Resampling.NEAREST).save(Path(target) / file.name)
+seconds = {file.name: [0.5] * int(repetitions) for file in Path(source).iterdir()}
+print(json.dumps({"seconds": seconds, "parameters": 7, "backend": "Pillow", "weights": "none"}))
+"""
+
+
+def test_upscalers_side_by_side(results: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configs = "".join(f"- config_name: {name}\n  data_files: [{{split: x4, path: {name}/x4-*}}]\n"
+                      for name in ("Set5", "Set14", "B100"))  # fmt: skip
+    for name in ("Set5", "Set14", "B100"):
+        pictures = [Image.effect_noise((65, 50), 50), Image.effect_noise((48, 48), 50).convert("RGB")]
+        rows = [{"lr": large.resize((large.width // 4, large.height // 4)), "hr": large, "name": "noise"}
+                for large in pictures]  # fmt: skip
+        (tmp_path / "data" / name).mkdir(parents=True)
+        datasets.Dataset.from_list(rows).to_parquet(tmp_path / "data" / name / "x4-00000-of-00001.parquet")
+    (tmp_path / "data" / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    Upscaler(width=4, depth=1).save_pretrained(tmp_path / "model")
+    shutil.copy(tmp_path / "model" / "model.safetensors", tmp_path / "model" / "pixel.safetensors")
+    peers = {name: Peer(name, lambda folder: [sys.executable, "-c", PEER]) for name in ("nearest", "broken")}
+    peers["absent"] = Peer("absent", lambda folder: [str(folder / "no-such-program")])
+    monkeypatch.setattr(upscaling, "PEERS", peers)
+    monkeypatch.setattr(upscaling, "_TIMED", 32)
+    threads = torch.get_num_threads()
+    options = ["--sr-eval", str(tmp_path / "data"), "--model", str(tmp_path / "model"), "--limit", "1"]
+    try:
+        call(upscaling, monkeypatch, *options, "--crops", str(tmp_path / "crops.png"))
+    finally:
+        torch.set_num_threads(threads)
+    found = json.loads((results / "upscaling.json").read_text())
+    table = {row["upscaler"]: row for row in found["table"]}
+    models = [f"hubgan model, fidelity {fidelity}" for fidelity in ("0", "0.5", "1")]
+    assert [*table] == ["bicubic", "Lanczos", *models, "nearest"]
+    assert table[models[0]]["speed"] == 1
+    assert table["nearest"]["parameters"] == 7
+    assert table["nearest"]["ms/megapixel"] == round(500 / (32 * 32 / 1e6))
+    assert all(0 < row["PD-ENL2 Set14"] < 4 and row["PSNR B100"] > 0 for row in table.values())
+    assert found["methods"]["broken"] == {"not measured": "it has no weights"}
+    assert "No such file" in found["methods"]["absent"]["not measured"]
+    # None of the places is in pictures so few: only the titles are drawn.
+    assert Image.open(tmp_path / "crops.png").width == 7 * 160

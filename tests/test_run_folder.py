@@ -324,7 +324,7 @@ def test_the_plan_of_an_upscaler(tmp_path: Path) -> None:
     options = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--crop_size", "32", "--depth", "1", "--width", "8"]
     config = parse(options)
     plan = describe_plan(Upscaling(config), config, Accelerator(cpu=True))  # type: ignore[arg-type]
-    for words in ("Upscaler edsr", "Discriminator patch", "the first 50% with the pixel loss alone", "other networks",
+    for words in ("Upscaler edsr", "Discriminator patch", "the first 75% with the pixel loss alone", "other networks",
                   "adversarial part: 2e-4", "random crops of 32 pixels", "not opened"):  # fmt: skip
         assert words in plan, words
 

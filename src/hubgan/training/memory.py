@@ -140,6 +140,9 @@ class _Noise:
 
     uniform = normal
 
+    def integers(self, count: int, high: int) -> list[int]:
+        return [0] * count
+
 
 def _batch(task: Task[Any], config: TrainingConfig) -> tuple[Tensor, Tensor]:
     """A batch on the meta device; its shapes are those of a batch of one."""
