@@ -9,11 +9,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from conftest import equal
+from conftest import ROOT, equal
 from hubgan import Discriminator, Generator, HubganError, Upscaler
 from hubgan.errors import ConfigError, ImageError, ModelError
 from hubgan.models import HubModel
 from hubgan.networks import DISCRIMINATORS
+from hubgan.precision import computes_in_bf16
 
 TINY = {"width": 8, "latent_dim": 16}
 
@@ -310,10 +311,30 @@ def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
 @pytest.mark.parametrize(("width", "height"), [(70, 45), (33, 100), (5, 3), (1, 1)])
 def test_tiles_equal_the_whole_picture(upscaler: Upscaler, width: int, height: int) -> None:
     image = picture(width, height)
-    whole = np.asarray(upscaler.upscale(image, tile=0), dtype=int)
-    tiled = np.asarray(upscaler.upscale(image, tile=16), dtype=int)
+    whole = np.asarray(upscaler.upscale(image, tile=0, bf16=False), dtype=int)
+    tiled = np.asarray(upscaler.upscale(image, tile=16, bf16=False), dtype=int)
     assert whole.shape == (4 * height, 4 * width, 3)
     assert np.abs(whole - tiled).max() <= 1  # one grey level, where floats round the other way
+
+
+@pytest.mark.parametrize("fidelity", [0.0, 1.0])
+@pytest.mark.parametrize("colour", ["white", "black", "#808080", "#c81e3c", "#14dcf0"])
+def test_a_flat_colour_stays_what_it_is_to_the_edge(colour: str, fidelity: float) -> None:
+    flat = Image.new("RGB", (24, 20), colour)
+    large = Upscaler.from_pretrained(ROOT / "model_cards" / "photo-x4", fidelity=fidelity).upscale(flat)
+    wanted = np.asarray(flat.resize(large.size), dtype=int)
+    assert np.abs(np.asarray(large, dtype=int) - wanted).max() <= (0 if colour in ("white", "black") else 2)
+
+
+@pytest.mark.skipif(not computes_in_bf16("cpu"), reason="a CPU without bfloat16 takes the plain way")
+def test_the_fast_way_gives_the_same_picture() -> None:
+    upscaler = Upscaler.from_pretrained(ROOT / "model_cards" / "photo-x4")
+    image = Image.open(ROOT / "src" / "hubgan" / "demo" / "examples" / "cat.png").convert("RGB")
+    plain, fast, tiled = (
+        np.asarray(upscaler.upscale(image, **options), dtype=int) for options in ({"bf16": False}, {}, {"tile": 64})
+    )
+    assert np.abs(plain - fast).max() <= 3 and np.abs(plain - fast).mean() < 0.25
+    assert np.abs(fast - tiled).max() <= 1
 
 
 def test_a_path_an_array_and_a_tensor_give_the_same(upscaler: Upscaler, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from accelerate.utils import (
 from torch import Tensor
 
 from hubgan.errors import ConfigError
+from hubgan.precision import computes_in_bf16
 from hubgan.training.config import TrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -90,11 +91,8 @@ def _precision(wanted: str) -> str:
         if launched not in ("bf16", "fp16"):
             raise ConfigError(f"{launched} is not supported; choose --mixed_precision bf16, fp16 or no")
         return launched
-    if torch.accelerator.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU"):
-        native = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    else:  # a CPU without these instructions emulates bf16, twenty times slower than float32
-        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16" if native else "no"
+    accelerator = None if parse_flag_from_env("ACCELERATE_USE_CPU") else torch.accelerator.current_accelerator(True)
+    return "bf16" if computes_in_bf16(accelerator or "cpu") else "no"
 
 
 def largest(values: tuple[float, ...], accelerator: Accelerator) -> tuple[float, ...]:
