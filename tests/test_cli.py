@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import try_to_load_from_cache
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from conftest import ROOT
 from hubgan import Discriminator, Generator, Upscaler, __version__
@@ -232,6 +232,20 @@ def test_a_picture_gets_its_result_beside_it(run: Run, tmp_path: Path, upscaler:
     assert (status, said) == (2, "")
     assert f"{result} is there already: replace it by --overwrite" in complained
     assert run("upscale", "up", source, "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_the_cameras_data_come_along_and_the_orientation_is_applied(
+    run: Run, tmp_path: Path, upscaler: Upscaler, ending: str
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "hubgan", 6
+    Image.new("RGB", (12, 8), "red").save(tmp_path / f"photo.{ending}", exif=exif)
+    assert run("upscale", "up", f"photo.{ending}", "-o", f"large.{ending}")[0] == 0
+    with Image.open(tmp_path / f"large.{ending}") as large:
+        assert large.size == (16, 24)
+        found = large.getexif()
+    assert found[ExifTags.Base.Make] == "hubgan" and found.get(ExifTags.Base.Orientation, 1) == 1
 
 
 def test_a_result_keeps_its_format_where_that_can_hold_it(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -101,9 +101,12 @@ def obstacle(image: Image.Image, target: Path, scale: int) -> str | None:
 
 
 def save(image: Image.Image, path: Path, quality: int = 95) -> None:
-    """Write a picture with its colour profile, in the format that `path` ends in; folders are made when missing."""
+    """Write a picture with its profile and EXIF, in the format that `path` ends in; folders are made when missing."""
     kind = WRITTEN[path.suffix.lower()]
-    options = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}.get(kind, {})
+    by_kind: dict[str, dict[str, Any]] = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}
+    options = by_kind.get(kind, {})
+    if "exif" in image.info:
+        options["exif"] = image.info["exif"]
     if kind == "JPEG" and "A" in image.getbands():  # there is nothing to be seen through, see `obstacle`
         image = image.convert(image.mode.rstrip("A"))
     path.parent.mkdir(parents=True, exist_ok=True)

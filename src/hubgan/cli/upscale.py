@@ -9,7 +9,7 @@ The 4 is the model's scale. The results of a folder keep their names and, with
 --recursive, their subfolders. PNG, JPEG and WebP stay what they are; GIF, BMP,
 TIFF, AVIF and PPM become PNG, and so does what JPEG or WebP cannot hold, such
 as transparency. Of an animation the first picture is taken. Colour profiles
-are kept; the camera's data (EXIF) is not, only the orientation is applied.
+and the camera's data (EXIF) are kept; the orientation is applied.
 
 A result that is there already is passed over, so that the same command goes on
 with a folder after an interruption. Pictures that cannot be read are named at

@@ -137,7 +137,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         Large pictures go through the network tile by tile, with as much of the neighbourhood around each as the
         network can see: the result is that of the whole picture, without seams. (Of other people's networks some see
         further than the 32 pixels they are shown, but hardly.) Transparency and the colour profile are kept, grey
-        stays grey; the EXIF orientation is applied.
+        stays grey; the EXIF orientation is applied, and all else that EXIF tells comes along in `info`.
 
         Args:
             image: a path, the bytes of a file, a PIL image, an array (H, W[, 1, 3 or 4]) or a tensor (1 or 3, H, W);
@@ -176,6 +176,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         profile = colour.info.get("icc_profile")
         if profile and self.channels == 3 and not grey:  # an RGB profile does not fit a grey picture
             large.info["icc_profile"] = profile
+        if "exif" in colour.info:
+            large.info["exif"] = colour.info["exif"]
         return large
 
     def _in_bf16(self, wanted: bool | None) -> bool:
