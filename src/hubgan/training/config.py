@@ -243,11 +243,12 @@ class UpscalingConfig(TrainingConfig):
     """The part of the budget trained with the pixel loss alone, before the other losses join."""
     pixel_weight: NonNegativeFloat = 1.0
     """Weight of the pixel loss (mean absolute error) in the adversarial part."""
-    consistency_weight: NonNegativeFloat = 1.0
-    """Weight of the mean absolute error of the result made small again, in the adversarial part: it keeps colours."""
-    perceptual_weight: NonNegativeFloat = 0.8
+    consistency_weight: NonNegativeFloat = 5.0
+    """Weight of two mean absolute errors, in the adversarial part: of the result made small again, which keeps
+    colours, and of local means of each place in the blocks that a small pixel becomes, which keeps patterns out."""
+    perceptual_weight: NonNegativeFloat = 0.15
     """Weight of the perceptual loss (distance of EfficientNet-Lite0 features)."""
-    adversarial_weight: NonNegativeFloat = 0.02
+    adversarial_weight: NonNegativeFloat = 0.001
     """Weight of the adversarial loss."""
     adversarial_learning_rate: PositiveSchedule = 2e-4
     """The generator's learning rate where the adversarial part begins."""
