@@ -248,6 +248,13 @@ def test_the_cameras_data_come_along_and_the_orientation_is_applied(
     assert found[ExifTags.Base.Make] == "hubgan" and found.get(ExifTags.Base.Orientation, 1) == 1
 
 
+def test_a_scale_between(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    picture(tmp_path / "a.png")
+    assert run("upscale", "up", "a.png", "--scale", "1.5")[0] == 0
+    assert Image.open(tmp_path / "a-x1.5.png").size == (18, 12)
+    assert "this model enlarges 2 times" in run("upscale", "up", "a.png", "--scale", "3")[2]
+
+
 def test_a_result_keeps_its_format_where_that_can_hold_it(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     folder = tmp_path / "in"
     for name in ("jpg.JPG", "jpeg.jpeg", "webp.webp", "png.png", "gif.gif", "bmp.bmp", "tiff.tif", "grey.ppm"):

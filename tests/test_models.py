@@ -317,6 +317,33 @@ def test_tiles_equal_the_whole_picture(upscaler: Upscaler, width: int, height: i
     assert np.abs(whole - tiled).max() <= 1  # one grey level, where floats round the other way
 
 
+@pytest.mark.parametrize(("scale", "size"), [(None, (48, 40)), (4, (48, 40)), (2.5, (30, 25)), (0.01, (1, 1))])
+def test_any_smaller_scale(upscaler: Upscaler, scale: float | None, size: tuple[int, int]) -> None:
+    image = picture(12, 10, "RGBA")
+    image.info["exif"] = Image.Exif().tobytes()
+    large = upscaler.upscale(image, scale=scale)
+    assert (large.size, large.mode) == (size, "RGBA") and "exif" in large.info
+
+
+@pytest.mark.parametrize("scale", [0, -1, 4.1, float("nan")])
+def test_a_scale_that_the_model_has_not(upscaler: Upscaler, scale: float) -> None:
+    with pytest.raises(ConfigError, match="this model enlarges 4 times, and less on request"):
+        upscaler.upscale(picture(12, 10), scale=scale)
+
+
+def test_progress_is_told_and_may_end_the_work(upscaler: Upscaler) -> None:
+    shares: list[float] = []
+    upscaler.upscale(picture(30, 12), tile=16, progress=shares.append)
+    assert shares[-1] == 1 and shares == sorted(shares) and len(shares) > 2
+
+    def stop(share: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        upscaler.upscale(picture(30, 12), tile=16, progress=stop)
+    assert upscaler.training  # as it was before
+
+
 @pytest.mark.parametrize("fidelity", [0.0, 1.0])
 @pytest.mark.parametrize("colour", ["white", "black", "#808080", "#c81e3c", "#14dcf0"])
 def test_a_flat_colour_stays_what_it_is_to_the_edge(colour: str, fidelity: float) -> None:

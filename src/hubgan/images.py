@@ -119,6 +119,7 @@ def upscale_tiled(
     tile: int,
     halo: int,
     multiple: int = 1,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> torch.Tensor:
     """Apply `function` to a picture tile by tile and return the whole, C x (H * scale) x (W * scale).
 
@@ -129,7 +130,7 @@ def upscale_tiled(
     see the picture on a coarser grid. With a `halo` of at least the network's
     receptive-field radius the result is that of the whole picture within rounding; with less there may be
     seams. That needs a network which treats all positions alike: no global pooling or attention, no stride
-    below the resolution of `image`.
+    below the resolution of `image`. `progress` is called with the share of tiles that are done, after each.
     Raises ConfigError for options out of range or another scale, ImageError for a tensor of another kind.
     """
     if scale < 1 or tile < 0 or halo < 0:
@@ -138,7 +139,8 @@ def upscale_tiled(
         raise ImageError(f"A {image.dtype} tensor of shape {tuple(image.shape)} is not a float C x H x W.")
     channels, height, width = image.shape
     output = image.new_empty(0)
-    for (top, bottom), (left, right) in product(_cuts(height, tile), _cuts(width, tile)):
+    tiles = list(product(_cuts(height, tile), _cuts(width, tile)))
+    for number, ((top, bottom), (left, right)) in enumerate(tiles, 1):
         y, x = (max(start - halo, 0) // multiple * multiple for start in (top, left))
         part = image[None, :, y : bottom + halo, x : right + halo]
         result = function(part)
@@ -150,6 +152,7 @@ def upscale_tiled(
         seen = result[0, :, (top - y) * scale :, (left - x) * scale :]
         core.copy_(seen[:, : core.shape[1], : core.shape[2]])
         del result, seen  # before the next tile goes to the device
+        progress(number / len(tiles))
     return output
 
 

@@ -54,7 +54,7 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) 
     return pictures
 
 
-def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale: int) -> list[Job]:
+def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale: float) -> list[Job]:
     """Where every result goes: beside a picture as `name-x4.png`, beside a folder as a folder `name-x4`, or into
     `output`, where all keep their names and those of a folder their subfolders.
 
@@ -89,7 +89,7 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
     return list(jobs)
 
 
-def obstacle(image: Image.Image, target: Path, scale: int) -> str | None:
+def obstacle(image: Image.Image, target: Path, scale: float) -> str | None:
     """What keeps the enlarged `image` from being written in the format of `target`; None for nothing."""
     kind = WRITTEN[target.suffix.lower()]
     if kind == "JPEG" and "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255):
@@ -142,19 +142,19 @@ def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Job
     return Job(source, output, output.parent)
 
 
-def _job(picture: Picture, output: Path | None, ending: str | None, scale: int) -> Job:
+def _job(picture: Picture, output: Path | None, ending: str | None, scale: float) -> Job:
     path, folder = picture
     suffix = ending or (path.suffix if path.suffix.lower() in WRITTEN else ".png")
     if folder is None and output is None:
-        return Job(path, path.with_name(f"{path.stem}-x{scale}{suffix}"), path.parent)
+        return Job(path, path.with_name(f"{path.stem}-x{scale:g}{suffix}"), path.parent)
     inside = Path(path.name) if folder is None else path.relative_to(folder)
     place = output or _enlarged(folder or path, scale)
     return Job(path, place / inside.with_name(path.stem + suffix), place)
 
 
-def _enlarged(folder: Path, scale: int) -> Path:
+def _enlarged(folder: Path, scale: float) -> Path:
     if folder.name in ("", ".."):  # such as "."
         folder = folder.resolve()
     if not folder.name:
         raise ConfigError(f"there is no place beside {folder}: name a folder for the results (-o)")
-    return folder.with_name(f"{folder.name}-x{scale}")
+    return folder.with_name(f"{folder.name}-x{scale:g}")

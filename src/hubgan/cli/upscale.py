@@ -5,7 +5,7 @@
   hubgan upscale me/photo-x4 a.png b.jpg -o large makes large/a.png, large/b.jpg
   hubgan upscale me/photo-x4 a.tif -o big.png     makes big.png
 
-The 4 is the model's scale. The results of a folder keep their names and, with
+The 4 is the model's scale; --scale asks for a smaller one. The results of a folder keep their names and, with
 --recursive, their subfolders. PNG, JPEG and WebP stay what they are; GIF, BMP,
 TIFF, AVIF and PPM become PNG, and so does what JPEG or WebP cannot hold, such
 as transparency. Of an animation the first picture is taken. Colour profiles
@@ -49,6 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quality", metavar="N", type=whole(1, 100), default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
     )
+    parser.add_argument(
+        "--scale", metavar="N", type=float, help="times as large, above 0, at most what the model enlarges (default)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there already")
     parser.add_argument(
         "--tile",
@@ -79,7 +82,8 @@ def run(args: argparse.Namespace) -> None:
         device=find_device(args.device),
     )
     ending = None if args.format == "same" else f".{args.format}"
-    jobs = plan(pictures, args.output, ending, upscaler.scale)
+    scale = upscaler.checked_scale(args.scale)
+    jobs = plan(pictures, args.output, ending, scale)
     taken = {path.resolve() for job in jobs for path in (job.source, job.target)}
     if len(jobs) == 1 and not pictures[0].folder:
         _one(_enlarge(upscaler, jobs[0], taken, args))
@@ -93,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise  # it will not be better for the next picture
             problems.append(str(error) if str(job.source) in str(error) else f"{job.source}: {error}")
-    _report(done, [job.place for job in jobs], upscaler.scale)
+    _report(done, [job.place for job in jobs], scale)
     if problems:
         raise ImageError(f"{len(problems):,} of {len(jobs):,} pictures failed:\n  " + "\n  ".join(problems))
 
@@ -114,7 +118,7 @@ def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.
     if target.exists() and not args.overwrite:
         return Done(target, None)
     image = open_image(job.source)
-    if reason := obstacle(image, target, upscaler.scale):
+    if reason := obstacle(image, target, upscaler.checked_scale(args.scale)):
         target, remark = target.with_suffix(".png"), f"as PNG: {reason}"
         if target.resolve() in taken:
             raise ImageError(f"{job.source}: {reason}, and {target} is another picture: use --format png")
@@ -122,16 +126,16 @@ def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.
             return Done(target, None)
         taken.add(target.resolve())
     with enough_memory("take a smaller --tile"):
-        large = upscaler.upscale(image, tile=args.tile)
+        large = upscaler.upscale(image, scale=args.scale, tile=args.tile)
         save(large, target, args.quality)
     return Done(target, large.size, remark)
 
 
-def _report(done: list[Done], places: list[Path], scale: int) -> None:
+def _report(done: list[Done], places: list[Path], scale: float) -> None:
     new = [result for result in done if result.size]
     where = [str(place) for place in dict.fromkeys(places)]
     more = f" and {len(where) - 3} more folders" if len(where) > 3 else ""
-    what = f"enlarged {scale} times" if scale > 1 else "restored"
+    what = "restored" if scale == 1 else f"enlarged {scale:g} times"
     if new or not done:
         print(f"{len(new):,} picture{'' if len(new) == 1 else 's'} {what}, in {', '.join(where[:3])}{more}")
     if there := len(done) - len(new):

@@ -1,6 +1,7 @@
 """The image upscaler."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
@@ -131,8 +132,16 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         return pipeline_output(as_output(large, output_type), return_dict)
 
     @torch.no_grad()
-    def upscale(self, image: ImageInput, *, tile: int | None = None, bf16: bool | None = None) -> Image.Image:
-        """Enlarge one picture `scale` times.
+    def upscale(
+        self,
+        image: ImageInput,
+        *,
+        scale: float | None = None,
+        tile: int | None = None,
+        bf16: bool | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Image.Image:
+        """Enlarge one picture.
 
         Large pictures go through the network tile by tile, with as much of the neighbourhood around each as the
         network can see: the result is that of the whole picture, without seams. (Of other people's networks some see
@@ -142,16 +151,20 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         Args:
             image: a path, the bytes of a file, a PIL image, an array (H, W[, 1, 3 or 4]) or a tensor (1 or 3, H, W);
                 arrays and tensors as uint8, or floats in [0, 1].
+            scale: how many times as large the result is; by default what the network enlarges. A smaller one is made
+                of that by Lanczos shrinking.
             tile: side of a tile in pixels of the input; 0 takes the whole picture at once. By default 256;
                 twice that if the network would rather see the picture whole.
             bf16: compute the detail that is added to the picture in bfloat16, twice as fast and hardly ever another
                 grey level. By default where the device has instructions for it and the weights are float32; other
                 people's networks compute as they were made to.
+            progress: called with the share that is done, after each tile; an exception that it raises ends the work.
 
         Raises:
             ImageError: the picture cannot be read, is empty, or too large.
-            ConfigError: `tile` is negative.
+            ConfigError: `tile` is negative, or `scale` is not above 0 or more than the network's.
         """
+        wanted = self.checked_scale(scale)
         if tile is None:
             tile = _TILE if getattr(self.network, "tiles", True) else _LARGE_TILE
         was_training = self.training
@@ -162,9 +175,10 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             halo = int(self.network.receptive_field)  # type: ignore[arg-type]
             grid = int(getattr(self.network, "multiple", 1))
             function = partial(self._tile, fast=self._in_bf16(bf16))
+            told = {"progress": progress} if progress else {}
             margin = 0 if isinstance(self.network, CommunityNetwork) else _MARGIN
             pixels = pad(pixels[None], (margin,) * 4, mode="replicate")[0]
-            tensor = upscale_tiled(function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid)
+            tensor = upscale_tiled(function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid, **told)
             edge = margin * self.scale
             large = to_image(tensor[:, edge : tensor.shape[1] - edge, edge : tensor.shape[2] - edge])
         finally:
@@ -178,7 +192,22 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             large.info["icc_profile"] = profile
         if "exif" in colour.info:
             large.info["exif"] = colour.info["exif"]
-        return large
+        if wanted == self.scale:
+            return large
+        width, height = (max(round(side * wanted), 1) for side in colour.size)
+        return large.resize((width, height), Image.Resampling.LANCZOS)
+
+    def checked_scale(self, scale: float | None) -> float:
+        """The scale to enlarge by: the network's own where none is asked for.
+
+        Raises:
+            ConfigError: it is not above 0, or more than the network's.
+        """
+        if scale is None:
+            return self.scale
+        if not 0 < scale <= self.scale:
+            raise ConfigError(f"scale is {scale:g}; this model enlarges {self.scale} times, and less on request")
+        return scale
 
     def _in_bf16(self, wanted: bool | None) -> bool:
         own = not isinstance(self.network, CommunityNetwork)
