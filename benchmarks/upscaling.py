@@ -1,0 +1,244 @@
+"""Upscalers side by side, four times larger: how good and how fast, on the CPU.
+
+    python -m benchmarks.upscaling --sr-eval FOLDER
+
+FOLDER holds the standard benchmarks: a data set with the configurations Set5, Set14 and B100, a split x4 and the
+columns lr, hr and name. Compared are bicubic and Lanczos (Pillow), a model of hubgan's at three fidelities, and peers,
+which pip and npm fetch into environments of their own in a cache folder. One that cannot be had is named, with the
+reason, below the table.
+
+PSNR is that of luma, without 4 pixels at each side; PD-ENL2 the perceptual distance (less is better), on Set14 and the
+first pictures of B100; sharpness 1 where there is as much fine detail as in the original. Real-ESRGAN is made for
+damaged pictures, which these are not, and realesr-animevideov3 for drawn ones; they are here for what they cost too.
+The time is that of a small picture of 256 x 256 pixels, from pixels to pixels, after one that does not count; the
+speed how many times as fast as hubgan's default a row is.
+"""
+
+import argparse
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+from time import perf_counter
+from typing import Any
+
+import datasets
+import torch
+from PIL import Image, ImageDraw
+
+from benchmarks.common import called, markdown, write
+from benchmarks.peers import PEERS, Peer, PeerError, Report
+from hubgan import Upscaler
+from hubgan.hub import Place
+from hubgan.images import to_tensor
+from hubgan.metrics import PerceptualDistance, psnr, sharpness_ratio, ssim
+from hubgan.models.config import PIXEL_WEIGHTS
+
+_SCALE = 4
+_SETS = ("Set5", "Set14", "B100")
+_TIMED = 256
+_MILLISECONDS = "ms/megapixel"  # of the small picture
+_FIGURES = ("PSNR", "SSIM", "PD-ENL2", "sharpness")
+_HUBGAN = "hubgan "
+# Crops: a set, a picture's number, left and top.
+_PLACES = [("Set5", 2, 40, 40), ("Set5", 4, 30, 10), ("Set14", 4, 60, 20), ("B100", 2, 80, 90), ("B100", 8, 180, 10)]
+_CROP, _TITLE = 160, 18
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A small picture and its original."""
+
+    small: Image.Image
+    large: Image.Image
+
+
+@dataclass(frozen=True)
+class Local:
+    """An upscaler in this process."""
+
+    name: str
+    enlarge: Callable[[Image.Image], Image.Image]
+    parameters: int
+    about: str
+
+    def run(self, small: list[Image.Image], *, threads: int, repetitions: int = 0) -> Report:
+        """As a peer's; `threads` are PyTorch's, set for the whole process."""
+        pictures = [self.enlarge(picture) for picture in small]
+        seconds: list[list[float]] = [[] for _ in small]
+        for picture, times in zip(small, seconds, strict=True):
+            for _ in range(repetitions):
+                start = perf_counter()
+                self.enlarge(picture)
+                times.append(perf_counter() - start)
+        return Report(pictures, seconds, self.parameters, self.about)
+
+
+def main() -> None:
+    """Measure, write results/upscaling.json, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sr-eval", required=True, metavar="FOLDER", help="a folder with the standard benchmarks")
+    parser.add_argument("--model", default="model_cards/photo-x4")
+    parser.add_argument("--peers", nargs="*", metavar="NAME", choices=[*PEERS], default=[*PEERS],
+                        help=f"all by default: {', '.join(PEERS)}")  # fmt: skip
+    parser.add_argument("--limit", type=int, default=20, help="pictures of B100 for the perceptual distance")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repetitions", type=int, default=3, help="of the timed picture")
+    parser.add_argument("--crops", type=Path, metavar="FILE", help="a picture to draw details into, method by method")
+    parser.add_argument("--name", default="upscaling", help="of the file of results")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    data = {name: _pairs(args.sr_eval, name) for name in _SETS}
+    perceptual = PerceptualDistance(2)
+    about: dict[str, Any] = {
+        "data": called(args.sr_eval, None),
+        "pictures": {name: len(pairs) for name, pairs in data.items()},
+        "perceptual distance on": {"Set14": len(data["Set14"]), "B100": len(data["B100"][: args.limit])},
+        "small pictures": "given",
+        "border": _SCALE,
+        "timed": f"{_TIMED} x {_TIMED} small pixels on the CPU, threads {args.threads}, "
+        f"repetitions {args.repetitions} after one more",
+    }
+    table: list[dict[str, Any]] = []
+    details: dict[str, Any] = {}
+    crops: dict[str, list[Image.Image]] = {}
+    methods: list[Local | Peer] = [*_local(args.model), *(PEERS[name] for name in args.peers)]
+    for method in methods:
+        print(f"{method.name} ...", flush=True)
+        try:
+            row, detail, made = _measure(method, data, perceptual, args.limit, args.threads, args.repetitions)
+        except PeerError as error:
+            details[method.name] = {"not measured": str(error)}
+        else:
+            table.append(row)
+            details[method.name] = detail
+            crops[method.name] = _cropped(made)
+        write(args.name, _with_speed(table), **about, methods=details)
+    if args.crops:
+        originals = {name: [pair.large for pair in pairs] for name, pairs in data.items()}
+        _draw({**crops, "original": _cropped(originals)}).save(args.crops)
+    print(markdown(_with_speed(table)), "", *(_note(*item) for item in details.items()), sep="\n")
+
+
+def _local(model: str) -> list[Local]:
+    """Pillow's and hubgan's; the first of hubgan's is its default."""
+    filters = {"bicubic": Image.Resampling.BICUBIC, "Lanczos": Image.Resampling.LANCZOS}
+    found = [Local(name, _resize(kind), 0, f"Pillow {Image.__version__}") for name, kind in filters.items()]
+    has_pixel_weights = PIXEL_WEIGHTS in Place(model).files()
+    for fidelity in (0.0, 0.5, 1.0) if has_pixel_weights else (0.0,):
+        upscaler = Upscaler.from_pretrained(model, fidelity=fidelity)
+        name = _HUBGAN + Path(model).name + (f", fidelity {fidelity:g}" if has_pixel_weights else "")
+        parameters = sum(parameter.numel() for parameter in upscaler.parameters())
+        found.append(Local(name, upscaler.upscale, parameters, f"PyTorch {torch.__version__}"))
+    return found
+
+
+def _resize(kind: Image.Resampling) -> Callable[[Image.Image], Image.Image]:
+    return lambda picture: picture.resize((picture.width * _SCALE, picture.height * _SCALE), kind)
+
+
+def _measure(
+    method: Local | Peer,
+    data: dict[str, list[Pair]],
+    perceptual: PerceptualDistance,
+    limit: int,
+    threads: int,
+    repetitions: int,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Image.Image]]]:
+    """A row of the table, what lies behind it, and the pictures."""
+    made = {name: method.run([pair.small for pair in pairs], threads=threads).pictures for name, pairs in data.items()}
+    figures = {
+        name: [
+            _compare(picture, pair.large, perceptual if name == "Set14" or (name == "B100" and i < limit) else None)
+            for i, (picture, pair) in enumerate(zip(made[name], pairs, strict=True))
+        ]
+        for name, pairs in data.items()
+    }
+    means = {name: _means(each) for name, each in figures.items()}
+    timed = method.run([_timed_picture(data["Set14"][0].small)], threads=threads, repetitions=repetitions)
+    seconds = timed.seconds[0]
+    milliseconds = [second * 1e3 / (_TIMED**2 / 1e6) for second in seconds]
+    row = {
+        "upscaler": method.name,
+        "parameters": timed.parameters or None,
+        **{f"PSNR {name}": means[name]["PSNR"] for name in _SETS},
+        **{f"PD-ENL2 {name}": means[name]["PD-ENL2"] for name in ("Set14", "B100")},
+        "sharpness Set14": means["Set14"]["sharpness"],
+        _MILLISECONDS: round(median(milliseconds)),
+        "least-most": f"{min(milliseconds):,.0f}-{max(milliseconds):,.0f}",
+    }
+    return row, {"by": timed.about, "seconds": seconds, "means": means}, made
+
+
+def _compare(image: Image.Image, original: Image.Image, perceptual: PerceptualDistance | None) -> dict[str, float]:
+    """The figures of one picture; a grey original is its own luma."""
+    found, wanted = (to_tensor(picture.convert(original.mode))[None] for picture in (image, original))
+    figures = {"PSNR": psnr(found, wanted, border=_SCALE), "SSIM": ssim(found, wanted, border=_SCALE)}
+    if perceptual is not None:
+        inner = slice(_SCALE, -_SCALE)
+        with torch.inference_mode():
+            distance = perceptual(*(each[:, :, inner, inner].float() / 255 for each in (found, wanted))).item()
+        figures["PD-ENL2"] = distance
+        figures["sharpness"] = sharpness_ratio(found, wanted, scale=_SCALE, border=_SCALE)
+    return figures
+
+
+def _means(figures: list[dict[str, float]]) -> dict[str, float]:
+    """Over the pictures for which there is a figure."""
+    values = {key: [each[key] for each in figures if math.isfinite(each.get(key, math.inf))] for key in _FIGURES}
+    return {key: round(mean(each), 5) for key, each in values.items() if each}
+
+
+def _pairs(data: str, name: str) -> list[Pair]:
+    """A benchmark's pictures; the originals as large as the small ones allow."""
+    found = []
+    for row in datasets.load_dataset(data, name, split="x4"):
+        small, large = row["lr"].convert("RGB"), row["hr"]
+        large = large if large.mode == "L" else large.convert("RGB")
+        found.append(Pair(small, large.crop((0, 0, small.width * _SCALE, small.height * _SCALE))))
+    return found
+
+
+def _timed_picture(picture: Image.Image) -> Image.Image:
+    """The picture side by side with itself until it is large enough."""
+    whole = Image.new("RGB", (_TIMED, _TIMED))
+    for left in range(0, _TIMED, picture.width):
+        for top in range(0, _TIMED, picture.height):
+            whole.paste(picture, (left, top))
+    return whole
+
+
+def _with_speed(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The table with how many times as fast as hubgan's default each is."""
+    default = next((row[_MILLISECONDS] for row in table if row["upscaler"].startswith(_HUBGAN)), None)
+    return [row | {"speed": float(f"{default / row[_MILLISECONDS]:.3g}") if default else None} for row in table]
+
+
+def _note(name: str, detail: dict[str, Any]) -> str:
+    return f"- {name}: {detail.get('by') or 'not measured: ' + detail['not measured']}"
+
+
+def _cropped(pictures: dict[str, list[Image.Image]]) -> list[Image.Image]:
+    """The places to look at."""
+    return [
+        pictures[name][index].crop((left, top, left + _CROP, top + _CROP))
+        for name, index, left, top in _PLACES
+        if index < len(pictures[name])
+    ]
+
+
+def _draw(crops: dict[str, list[Image.Image]]) -> Image.Image:
+    """One row a place, one column a method, titles above."""
+    rows = max(map(len, crops.values()))
+    sheet = Image.new("RGB", (len(crops) * _CROP, _TITLE + rows * _CROP), "white")
+    pen = ImageDraw.Draw(sheet)
+    for column, (name, pictures) in enumerate(crops.items()):
+        pen.text((column * _CROP + 3, 3), name.removeprefix(_HUBGAN), fill="black")
+        for row, picture in enumerate(pictures):
+            sheet.paste(picture, (column * _CROP, _TITLE + row * _CROP))
+    return sheet
+
+
+if __name__ == "__main__":
+    main()
