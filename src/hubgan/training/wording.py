@@ -55,7 +55,8 @@ def augmentation(config: TrainingConfig) -> str:
     """What happens to the images at random; "" for nothing."""
     parts = []
     if isinstance(config, UpscalingConfig):
-        parts.append(f"random crops of {config.crop_size} pixels" + (", mirrored both ways and turned" if config.flip else ""))
+        turned = ", mirrored both ways and turned" if config.flip else ""
+        parts.append(f"random crops of {config.crop_size} pixels{turned}")
     elif config.flip:
         parts.append("mirrored left to right")
     if config.augment:
