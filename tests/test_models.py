@@ -333,14 +333,14 @@ def test_a_scale_that_the_model_has_not(upscaler: Upscaler, scale: float) -> Non
 
 def test_progress_is_told_and_may_end_the_work(upscaler: Upscaler) -> None:
     shares: list[float] = []
-    upscaler.upscale(picture(30, 12), tile=16, progress=shares.append)
+    upscaler.upscale(picture(30, 12), tile=8, progress=shares.append)
     assert shares[-1] == 1 and shares == sorted(shares) and len(shares) > 2
 
     def stop(share: float) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        upscaler.upscale(picture(30, 12), tile=16, progress=stop)
+        upscaler.upscale(picture(30, 12), tile=8, progress=stop)
     assert upscaler.training  # as it was before
 
 

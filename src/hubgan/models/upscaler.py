@@ -178,7 +178,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             told = {"progress": progress} if progress else {}
             margin = 0 if isinstance(self.network, CommunityNetwork) else _MARGIN
             pixels = pad(pixels[None], (margin,) * 4, mode="replicate")[0]
-            tile += 2 * margin if tile else 0  # so that a picture as large as a tile stays one
+            tile += 2 * margin if tile > 0 else 0  # so that a picture as large as a tile stays one
             tensor = upscale_tiled(function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid, **told)
             edge = margin * self.scale
             large = to_image(tensor[:, edge : tensor.shape[1] - edge, edge : tensor.shape[2] - edge])
