@@ -45,7 +45,7 @@ TASKS = {
     ],
     "upscaling": [
         "--config", "photo-x4", "--dataset", str(SAMPLE), "--max_images", "None", "--max_steps", "16", "--width", "8",
-        "--depth", "1", "--crop_size", "16", "--discriminator_width", "4", "--batch_size", "4",
+        "--depth", "1", "--crop_size", "24", "--discriminator_width", "4", "--batch_size", "4",
         "--pixel_share", "0.4", "--augment", "cutout", "--gradient_accumulation_steps", "2",
     ],
 }  # fmt: skip

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice, repeat
+from itertools import count, islice, repeat
 
 import torch
 from PIL import Image
@@ -67,7 +67,7 @@ def evaluate_upscaler(
         DataError: there are not as many small pictures as large ones, none can be used, or reading breaks off.
     """
     border = upscaler.scale if border is None else border
-    damage = torch.Generator().manual_seed(seed) if degraded else None
+    damage = seed if degraded else None
     return decide(lambda: _evaluate(upscaler, reference, small, damage, samples, seed, border, suffix, progress))
 
 
@@ -75,7 +75,7 @@ def _evaluate(
     upscaler: Upscaler,
     reference: Reference,
     small: ImageSource | None,
-    damage: torch.Generator | None,
+    damage: int | None,
     samples: int | None,
     seed: int,
     border: int,
@@ -84,7 +84,8 @@ def _evaluate(
 ) -> list[Result]:
     if small is not None and small.size != reference.source.size:
         raise DataError(f"{small.name} has {small.size} small pictures for {reference.source.size} large ones")
-    cells = zip(drawn_cells(reference.source, seed), drawn_cells(small, seed) if small else repeat(None), strict=False)
+    given = drawn_cells(small, seed) if small else repeat(None)
+    cells = zip(drawn_cells(reference.source, seed), given, count(), strict=False)
     refused: list[ImageError] = []
 
     def usable() -> Iterator[tuple[Tensor, Tensor]]:
@@ -112,9 +113,11 @@ def _evaluate(
         raise DataError(f"{reference}: none of its images can be used: {reason}")
     values = torch.tensor(figures, dtype=torch.float64).mean(0).view(2, len(_NAMES)).T.tolist()
     settings: dict[str, str | int | float] = {"channel": "Y of ITU-R BT.601, rounded", "border": border}
-    made = "degraded (Real-ESRGAN's ways, without sinc filters)" if damage else "antialiased bicubic, 8 bits"
+    made = (
+        "degraded (Real-ESRGAN's ways, without sinc filters)" if damage is not None else "antialiased bicubic, 8 bits"
+    )
     settings |= {"small_pictures": "given" if small else made}
-    settings |= {"seed": seed} if damage or len(figures) < (reference.source.size or 0) else {}
+    settings |= {"seed": seed} if damage is not None or len(figures) < (reference.source.size or 0) else {}
     settings |= versions("torch", "torchmetrics", "pillow")
     return [
         result(reference, len(figures), extractor, name + suffix, value, {"bicubic": rounded(bicubic), **settings})
@@ -133,12 +136,11 @@ def _compare(image: Tensor, large: Tensor, scale: int, border: int, perceptual: 
     return [psnr(image, large, border=border), ssim(image, large, border=border), distance, sharpness]
 
 
-def _pair(
-    upscaler: Upscaler, border: int, damage: torch.Generator | None, cells: tuple[Cell, Cell]
-) -> tuple[Tensor, Tensor]:
+def _pair(upscaler: Upscaler, border: int, damage: int | None, cells: tuple[Cell, Cell, int]) -> tuple[Tensor, Tensor]:
     """The small and the large picture, uint8 (C, h, w) and (C, h * scale, w * scale)."""
     scale, mode = upscaler.scale, "L" if upscaler.channels == 1 else "RGB"
-    original, given = (decode(cell) if cell else None for cell in cells)
+    *both, number = cells
+    original, given = (decode(cell) if cell else None for cell in both)
     assert original is not None
     grey = bool(original.info.get("grey"))
     large = to_tensor(flatten(original).convert("L" if grey else mode))
@@ -151,11 +153,13 @@ def _pair(
         raise ImageError(f"a picture has {large.shape[2]} x {large.shape[1]} pixels, which is too small to measure")
     large = large[:, : height * scale, : width * scale]
     if small is None:
-        small = _reduced(large[None].float() / 255, scale, damage)[0].mul(255).round().byte()
+        small = _reduced(large[None].float() / 255, scale, damage, number)[0].mul(255).round().byte()
     return small, large
 
 
-def _reduced(large: Tensor, scale: int, damage: torch.Generator | None) -> Tensor:
+def _reduced(large: Tensor, scale: int, damage: int | None, number: int) -> Tensor:
     if damage is None:
         return shrink(large, scale)
-    return degrade(large, scale, torch.rand(1, DRAWS, generator=damage), torch.randn(large.shape, generator=damage))
+    # Each picture by numbers of its own: they are read by several threads, in no order.
+    source = torch.Generator().manual_seed(hash((damage, number)) & (2**63 - 1))
+    return degrade(large, scale, torch.rand(1, DRAWS, generator=source), torch.randn(large.shape, generator=source))

@@ -211,15 +211,12 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         return scale
 
     def _in_bf16(self, wanted: bool | None) -> bool:
-        own = not isinstance(self.network, CommunityNetwork)
-        if own:  # convolutions are faster so
-            self.to(memory_format=torch.channels_last)
-        able = own and self.dtype == torch.float32
+        able = not isinstance(self.network, CommunityNetwork) and self.dtype == torch.float32
         return able and (computes_in_bf16(self.device) if wanted is None else wanted)
 
     def _tile(self, pixels: Tensor, fast: bool) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
-            large = self(pixels.to(self.device, self.dtype))
+            large = self(pixels.to(self.device, self.dtype, memory_format=torch.channels_last))
         # Rounded here, tile by tile: as floats a large picture would take four times the memory.
         return large.float().clamp(0, 1).mul(255).round().byte().cpu()
 

@@ -21,7 +21,7 @@ from hubgan.training.machine import SharedRandom
 from hubgan.training.penalties import Critic
 from hubgan.training.task import Task
 
-_SMALLEST_CROP = 16
+_SMALLEST_CROP = 24
 _SHIFT = 8  # a multiple of what the discriminators want sides to be multiples of
 _EXAMPLES = 4
 _BLOCKS = 4  # a side, of a local mean
