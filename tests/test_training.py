@@ -131,7 +131,11 @@ def figures(folder: Path, names: str) -> list[list[float]]:
              "--r1_weight", "1", "--gradient_penalty_weight", "1", "--discriminator_steps", "2"],
             "images discriminator adversarial r1 gradient_penalty discriminator_gradient_norm real_accuracy",
         ),
-        ([*PHOTO, "--pixel_share", "0"], "images discriminator adversarial pixel perceptual generator_gradient_norm"),
+        (
+            # At the recipe's rate Adam makes much of rounding, where a channel hardly has a gradient.
+            [*PHOTO, "--pixel_share", "0", "--discriminator_norm", "spectral", "--discriminator_learning_rate", "2e-4"],
+            "images discriminator adversarial pixel perceptual generator_gradient_norm",
+        ),
     ],
 )  # fmt: skip
 def test_two_processes_compute_what_one_does(task: list[str], names: str, tmp_path: Path) -> None:
@@ -168,9 +172,8 @@ def keep_averages() -> None:
     Run._save = save_more  # type: ignore[method-assign]
 
 
-def test_gradients_of_several_batches_add_up_to_those_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubgan.training.upscaling._SHIFT", 0)  # a random part of the edges, another in each batch
-    options = [*PHOTO, "--pixel_share", "0", "--max_steps", "4", "--perceptual_weight", "0"]
+def test_gradients_of_several_batches_add_up_to_those_of_one(tmp_path: Path) -> None:
+    options = [*PHOTO, "--pixel_share", "0", "--max_steps", "4", "--perceptual_weight", "0", "--mixed_precision", "no"]
     options += ["--discriminator_norm", "none"]  # spectral normalisation refines itself at every use
     train_here(*options, "--batch_size", "8", "--output_dir", str(tmp_path / "one"))
     parts = ["--batch_size", "2", "--gradient_accumulation_steps", "4"]

@@ -17,6 +17,7 @@ from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from hubgan.networks.layers import spectral
 from hubgan.networks.options import STRICT, Channels, Classes, ImageSize, LatentDim, Width, check_labels
 
 _EMBEDDING = 32  # numbers that a label becomes for the generator
@@ -41,18 +42,6 @@ def _init_unnormalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
     nn.init.normal_(conv.weight, 0.0, nn.init.calculate_gain("leaky_relu", slope) / (conv.in_channels * taps) ** 0.5)
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
-
-
-def _spectral(conv: nn.Conv2d) -> nn.Module:
-    """Spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957).
-
-    The weights start orthogonal (as in Brock et al. 2019, https://arxiv.org/abs/1809.11096): divided by their largest
-    singular value, such ones pass on every direction in full, where normal ones shrink all but one.
-    """
-    nn.init.orthogonal_(conv.weight)
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)
-    return spectral_norm(conv)
 
 
 def _widths(image_size: int, width: int) -> list[int]:
@@ -148,7 +137,7 @@ class DCGANDiscriminator(nn.Module):
             if batch:
                 _init_weights(layer)
             elif isinstance(layer, nn.Conv2d) and norm == "spectral":
-                layers[i] = _spectral(layer)
+                layers[i] = spectral(layer)
             elif isinstance(layer, nn.Conv2d):
                 _init_unnormalised(layer)
         self.layers = nn.Sequential(*layers)

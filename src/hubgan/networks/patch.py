@@ -11,18 +11,12 @@ from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from hubgan.networks.layers import he
 from hubgan.networks.options import STRICT, Channels, Depth, Width
 
 
 def _norm(conv: nn.Conv2d, norm: str) -> nn.Module:
-    if norm == "spectral":
-        return spectral_norm(conv)
-    # He et al. 2015 (https://arxiv.org/abs/1502.01852): PyTorch's own start would more than halve the signal in each
-    # layer, which nothing would bring back.
-    nn.init.kaiming_normal_(conv.weight, 0.2)
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)
-    return conv
+    return spectral_norm(conv) if norm == "spectral" else he(conv, 0.2)
 
 
 class PatchDiscriminator(nn.Module):

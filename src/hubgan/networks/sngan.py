@@ -18,20 +18,19 @@ from typing import Literal
 from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
-from torch.nn.utils.parametrizations import spectral_norm
 
+from hubgan.networks.layers import spectral
 from hubgan.networks.options import STRICT, Channels, Classes, ImageSize, LatentDim, Width, check_labels
 
 _RELU = 2**0.5  # the gain of a layer behind ReLU
 
 
 def _init(layer: nn.Conv2d | nn.Linear | nn.Embedding, gain: float = 1.0, norm: str = "none") -> nn.Module:
-    """Spectral normalisation and an orthogonal start as in `dcgan`; else He et al.'s (2015) start with a gain."""
+    """Spectral normalisation and an orthogonal start; else He et al.'s (2015) start with a gain."""
+    if norm == "spectral":
+        return spectral(layer)
     if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
         nn.init.zeros_(layer.bias)
-    if norm == "spectral":
-        nn.init.orthogonal_(layer.weight)
-        return spectral_norm(layer)
     nn.init.normal_(layer.weight, 0.0, gain / layer.weight[0].numel() ** 0.5)
     return layer
 

@@ -8,26 +8,12 @@ but the first and the last convolution.
 from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
-from torch.nn.utils.parametrizations import spectral_norm
 
+from hubgan.networks.layers import he, spectral
 from hubgan.networks.options import STRICT, Channels, Width
 
 _SLOPE = 0.2
 _HALVED = 3  # times
-
-
-def _normed(conv: nn.Conv2d) -> nn.Module:
-    # Orthogonal weights pass on every direction in full, where PyTorch's own would lose the signal in nine layers: the
-    # discriminator then learns nothing for hundreds of steps.
-    nn.init.orthogonal_(conv.weight)
-    return spectral_norm(conv)
-
-
-def _he(conv: nn.Conv2d) -> nn.Conv2d:
-    nn.init.kaiming_normal_(conv.weight, _SLOPE)
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)
-    return conv
 
 
 class UNetDiscriminator(nn.Module):
@@ -46,11 +32,11 @@ class UNetDiscriminator(nn.Module):
         super().__init__()
         self.channels = channels
         widths = [width << i for i in range(_HALVED + 1)]
-        self.first = _he(nn.Conv2d(channels, width, 3, padding=1))
-        self.down = nn.ModuleList(_normed(nn.Conv2d(n, 2 * n, 4, 2, 1, bias=False)) for n in widths[:-1])
-        self.up = nn.ModuleList(_normed(nn.Conv2d(2 * n, n, 3, padding=1, bias=False)) for n in widths[-2::-1])
-        self.flat = nn.ModuleList(_normed(nn.Conv2d(width, width, 3, padding=1, bias=False)) for _ in range(2))
-        self.last = _he(nn.Conv2d(width, 1, 3, padding=1))
+        self.first = he(nn.Conv2d(channels, width, 3, padding=1), _SLOPE)
+        self.down = nn.ModuleList(spectral(nn.Conv2d(n, 2 * n, 4, 2, 1, bias=False)) for n in widths[:-1])
+        self.up = nn.ModuleList(spectral(nn.Conv2d(2 * n, n, 3, padding=1, bias=False)) for n in widths[-2::-1])
+        self.flat = nn.ModuleList(spectral(nn.Conv2d(width, width, 3, padding=1, bias=False)) for _ in range(2))
+        self.last = he(nn.Conv2d(width, 1, 3, padding=1), _SLOPE)
 
     def forward(self, images: Tensor) -> Tensor:
         x = leaky_relu(self.first(images), _SLOPE)

@@ -82,7 +82,9 @@ class Updates:
 
     def reseed(self, seed: int) -> None:
         """Draw noise and augmentation by another seed from now on."""
-        self.random = SharedRandom(seed, self.accelerator)
+        config = self.config
+        span = config.batch_size * config.gradient_accumulation_steps * self.accelerator.num_processes
+        self.random = SharedRandom(seed, self.accelerator, span)
 
     def go_to(self, progress: float) -> dict[str, float]:
         """Set everything that follows a schedule to this share of the budget; returns what is worth showing."""

@@ -1,0 +1,31 @@
+"""How layers of several networks begin."""
+
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+def spectral(layer: nn.Conv2d | nn.Linear | nn.Embedding) -> nn.Module:
+    """Spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957), of weights that start orthogonal
+    (as in Brock et al. 2019, https://arxiv.org/abs/1809.11096).
+
+    Divided by their largest singular value, such weights pass on every direction in full, where normal ones shrink all
+    but one: a discriminator of many layers would learn nothing for hundreds of steps.
+    """
+    nn.init.orthogonal_(layer.weight)
+    _without_bias(layer)
+    return spectral_norm(layer)
+
+
+def he(layer: nn.Conv2d, slope: float) -> nn.Conv2d:
+    """He et al. 2015 (https://arxiv.org/abs/1502.01852) behind a leaky ReLU: the signal keeps its size.
+
+    PyTorch's own start would more than halve it in each layer, which nothing would bring back.
+    """
+    nn.init.kaiming_normal_(layer.weight, slope)
+    _without_bias(layer)
+    return layer
+
+
+def _without_bias(layer: nn.Module) -> None:
+    if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
+        nn.init.zeros_(layer.bias)
