@@ -24,7 +24,11 @@ from hubgan import Generator, Upscaler
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
 from browsing import chromium, download, generate, running, upload
+from hubgan.demo.models import enlarge, has_fidelity
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE, SCALE = 16, 3
@@ -257,6 +261,26 @@ def test_the_api_opens_none_of_the_servers_own_files(url: str, tmp_path: Path) -
     with urllib.request.urlopen(f"{url}/gradio_api/call/upscale/{event}") as answer:
         said = answer.read().decode()
     assert "event: error" in said and "private-x" not in said
+
+
+@pytest.mark.parametrize("fidelity", [2, -1, "x", None])
+def test_a_fidelity_that_cannot_be_is_told(url: str, tmp_path: Path, fidelity: object) -> None:
+    client = Client(url, verbose=False)
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
+    with pytest.raises(AppError, match="Fidelity goes from 0 to 1"):
+        client.predict(handle_file(tmp_path / "red.png"), fidelity, api_name="/upscale")
+
+
+def test_weights_of_both_parts_are_mixed_on_request(tmp_path: Path) -> None:
+    model = Upscaler(width=8, depth=1)
+    model.save_pretrained(tmp_path)
+    assert not has_fidelity(str(tmp_path))
+    torch.nn.init.normal_(model.network.tail.weight)
+    save_file(model.state_dict(), tmp_path / "pixel.safetensors")
+    assert has_fidelity(str(tmp_path))
+    noise = Image.effect_noise((8, 8), 50).convert("RGB")
+    one, same, other = (enlarge(str(tmp_path), noise, fidelity).tobytes() for fidelity in (0.0, 0.01, 1.0))
+    assert one == same != other
 
 
 def test_a_model_that_cannot_be_loaded_ends_it_with_one_line(space: Path) -> None:

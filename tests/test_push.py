@@ -8,6 +8,7 @@ import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard
 from PIL import Image
+from safetensors.torch import save_file
 
 from conftest import equal
 from hubgan import Discriminator, Generator, Upscaler
@@ -125,6 +126,18 @@ def test_a_push_is_one_commit_of_both_networks_the_card_samples_and_recipe(
     loaded = Discriminator.from_pretrained("tester/run", subfolder="discriminator", cache_dir=tmp_path)
     assert equal(loaded, Discriminator.from_pretrained(run, subfolder="discriminator"))
     assert 'Generator.from_pretrained("tester/run")' in card_on_hub(tmp_path)
+
+
+def test_the_weights_of_the_pixel_part_are_pushed_if_they_fit(hub: LoopbackHub, tmp_path: Path) -> None:
+    model = Upscaler(width=8, depth=1)
+    model.save_pretrained(tmp_path)
+    save_file(Upscaler(width=4, depth=1).state_dict(), tmp_path / "pixel.safetensors")
+    with pytest.raises(ModelError, match=r"pixel\.safetensors do not fit"):
+        push_folder(tmp_path, "tester/upscaler")
+    assert not HfApi().repo_exists("tester/upscaler")
+    save_file(model.state_dict(), tmp_path / "pixel.safetensors")
+    push_folder(tmp_path, "tester/upscaler")
+    assert equal(Upscaler.from_pretrained("tester/upscaler", fidelity=1.0), model)
 
 
 def test_pushing_again_unchanged_makes_no_commit(

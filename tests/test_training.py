@@ -133,7 +133,8 @@ def figures(folder: Path, names: str) -> list[list[float]]:
         ),
         (
             # At the recipe's rate Adam makes much of rounding, where a channel hardly has a gradient.
-            [*PHOTO, "--pixel_share", "0", "--discriminator_norm", "spectral", "--discriminator_learning_rate", "2e-4"],
+            [*PHOTO, "--pixel_share", "0", "--discriminator_norm", "spectral",
+             "--discriminator_learning_rate", "2e-4"],
             "images discriminator adversarial pixel perceptual generator_gradient_norm",
         ),
     ],

@@ -119,7 +119,7 @@ def upscale_tiled(
     tile: int,
     halo: int,
     multiple: int = 1,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float], None] | None = None,
 ) -> torch.Tensor:
     """Apply `function` to a picture tile by tile and return the whole, C x (H * scale) x (W * scale).
 
@@ -152,7 +152,8 @@ def upscale_tiled(
         seen = result[0, :, (top - y) * scale :, (left - x) * scale :]
         core.copy_(seen[:, : core.shape[1], : core.shape[2]])
         del result, seen  # before the next tile goes to the device
-        progress(number / len(tiles))
+        if progress:
+            progress(number / len(tiles))
     return output
 
 

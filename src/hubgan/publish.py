@@ -8,7 +8,7 @@ from huggingface_hub.utils import filter_repo_objects
 
 from hubgan.errors import ConfigError, ModelError
 from hubgan.hub import Place, Pushed, Repository
-from hubgan.models import MODELS, HubModel
+from hubgan.models import MODELS, HubModel, Upscaler
 from hubgan.models.card import PICTURE, combined, renewed
 from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS, read_config
 
@@ -82,7 +82,10 @@ def _load(folder: Path) -> HubModel:
     kind = read_config(Place(str(folder)).file(CONFIG)).kind
     if kind not in MODELS:
         raise ConfigError(f"{folder / CONFIG} describes a {kind}, which this hubgan does not know")
-    return MODELS[kind].from_pretrained(folder)
+    model = MODELS[kind].from_pretrained(folder)
+    if (folder / PIXEL_WEIGHTS).is_file():
+        Upscaler.from_pretrained(folder, fidelity=1.0)  # they are pushed too, so they must fit
+    return model
 
 
 def _about(model: HubModel, folder: Path, place: str, repo_id: str) -> str:

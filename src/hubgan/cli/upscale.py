@@ -5,11 +5,12 @@
   hubgan upscale me/photo-x4 a.png b.jpg -o large makes large/a.png, large/b.jpg
   hubgan upscale me/photo-x4 a.tif -o big.png     makes big.png
 
-The 4 is the model's scale; --scale asks for a smaller one. The results of a folder keep their names and, with
---recursive, their subfolders. PNG, JPEG and WebP stay what they are; GIF, BMP,
-TIFF, AVIF and PPM become PNG, and so does what JPEG or WebP cannot hold, such
-as transparency. Of an animation the first picture is taken. Colour profiles
-and the camera's data (EXIF) are kept; the orientation is applied.
+The 4 is the model's scale; --scale asks for a smaller one. The results of a
+folder keep their names and, with --recursive, their subfolders. PNG, JPEG and
+WebP stay what they are; GIF, BMP, TIFF, AVIF and PPM become PNG, and so does
+what JPEG or WebP cannot hold, such as transparency. Of an animation the first
+picture is taken. Colour profiles and the camera's data (EXIF) are kept; the
+orientation is applied.
 
 A result that is there already is passed over, so that the same command goes on
 with a folder after an interruption. Pictures that cannot be read are named at

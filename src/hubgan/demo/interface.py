@@ -146,11 +146,13 @@ def _upscale_tab(name: str) -> None:
             raise _shown("Upload a picture first.")
         if not _uploaded(picture["path"]):
             raise _shown("Only an uploaded picture can be enlarged.")
+        if not isinstance(fidelity, int | float) or not 0 <= fidelity <= 1:  # Gradio does not look, see below
+            raise _shown("Fidelity goes from 0 to 1.")
         start = time.perf_counter()
         given = picture.get("orig_name") or "The picture"
         try:
             before = open_image(picture["path"], max_pixels=limit)
-            after = models.enlarge(name, before, min(max(float(fidelity or 0), 0.0), 1.0) if mixes else 0.0)
+            after = models.enlarge(name, before, fidelity if mixes else 0.0)
         except HubganError as error:  # a visitor knows the picture by its name, not by where Gradio put it
             raise _shown(f"{error} {takes}".replace(picture["path"], given)) from error
         stem = files.clean_stem(given, otherwise="picture")

@@ -14,11 +14,15 @@ def result(
     name: str,
     value: float,
     settings: dict[str, str | int | float],
+    suffix: str = "",
 ) -> Result:
-    """One figure of `samples` images, judged by what `extractor` (in words; "" for none) sees in them."""
+    """One figure of `samples` images, judged by what `extractor` (in words; "" for none) sees in them.
+
+    The suffix follows the name in people's words alone, such as " at fidelity 1": the metric is the same.
+    """
     figure = Result(
         metric=name.lower().replace(" ", "-"),
-        name=name,
+        name=name + suffix,
         value=rounded(value),
         dataset=reference.dataset,
         split=reference.split,
@@ -30,8 +34,8 @@ def result(
 
 
 def merge(old: Iterable[Result], new: Iterable[Result]) -> list[Result]:
-    """Results with new ones in place of the old ones of the same metric, data set and split."""
-    kept = {(result["metric"], result["dataset"], result.get("split")): result for result in (*old, *new)}
+    """Results with new ones in place of the old ones of the same name, data set and split."""
+    kept = {(result["name"], result["dataset"], result.get("split")): result for result in (*old, *new)}
     return list(kept.values())
 
 

@@ -67,15 +67,14 @@ def evaluate_upscaler(
         DataError: there are not as many small pictures as large ones, none can be used, or reading breaks off.
     """
     border = upscaler.scale if border is None else border
-    damage = seed if degraded else None
-    return decide(lambda: _evaluate(upscaler, reference, small, damage, samples, seed, border, suffix, progress))
+    return decide(lambda: _evaluate(upscaler, reference, small, degraded, samples, seed, border, suffix, progress))
 
 
 def _evaluate(
     upscaler: Upscaler,
     reference: Reference,
     small: ImageSource | None,
-    damage: int | None,
+    degraded: bool,
     samples: int | None,
     seed: int,
     border: int,
@@ -89,7 +88,7 @@ def _evaluate(
     refused: list[ImageError] = []
 
     def usable() -> Iterator[tuple[Tensor, Tensor]]:
-        for pair in attempts(partial(_pair, upscaler, border, damage), cells, str(reference)):
+        for pair in attempts(partial(_pair, upscaler, border, seed if degraded else None), cells, str(reference)):
             if isinstance(pair, ImageError):
                 refused.append(pair)
             else:
@@ -113,14 +112,12 @@ def _evaluate(
         raise DataError(f"{reference}: none of its images can be used: {reason}")
     values = torch.tensor(figures, dtype=torch.float64).mean(0).view(2, len(_NAMES)).T.tolist()
     settings: dict[str, str | int | float] = {"channel": "Y of ITU-R BT.601, rounded", "border": border}
-    made = (
-        "degraded (Real-ESRGAN's ways, without sinc filters)" if damage is not None else "antialiased bicubic, 8 bits"
-    )
+    made = "degraded (Real-ESRGAN's ways, without sinc filters)" if degraded else "antialiased bicubic, 8 bits"
     settings |= {"small_pictures": "given" if small else made}
-    settings |= {"seed": seed} if damage is not None or len(figures) < (reference.source.size or 0) else {}
+    settings |= {"seed": seed} if degraded or len(figures) < (reference.source.size or 0) else {}
     settings |= versions("torch", "torchmetrics", "pillow")
     return [
-        result(reference, len(figures), extractor, name + suffix, value, {"bicubic": rounded(bicubic), **settings})
+        result(reference, len(figures), extractor, name, value, {"bicubic": rounded(bicubic), **settings}, suffix)
         for (name, extractor), (value, bicubic) in zip(_NAMES.items(), values, strict=True)
     ]
 

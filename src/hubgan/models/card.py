@@ -87,7 +87,7 @@ _TEMPLATE = """\
 ```
 
 `{name}` is the name of this repository on the Hub, or the path of this folder.
-Weights are read from `model.safetensors` alone, never from a pickle.
+Weights are read from safetensors alone, never from a pickle.
 
 ## Results
 

@@ -175,11 +175,12 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             halo = int(self.network.receptive_field)  # type: ignore[arg-type]
             grid = int(getattr(self.network, "multiple", 1))
             function = partial(self._tile, fast=self._in_bf16(bf16))
-            told = {"progress": progress} if progress else {}
-            margin = 0 if isinstance(self.network, CommunityNetwork) else _MARGIN
+            margin = _MARGIN if self._own else 0
             pixels = pad(pixels[None], (margin,) * 4, mode="replicate")[0]
             tile += 2 * margin if tile > 0 else 0  # so that a picture as large as a tile stays one
-            tensor = upscale_tiled(function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid, **told)
+            tensor = upscale_tiled(
+                function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid, progress=progress
+            )
             edge = margin * self.scale
             large = to_image(tensor[:, edge : tensor.shape[1] - edge, edge : tensor.shape[2] - edge])
         finally:
@@ -210,13 +211,20 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             raise ConfigError(f"scale is {scale:g}; this model enlarges {self.scale} times, and less on request")
         return scale
 
+    @property
+    def _own(self) -> bool:
+        return not isinstance(self.network, CommunityNetwork)
+
     def _in_bf16(self, wanted: bool | None) -> bool:
-        able = not isinstance(self.network, CommunityNetwork) and self.dtype == torch.float32
+        able = self._own and self.dtype == torch.float32
         return able and (computes_in_bf16(self.device) if wanted is None else wanted)
 
     def _tile(self, pixels: Tensor, fast: bool) -> Tensor:
+        pixels = pixels.to(self.device, self.dtype)
+        if self._own:  # convolutions are faster so; other people's networks may count on the usual layout
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
-            large = self(pixels.to(self.device, self.dtype, memory_format=torch.channels_last))
+            large = self(pixels)
         # Rounded here, tile by tile: as floats a large picture would take four times the memory.
         return large.float().clamp(0, 1).mul(255).round().byte().cpu()
 

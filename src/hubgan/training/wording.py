@@ -56,7 +56,10 @@ def augmentation(config: TrainingConfig) -> str:
     parts = []
     if isinstance(config, UpscalingConfig):
         turned = ", mirrored both ways and turned" if config.flip else ""
-        parts.append(f"random crops of {config.crop_size} pixels{turned}")
+        reduced = f" of pictures made {config.reduce:g} times as large" if config.reduce < 1 else ""
+        parts.append(f"random crops of {config.crop_size} pixels{reduced}{turned}")
+        if config.degraded:
+            parts.append(f"{config.degraded:.0%} of the small images degraded")
     elif config.flip:
         parts.append("mirrored left to right")
     if config.augment:
