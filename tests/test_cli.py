@@ -2,19 +2,16 @@
 
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from huggingface_hub import try_to_load_from_cache
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms
 
+from command_line import environment, names, same
 from conftest import ROOT
 from hubgan import Discriminator, Generator, Upscaler, __version__
 from hubgan.cli import COMMANDS, main
@@ -61,27 +58,6 @@ def upscaler(tmp_path: Path) -> Upscaler:
     return model
 
 
-def picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (12, 8), **options: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    y, x = np.mgrid[0 : size[1], 0 : size[0]]
-    bands = np.stack([x * 20 % 256, y * 20 % 256, x * y % 256, x * 9 % 256], axis=2).astype(np.uint8)
-    Image.fromarray(bands).convert(mode).save(path, **options)
-    return path
-
-
-def same(one: Path, other: Image.Image) -> bool:
-    with Image.open(one) as image:
-        return image.mode == other.mode and image.size == other.size and image.tobytes() == other.tobytes()
-
-
-def names(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": ""}
-
-
 def shell(*argv: str, code: str = "", **options: object) -> subprocess.CompletedProcess[str]:
     """`python -m hubgan`, or some code, in a process of its own."""
     command = [sys.executable, *(["-c", code] if code else ["-m", "hubgan", *argv])]
@@ -112,7 +88,7 @@ def test_what_is_mistyped_is_told_on_stderr_with_the_nearest_that_is_known(run: 
         ("sample", "gen", "more"): "unexpected more",
         ("sample", "gen", "-n", "0"): "'0' is not a whole number from 1 to 1000000",
         ("sample", "gen", "--se", "3"): "unknown option --se",
-        ("upscale", "up"): "required: INPUT",
+        ("upscale",): "required: MODEL",
         ("upscale", "up", "a.png", "--quality", "high"): "'high' is not a whole number from 1 to 100",
     }.items():
         status, said, complained = run(*argv)
@@ -215,198 +191,6 @@ def test_what_cannot_be_sampled_is_told_in_a_line(run: Run, tmp_path: Path, gene
         assert (status, said) == (2, "")
         assert complained.startswith("hubgan sample: error: ") and words in complained
         assert complained.count("\n") == 1
-
-
-# -- upscale ------------------------------------------------------------------------------------------------------
-
-
-def test_a_picture_gets_its_result_beside_it(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    source = picture(tmp_path / "my photos" / "a.b.png", icc_profile=SRGB)
-    status, said, complained = run("upscale", "up", source)
-    result = source.with_name("a.b-x2.png")
-    assert (status, said, complained) == (0, f"{result}: 24 x 16 pixels\n", "")
-    assert same(result, upscaler.upscale(source))
-    with Image.open(result) as image:
-        assert image.info["icc_profile"] == SRGB
-    status, said, complained = run("upscale", "up", source)
-    assert (status, said) == (2, "")
-    assert f"{result} is there already: replace it by --overwrite" in complained
-    assert run("upscale", "up", source, "--overwrite")[0] == 0
-
-
-@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
-def test_the_cameras_data_come_along_and_the_orientation_is_applied(
-    run: Run, tmp_path: Path, upscaler: Upscaler, ending: str
-) -> None:
-    exif = Image.Exif()
-    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "hubgan", 6
-    Image.new("RGB", (12, 8), "red").save(tmp_path / f"photo.{ending}", exif=exif)
-    assert run("upscale", "up", f"photo.{ending}", "-o", f"large.{ending}")[0] == 0
-    with Image.open(tmp_path / f"large.{ending}") as large:
-        assert large.size == (16, 24)
-        found = large.getexif()
-    assert found[ExifTags.Base.Make] == "hubgan" and found.get(ExifTags.Base.Orientation, 1) == 1
-
-
-def test_a_scale_between(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    picture(tmp_path / "a.png")
-    assert run("upscale", "up", "a.png", "--scale", "1.5")[0] == 0
-    assert Image.open(tmp_path / "a-x1.5.png").size == (18, 12)
-    assert "this model enlarges 2 times" in run("upscale", "up", "a.png", "--scale", "3")[2]
-
-
-def test_a_result_keeps_its_format_where_that_can_hold_it(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    folder = tmp_path / "in"
-    for name in ("jpg.JPG", "jpeg.jpeg", "webp.webp", "png.png", "gif.gif", "bmp.bmp", "tiff.tif", "grey.ppm"):
-        picture(folder / name)
-    status, said, _ = run("upscale", "up", "in")
-    assert status == 0
-    assert said == "8 pictures enlarged 2 times, in in-x2\n"
-    written = {"jpg.JPG", "jpeg.jpeg", "webp.webp", "png.png", "gif.png", "bmp.png", "tiff.png", "grey.png"}
-    assert names(tmp_path / "in-x2") == written
-    formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".png": "PNG"}
-    for file in (tmp_path / "in-x2").iterdir():
-        with Image.open(file) as image:
-            assert (image.format, image.size) == (formats[file.suffix.lower()], (24, 16))
-
-
-def test_transparency_and_great_width_go_into_png(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    picture(tmp_path / "in" / "clear.png", "RGBA")
-    picture(tmp_path / "in" / "solid.png").replace(tmp_path / "solid.png")
-    with Image.open(tmp_path / "solid.png") as image:
-        image.putalpha(255)
-        image.save(tmp_path / "in" / "solid.png")
-    picture(tmp_path / "wide.webp", size=(8192, 1))
-    status, said, _ = run("upscale", "up", "in", "--format", "jpg", "--quality", "50")
-    assert (status, names(tmp_path / "in-x2")) == (0, {"clear.png", "solid.jpg"})
-    assert "1 as PNG: JPEG has no transparency" in said
-    assert run("upscale", "up", "in", "--format", "jpg")[1].startswith("2 passed over")
-    status, said, _ = run("upscale", "up", "wide.webp")
-    assert said == "wide-x2.png: 16384 x 2 pixels (as PNG: WEBP has at most 16,383 pixels a side)\n"
-
-
-def test_a_result_never_takes_the_place_of_a_picture(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    clear = picture(tmp_path / "in" / "clear.png", "RGBA")
-    before = clear.read_bytes()
-    for argv, words in {
-        ("in", "-o", "in"): "would be replaced by its own result",
-        ("in/clear.png", "-o", "in/clear.png"): "would be replaced by its own result",
-        ("in/clear.png", "-o", "in/clear.jpg"): "JPEG has no transparency, and in/clear.png is another picture",
-        ("in", "-o", "in", "--format", "jpg"): "JPEG has no transparency, and in/clear.png is another picture",
-    }.items():
-        status, _, complained = run("upscale", "up", *argv, "--overwrite")
-        assert status == 2 and words in complained
-        assert clear.read_bytes() == before
-    picture(tmp_path / "in" / "clear-x2.png")
-    status, _, complained = run("upscale", "up", "in/clear.png", "in/clear-x2.png")
-    assert status == 2 and "in/clear-x2.png is both the result of in/clear.png and a picture to enlarge" in complained
-
-
-def test_two_results_of_one_name_are_refused_before_any_work(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    for name in ("a/x.png", "b/x.png", "c/x.png", "c/x.gif"):
-        picture(tmp_path / name)
-    for inputs in (("a", "b"), ("a/x.png", "b/x.png"), ("c",)):
-        status, said, complained = run("upscale", "up", *inputs, "-o", "out")
-        assert (status, said) == (2, "")
-        assert "would both become out/x.png" in complained
-    assert not (tmp_path / "out").exists()
-    assert run("upscale", "up", "a", "b")[:2] == (0, "2 pictures enlarged 2 times, in a-x2, b-x2\n")
-
-
-def test_subfolders_keep_their_places_and_results_are_not_enlarged_again(
-    run: Run, tmp_path: Path, upscaler: Upscaler
-) -> None:
-    for name in ("in/a.png", "in/deep/er/b.jpg", "in/.hidden.png", "in/.thumbnails/c.png"):
-        picture(tmp_path / name)
-    (tmp_path / "in" / "notes.txt").touch()
-    assert run("upscale", "up", "in", "-o", "top")[0] == 0
-    assert names(tmp_path / "top") == {"a.png"}
-    for _ in range(2):
-        assert run("upscale", "up", "in", "-o", "in/large", "--recursive")[0] == 0
-        assert names(tmp_path / "in" / "large") == {"a.png", "deep/er/b.jpg"}
-
-
-def test_a_broken_picture_does_not_keep_the_others_from_being_done(
-    run: Run, tmp_path: Path, upscaler: Upscaler
-) -> None:
-    whole = picture(tmp_path / "in" / "a.jpg")
-    (tmp_path / "in" / "b.jpg").write_bytes(whole.read_bytes()[:400])
-    (tmp_path / "in" / "c.png").touch()
-    picture(tmp_path / "in" / "d.png")
-    status, said, complained = run("upscale", "up", "in")
-    assert (status, said) == (2, "2 pictures enlarged 2 times, in in-x2\n")
-    assert complained.startswith("hubgan upscale: error: 2 of 4 pictures failed:\n  in/b.jpg cannot be read")
-    assert "\n  in/c.png is empty" in complained
-    assert names(tmp_path / "in-x2") == {"a.jpg", "d.png"}
-    shutil.copy(whole, tmp_path / "in" / "b.jpg")
-    (tmp_path / "in" / "c.png").unlink()
-    assert run("upscale", "up", "in")[:2] == (
-        0,
-        "1 picture enlarged 2 times, in in-x2\n"
-        "2 passed over: the results are there already (--overwrite makes them anew)\n",
-    )
-
-
-def test_paths_are_taken_as_they_are(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    strange = ["*.png", "~.png", "$HOME.png", "%s {0}.png", "a\nb.png", "-o.png", os.fsdecode(b"\xff.png")]
-    for name in strange:
-        picture(tmp_path / "in" / name)
-    assert run("upscale", "up", "-o", "out", "--", *(f"in/{name}" for name in strange))[0] == 0
-    assert names(tmp_path / "out") == set(strange)
-    os.chdir(tmp_path / "in")
-    assert main(["upscale", "../up", "--", "-o.png"]) == 0
-    assert main(["upscale", "../up", strange[-1]]) == 0
-    assert main(["upscale", "--tile", "8", "--", "../up", "-o-x2.png"]) == 0
-    assert (tmp_path / "in" / "-o-x2-x2.png").exists()
-
-
-def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    picture(tmp_path / "a.png")
-    picture(tmp_path / "b.png")
-    (tmp_path / "empty").mkdir()
-    Generator(width=4).save_pretrained(tmp_path / "gen")
-    shutil.copytree(tmp_path / "up", tmp_path / "two")
-    shutil.copy(tmp_path / "two" / "model.safetensors", tmp_path / "two" / "other.safetensors")
-    (tmp_path / "two" / "config.json").unlink()
-    for argv, words in {
-        ("up", "c.png"): "c.png does not exist: check the path",
-        ("up", "empty"): "empty holds no pictures (avif, bmp",
-        ("up", "up/config.json"): "up/config.json is not a picture in a known format",
-        ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is one file",
-        ("up", "a.png", "-o", "c.tif"): "-o c.tif: pictures are written as .png, .jpg or .webp",
-        ("up", "a.png", "-o", "c.jpg", "--format", "png"): "contradict each other",
-        ("gen", "a.png"): "gen/config.json describes a Generator",
-        ("two", "a.png"): "choose one by --weights-name",
-    }.items():
-        status, said, complained = run("upscale", *argv)
-        assert (status, said) == (2, "")
-        assert complained.startswith("hubgan upscale: error: ") and words in complained
-        assert complained.count("\n") == 1
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_after_ctrl_c_the_same_command_goes_on(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    for index in range(8):
-        picture(tmp_path / "in" / f"{index:02d}.png", size=(500, 400))
-    command = [sys.executable, "-m", "hubgan", "upscale", "up", "in"]
-    process = subprocess.Popen(
-        command,
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where the tests run in background
-    )
-    while process.poll() is None and not (tmp_path / "in-x2" / "01.png").exists():
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == (None, "")
-    assert process.returncode == 130
-    done = names(tmp_path / "in-x2")
-    assert 2 <= len(done) < 8
-    assert all(name.endswith(".png") and not name.startswith(".") for name in done)
-    status, said, _ = run("upscale", "up", "in")
-    assert status == 0 and f"{len(done)} passed over" in said
-    assert len(names(tmp_path / "in-x2")) == 8
 
 
 # -- info, push, space --------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import torch
 from PIL import Image, ImageCms
@@ -36,6 +37,15 @@ def picture(width: int = 12, height: int = 8, channels: int = 3) -> Image.Image:
     y, x = np.mgrid[0:height, 0:width]
     bands = [x * 255 // max(width - 1, 1), y * 255 // max(height - 1, 1), (x + y) * 9 % 256, 255 - x]
     return Image.fromarray(np.stack(bands[:channels], axis=2).astype(np.uint8))
+
+
+def save(image: Image.Image, path: Path) -> None:
+    if path.suffix == ".heic":
+        pillow_heif.from_pillow(image).save(path)
+        return
+    if Image.registered_extensions().get(path.suffix) not in Image.SAVE:
+        pytest.skip(f"this Pillow does not write {path.suffix}")
+    image.save(path)
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -99,13 +109,11 @@ def grey_profile() -> bytes:
 # --- what is opened
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "ppm", "avif"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "ppm", "avif", "heic"])
 def test_opens_the_usual_formats(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"picture.{suffix}"
-    if Image.registered_extensions().get(f".{suffix}") not in Image.SAVE:
-        pytest.skip(f"this Pillow does not write {suffix}")
-    picture(64, 48).save(path)
-    with Image.open(path) as reference:
+    save(picture(64, 48), path)
+    with pillow_heif.HeifImageFile(path) if suffix == "heic" else Image.open(path) as reference:
         expected = reference.convert("RGB")
     assert same(open_image(path), expected)
     assert same(open_image(str(path)), expected)
@@ -393,13 +401,11 @@ def test_paths_that_are_no_pictures(tmp_path: Path) -> None:
         open_image(b"")
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "ppm", "avif"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "ppm", "avif", "heic"])
 def test_broken_files_are_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"p.{suffix}"
-    if Image.registered_extensions().get(f".{suffix}") not in Image.SAVE:
-        pytest.skip(f"this Pillow does not write {suffix}")
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(path)
+    save(Image.fromarray(noise), path)
     whole = path.read_bytes()
     for length in (1, 2, 5, 13, 20, len(whole) // 4, len(whole) // 2):
         path.write_bytes(whole[:length])

@@ -116,6 +116,19 @@ def test_training_begins_with_published_weights(tmp_path: Path) -> None:
         train_here(*PHOTO, *begin, "--depth", "2", "--max_steps", "1", "--output_dir", folders[2])
 
 
+def test_training_begins_with_the_weights_for_another_scale(tmp_path: Path) -> None:
+    folders = [str(tmp_path / name) for name in ("first", "second")]
+    steps = ["--max_steps", "1", "--pixel_share", "1", "--ema_half_life", "0"]
+    first = train_here(*PHOTO, *steps, "--output_dir", folders[0])
+    begin = ["--pretrained_model", folders[0], "--scale", "2", "--learning_rate", "1e-12"]
+    second = train_here(*PHOTO, *steps, *begin, "--output_dir", folders[1])
+    before, after = (load_file(folder / "model.safetensors") for folder in (first, second))
+    assert before.pop("network.tail.weight").shape != after["network.tail.weight"].shape
+    del before["network.tail.bias"]
+    for key, value in before.items():
+        torch.testing.assert_close(value, after[key], msg=key)
+
+
 # -- the same with other processes and batches
 
 

@@ -21,23 +21,26 @@ from hubgan.errors import ConfigError, ImageError
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | torch.Tensor
 MAX_PIXELS = 64_000_000
 _GAP = 2  # between the images of a sheet
-# Still pictures that people have; not formats that run a program (EPS) or have no signature.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+# Pictures that people have; not formats that run a program (EPS) or have no signature.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIF")
+_HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # ISO/IEC 23008-12; AVIF has others
 
 
 def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Return `source` as an upright RGB or RGBA picture that is fully decoded and shares no memory with it.
 
-    `source` is a path, the bytes of a file in one of `FORMATS` (the first frame counts), a PIL image of any
-    mode, an array (H x W or H x W x C), or a tensor (C x H x W); the last two have 1, 3 or 4 channels, uint8
-    or float in [0, 1]. EXIF orientation is applied. An alpha channel or a transparent colour makes it RGBA.
-    16 bits are scaled to 8; modes I and F do not tell their scale, so their largest value does: up to 1 (F),
-    255 or 65535. CMYK and grey pictures are converted to sRGB by their profile. `info` of the result holds at
-    most `icc_profile`, if that is a valid RGB profile, `exif`, which turns it no further, and `grey`, true for a
-    picture without colours (mode 1, L, LA, I or F).
+    `source` is a path, the bytes of a file in one of `FORMATS` (the first frame counts; HEIF, in which iPhones
+    save, needs the package pillow-heif), a PIL image of any mode (of an animation, the frame that it shows), an
+    array (H x W or H x W x C), or a tensor (C x H x W); the last two have 1, 3 or 4 channels, uint8 or float in
+    [0, 1]. EXIF orientation is applied. An alpha channel or a transparent colour makes it RGBA. 16 bits are scaled
+    to 8; modes I and F do not tell their scale, so their largest value does: up to 1 (F), 255 or 65535. CMYK and
+    grey pictures are converted to sRGB by their profile. `info` of the result holds at most `icc_profile`, if that
+    is a valid RGB profile, `exif`, which turns it no further, and `grey`, true for a picture without colours (mode
+    1, L, LA, I or F).
 
-    Raises ImageError when there is no such file, it is no picture, is broken, empty, or of a wrong shape,
-    type or range, or has more than `max_pixels` pixels; that is known from the header, before decoding.
+    Raises ImageError when there is no such file, it is no picture, needs a package that is missing, is broken,
+    empty, or of a wrong shape, type or range, or has more than `max_pixels` pixels; that is known from the header,
+    before decoding.
     """
     name = getattr(source, "filename", "") or "the picture"
     if isinstance(source, torch.Tensor):
@@ -52,7 +55,7 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Image.Ima
         if isinstance(source, Image.Image):
             return _finish(source, name, max_pixels)
         with io.BytesIO(source) if isinstance(source, bytes) else _file(name) as file:
-            return _finish(_identify(file, name), name, max_pixels)
+            return _finish(identify(file, name), name, max_pixels)
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
@@ -211,10 +214,22 @@ def _file(name: str) -> IO[bytes]:
     return path.open("rb")
 
 
-def _identify(file: IO[bytes], name: str) -> Image.Image:
-    """Read the header. Not by `Image.open`, whose limit of pixels is a global of the whole process."""
+def check_size(image: Image.Image, name: str, max_pixels: int = MAX_PIXELS) -> None:
+    """Raise ImageError when `image` is empty or has more than `max_pixels`, which its header tells."""
+    if not 0 < image.width * image.height <= max_pixels:
+        raise ImageError(f"{name} has {image.width} x {image.height} pixels: give from 1 to {max_pixels}.")
+
+
+def identify(file: IO[bytes], name: str) -> Image.Image:
+    """The picture in a file as Pillow opens it, by its header alone. Raises ImageError when it is none of `FORMATS`.
+
+    Not by `Image.open`, whose limit of pixels is a global of the whole process.
+    """
     Image.init()
     prefix = file.read(16)
+    if prefix[4:8] == b"ftyp" and _HEVC_BRANDS & _brands(file, prefix):
+        file.seek(0)
+        return _heif(file, name)
     for factory, accept in (Image.OPEN[key] for key in FORMATS if key in Image.OPEN):
         if accept and accept(prefix) is True:  # a string says that this Pillow lacks the format's library
             file.seek(0)
@@ -223,10 +238,24 @@ def _identify(file: IO[bytes], name: str) -> Image.Image:
     raise ImageError(f"{name} is {problem}: give one of {', '.join(FORMATS)}.")
 
 
+def _brands(file: IO[bytes], prefix: bytes) -> set[bytes]:
+    """What a file of the ISO base media format says it is: its major brand, and those it is compatible with."""
+    box = prefix + file.read(min(int.from_bytes(prefix[:4], "big"), 256) - len(prefix))
+    return {box[start : start + 4] for start in range(8, len(box), 4)}
+
+
+def _heif(file: IO[bytes], name: str) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile
+    except ModuleNotFoundError as error:
+        remedy = "pip install 'hubgan[heif]', or save it as JPEG or PNG"
+        raise ImageError(f"{name} is HEIF (HEIC), which needs the package pillow-heif: {remedy}.") from error
+    return HeifImageFile(file)
+
+
 def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     """Decode, turn upright and standardise; the result is always a copy."""
-    if not 0 < image.width * image.height <= max_pixels:
-        raise ImageError(f"{name} has {image.width} x {image.height} pixels: give from 1 to {max_pixels}.")
+    check_size(image, name, max_pixels)
     image.load()
     try:
         upright = ImageOps.exif_transpose(image)

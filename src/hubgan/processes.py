@@ -42,16 +42,28 @@ def share_out(work: Callable[[range], tuple[Tensor, ...]], items: range, multipl
         return work(items)
     state = PartialState()
     each = -(-len(items) // (state.num_processes * multiple)) * multiple
+    outcomes = gather(lambda: work(items[state.process_index * each : (state.process_index + 1) * each]))
+    return tuple(torch.cat(parts) for parts in zip(*outcomes, strict=True))
+
+
+def gather(work: Callable[[], T]) -> list[T]:
+    """What `work` returns on each process, in their order, on all of them.
+
+    Raises:
+        HubganError: on every process, when one of them met an error.
+    """
+    if not _joined():
+        return [work()]
     outcome: Any
     try:
-        outcome = work(items[state.process_index * each : (state.process_index + 1) * each])
+        outcome = work()
     except Exception as error:  # the others would wait for ever
         outcome = _told(error)
     outcomes = gather_object([outcome])
-    for each_outcome in outcomes:
-        if isinstance(each_outcome, Exception):
-            raise each_outcome
-    return tuple(torch.cat(parts) for parts in zip(*outcomes, strict=True))
+    for each in outcomes:
+        if isinstance(each, Exception):
+            raise each
+    return outcomes
 
 
 def decide(decision: Callable[[], T]) -> T:

@@ -1,20 +1,25 @@
-"""Pictures in, a moving picture out: GIF and WebP by Pillow, MP4 by PyAV (the package `av`, which brings FFmpeg)."""
+"""Moving pictures. Frames in, a file out: GIF and WebP by Pillow, MP4 by PyAV (the package `av`, which brings FFmpeg).
+And animations as they are found, read frame by frame and written again with their times: GIF, WebP, APNG.
+"""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, ImageError
 from hubgan.files import beside
+from hubgan.images import check_size, identify, open_image
 
 _FASTEST_GIF = 50  # a GIF counts hundredths of a second, and browsers slow down what is shown for one of them only
 _FEW_PIXELS = 128 * 128  # so many are matched to their palette once more in no time
 _BT709, _LIMITED = 1, 1  # the colours of HD video in 16 to 235, by the numbers of ITU-T H.273 and of FFmpeg
+_MOVING = ("GIF", "WEBP", "PNG", "AVIF")
+_VISIBLE = 128  # alpha from here on; a GIF's pixels are to be seen or not
 
 
 def check_video(path: Path, fps: int) -> None:
@@ -62,8 +67,104 @@ def save_video(frames: Iterable[Image.Image], path: Path, *, fps: int, scale: in
         _WRITERS[path.suffix.lower()](chain([first], frames), file, fps, scale, loop)
 
 
+class Animation(NamedTuple):
+    """A moving picture as a file holds it.
+
+    Attributes:
+        frames: one after another, RGB or RGBA, all of one size.
+        durations: of each, in milliseconds.
+        plays: how often it is shown; 0 is for ever.
+    """
+
+    frames: Iterable[Image.Image]
+    durations: list[int]
+    plays: int = 0
+
+
+def open_animation(path: str | Path) -> Animation | None:
+    """The animation in a GIF, WebP, PNG or AVIF file; None where it holds a still picture, or several pages.
+
+    Each frame is decoded once before this returns, so that a damaged file is known then; `frames` decodes them once
+    more, one at a time, as `hubgan.images.open_image` does.
+
+    Raises:
+        ImageError: the file cannot be read, or a frame has more than `hubgan.images.MAX_PIXELS`.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            image = identify(file, str(path))
+            if not _moves(image):
+                return None
+            check_size(image, str(path))
+            durations = [round(frame.info.get("duration", 0)) for frame in _seen(image)]
+            loop = image.info.get("loop", 1 if image.format == "GIF" else 0)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise nearly every kind on broken bytes
+        raise ImageError(f"{path} cannot be read: check that it is whole and accessible ({error})") from error
+    repeats = image.format == "GIF" and "loop" in image.info and loop  # a GIF counts how often it is shown once more
+    return Animation(_frames(path), durations, loop + 1 if repeats else loop)
+
+
+def save_animation(animation: Animation, path: Path, *, quality: int = 95) -> None:
+    """Write an animation, in the format that `path` ends in; folders are made when missing.
+
+    All frames are in memory at once. In a GIF each has 256 colours of its own, and is opaque or not, pixel by pixel.
+
+    Args:
+        animation: with one frame at least.
+        path: ends in .gif, .webp or .png.
+        quality: of WebP, 1 to 100.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    frames, plays = list(animation.frames), animation.plays
+    kind = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}[path.suffix.lower()]
+    options: dict[str, Any] = {"loop": plays}
+    profile = frames[0].info.get("icc_profile")
+    if kind == "GIF":
+        options = {} if plays == 1 else {"loop": max(plays - 1, 0)}
+        frames = [in_palette(frame) for frame in frames]
+        options["disposal"] = 2 if any("transparency" in frame.info for frame in frames) else 1
+    else:
+        options |= {"icc_profile": profile, "quality": quality} if kind == "WEBP" else {"icc_profile": profile}
+        if len({frame.mode for frame in frames}) > 1:
+            mode = "RGBA" if any("A" in frame.getbands() for frame in frames) else "RGB"
+            frames = [frame.convert(mode) for frame in frames]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with beside(path) as file:
+        _save(frames, file, kind, animation.durations, options)
+
+
+def is_animation(path: str | Path) -> bool:
+    """Whether a file holds an animation, by its beginning; not if it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return _moves(identify(file, str(path)))
+    except Exception:  # decoders raise nearly every kind on broken bytes
+        return False
+
+
+def _moves(image: Image.Image) -> bool:
+    return image.format in _MOVING and getattr(image, "is_animated", False)
+
+
+def _seen(image: Image.Image) -> Iterator[Image.Image]:
+    """The opened animation itself, moved on to each frame and decoded."""
+    for number in range(int(getattr(image, "default_image", False)), image.n_frames):  # type: ignore[attr-defined]
+        image.seek(number)
+        image.load()
+        yield image
+
+
+def _frames(path: str | Path) -> Iterator[Image.Image]:
+    with Path(path).open("rb") as file:
+        yield from map(open_image, _seen(identify(file, str(path))))
+
+
 def _save_gif(frames: Iterable[Image.Image], file: Path, fps: int, scale: int, loop: bool) -> None:
-    few = [_enlarged(_few_colours(frame), scale) for frame in frames]
+    few = [_enlarged(in_palette(frame), scale) for frame in frames]
     _save(few, file, "GIF", _durations(len(few), fps, 10), {"loop": 0} if loop else {})
 
 
@@ -111,12 +212,24 @@ def _durations(frames: int, fps: int, unit: int) -> list[int]:
     return [end - start for start, end in pairwise(starts)]
 
 
-def _few_colours(frame: Image.Image) -> Image.Image:
-    """With a palette of its own; no dithering, whose dots would dance from frame to frame."""
+def in_palette(frame: Image.Image) -> Image.Image:
+    """As a GIF can hold it: with a palette of its own, unless it is grey; each pixel opaque or not to be seen.
+
+    No dithering, whose dots would dance from frame to frame.
+    """
     if frame.mode == "L":
         return frame
+    transparent = "A" in frame.getbands()
+    hidden = frame.getchannel("A").point([255] * _VISIBLE + [0] * (256 - _VISIBLE)) if transparent else None
+    colours = 256 if hidden is None else 255
     few = frame.width * frame.height <= _FEW_PIXELS
-    return frame.quantize(256, Image.Quantize.MEDIANCUT, kmeans=2 if few else 0, dither=Image.Dither.NONE)
+    result = frame.convert("RGB").quantize(
+        colours, Image.Quantize.MEDIANCUT, kmeans=2 if few else 0, dither=Image.Dither.NONE
+    )
+    if hidden is not None:
+        result.paste(colours, mask=hidden)
+        result.info["transparency"] = colours
+    return result
 
 
 def _enlarged(frame: Image.Image, scale: int) -> Image.Image:

@@ -3,17 +3,23 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
 from hubgan.errors import ConfigError, ImageError
 from hubgan.files import beside
+from hubgan.images import open_image
+from hubgan.video import Animation, in_palette, is_animation, open_animation
 
-_READ = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif",
-         ".tiff", ".webp")  # fmt: skip
-WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP"}
-_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+if TYPE_CHECKING:
+    from hubgan.data import ImageSource
+
+_READ = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
+         ".ppm", ".tif", ".tiff", ".webp")  # fmt: skip
+WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
+           ".gif": "GIF"}  # fmt: skip
+_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 
 
 class Picture(NamedTuple):
@@ -23,12 +29,32 @@ class Picture(NamedTuple):
     folder: Path | None = None
 
 
+class Row(NamedTuple):
+    """A picture of a data set."""
+
+    data: "ImageSource"
+    number: int
+
+    def __str__(self) -> str:
+        return f"row {self.number} of {self.data.name}"
+
+
 class Job(NamedTuple):
     """A picture, the file that its result goes into, and the folder to name when all is done."""
 
-    source: Path
+    source: Path | Row
     target: Path
     place: Path
+
+    def open(self) -> tuple[Image.Image, Animation | None]:
+        """The picture, and the animation of which it is the first frame.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        if isinstance(self.source, Row):
+            return self.source.data.image(self.source.number), None
+        return open_image(self.source), open_animation(self.source)
 
 
 def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) -> list[Picture]:
@@ -70,28 +96,64 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
     """
     if output and (_is_file(output) or (output.exists() and not output.is_dir())):
         return [_into_file(pictures, output, ending)]
-    jobs = dict.fromkeys(_job(picture, output, ending, scale) for picture in pictures)  # named twice, done once
-    sources = {job.source.resolve() for job in jobs}
+    jobs = {_job(picture, output, ending, scale): picture.path for picture in pictures}  # named twice, done once
+    sources = {path.resolve() for path in jobs.values()}
     taken: dict[Path, Path] = {}
-    for job in jobs:
+    for job, path in jobs.items():
         target = job.target.resolve()
-        if target == job.source.resolve():
-            raise ConfigError(f"{job.source} would be replaced by its own result: write into another folder (-o)")
+        if target == path.resolve():
+            raise ConfigError(f"{path} would be replaced by its own result: write into another folder (-o)")
         if target in sources:
             raise ConfigError(
-                f"{job.target} is both the result of {job.source} and a picture to enlarge: leave it out, or write"
+                f"{job.target} is both the result of {path} and a picture to enlarge: leave it out, or write"
                 " into another folder (-o)"
             )
-        if (other := taken.setdefault(target, job.source.resolve())) != job.source.resolve():
+        if (other := taken.setdefault(target, path.resolve())) != path.resolve():
             raise ConfigError(
-                f"{other} and {job.source} would both become {job.target}: rename one of them, or enlarge them apart"
+                f"{other} and {path} would both become {job.target}: rename one of them, or enlarge them apart"
             )
     return list(jobs)
 
 
-def obstacle(image: Image.Image, target: Path, scale: float) -> str | None:
-    """What keeps the enlarged `image` from being written in the format of `target`; None for nothing."""
+def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Job]:
+    """Where the results of a data set go: `output/00000000.png` and so on, by the numbers of the rows; with labels
+    into a subfolder for each, so that the folder is a data set with the same ones.
+
+    Args:
+        data: the data set.
+        output: a folder.
+        ending: of all results, such as ".webp"; None for ".png".
+
+    Raises:
+        ConfigError: `output` is a file, or the name of a label cannot be that of a folder.
+    """
+    if _is_file(output) or (output.exists() and not output.is_dir()):
+        raise ConfigError(f"-o {output} is one file, which cannot take a data set: name a folder")
+    names: list[str] = [""] * len(data)
+    if data.classes:
+        names = [data.classes[number] for number in data.labels().tolist()]
+    for name in data.classes:
+        if not name or Path(name).name != name:
+            raise ConfigError(f"{data.name} has the label {name!r}, which cannot be the name of a folder")
+    return [
+        Job(Row(data, number), output / name / f"{number:08d}{ending or '.png'}", output)
+        for number, name in enumerate(names)
+    ]
+
+
+def shared(jobs: list[Job], process: int, processes: int) -> list[Job]:
+    """Those of one process of several. What may end as PNG of the same name is for one of them."""
+    numbers: dict[Path, int] = {}
+    return [job for job in jobs if numbers.setdefault(job.target.with_suffix(""), len(numbers)) % processes == process]
+
+
+def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = False) -> str | None:
+    """What keeps the enlarged `image`, or the animation that begins with it, from being written in the format of
+    `target`; None for nothing.
+    """
     kind = WRITTEN[target.suffix.lower()]
+    if kind == "JPEG" and moving:
+        return "JPEG holds a single picture"
     if kind == "JPEG" and "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255):
         return "JPEG has no transparency"
     longest = _LONGEST_SIDE.get(kind)
@@ -109,6 +171,8 @@ def save(image: Image.Image, path: Path, quality: int = 95) -> None:
         options["exif"] = image.info["exif"]
     if kind == "JPEG" and "A" in image.getbands():  # there is nothing to be seen through, see `obstacle`
         image = image.convert(image.mode.rstrip("A"))
+    if kind == "GIF":
+        image = in_palette(image)
     path.parent.mkdir(parents=True, exist_ok=True)
     with beside(path) as unfinished:
         image.save(unfinished, kind, icc_profile=image.info.get("icc_profile"), **options)
@@ -133,7 +197,7 @@ def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Job
         raise ConfigError(f"-o {output} is one file, which cannot take several pictures: name a folder")
     kind = WRITTEN.get(output.suffix.lower())
     if kind is None:
-        raise ConfigError(f"-o {output}: pictures are written as .png, .jpg or .webp")
+        raise ConfigError(f"-o {output}: pictures are written as .png, .jpg, .webp or .gif")
     if ending and WRITTEN[ending] != kind:
         raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other: leave one out")
     source = pictures[0].path
@@ -145,6 +209,8 @@ def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Job
 def _job(picture: Picture, output: Path | None, ending: str | None, scale: float) -> Job:
     path, folder = picture
     suffix = ending or (path.suffix if path.suffix.lower() in WRITTEN else ".png")
+    if suffix.lower() == ".gif" and not is_animation(path):
+        suffix = ".png"  # which loses no colours
     if folder is None and output is None:
         return Job(path, path.with_name(f"{path.stem}-x{scale:g}{suffix}"), path.parent)
     inside = Path(path.name) if folder is None else path.relative_to(folder)

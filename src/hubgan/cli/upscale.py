@@ -1,33 +1,57 @@
-"""Enlarge pictures, or all pictures of a folder.
+"""Enlarge pictures, all pictures of a folder, or those of a data set.
 
   hubgan upscale me/photo-x4 photo.jpg            makes photo-x4.jpg beside it
+  hubgan upscale me/photo-x4 dance.gif            makes dance-x4.gif, as animated
   hubgan upscale me/photo-x4 holidays             makes a folder holidays-x4
   hubgan upscale me/photo-x4 a.png b.jpg -o large makes large/a.png, large/b.jpg
   hubgan upscale me/photo-x4 a.tif -o big.png     makes big.png
+  hubgan upscale me/photo-x4 --dataset uoft-cs/cifar10 -o cifar10-x4
+  accelerate launch -m hubgan upscale me/photo-x4 holidays
 
 The 4 is the model's scale; --scale asks for a smaller one. The results of a
 folder keep their names and, with --recursive, their subfolders. PNG, JPEG and
-WebP stay what they are; GIF, BMP, TIFF, AVIF and PPM become PNG, and so does
-what JPEG or WebP cannot hold, such as transparency. Of an animation the first
-picture is taken. Colour profiles and the camera's data (EXIF) are kept; the
-orientation is applied.
+WebP stay what they are, and so do animated GIFs; other GIFs, BMP, TIFF, AVIF,
+HEIC and PPM become PNG, and so does what JPEG or WebP cannot hold, such as
+transparency. Animations are enlarged frame by frame, and keep their times.
+Colour profiles and the camera's data (EXIF) are kept; the orientation is
+applied. HEIC needs pillow-heif: pip install 'hubgan[heif]'.
+
+The results of a data set are named by the numbers of its rows and, where it
+has labels, lie in a folder for each: load_dataset("imagefolder", data_dir=...)
+reads them.
 
 A result that is there already is passed over, so that the same command goes on
-with a folder after an interruption. Pictures that cannot be read are named at
-the end, when the others are done.
+after an interruption. Pictures that cannot be read are named at the end, when
+the others are done. Processes that `accelerate launch` or `torchrun` has
+started, on one machine or several with a common folder, share the work.
 """
 
 import argparse
 import errno
+import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hubgan.cli.options import add_device, add_fidelity, add_model, enough_memory, find_device, whole
-from hubgan.errors import ConfigError, ImageError, ModelError
+from hubgan.cli.options import (
+    add_device,
+    add_fidelity,
+    add_model,
+    enough_memory,
+    find_device,
+    process_device,
+    training_packages,
+    whole,
+)
+from hubgan.errors import ConfigError, DataError, ImageError, ModelError
 
 if TYPE_CHECKING:
+    from accelerate import PartialState
+
     from hubgan import Upscaler
     from hubgan.cli.pictures import Job
+
+_MOST_PIXELS = 500_000_000  # of all frames of an animation, which are in memory together
 
 
 class Done(NamedTuple):
@@ -38,10 +62,23 @@ class Done(NamedTuple):
     remark: str = ""
 
 
+class Outcome(NamedTuple):
+    """What came of all pictures, or of one process's."""
+
+    done: list[Done]
+    problems: list[str]
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_model(parser, "the upscaler", elsewhere=True)
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=Path, help="a picture, or a folder of pictures")
+    parser.add_argument("inputs", metavar="INPUT", nargs="*", type=Path, help="a picture, or a folder of pictures")
+    data = parser.add_argument_group("a data set in place of INPUT")
+    data.add_argument("--dataset", metavar="DATA", help="a Hub name, a Parquet file, or a local data set; needs -o")
+    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), where it has several")
+    data.add_argument("--split", help="its split (default: train)")
+    data.add_argument("--image-column", metavar="NAME", help="the column with the pictures; else the first")
+    data.add_argument("--label-column", metavar="NAME", help="the column with the labels; else the first of its kind")
     parser.add_argument("-o", "--output", metavar="PLACE", type=Path, help="a folder, or for one picture a file")
     parser.add_argument("--recursive", action="store_true", help="look into subfolders too")
     parser.add_argument(
@@ -67,12 +104,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Enlarge, and print where the results are."""
-    from tqdm import tqdm
-
     from hubgan import Upscaler
-    from hubgan.cli.pictures import find, plan
+    from hubgan.cli.pictures import Job, Picture, find, plan, plan_rows, shared
 
-    pictures = find(args.inputs, recursive=args.recursive, leave_out=args.output)
+    _check(args)
+    pictures: list[Picture] = []
+    if args.dataset:
+        with training_packages():
+            from hubgan.data import load_images
+        data = load_images(
+            args.dataset,
+            config=args.dataset_config,
+            split=args.split or "train",
+            column=args.image_column,
+            label_column=args.label_column,
+        )
+    else:
+        pictures = find(args.inputs, recursive=args.recursive, leave_out=args.output)
+    state = _processes(args)
     upscaler = Upscaler.from_pretrained(
         args.model,
         revision=args.revision,
@@ -80,27 +129,69 @@ def run(args: argparse.Namespace) -> None:
         fidelity=args.fidelity or 0.0,
         weights_name=args.weights_name,
         allow_pickle=args.allow_pickle,
-        device=find_device(args.device),
+        device=process_device(args.device, state) if state else find_device(args.device),
     )
     ending = None if args.format == "same" else f".{args.format}"
     scale = upscaler.checked_scale(args.scale)
-    jobs = plan(pictures, args.output, ending, scale)
-    taken = {path.resolve() for job in jobs for path in (job.source, job.target)}
-    if len(jobs) == 1 and not pictures[0].folder:
+    jobs = plan_rows(data, args.output, ending) if args.dataset else plan(pictures, args.output, ending, scale)
+    taken = {path.resolve() for job in jobs for path in (job.source, job.target) if isinstance(path, Path)}
+    if len(jobs) == 1 and pictures and not pictures[0].folder and not state:
         _one(_enlarge(upscaler, jobs[0], taken, args))
         return
+
+    def work(mine: list[Job]) -> Outcome:
+        return _enlarge_all(upscaler, mine, taken, args)
+
+    if state:
+        from hubgan.processes import gather
+
+        mine = shared(jobs, state.process_index, state.num_processes)
+        outcomes = gather(lambda: work(mine))
+        state.destroy_process_group()
+        if not state.is_main_process:
+            return
+    else:
+        outcomes = [work(jobs)]
+    problems = [problem for outcome in outcomes for problem in outcome.problems]
+    _report([done for outcome in outcomes for done in outcome.done], [job.place for job in jobs], scale)
+    if problems:
+        raise ImageError(f"{len(problems):,} of {len(jobs):,} pictures failed:\n  " + "\n  ".join(problems))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise ConfigError for options that do not go together."""
+    if bool(args.inputs) == bool(args.dataset):
+        raise ConfigError("name pictures and folders, or a data set (--dataset): one of them")
+    about_data = [f"--{name}" for name in ("dataset-config", "split", "image-column", "label-column")
+                  if getattr(args, name.replace("-", "_")) is not None]  # fmt: skip
+    if about_data and not args.dataset:
+        raise ConfigError(f"{', '.join(about_data)}: there is no --dataset")
+    if args.dataset and not args.output:
+        raise ConfigError(f"--dataset {args.dataset}: name a folder for the results (-o)")
+
+
+def _processes(args: argparse.Namespace) -> "PartialState | None":
+    """The processes that share the work; None where this is the only one, which can do without Accelerate."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return None
+    with training_packages():
+        from hubgan.processes import join_processes
+    return join_processes(cpu=args.device == "cpu")
+
+
+def _enlarge_all(upscaler: "Upscaler", jobs: "list[Job]", taken: set[Path], args: argparse.Namespace) -> Outcome:
+    from tqdm import tqdm
+
     done: list[Done] = []
     problems: list[str] = []
     for job in tqdm(jobs, unit="picture", disable=None):
         try:
             done.append(_enlarge(upscaler, job, taken, args))
-        except (ImageError, ModelError, OSError) as error:
+        except (ImageError, ModelError, DataError, OSError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise  # it will not be better for the next picture
             problems.append(str(error) if str(job.source) in str(error) else f"{job.source}: {error}")
-    _report(done, [job.place for job in jobs], scale)
-    if problems:
-        raise ImageError(f"{len(problems):,} of {len(jobs):,} pictures failed:\n  " + "\n  ".join(problems))
+    return Outcome(done, problems)
 
 
 def _one(done: Done) -> None:
@@ -112,23 +203,39 @@ def _one(done: Done) -> None:
 
 def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.Namespace) -> Done:
     """Enlarge one picture; `taken` are the files that no result may go into unless it was planned."""
+    from tqdm import tqdm
+
     from hubgan.cli.pictures import obstacle, save
-    from hubgan.images import open_image
+    from hubgan.video import save_animation
 
     target, remark = job.target, ""
     if target.exists() and not args.overwrite:
         return Done(target, None)
-    image = open_image(job.source)
-    if reason := obstacle(image, target, upscaler.checked_scale(args.scale)):
+    image, animation = job.open()
+    scale = upscaler.checked_scale(args.scale)
+    if reason := obstacle(image, target, scale, moving=animation is not None):
         target, remark = target.with_suffix(".png"), f"as PNG: {reason}"
         if target.resolve() in taken:
             raise ImageError(f"{job.source}: {reason}, and {target} is another picture: use --format png")
         if target.exists() and not args.overwrite:
             return Done(target, None)
         taken.add(target.resolve())
+    enlarge = partial(upscaler.upscale, scale=args.scale, tile=args.tile)
     with enough_memory("take a smaller --tile"):
-        large = upscaler.upscale(image, scale=args.scale, tile=args.tile)
-        save(large, target, args.quality)
+        if animation is None:
+            large = enlarge(image)
+            save(large, target, args.quality)
+        else:
+            count = len(animation.durations)
+            if (pixels := image.width * image.height * scale**2 * count) > _MOST_PIXELS:
+                raise ImageError(
+                    f"{job.source}: its {count:,} frames would have {pixels / 1e6:,.0f} megapixels, more than"
+                    f" {_MOST_PIXELS / 1e6:,.0f}: take a smaller --scale, or a part of it"
+                )
+            shown = tqdm(animation.frames, total=count, unit="frame", leave=False, disable=None)
+            frames = [enlarge(frame) for frame in shown]
+            save_animation(animation._replace(frames=frames), target, quality=args.quality)
+            large = frames[0]
     return Done(target, large.size, remark)
 
 

@@ -1,5 +1,6 @@
 """Networks that begin with the weights of published ones, to be trained on: fine-tuning."""
 
+import logging
 from typing import Any
 
 from accelerate import Accelerator
@@ -9,9 +10,16 @@ from hubgan.models import HubModel
 from hubgan.training.config import TrainingConfig
 from hubgan.training.task import Task
 
+logger = logging.getLogger(__name__)
+
+_SCALE = "scale"
+
 
 def load_pretrained(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -> None:
     """Put the weights of `pretrained_model` and `pretrained_discriminator` into a task's networks, where given.
+
+    An upscaler for another scale is taken too, but for its last layer, whose shape depends on that: as EDSR (Lim et
+    al. 2017, https://arxiv.org/abs/1707.02921) trains for one scale from another.
 
     Raises:
         ConfigError: a network is not the one that the run asks for.
@@ -23,12 +31,16 @@ def load_pretrained(task: Task[Any], config: TrainingConfig, accelerator: Accele
             with accelerator.main_process_first():  # the first process fills the Hub's cache, the others read it
                 found = type(network).from_pretrained(name)
             _compare(name, found, network)
-            network.load_state_dict(found.state_dict())
+            own, given = network.state_dict(), found.state_dict()
+            anew = [key for key in own if own[key].shape != given[key].shape]
+            if anew:
+                logger.info("%s has another scale: %s begin anew", name, ", ".join(anew))
+            network.load_state_dict(given | {key: own[key] for key in anew})
 
 
 def _compare(name: str, found: HubModel, wanted: HubModel) -> None:
-    options = found.config | wanted.config
-    differ = [key for key in options if found.config.get(key) != wanted.config.get(key)]
+    options = (found.config | wanted.config).keys() - {_SCALE}
+    differ = [key for key in sorted(options) if found.config.get(key) != wanted.config.get(key)]
     if differ:
         words = "; ".join(f"{key} {found.config.get(key)!r}, not {wanted.config.get(key)!r}" for key in differ)
         raise ConfigError(f"{name} is another network than this run trains: it has {words}. Set the run's options so")

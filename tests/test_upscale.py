@@ -1,0 +1,372 @@
+"""`hubgan upscale`, as a person types it: which files it makes of which, and what it says."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import ExifTags, Image, ImageCms
+
+from command_line import environment, names, same
+from hubgan import Generator, Upscaler
+from hubgan.cli import main
+from hubgan.video import Animation, open_animation, save_animation
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `hubgan upscale` in `tmp_path`; gives its exit status, and what it wrote to stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*argv: object) -> tuple[int, str, str]:
+        status = main(["upscale", *(str(word) for word in argv)])
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def upscaler(tmp_path: Path) -> Upscaler:
+    """An untrained upscaler, twice, saved in `up`."""
+    model = Upscaler(scale=2, width=4, depth=1)
+    model.save_pretrained(tmp_path / "up")
+    return model
+
+
+def picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (12, 8), **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    y, x = np.mgrid[0 : size[1], 0 : size[0]]
+    bands = np.stack([x * 20 % 256, y * 20 % 256, x * y % 256, x * 9 % 256], axis=2).astype(np.uint8)
+    Image.fromarray(bands).convert(mode).save(path, **options)
+    return path
+
+
+def test_a_picture_gets_its_result_beside_it(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    source = picture(tmp_path / "my photos" / "a.b.png", icc_profile=SRGB)
+    status, said, complained = run("up", source)
+    result = source.with_name("a.b-x2.png")
+    assert (status, said, complained) == (0, f"{result}: 24 x 16 pixels\n", "")
+    assert same(result, upscaler.upscale(source))
+    with Image.open(result) as image:
+        assert image.info["icc_profile"] == SRGB
+    status, said, complained = run("up", source)
+    assert (status, said) == (2, "")
+    assert f"{result} is there already: replace it by --overwrite" in complained
+    assert run("up", source, "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_the_cameras_data_come_along_and_the_orientation_is_applied(
+    run: Run, tmp_path: Path, upscaler: Upscaler, ending: str
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "hubgan", 6
+    Image.new("RGB", (12, 8), "red").save(tmp_path / f"photo.{ending}", exif=exif)
+    assert run("up", f"photo.{ending}", "-o", f"large.{ending}")[0] == 0
+    with Image.open(tmp_path / f"large.{ending}") as large:
+        assert large.size == (16, 24)
+        found = large.getexif()
+    assert found[ExifTags.Base.Make] == "hubgan" and found.get(ExifTags.Base.Orientation, 1) == 1
+
+
+def test_a_scale_between(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    picture(tmp_path / "a.png")
+    assert run("up", "a.png", "--scale", "1.5")[0] == 0
+    assert Image.open(tmp_path / "a-x1.5.png").size == (18, 12)
+    assert "this model enlarges 2 times" in run("up", "a.png", "--scale", "3")[2]
+
+
+def test_a_result_keeps_its_format_where_that_can_hold_it(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    folder = tmp_path / "in"
+    for name in ("jpg.JPG", "jpeg.jpeg", "webp.webp", "png.png", "gif.gif", "bmp.bmp", "tiff.tif", "grey.ppm"):
+        picture(folder / name)
+    status, said, _ = run("up", "in")
+    assert status == 0
+    assert said == "8 pictures enlarged 2 times, in in-x2\n"
+    written = {"jpg.JPG", "jpeg.jpeg", "webp.webp", "png.png", "gif.png", "bmp.png", "tiff.png", "grey.png"}
+    assert names(tmp_path / "in-x2") == written
+    formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".png": "PNG"}
+    for file in (tmp_path / "in-x2").iterdir():
+        with Image.open(file) as image:
+            assert (image.format, image.size) == (formats[file.suffix.lower()], (24, 16))
+
+
+def test_transparency_and_great_width_go_into_png(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    picture(tmp_path / "in" / "clear.png", "RGBA")
+    picture(tmp_path / "in" / "solid.png").replace(tmp_path / "solid.png")
+    with Image.open(tmp_path / "solid.png") as image:
+        image.putalpha(255)
+        image.save(tmp_path / "in" / "solid.png")
+    picture(tmp_path / "wide.webp", size=(8192, 1))
+    status, said, _ = run("up", "in", "--format", "jpg", "--quality", "50")
+    assert (status, names(tmp_path / "in-x2")) == (0, {"clear.png", "solid.jpg"})
+    assert "1 as PNG: JPEG has no transparency" in said
+    assert run("up", "in", "--format", "jpg")[1].startswith("2 passed over")
+    status, said, _ = run("up", "wide.webp")
+    assert said == "wide-x2.png: 16384 x 2 pixels (as PNG: WEBP has at most 16,383 pixels a side)\n"
+
+
+def test_a_result_never_takes_the_place_of_a_picture(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    clear = picture(tmp_path / "in" / "clear.png", "RGBA")
+    before = clear.read_bytes()
+    for argv, words in {
+        ("in", "-o", "in"): "would be replaced by its own result",
+        ("in/clear.png", "-o", "in/clear.png"): "would be replaced by its own result",
+        ("in/clear.png", "-o", "in/clear.jpg"): "JPEG has no transparency, and in/clear.png is another picture",
+        ("in", "-o", "in", "--format", "jpg"): "JPEG has no transparency, and in/clear.png is another picture",
+    }.items():
+        status, _, complained = run("up", *argv, "--overwrite")
+        assert status == 2 and words in complained
+        assert clear.read_bytes() == before
+    picture(tmp_path / "in" / "clear-x2.png")
+    status, _, complained = run("up", "in/clear.png", "in/clear-x2.png")
+    assert status == 2 and "in/clear-x2.png is both the result of in/clear.png and a picture to enlarge" in complained
+
+
+def test_two_results_of_one_name_are_refused_before_any_work(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    for name in ("a/x.png", "b/x.png", "c/x.png", "c/x.gif"):
+        picture(tmp_path / name)
+    for inputs in (("a", "b"), ("a/x.png", "b/x.png"), ("c",)):
+        status, said, complained = run("up", *inputs, "-o", "out")
+        assert (status, said) == (2, "")
+        assert "would both become out/x.png" in complained
+    assert not (tmp_path / "out").exists()
+    assert run("up", "a", "b")[:2] == (0, "2 pictures enlarged 2 times, in a-x2, b-x2\n")
+
+
+def test_subfolders_keep_their_places_and_results_are_not_enlarged_again(
+    run: Run, tmp_path: Path, upscaler: Upscaler
+) -> None:
+    for name in ("in/a.png", "in/deep/er/b.jpg", "in/.hidden.png", "in/.thumbnails/c.png"):
+        picture(tmp_path / name)
+    (tmp_path / "in" / "notes.txt").touch()
+    assert run("up", "in", "-o", "top")[0] == 0
+    assert names(tmp_path / "top") == {"a.png"}
+    for _ in range(2):
+        assert run("up", "in", "-o", "in/large", "--recursive")[0] == 0
+        assert names(tmp_path / "in" / "large") == {"a.png", "deep/er/b.jpg"}
+
+
+def test_a_broken_picture_does_not_keep_the_others_from_being_done(
+    run: Run, tmp_path: Path, upscaler: Upscaler
+) -> None:
+    whole = picture(tmp_path / "in" / "a.jpg")
+    (tmp_path / "in" / "b.jpg").write_bytes(whole.read_bytes()[:400])
+    (tmp_path / "in" / "c.png").touch()
+    picture(tmp_path / "in" / "d.png")
+    status, said, complained = run("up", "in")
+    assert (status, said) == (2, "2 pictures enlarged 2 times, in in-x2\n")
+    assert complained.startswith("hubgan upscale: error: 2 of 4 pictures failed:\n  in/b.jpg cannot be read")
+    assert "\n  in/c.png is empty" in complained
+    assert names(tmp_path / "in-x2") == {"a.jpg", "d.png"}
+    shutil.copy(whole, tmp_path / "in" / "b.jpg")
+    (tmp_path / "in" / "c.png").unlink()
+    assert run("up", "in")[:2] == (
+        0,
+        "1 picture enlarged 2 times, in in-x2\n"
+        "2 passed over: the results are there already (--overwrite makes them anew)\n",
+    )
+
+
+def test_paths_are_taken_as_they_are(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    strange = ["*.png", "~.png", "$HOME.png", "%s {0}.png", "a\nb.png", "-o.png", os.fsdecode(b"\xff.png")]
+    for name in strange:
+        picture(tmp_path / "in" / name)
+    assert run("up", "-o", "out", "--", *(f"in/{name}" for name in strange))[0] == 0
+    assert names(tmp_path / "out") == set(strange)
+    os.chdir(tmp_path / "in")
+    assert main(["upscale", "../up", "--", "-o.png"]) == 0
+    assert main(["upscale", "../up", strange[-1]]) == 0
+    assert main(["upscale", "--tile", "8", "--", "../up", "-o-x2.png"]) == 0
+    assert (tmp_path / "in" / "-o-x2-x2.png").exists()
+
+
+def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "b.png")
+    (tmp_path / "empty").mkdir()
+    Generator(width=4).save_pretrained(tmp_path / "gen")
+    shutil.copytree(tmp_path / "up", tmp_path / "two")
+    shutil.copy(tmp_path / "two" / "model.safetensors", tmp_path / "two" / "other.safetensors")
+    (tmp_path / "two" / "config.json").unlink()
+    for argv, words in {
+        ("up", "c.png"): "c.png does not exist: check the path",
+        ("up", "empty"): "empty holds no pictures (avif, bmp",
+        ("up", "up/config.json"): "up/config.json is not a picture in a known format",
+        ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is one file",
+        ("up", "a.png", "-o", "c.tif"): "-o c.tif: pictures are written as .png, .jpg, .webp or .gif",
+        ("up", "a.png", "-o", "c.jpg", "--format", "png"): "contradict each other",
+        ("gen", "a.png"): "gen/config.json describes a Generator",
+        ("two", "a.png"): "choose one by --weights-name",
+    }.items():
+        status, said, complained = run(*argv)
+        assert (status, said) == (2, "")
+        assert complained.startswith("hubgan upscale: error: ") and words in complained
+        assert complained.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_after_ctrl_c_the_same_command_goes_on(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    for index in range(8):
+        picture(tmp_path / "in" / f"{index:02d}.png", size=(500, 400))
+    command = [sys.executable, "-m", "hubgan", "upscale", "up", "in"]
+    process = subprocess.Popen(
+        command,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where the tests run in background
+    )
+    while process.poll() is None and not (tmp_path / "in-x2" / "01.png").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == (None, "")
+    assert process.returncode == 130
+    done = names(tmp_path / "in-x2")
+    assert 2 <= len(done) < 8
+    assert all(name.endswith(".png") and not name.startswith(".") for name in done)
+    status, said, _ = run("up", "in")
+    assert status == 0 and f"{len(done)} passed over" in said
+    assert len(names(tmp_path / "in-x2")) == 8
+
+
+# -- animations and phones' pictures -------------------------------------------------------------------------------
+
+
+def frame(number: int, mode: str = "RGB") -> Image.Image:
+    """A square that wanders over a surface, which is to be seen through where there is alpha."""
+    image = Image.new("RGBA", (24, 16), (0, 0, 0, 0) if mode == "RGBA" else (40, 90, 200, 255))
+    image.paste((250, 200, 20, 255), (3 * number, 4, 3 * number + 8, 12))
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("plays", [0, 1, 3])
+@pytest.mark.parametrize("ending", ["gif", "webp", "png"])
+def test_an_animation_stays_one(
+    run: Run, tmp_path: Path, upscaler: Upscaler, ending: str, plays: int, mode: str
+) -> None:
+    durations = [100, 50, 70, 200]
+    file = tmp_path / f"dance.{ending}"
+    save_animation(Animation([frame(number, mode) for number in range(4)], durations, plays), file)
+    assert run("up", file)[:2] == (0, f"{tmp_path / f'dance-x2.{ending}'}: 48 x 32 pixels\n")
+    small, large = open_animation(file), open_animation(tmp_path / f"dance-x2.{ending}")
+    assert small and large
+    assert (large.durations, large.plays) == (durations, plays)
+    for before, after in zip(small.frames, large.frames, strict=True):
+        wanted = upscaler.upscale(before)
+        assert after.size == (48, 32) and ("A" in after.getbands()) == (mode == "RGBA")
+        # An untrained network draws a chequered pattern, whose colours WebP keeps at half the resolution.
+        got, right = (np.asarray(image.convert("RGBA").reduce(4)).astype(int) for image in (after, wanted))
+        assert np.abs(got - right)[right[..., 3] == 255].mean() < {"png": 0.01, "gif": 4, "webp": 4}[ending]
+        if mode == "RGBA":
+            alpha = np.asarray(after)[..., 3].astype(int)
+            solid = np.asarray(wanted)[..., 3].astype(int)
+            assert np.abs(alpha - ((solid >= 128) * 255 if ending == "gif" else solid)).max() <= 2
+
+
+def test_what_cannot_hold_an_animation_becomes_png(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    save_animation(Animation([frame(0), frame(1)], [80, 80]), tmp_path / "a.gif")
+    status, said, _ = run("up", "a.gif", "--format", "jpg")
+    assert (status, said) == (0, "a-x2.png: 48 x 32 pixels (as PNG: JPEG holds a single picture)\n")
+    moving = open_animation(tmp_path / "a-x2.png")
+    assert moving and moving.durations == [80, 80]
+    frame(0).save(tmp_path / "still.gif")
+    assert run("up", "still.gif", "-o", "still-large.gif")[0] == 0
+    assert run("up", "still.gif")[1] == "still-x2.png: 48 x 32 pixels\n"
+    assert open_animation(tmp_path / "still-large.gif") is None
+
+
+def test_a_broken_animation_is_told_before_the_work(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 40, 40, 3), dtype=np.uint8)
+    save_animation(Animation([Image.fromarray(pixels) for pixels in noise], [80] * 6), tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
+    status, said, complained = run("up", "a.png")
+    assert (status, said) == (2, "") and "a.png cannot be read: check that it is whole" in complained
+    assert names(tmp_path) == {"a.png", "up/README.md", "up/config.json", "up/model.safetensors"}
+
+
+def test_heic_becomes_png(run: Run, tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "hubgan", 6
+    smooth = Image.open(picture(tmp_path / "a.png")).resize((60, 40))
+    (tmp_path / "in").mkdir()
+    pillow_heif.from_pillow(smooth.convert("RGB")).save(tmp_path / "in" / "a.HEIC", exif=exif.tobytes())
+    assert run("up", "in")[1] == "1 picture enlarged 2 times, in in-x2\n"
+    with Image.open(tmp_path / "in-x2" / "a.png") as large:
+        assert large.size == (80, 120) and large.getexif()[ExifTags.Base.Make] == "hubgan"
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
+    status, _, complained = run("up", "in/a.HEIC")
+    assert status == 2 and "in/a.HEIC is HEIF (HEIC), which needs the package pillow-heif" in complained
+    assert "pip install 'hubgan[heif]'" in complained
+
+
+# -- data sets, and several processes ------------------------------------------------------------------------------
+
+
+def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    images = [frame(number) for number in range(4)]
+    features = datasets.Features(img=datasets.Image(), kind=datasets.ClassLabel(names=["cat", "a dog"]))
+    rows = datasets.Dataset.from_dict({"img": images, "kind": [1, 0, 0, 1]}, features)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    words = ("--dataset", tmp_path / "rows.parquet", "-o", "large")
+    assert run("up", *words)[:2] == (0, "4 pictures enlarged 2 times, in large\n")
+    assert names(tmp_path / "large") == {
+        "a dog/00000000.png", "cat/00000001.png", "cat/00000002.png", "a dog/00000003.png"
+    }  # fmt: skip
+    assert same(tmp_path / "large" / "cat" / "00000002.png", upscaler.upscale(images[2]))
+    (tmp_path / "large" / "cat" / "00000001.png").unlink()
+    assert "1 picture enlarged 2 times, in large\n3 passed over" in run("up", *words)[1]
+    read = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "large"), split="train")
+    labels = read.features["label"]
+    assert sorted(labels.int2str(row["label"]) for row in read) == ["a dog", "a dog", "cat", "cat"]
+    assert run("up", *words, "--format", "webp")[0] == 0
+    for argv, complaint in {
+        ("up",): "name pictures and folders, or a data set",
+        ("up", "a.png", *words): "one of them",
+        ("up", "--dataset", "rows.parquet"): "name a folder for the results (-o)",
+        ("up", "a.png", "--split", "test"): "--split: there is no --dataset",
+        ("up", *words[:2], "-o", "large.png"): "which cannot take a data set",
+        ("up", "--dataset", "nowhere/at-all", "-o", "x"): "nowhere/at-all",
+    }.items():
+        status, said, complained = run(*argv)
+        assert (status, said) == (2, "") and complaint in complained and complained.count("\n") == 1, complained
+
+
+def test_processes_share_a_folder(
+    run: Run, tmp_path: Path, upscaler: Upscaler, launch_environment: dict[str, str]
+) -> None:
+    for number in range(7):
+        picture(tmp_path / "in" / f"{number}.png", size=(20 + number, 9))
+    picture(tmp_path / "in" / "clear.png", "RGBA")
+    (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
+    status, _, alone = run("up", "in", "-o", "one", "--format", "jpg")
+    assert status == 2 and "1 of 9 pictures failed" in alone
+    command = [
+        sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+        "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "hubgan", "upscale", "up", "in", "-o", "two",
+        "--format", "jpg",
+    ]  # fmt: skip
+    for _ in range(2):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=launch_environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode and done.stderr.count("1 of 9 pictures failed:\n  in/broken.png") == 1
+        assert names(tmp_path / "two") == names(tmp_path / "one")
+        for name in names(tmp_path / "one"):
+            assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+        (tmp_path / "two" / "3.jpg").unlink()
+    assert done.stdout.count("1 picture enlarged 2 times, in two\n7 passed over") == 1
