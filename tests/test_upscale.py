@@ -16,10 +16,13 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from command_line import environment, names, same
+from conftest import ROOT
 from hubgan import Generator, Upscaler
 from hubgan.cli import main
+from hubgan.images import open_image
 from hubgan.video import Animation, open_animation, save_animation
 
+MODELS = ROOT / "model_cards"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 Run = Callable[..., tuple[int, str, str]]
 
@@ -240,6 +243,77 @@ def test_after_ctrl_c_the_same_command_goes_on(run: Run, tmp_path: Path, upscale
     status, said, _ = run("up", "in")
     assert status == 0 and f"{len(done)} passed over" in said
     assert len(names(tmp_path / "in-x2")) == 8
+
+
+@pytest.mark.parametrize(
+    ("file", "mode", "result", "kept"),
+    [
+        ("a.png", "RGB", "a-x4.png", "RGB"),
+        ("a.png", "L", "a-x4.png", "L"),
+        ("a.png", "LA", "a-x4.png", "LA"),
+        ("a.png", "1", "a-x4.png", "L"),
+        ("a.png", "P", "a-x4.png", "RGB"),
+        ("a.png", "RGBA", "a-x4.png", "RGBA"),
+        ("a.png", "I;16", "a-x4.png", "L"),
+        ("a.tif", "I;16", "a-x4.png", "L"),
+        ("a.tif", "CMYK", "a-x4.png", "RGB"),
+        ("a.jpg", "CMYK", "a-x4.jpg", "RGB"),
+        ("a.jpg", "L", "a-x4.jpg", "L"),
+        ("a.jpg", "RGB", "a-x4.jpg", "RGB"),
+        ("a.webp", "RGBA", "a-x4.webp", "RGBA"),
+        ("a.gif", "P", "a-x4.png", "RGB"),
+        ("a.bmp", "RGB", "a-x4.png", "RGB"),
+        ("a.ppm", "L", "a-x4.png", "L"),
+        ("a.avif", "RGB", "a-x4.png", "RGB"),
+        ("a.heic", "RGB", "a-x4.png", "RGB"),
+    ],
+)
+def test_every_kind_of_picture_keeps_kind_and_colours(
+    run: Run, tmp_path: Path, file: str, mode: str, result: str, kept: str
+) -> None:
+    ramp = Image.linear_gradient("L").resize((32, 24))
+    image = Image.merge("RGB", (ramp, ramp.transpose(Image.Transpose.FLIP_TOP_BOTTOM), ramp.rotate(180)))
+    deep = Image.fromarray(np.asarray(ramp).astype(np.uint16) * 257)
+    image = deep if mode == "I;16" else image.convert(mode, dither=Image.Dither.NONE)
+    if "A" in mode:
+        image.putalpha(ramp.point([100 + level // 2 for level in range(256)]))
+    if file.endswith("heic"):
+        pillow_heif.from_pillow(image).save(tmp_path / file, quality=95)
+    elif Image.registered_extensions().get(Path(file).suffix) not in Image.SAVE:
+        pytest.skip(f"this Pillow does not write {file}")
+    else:
+        image.save(tmp_path / file)
+    assert run(MODELS / "photo-x4", file)[:2] == (0, f"{result}: 128 x 96 pixels\n")
+    with Image.open(tmp_path / result) as large:
+        assert large.mode == kept
+        small = open_image(tmp_path / file).convert("RGB")
+        difference = np.asarray(large.convert("RGB").reduce(4)).astype(int) - np.asarray(small)
+    assert np.abs(difference).mean() < 3 and np.abs(difference.mean((0, 1))).max() < 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the peak of memory")
+def test_fifty_megapixels_take_little_memory() -> None:
+    code = """
+import numpy as np
+from pathlib import Path
+from PIL import Image
+from hubgan import Upscaler
+
+def megabytes(what):
+    text = Path("/proc/self/status").read_text()
+    return int(text.split(what + ":")[1].split()[0]) / 1024
+
+upscaler = Upscaler(width=4, depth=1)
+picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1562, 2000, 3), dtype=np.uint8))
+upscaler.upscale(picture.crop((0, 0, 300, 300)))
+before = megabytes("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")  # from here on the peak counts anew
+assert upscaler.upscale(picture).size == (8000, 6248)
+print(megabytes("VmHWM") - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1000
 
 
 # -- animations and phones' pictures -------------------------------------------------------------------------------

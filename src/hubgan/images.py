@@ -14,7 +14,7 @@ from typing import IO, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageChops, ImageCms, ImageOps
 
 from hubgan.errors import ConfigError, ImageError
 
@@ -265,9 +265,19 @@ def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     result = _standard(upright, name)
     keep = ("exif", "icc_profile") if _profile_space(result) == "RGB" else ("exif",)
     result.info = {key: result.info[key] for key in keep if key in result.info}
-    if image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16"):
+    if _is_grey(image):
         result.info["grey"] = True
     return result
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether a picture has no colours by its mode, or had none when it was opened here, and still has none."""
+    if image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16"):
+        return True
+    if image.info.get("grey") is not True:  # a file may say what it likes, but in words
+        return False
+    red, green, blue = image.split()[:3]
+    return all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
 
 
 def _standard(image: Image.Image, name: str) -> Image.Image:
