@@ -1,7 +1,8 @@
 """The demo, on this machine or as a Hugging Face Space: `python app.py`.
 
-The models are named below, or by the environment variables HUBGAN_GENERATOR and HUBGAN_UPSCALER: each a Hub name or
-a folder. `hubgan space` makes a Space of this file and rewrites the two lines.
+The models are named below, or by the environment variables HUBGAN_GENERATOR and HUBGAN_UPSCALERS: each a Hub name or
+a folder; between several upscalers, of which visitors choose one, a comma. `hubgan space` makes a Space of this file
+and rewrites the two lines.
 """
 
 import os
@@ -20,18 +21,19 @@ from hubgan.demo import build_demo, launch_options  # noqa: E402
 from hubgan.errors import HubganError  # noqa: E402
 
 GENERATOR = "model_cards/cifar-r3gan"
-UPSCALER = "model_cards/photo-x4"
+UPSCALERS = ["model_cards/photo-x4"]
 
 
-def model(variable: str, default: str) -> str:
-    """What the environment variable says, else the default: a folder beside this file where there is one."""
-    return os.environ.get(variable) or (str(HERE / default) if (HERE / default).is_dir() else default)
+def models(variable: str, defaults: list[str]) -> list[str]:
+    """What the environment variable says, else the defaults: folders beside this file where there are such."""
+    given = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+    return given or [str(HERE / name) if (HERE / name).is_dir() else name for name in defaults]
 
 
 try:
-    demo = build_demo(generator=model("HUBGAN_GENERATOR", GENERATOR), upscaler=model("HUBGAN_UPSCALER", UPSCALER))
+    demo = build_demo(models("HUBGAN_GENERATOR", [GENERATOR])[0], models("HUBGAN_UPSCALERS", UPSCALERS))
 except HubganError as error:
-    sys.stderr.write(f"app.py: {error} (HUBGAN_GENERATOR and HUBGAN_UPSCALER name the models)\n")
+    sys.stderr.write(f"app.py: {error} (HUBGAN_GENERATOR and HUBGAN_UPSCALERS name the models)\n")
     sys.exit(2)
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def _environment(space: Path, **changes: str) -> dict[str, str]:
     return {
         **{key: value for key, value in os.environ.items() if key not in dropped},
         "HUBGAN_GENERATOR": str(space / "tiny-generator"),
-        "HUBGAN_UPSCALER": str(space / "tiny-upscaler"),
+        "HUBGAN_UPSCALERS": str(space / "tiny-upscaler"),
         "GRADIO_TEMP_DIR": str(space / "cache"),
         "HF_HUB_OFFLINE": "1",
         **changes,
@@ -174,13 +174,25 @@ def test_other_peoples_weights_upscale_in_the_demo(browser: "playwright.Browser"
     picture.putalpha(Image.linear_gradient("L").resize((24, 16)))
     picture.save(tmp_path / "theirs.png")
 
-    environment = _environment(space, HUBGAN_UPSCALER=str(tmp_path / "2x_theirs.safetensors"))
+    environment = _environment(
+        space, HUBGAN_UPSCALERS=f"{space / 'tiny-upscaler'}, {tmp_path / '2x_theirs.safetensors'}"
+    )
     with running(sys.executable, space, environment, tmp_path / "log.txt") as url:
         page = browser.new_page()
         page.goto(url)
-        page.get_by_text("enlargements from 2x_theirs.safetensors").wait_for()
+        page.get_by_text("enlargements from tiny-upscaler or 2x_theirs.safetensors").wait_for()
+        page.get_by_role("tab", name="Upscale").click()
+        page.get_by_label("2x_theirs.safetensors").click()
+        page.get_by_role("button", name="Upscale 2x").wait_for()
         upload(page, tmp_path / "theirs.png")
         page.get_by_text("24 x 16 → 48 x 32 pixels").wait_for()
+        client = Client(url, verbose=False)
+        _, named, _ = client.predict(
+            handle_file(tmp_path / "theirs.png"), model="2x_theirs.safetensors", api_name="/upscale"
+        )
+        assert Image.open(named).size == (48, 32)
+        with pytest.raises(AppError, match="There is no model mine here, but tiny-upscaler, 2x"):
+            client.predict(handle_file(tmp_path / "theirs.png"), model="mine", api_name="/upscale")
         result = Image.open(download(page, "Download (PNG)", tmp_path))
         page.close()
     expected = Upscaler.from_pretrained(tmp_path / "2x_theirs.safetensors").upscale(tmp_path / "theirs.png")
@@ -253,7 +265,7 @@ def test_the_api_opens_none_of_the_servers_own_files(url: str, tmp_path: Path) -
     Image.new("RGB", (8, 8), "red").save(tmp_path / "private.png")
     call = urllib.request.Request(
         f"{url}/gradio_api/call/upscale",
-        data=json.dumps({"data": [{"path": str(tmp_path / "private.png")}, 0]}).encode(),
+        data=json.dumps({"data": [{"path": str(tmp_path / "private.png")}, 0, None]}).encode(),
         headers={"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(call) as answer:

@@ -41,7 +41,7 @@ def folders(tmp_path: Path) -> Path:
 
 
 def push(folders: Path, **changes: Any) -> Pushed:
-    models = {"generator": str(folders / "gen"), "upscaler": str(folders / "up"), "checkout": ROOT}
+    models = {"generator": str(folders / "gen"), "upscalers": [str(folders / "up")], "checkout": ROOT}
     return push_space(**{"repo_id": SPACE, **models, **changes})
 
 
@@ -86,7 +86,7 @@ def test_one_commit_holds_the_demo_and_nothing_of_training(hub: LoopbackHub, fol
     }
     assert not [name for name in files() if "__pycache__" in name or "/training/" in name or name.endswith("space.py")]
     app = text("app.py").splitlines()
-    assert 'GENERATOR = "tester/dcgan"' in app and 'UPSCALER = "model_cards/up"' in app
+    assert 'GENERATOR = "tester/dcgan"' in app and 'UPSCALERS = ["model_cards/up"]' in app
 
     header = SpaceCard(text("README.md")).data.to_dict()
     assert header["title"] == "demo" and header["app_file"] == "app.py" and len(header["short_description"]) <= 60
@@ -115,9 +115,9 @@ def test_a_refused_commit_leaves_the_space_as_it_was(hub: LoopbackHub, folders: 
     (folders / "up").rename(folders / "better")
     hub.inject(Fault(method="POST", path="/commit/", status=status))
     with pytest.raises(ModelError, match="run the same command again"):
-        push(folders, upscaler=str(folders / "better"))
+        push(folders, upscalers=[str(folders / "better")])
     assert {name: text(name) for name in files() if name.endswith(("py", "md", "txt"))} == before
-    assert push(folders, upscaler=str(folders / "better")).changed
+    assert push(folders, upscalers=[str(folders / "better")]).changed
     assert "model_cards/better/config.json" in files() and "model_cards/up/config.json" not in files()
 
 
@@ -139,7 +139,7 @@ def test_an_update_deletes_what_it_sent_before_and_nothing_else(hub: LoopbackHub
 
     (checkout / "src" / "hubgan" / "networks" / "old.py").unlink()
     (folders / "up").rename(folders / "better")
-    push(folders, checkout=checkout, upscaler=str(folders / "better"))
+    push(folders, checkout=checkout, upscalers=[str(folders / "better")])
     assert {"notes.txt", "src/hubgan/mine.py", "model_cards/mine/config.json", "model_cards/gen/config.json"} < files()
     assert not {"src/hubgan/networks/old.py", "model_cards/up/config.json"} & files()
     assert "model_cards/better/config.json" in text(RECORD)
@@ -147,7 +147,7 @@ def test_an_update_deletes_what_it_sent_before_and_nothing_else(hub: LoopbackHub
 
 def test_names_with_brackets_are_names_and_no_patterns(hub: LoopbackHub, folders: Path) -> None:
     Upscaler(scale=SCALE, width=4, depth=1).save_pretrained(folders / "up[v2]")
-    push(folders, upscaler=str(folders / "up[v2]"))
+    push(folders, upscalers=[str(folders / "up[v2]")])
     put("model_cards/upv/config.json", "mine")
     push(folders)
     assert "model_cards/upv/config.json" in files()
@@ -188,19 +188,22 @@ def test_the_websites_own_readme_gives_way_but_for_its_title(hub: LoopbackHub, f
     ("changes", "complaint"),
     [
         ({"generator": "up"}, "describes an Upscaler, where Generator is wanted"),
-        ({"upscaler": "gen"}, "describes a Generator, where Upscaler is wanted"),
+        ({"upscalers": ["gen"]}, "describes a Generator, where Upscaler is wanted"),
         ({"generator": "tester/nothing"}, "'tester/nothing' is neither a folder .* nor a model you can see"),
-        ({"upscaler": "empty"}, r"has no .*safetensors|has no config\.json"),
-        ({"upscaler": "other/gen"}, "would both become model_cards/gen: rename"),
+        ({"upscalers": ["empty"]}, r"has no .*safetensors|has no config\.json"),
+        ({"upscalers": ["other/gen"]}, "would both become model_cards/gen: rename"),
+        ({"upscalers": ["up", "other/up"]}, "up and other/up would both become model_cards/up: rename"),
+        ({"upscalers": []}, "there is no upscaler"),
         ({"checkout": "gen"}, r"gen is no checkout of hubgan, it has no app\.py"),
     ],
 )
 def test_what_cannot_run_is_refused_before_the_space_is_made(
-    hub: LoopbackHub, folders: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], complaint: str
+    hub: LoopbackHub, folders: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], complaint: str
 ) -> None:
     monkeypatch.chdir(folders)
     Path("empty").mkdir()
-    Upscaler(width=4, depth=1).save_pretrained("other/gen")
+    for name in ("gen", "up"):
+        Upscaler(width=4, depth=1).save_pretrained(f"other/{name}")
     given: dict[str, Any] = {key: Path(value) if key == "checkout" else value for key, value in changes.items()}
     with pytest.raises(HubganError, match=complaint):
         push(folders, **given)
@@ -212,7 +215,7 @@ def test_a_checkout_whose_files_cannot_be_used_is_refused(hub: LoopbackHub, fold
     (checkout / "README.md").write_text("---\ntitle: [\n---\n")
     with pytest.raises(ConfigError, match=r"the header of .*README\.md cannot be read"):
         push(folders, checkout=checkout)
-    (checkout / "app.py").write_text('GENERATOR = "a"\nGENERATOR = "b"\nUPSCALER = "c"\n')
+    (checkout / "app.py").write_text('GENERATOR = "a"\nGENERATOR = "b"\nUPSCALERS = ["c"]\n')
     with pytest.raises(ConfigError, match="has 2 lines 'GENERATOR"):
         push(folders, checkout=checkout)
 
@@ -220,7 +223,7 @@ def test_a_checkout_whose_files_cannot_be_used_is_refused(hub: LoopbackHub, fold
 def test_a_private_model_asks_for_a_secret(hub: LoopbackHub, folders: Path, caplog: pytest.LogCaptureFixture) -> None:
     Upscaler(width=4, depth=1).push_to_hub("tester/secret", private=True)
     with caplog.at_level(logging.WARNING):
-        push(folders, upscaler="tester/secret")
+        push(folders, upscalers=["tester/secret"])
     assert "tester/secret is not public: the Space needs a secret HF_TOKEN" in caplog.text
     header = SpaceCard(text("README.md")).data.to_dict()
     assert header["models"] == ["tester/secret"]
@@ -234,15 +237,15 @@ def test_other_peoples_weights_bring_spandrel(hub: LoopbackHub, folders: Path) -
     save_file(weights, folders / "theirs" / "x2.safetensors")
     HfApi().create_repo("tester/theirs")
     HfApi().upload_folder(repo_id="tester/theirs", folder_path=folders / "theirs")
-    push(folders, upscaler="tester/theirs")
+    push(folders, upscalers=["tester/theirs"])
     assert "spandrel" in {line.name for line in requirements(text("requirements.txt"))}
     assert SpaceCard(text("README.md")).data.get("preload_from_hub") == ["tester/theirs x2.safetensors"]
 
-    push(folders, upscaler=str(folders / "theirs"))
+    push(folders, upscalers=[str(folders / "theirs")])
     assert "model_cards/theirs/x2.safetensors" in files()
-    push(folders, upscaler=str(folders / "theirs" / "x2.safetensors"))
+    push(folders, upscalers=[str(folders / "theirs" / "x2.safetensors")])
     assert "model_cards/x2/x2.safetensors" in files() and "model_cards/theirs/x2.safetensors" not in files()
-    assert 'UPSCALER = "model_cards/x2"' in text("app.py").splitlines()
+    assert 'UPSCALERS = ["model_cards/x2"]' in text("app.py").splitlines()
 
 
 def test_zero_gpu_is_asked_for_more_time_by_larger_pictures() -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,15 +61,15 @@ def push_space(
     repo_id: str,
     *,
     generator: str,
-    upscaler: str,
+    upscalers: Sequence[str],
     checkout: Path,
     private: bool = False,
     token: str | None = None,
     commit_message: str | None = None,
 ) -> Pushed:
-    """Make a Space that shows two models, or update one, in one commit; none is made when nothing is new.
+    """Make a Space that shows these models, or update one, in one commit; none is made when nothing is new.
 
-    A model that is a folder travels along, in `model_cards/`; one on the Hub is fetched when the Space is built. Both
+    A model that is a folder travels along, in `model_cards/`; one on the Hub is fetched when the Space is built. All
     are loaded here first, so that what cannot run is not pushed.
 
     On an update `app.py`, `requirements.txt`, `LICENSE`, `src/hubgan` and the models in `model_cards/` are written
@@ -79,7 +80,8 @@ def push_space(
     Args:
         repo_id: the Space's name (user/space).
         generator: a Hub name, or a folder that holds a Generator.
-        upscaler: a Hub name, or a folder that holds an Upscaler, which may be other people's weights, or their file.
+        upscalers: of each its Hub name, or a folder that holds an Upscaler, which may be other people's weights, or
+            their file; one or more, of which visitors choose.
         checkout: the folder of this repository, which the demo is taken from.
         private: make the Space private if it is new; an error if it is there and public.
         token: access token; by default the one of `hf auth login`.
@@ -91,11 +93,20 @@ def push_space(
         ModelError: a model cannot be found, reached or loaded; or the push fails.
     """
     _check_checkout(checkout)
-    models = [_model(Generator, generator, token), _model(Upscaler, upscaler, token)]
-    if models[0].shown == models[1].shown:
-        raise ConfigError(f"{generator} and {upscaler} would both become {models[0].shown}: rename one of the folders")
+    if not upscalers:
+        raise ConfigError("there is no upscaler: name one")
+    models = [_model(Generator, generator, token), *(_model(Upscaler, name, token) for name in upscalers)]
+    by_name: dict[str, str] = {}
+    for name, model in zip([generator, *upscalers], models, strict=True):
+        if model.shown in by_name:
+            raise ConfigError(
+                f"{by_name[model.shown]} and {name} would both become {model.shown}: rename one of the folders"
+            )
+        by_name[model.shown] = name
 
-    files: dict[str, Path | bytes] = {**_package(checkout), **models[0].files, **models[1].files}
+    files: dict[str, Path | bytes] = dict(_package(checkout))
+    for model in models:
+        files |= model.files
     record = sorted(files)
     files |= {
         _APP: _app(checkout, models).encode(),
@@ -187,11 +198,12 @@ def _is_public(name: str, file: str) -> bool:
 def _app(checkout: Path, models: list[_Model]) -> str:
     """`app.py` with the names of these models."""
     text = (checkout / _APP).read_text(encoding="utf-8")
-    for variable, model in zip(("GENERATOR", "UPSCALER"), models, strict=True):
+    generator, *upscalers = [model.shown for model in models]
+    for variable, value in (("GENERATOR", generator), ("UPSCALERS", upscalers)):
         lines = re.findall(rf"^{variable} = .*$", text, re.MULTILINE)
         if len(lines) != 1:
             raise ConfigError(f"{checkout / _APP} has {len(lines)} lines '{variable} = ...' where it should have one")
-        text = text.replace(lines[0], f"{variable} = {json.dumps(model.shown, ensure_ascii=False)}")
+        text = text.replace(lines[0], f"{variable} = {json.dumps(value, ensure_ascii=False)}")
     return text
 
 

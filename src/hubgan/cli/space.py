@@ -2,7 +2,7 @@
 
   hubgan space me/my-demo --generator me/cifar-dcgan --upscaler me/photo-x4
 
-A model that is a folder on this machine travels with the Space. Log in once
+Of several upscalers visitors choose one. A model that is a folder on this machine travels with the Space. Log in once
 with `hf auth login`, or set HF_TOKEN.
 """
 
@@ -13,10 +13,11 @@ from pathlib import Path
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("repository", metavar="SPACE", help="the Space's name on the Hub (user/name)")
-    for model, kind in (("--generator", "image generator"), ("--upscaler", "image upscaler")):
-        parser.add_argument(
-            model, metavar="MODEL", required=True, help=f"the {kind}: its folder, or its name on the Hub (user/model)"
-        )
+    where = "its folder, or its name on the Hub (user/model)"
+    parser.add_argument("--generator", metavar="MODEL", required=True, help=f"the image generator: {where}")
+    parser.add_argument(
+        "--upscaler", metavar="MODEL", required=True, nargs="+", help=f"an image upscaler, or several: {where}"
+    )
     parser.add_argument("--private", action="store_true", help="make a new Space private")
     parser.add_argument("--message", help="the commit's message")
     parser.add_argument(
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     pushed = push_space(
         args.repository,
         generator=args.generator,
-        upscaler=args.upscaler,
+        upscalers=args.upscaler,
         checkout=args.checkout,
         private=args.private,
         commit_message=args.message,

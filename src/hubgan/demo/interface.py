@@ -3,6 +3,8 @@
 import html
 import random
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from huggingface_hub import constants
 
 from hubgan.demo import files, models
 from hubgan.demo.look import CSS, THEME
-from hubgan.errors import HubganError
+from hubgan.errors import ConfigError, HubganError
 from hubgan.images import open_image
 
 MAX_IMAGES = 64
@@ -23,15 +25,18 @@ MAX_PIXELS_OUT = 64_000_000
 EXAMPLES = Path(__file__).parent / "examples"
 
 
-def build_demo(generator: str, upscaler: str) -> gr.Blocks:
-    """The demo of two models, each a Hub name or a folder; raises HubganError when one cannot be loaded."""
+def build_demo(generator: str, upscalers: Sequence[str]) -> gr.Blocks:
+    """The demo of a generator and of upscalers to choose from, each a Hub name or a folder.
+
+    Raises HubganError when one cannot be loaded, or when there is no upscaler or two end in the same name.
+    """
     with gr.Blocks(title="hubgan", analytics_enabled=False, delete_cache=(3600, 4 * 3600)) as demo:
-        gr.Markdown(_headline(generator, upscaler), elem_classes="title")
+        gr.Markdown(_headline(generator, upscalers), elem_classes="title")
         with gr.Tabs():
             with gr.Tab("Generate", id="generate"):
                 _generate_tab(generator)
             with gr.Tab("Upscale", id="upscale"):
-                _upscale_tab(upscaler)
+                _upscale_tab(upscalers)
     return demo.queue(max_size=32)
 
 
@@ -45,14 +50,15 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def _headline(generator: str, upscaler: str) -> str:
+def _headline(generator: str, upscalers: Sequence[str]) -> str:
     def shown(name: str) -> str:
         if Path(name).exists():
             return f"<code>{html.escape(Path(name).resolve().name)}</code>"
         return f'<a href="{constants.ENDPOINT}/{html.escape(name)}" target="_blank">{html.escape(name)}</a>'
 
     where = "GPU" if models.device() == "cuda" else "CPU"
-    return f"# hubgan\nImages from {shown(generator)}, enlargements from {shown(upscaler)}, running on the {where}."
+    enlargements = " or ".join(map(shown, upscalers))
+    return f"# hubgan\nImages from {shown(generator)}, enlargements from {enlargements}, running on the {where}."
 
 
 def _generate_tab(name: str) -> None:
@@ -124,19 +130,60 @@ def _generate_tab(name: str) -> None:
     )
 
 
-def _upscale_tab(name: str) -> None:
-    scale = models.load_upscaler(name, models.device()).scale
-    limit = min(MAX_PIXELS_IN, MAX_PIXELS_OUT // scale**2)
-    takes = f"This demo takes up to {limit / 1e6:.3g} megapixels: shrink larger pictures first."
+@dataclass(frozen=True)
+class _Choice:
+    """An upscaler as visitors see it."""
 
-    mixes = models.has_fidelity(name)
+    name: str
+    scale: int
+    mixes: bool  # holds weights of more than one fidelity
 
-    def upscale(picture: dict[str, Any] | None, fidelity: float = 0.0) -> tuple[tuple[str, str], str, str]:
+    @property
+    def limit(self) -> int:
+        """Pixels of a picture at most."""
+        return min(MAX_PIXELS_IN, MAX_PIXELS_OUT // self.scale**2)
+
+    @property
+    def takes(self) -> str:
+        return f"This demo takes up to {self.limit / 1e6:.3g} megapixels: shrink larger pictures first."
+
+    @property
+    def button(self) -> str:
+        return f"Upscale {self.scale}x" if self.scale > 1 else "Restore"
+
+    @property
+    def hint(self) -> str:
+        return f"{self.takes} Transparency and colour profile are kept."
+
+
+def _choices(names: Sequence[str]) -> dict[str, _Choice]:
+    """The upscalers by the ends of their names: where a folder lies on the server is no visitor's business."""
+    found: dict[str, _Choice] = {}
+    for name in names:
+        label = Path(name).resolve().name if Path(name).exists() else name
+        if label in found:
+            raise ConfigError(f"{found[label].name} and {name} are both called {label}: rename one of them")
+        scale = models.load_upscaler(name, models.device()).scale
+        found[label] = _Choice(name, scale, models.has_fidelity(name))
+    if not found:
+        raise ConfigError("there is no upscaler: name one")
+    return found
+
+
+def _upscale_tab(names: Sequence[str]) -> None:
+    choices = _choices(names)
+    default = next(iter(choices))
+    first = choices[default]
+
+    def upscale(
+        picture: dict[str, Any] | None, fidelity: float = 0.0, model: str | None = None
+    ) -> tuple[tuple[str, str], str, str]:
         """Enlarge a picture with the GAN, keeping its transparency and colour profile.
 
         Args:
             picture: The picture to enlarge, a file of any common format.
             fidelity: From 0, the most detail, which may be invented, to 1, smoother and nearest to the original.
+            model: The name of the upscaler, of those that this demo has; the first one by default.
 
         Returns:
             The picture enlarged by bicubic interpolation and by the model, to look at; the latter as a PNG
@@ -148,15 +195,18 @@ def _upscale_tab(name: str) -> None:
             raise _shown("Only an uploaded picture can be enlarged.")
         if not isinstance(fidelity, int | float) or not 0 <= fidelity <= 1:  # Gradio does not look, see below
             raise _shown("Fidelity goes from 0 to 1.")
+        chosen = choices.get(default if model is None else model)
+        if chosen is None:
+            raise _shown(f"There is no model {model} here, but {', '.join(choices)}.")
         start = time.perf_counter()
         given = picture.get("orig_name") or "The picture"
         try:
-            before = open_image(picture["path"], max_pixels=limit)
-            after = models.enlarge(name, before, fidelity if mixes else 0.0)
+            before = open_image(picture["path"], max_pixels=chosen.limit)
+            after = models.enlarge(chosen.name, before, fidelity if chosen.mixes else 0.0)
         except HubganError as error:  # a visitor knows the picture by its name, not by where Gradio put it
-            raise _shown(f"{error} {takes}".replace(picture["path"], given)) from error
+            raise _shown(f"{error} {chosen.takes}".replace(picture["path"], given)) from error
         stem = files.clean_stem(given, otherwise="picture")
-        sides, result = files.save_comparison(before, after, f"{stem}-x{scale}")
+        sides, result = files.save_comparison(before, after, f"{stem}-x{chosen.scale}")
         seconds = time.perf_counter() - start
         note = f"{before.width} x {before.height} → **{after.width} x {after.height}** pixels in {seconds:.1f} s"
         return sides, result, f"{note}. Left: bicubic, right: the model."
@@ -173,6 +223,7 @@ def _upscale_tab(name: str) -> None:
                 buttons=[],
                 height=260,
             )
+            model = gr.Radio(list(choices), value=default, label="Model", visible=len(choices) > 1)
             fidelity = gr.Slider(
                 0,
                 1,
@@ -180,10 +231,10 @@ def _upscale_tab(name: str) -> None:
                 step=0.1,
                 label="Fidelity",
                 info="0: most detail, some of it invented. 1: smoother, nearest to the original.",
-                visible=mixes,
+                visible=first.mixes,
             )
-            button = gr.Button(f"Upscale {scale}x", variant="primary")
-            gr.Markdown(f"{takes} Transparency and colour profile are kept.", elem_classes="hint")
+            button = gr.Button(first.button, variant="primary")
+            hint = gr.Markdown(first.hint, elem_classes="hint")
             examples = sorted(p for end in ("png", "jpg", "webp") for p in EXAMPLES.glob(f"*.{end}"))
             if examples:
                 gr.set_static_paths([EXAMPLES])
@@ -208,9 +259,21 @@ def _upscale_tab(name: str) -> None:
         queue=False,
         show_progress="hidden",
     )
+    model.change(
+        lambda label: (
+            gr.Slider(visible=choices[label].mixes),
+            gr.Button(choices[label].button),
+            choices[label].hint,
+        ),
+        model,
+        [fidelity, button, hint],
+        api_visibility="private",
+        queue=False,
+        show_progress="hidden",
+    )
     button.click(
         upscale,
-        [picture, fidelity],
+        [picture, fidelity, model],
         [slider, result, note],
         api_name="upscale",
         concurrency_id="model",
