@@ -214,9 +214,6 @@ def _measure(
     small = _open(args, args.split, args.small_column) if args.small_column else None
     if args.degraded and small:
         raise ConfigError("--degraded makes the small pictures, and --small-column names them: leave one out")
-    suffix = (" of degraded pictures" if args.degraded else "") + (
-        f" at fidelity {args.fidelity:g}" if args.fidelity else ""
-    )
     return evaluate_upscaler(
         model,
         reference,
@@ -224,6 +221,6 @@ def _measure(
         samples=args.samples,
         seed=args.seed,
         degraded=bool(args.degraded),
-        suffix=suffix,
+        suffix=f" at fidelity {args.fidelity:g}" if args.fidelity else "",
         progress=progress,
     )

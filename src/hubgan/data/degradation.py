@@ -54,6 +54,12 @@ def degrade(large: Tensor, scale: int, draws: Tensor, noise: Tensor) -> Tensor:
     return torch.cat([_degrade(large[i : i + 1], scale, chosen[i], noise[i : i + 1]) for i in range(len(large))])
 
 
+def degrade_by_seed(large: Tensor, scale: int, seed: int, number: int) -> Tensor:
+    """The same for one picture, (1, 1 or 3, H, W) on the CPU, by the seed and the picture's number alone."""
+    source = torch.Generator().manual_seed(hash((seed, number)) & (2**63 - 1))
+    return degrade(large, scale, torch.rand(1, DRAWS, generator=source), torch.randn(large.shape, generator=source))
+
+
 def _degrade(picture: Tensor, scale: int, draws: list[float], noise: Tensor) -> Tensor:
     height, width = (side // scale for side in picture.shape[2:])
     sides, channels = (picture.shape[2], picture.shape[3]), picture.shape[1]

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from hubgan.data import ImageSource
 from hubgan.data.decoding import Cell, decode
-from hubgan.data.degradation import DRAWS, degrade
+from hubgan.data.degradation import degrade_by_seed
 from hubgan.errors import DataError, ImageError
 from hubgan.evaluation.reference import Reference, attempts, drawn_cells
 from hubgan.evaluation.results import result, rounded, versions
@@ -54,7 +54,8 @@ def evaluate_upscaler(
         upscaler: on the device to measure on.
         reference: the large pictures; what exceeds a multiple of the scale is cropped at the right and below.
         small: the small pictures, row by row; by default they are made as in training: antialiased bicubic, 8 bits.
-        degraded: make them blurred, resized, noisy and compressed (`hubgan.data.degradation`), by the seed.
+        degraded: make them blurred, resized, noisy and compressed (`hubgan.data.degradation`), by the seed; the names
+            of the figures tell.
         samples: at most so many pictures, drawn by the seed; all by default.
         seed: of that choice, and of what degrades.
         border: pixels left out at each side; the scale by default.
@@ -67,6 +68,7 @@ def evaluate_upscaler(
         DataError: there are not as many small pictures as large ones, none can be used, or reading breaks off.
     """
     border = upscaler.scale if border is None else border
+    suffix = (" of degraded pictures" if degraded else "") + suffix
     return decide(lambda: _evaluate(upscaler, reference, small, degraded, samples, seed, border, suffix, progress))
 
 
@@ -150,13 +152,8 @@ def _pair(upscaler: Upscaler, border: int, damage: int | None, cells: tuple[Cell
         raise ImageError(f"a picture has {large.shape[2]} x {large.shape[1]} pixels, which is too small to measure")
     large = large[:, : height * scale, : width * scale]
     if small is None:
-        small = _reduced(large[None].float() / 255, scale, damage, number)[0].mul(255).round().byte()
+        whole = large[None].float() / 255
+        # Each picture by numbers of its own: they are read by several threads, in no order.
+        made = shrink(whole, scale) if damage is None else degrade_by_seed(whole, scale, damage, number)
+        small = made[0].mul(255).round().byte()
     return small, large
-
-
-def _reduced(large: Tensor, scale: int, damage: int | None, number: int) -> Tensor:
-    if damage is None:
-        return shrink(large, scale)
-    # Each picture by numbers of its own: they are read by several threads, in no order.
-    source = torch.Generator().manual_seed(hash((damage, number)) & (2**63 - 1))
-    return degrade(large, scale, torch.rand(1, DRAWS, generator=source), torch.randn(large.shape, generator=source))

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss, pixel_unshuffle
 
 from hubgan.data import Crops, ImageSource
-from hubgan.data.degradation import DRAWS, degrade
+from hubgan.data.degradation import DRAWS, degrade, degrade_by_seed
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_upscaler
 from hubgan.images import to_image
@@ -30,7 +30,6 @@ _BLOCKS = 4  # a side, of a local mean
 class Upscaling(Task[UpscalingConfig]):
     """Small pictures to large ones. The small are made from the large: shrunk (antialiased bicubic), or degraded."""
 
-    caption = "Left to right: bicubic, this model, the original; pictures of the training set"
     before_adversarial = PIXEL_WEIGHTS
     measures = "PSNR and SSIM of at most {samples:,} pictures"
 
@@ -49,6 +48,8 @@ class Upscaling(Task[UpscalingConfig]):
         self.view = Crops(size=c.crop_size, channels=c.channels, flip=c.flip, reduce=c.reduce)
         wanted = c.perceptual_weight and c.pixel_share < 1
         self.perceptual = _perceptual() if wanted else None
+        what = "degraded pictures enlarged by bicubic interpolation" if c.degraded else "bicubic"
+        self.caption = f"Left to right: {what}, this model, the original; pictures of the training set"
         self._examples: Sequence[Tensor] = []
         self._start = [0, 0]
 
@@ -111,12 +112,21 @@ class Upscaling(Task[UpscalingConfig]):
         self._examples = source.examples(self.view, _EXAMPLES)
 
     def preview(self, model: Upscaler) -> Image.Image:
-        return compare(model, self._examples)
+        return compare(model, self._examples, seed=self.config.seed if self.config.degraded else None)
 
     def measure(self, model: Upscaler, reference: Reference, trained_on: Reference) -> list[Result]:
-        return evaluate_upscaler(
-            model, reference, samples=self.config.eval_samples, seed=self.config.seed, progress=True
-        )
+        return [
+            figure
+            for degraded in ((False, True) if self.config.degraded else (False,))
+            for figure in evaluate_upscaler(
+                model,
+                reference,
+                samples=self.config.eval_samples,
+                seed=self.config.seed,
+                degraded=degraded,
+                progress=True,
+            )
+        ]
 
 
 def _places(images: Tensor, scale: int) -> Tensor:
@@ -134,14 +144,18 @@ def _perceptual() -> PerceptualDistance:
         raise ConfigError(f"the perceptual loss: {error}, or set --perceptual_weight 0") from error
 
 
-def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192) -> Image.Image:
-    """Rows of bicubic, model, original for the middle of pictures (uint8, channels x H x W), `side` pixels wide."""
+def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192, *, seed: int | None = None) -> Image.Image:
+    """Rows of bicubic, model, original for the middle of pictures (uint8, channels x H x W), `side` pixels wide; what
+    is enlarged is degraded by `seed` where there is one.
+    """
     side = min(side, *(min(picture.shape[1:]) for picture in pictures))
     side -= side % model.scale
     cells = []
-    for picture in pictures:
+    for number, picture in enumerate(pictures):
         top, left = ((length - side) // 2 for length in picture.shape[1:])
         large = picture[:, top : top + side, left : left + side]
-        small = to_image(shrink(large[None].float() / 255, model.scale)[0])
+        whole = large[None].float() / 255
+        made = shrink(whole, model.scale) if seed is None else degrade_by_seed(whole, model.scale, seed, number)
+        small = to_image(made[0])
         cells += [small.resize((side, side), Image.Resampling.BICUBIC), model.upscale(small), to_image(large)]
     return make_image_grid(cells, len(pictures), 3)
