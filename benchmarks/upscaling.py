@@ -3,13 +3,13 @@
     python -m benchmarks.upscaling --sr-eval FOLDER
 
 FOLDER holds the standard benchmarks: a data set with the configurations Set5, Set14 and B100, a split x4 and the
-columns lr, hr and name. Compared are bicubic and Lanczos (Pillow), a model of hubgan's at three fidelities, and peers,
-which pip and npm fetch into environments of their own in a cache folder. One that cannot be had is named, with the
-reason, below the table.
+columns lr, hr and name. Compared are bicubic and Lanczos (Pillow), models of hubgan's, one with pixel weights at three
+fidelities, and peers, which pip and npm fetch into environments of their own in a cache folder. One that cannot be had
+is named, with the reason, below the table.
 
-PSNR is that of luma, without 4 pixels at each side; PD-ENL2 the perceptual distance (less is better), on Set14 and the
-first pictures of B100; sharpness 1 where there is as much fine detail as in the original. Real-ESRGAN is made for
-damaged pictures, which these are not, and realesr-animevideov3 for drawn ones; they are here for what they cost too.
+PSNR is that of luma, without 4 pixels at each side; PD-ENL2 the perceptual distance (less is better), on Set14, the
+first pictures of B100, and the same ones degraded as Real-ESRGAN's paper does it (by a seed); sharpness 1 where there
+is as much fine detail as in the original. realesr-animevideov3 is made for drawn pictures.
 The time is that of a small picture of 256 x 256 pixels, from pixels to pixels, after one that does not count; the
 speed how many times as fast as hubgan's default a row is.
 """
@@ -30,13 +30,15 @@ from PIL import Image, ImageDraw
 from benchmarks.common import called, markdown, write
 from benchmarks.peers import PEERS, Peer, PeerError, Report
 from hubgan import Upscaler
+from hubgan.data.degradation import degrade_by_seed
 from hubgan.hub import Place
-from hubgan.images import to_tensor
+from hubgan.images import to_image, to_tensor
 from hubgan.metrics import PerceptualDistance, psnr, sharpness_ratio, ssim
 from hubgan.models.config import PIXEL_WEIGHTS
 
 _SCALE = 4
 _SETS = ("Set5", "Set14", "B100")
+_DEGRADED = "degraded"
 _TIMED = 256
 _MILLISECONDS = "ms/megapixel"  # of the small picture
 _FIGURES = ("PSNR", "SSIM", "PD-ENL2", "sharpness")
@@ -79,10 +81,12 @@ def main() -> None:
     """Measure, write results/upscaling.json, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sr-eval", required=True, metavar="FOLDER", help="a folder with the standard benchmarks")
-    parser.add_argument("--model", default="model_cards/photo-x4")
+    parser.add_argument("--model", nargs="+", default=["model_cards/photo-x4", "model_cards/photo-x4-restore"])
     parser.add_argument("--peers", nargs="*", metavar="NAME", choices=[*PEERS], default=[*PEERS],
                         help=f"all by default: {', '.join(PEERS)}")  # fmt: skip
-    parser.add_argument("--limit", type=int, default=20, help="pictures of B100 for the perceptual distance")
+    parser.add_argument(
+        "--limit", type=int, default=20, help="pictures of B100 for the perceptual distance, clean and degraded"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repetitions", type=int, default=3, help="of the timed picture")
     parser.add_argument("--crops", type=Path, metavar="FILE", help="a picture to draw details into, method by method")
@@ -90,12 +94,13 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     data = {name: _pairs(args.sr_eval, name) for name in _SETS}
+    data[_DEGRADED] = [_degraded(pair, number) for number, pair in enumerate(data["B100"][: args.limit])]
     perceptual = PerceptualDistance(2)
     about: dict[str, Any] = {
         "data": called(args.sr_eval, None),
         "pictures": {name: len(pairs) for name, pairs in data.items()},
         "perceptual distance on": {"Set14": len(data["Set14"]), "B100": len(data["B100"][: args.limit])},
-        "small pictures": "given",
+        "small pictures": "given; degraded: made of those of B100, seed 0",
         "border": _SCALE,
         "timed": f"{_TIMED} x {_TIMED} small pixels on the CPU, threads {args.threads}, "
         f"repetitions {args.repetitions} after one more",
@@ -103,7 +108,11 @@ def main() -> None:
     table: list[dict[str, Any]] = []
     details: dict[str, Any] = {}
     crops: dict[str, list[Image.Image]] = {}
-    methods: list[Local | Peer] = [*_local(args.model), *(PEERS[name] for name in args.peers)]
+    methods: list[Local | Peer] = [
+        *_plain(),
+        *(local for name in args.model for local in _local(name)),
+        *(PEERS[name] for name in args.peers),
+    ]
     for method in methods:
         print(f"{method.name} ...", flush=True)
         try:
@@ -121,10 +130,15 @@ def main() -> None:
     print(markdown(_with_speed(table)), "", *(_note(*item) for item in details.items()), sep="\n")
 
 
-def _local(model: str) -> list[Local]:
-    """Pillow's and hubgan's; the first of hubgan's is its default."""
+def _plain() -> list[Local]:
+    """Pillow's."""
     filters = {"bicubic": Image.Resampling.BICUBIC, "Lanczos": Image.Resampling.LANCZOS}
-    found = [Local(name, _resize(kind), 0, f"Pillow {Image.__version__}") for name, kind in filters.items()]
+    return [Local(name, _resize(kind), 0, f"Pillow {Image.__version__}") for name, kind in filters.items()]
+
+
+def _local(model: str) -> list[Local]:
+    """A model of hubgan's, its default fidelity first."""
+    found = []
     has_pixel_weights = PIXEL_WEIGHTS in Place(model).files()
     for fidelity in (0.0, 0.5, 1.0) if has_pixel_weights else (0.0,):
         upscaler = Upscaler.from_pretrained(model, fidelity=fidelity)
@@ -148,9 +162,10 @@ def _measure(
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Image.Image]]]:
     """A row of the table, what lies behind it, and the pictures."""
     made = {name: method.run([pair.small for pair in pairs], threads=threads).pictures for name, pairs in data.items()}
+    seen = {"Set5": 0, "Set14": len(data["Set14"]), "B100": limit, _DEGRADED: limit}
     figures = {
         name: [
-            _compare(picture, pair.large, perceptual if name == "Set14" or (name == "B100" and i < limit) else None)
+            _compare(picture, pair.large, perceptual if i < seen[name] else None)
             for i, (picture, pair) in enumerate(zip(made[name], pairs, strict=True))
         ]
         for name, pairs in data.items()
@@ -163,7 +178,7 @@ def _measure(
         "upscaler": method.name,
         "parameters": timed.parameters or None,
         **{f"PSNR {name}": means[name]["PSNR"] for name in _SETS},
-        **{f"PD-ENL2 {name}": means[name]["PD-ENL2"] for name in ("Set14", "B100")},
+        **{f"PD-ENL2 {name}": means[name].get("PD-ENL2") for name in ("Set14", "B100", _DEGRADED)},
         "sharpness Set14": means["Set14"]["sharpness"],
         _MILLISECONDS: round(median(milliseconds)),
         "least-most": f"{min(milliseconds):,.0f}-{max(milliseconds):,.0f}",
@@ -198,6 +213,12 @@ def _pairs(data: str, name: str) -> list[Pair]:
         large = large if large.mode == "L" else large.convert("RGB")
         found.append(Pair(small, large.crop((0, 0, small.width * _SCALE, small.height * _SCALE))))
     return found
+
+
+def _degraded(pair: Pair, number: int) -> Pair:
+    """The original with a small picture that was made of it by a random path."""
+    large = to_tensor(pair.large)[None].float() / 255
+    return Pair(to_image(degrade_by_seed(large, _SCALE, 0, number)[0]).convert("RGB"), pair.large)
 
 
 def _timed_picture(picture: Image.Image) -> Image.Image:

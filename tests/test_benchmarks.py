@@ -121,6 +121,7 @@ def test_upscalers_side_by_side(results: Path, cache: Path, tmp_path: Path, monk
     assert table[models[0]]["speed"] == 1
     assert table["nearest"]["parameters"] == 7
     assert table["nearest"]["ms/megapixel"] == round(500 / (32 * 32 / 1e6))
+    assert all(0 < row["PD-ENL2 degraded"] < 4 for row in table.values())
     assert all(0 < row["PD-ENL2 Set14"] < 4 and row["PSNR B100"] > 0 for row in table.values())
     assert found["methods"]["broken"] == {"not measured": "it has no weights"}
     assert "No such file" in found["methods"]["absent"]["not measured"]
