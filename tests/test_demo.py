@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageChops, ImageCms
@@ -216,6 +217,23 @@ def test_an_example_can_be_upscaled(page: "playwright.Page") -> None:
     page.get_by_label("Remove Image").wait_for()
     page.get_by_role("button", name=f"Upscale {SCALE}x").click()
     page.get_by_text(f"10 x 20 → {10 * SCALE} x {20 * SCALE} pixels").wait_for()
+
+
+def test_work_can_be_stopped(page: "playwright.Page", tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1900, 2000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.jpg")
+    upload(page, tmp_path / "large.jpg")
+    stop, start = (page.get_by_role("button", name=name, exact=True) for name in ("Stop", f"Upscale {SCALE}x"))
+    stop.wait_for()
+    playwright.expect(start).not_to_be_visible()
+    page.get_by_text("Enlarging").first.wait_for()
+    stop.click()
+    start.wait_for()
+    playwright.expect(stop).not_to_be_visible()
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "small.png")
+    upload(page, tmp_path / "small.png")
+    page.get_by_text(f"8 x 8 → {8 * SCALE} x {8 * SCALE} pixels").wait_for()
+    playwright.expect(stop).not_to_be_visible()
 
 
 def _png_that_claims(width: int, height: int) -> bytes:

@@ -1,4 +1,9 @@
-"""How the demo looks: a stock theme in a font that Gradio carries, so nothing is fetched, and a few rules."""
+"""How the demo looks: a stock theme in a font that Gradio carries, so nothing is fetched, and a few rules.
+
+And how it complains.
+"""
+
+import html
 
 import gradio as gr
 
@@ -37,3 +42,8 @@ CSS = f"""
 .samples .thumbnail-lg img {{ border-radius: 0; }}
 .pixels img {{ image-rendering: pixelated; }}
 """
+
+
+def toast(message: str) -> gr.Error:
+    """The page's toast. It takes HTML, and a message may quote what a visitor sent."""
+    return gr.Error(html.escape(message), print_exception=False)

@@ -13,7 +13,10 @@ from hubgan.models.config import PIXEL_WEIGHTS
 
 try:  # On a ZeroGPU Space the GPU is there only inside a decorated function; elsewhere the decorator does nothing.
     from spaces import GPU as on_gpu
+
+    TELLS = False  # such a function may run in another process
 except ImportError:
+    TELLS = True
 
     def on_gpu(*, duration: object) -> Callable[[Callable], Callable]:  # type: ignore[misc]
         """Without the package `spaces` this is no ZeroGPU Space: the device is there all the time."""
@@ -42,7 +45,7 @@ def has_fidelity(name: str) -> bool:
     return not Path(name).is_file() and PIXEL_WEIGHTS in Place(name).files()
 
 
-def upscaling_seconds(name: str, picture: Image.Image, fidelity: float = 0.0) -> int:
+def upscaling_seconds(name: str, picture: Image.Image, fidelity: float = 0.0, *_: object) -> int:
     """How long ZeroGPU is to lend its GPU for `enlarge`, which a large community upscaler may need as well.
 
     What is asked for must fit into the visitor's quota, so small pictures ask for little: 15 s, and 10 s a megapixel.
@@ -56,7 +59,18 @@ def sample(name: str, count: int, seed: int) -> list[Image.Image]:
     return load_generator(name, device()).sample(count, seed=seed)
 
 
+def enlarge(
+    name: str, picture: Image.Image, fidelity: float = 0.0, progress: Callable[[float], None] | None = None
+) -> Image.Image:
+    """`picture`, enlarged by the upscaler called `name` at that fidelity, to a tenth: each is a model of its own.
+
+    `progress` is called with the share that is done, and may end the work by an exception; on ZeroGPU it is not.
+    """
+    return _enlarge(name, picture, fidelity, progress if TELLS else None)
+
+
 @on_gpu(duration=upscaling_seconds)
-def enlarge(name: str, picture: Image.Image, fidelity: float) -> Image.Image:
-    """`picture`, enlarged by the upscaler called `name` at that fidelity, to a tenth: each is a model of its own."""
-    return load_upscaler(name, device(), round(fidelity, 1)).upscale(picture)
+def _enlarge(
+    name: str, picture: Image.Image, fidelity: float, progress: Callable[[float], None] | None
+) -> Image.Image:
+    return load_upscaler(name, device(), round(fidelity, 1)).upscale(picture, progress=progress)
