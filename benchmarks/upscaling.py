@@ -31,10 +31,8 @@ from benchmarks.common import called, markdown, write
 from benchmarks.peers import PEERS, Peer, PeerError, Report
 from hubgan import Upscaler
 from hubgan.data.degradation import degrade_by_seed
-from hubgan.hub import Place
 from hubgan.images import to_image, to_tensor
 from hubgan.metrics import PerceptualDistance, psnr, sharpness_ratio, ssim
-from hubgan.models.config import PIXEL_WEIGHTS
 
 _SCALE = 4
 _SETS = ("Set5", "Set14", "B100")
@@ -139,10 +137,10 @@ def _plain() -> list[Local]:
 def _local(model: str) -> list[Local]:
     """A model of hubgan's, its default fidelity first."""
     found = []
-    has_pixel_weights = PIXEL_WEIGHTS in Place(model).files()
-    for fidelity in (0.0, 0.5, 1.0) if has_pixel_weights else (0.0,):
+    mixes = Upscaler.has_fidelity(model)
+    for fidelity in (0.0, 0.5, 1.0) if mixes else (0.0,):
         upscaler = Upscaler.from_pretrained(model, fidelity=fidelity)
-        name = _HUBGAN + Path(model).name + (f", fidelity {fidelity:g}" if has_pixel_weights else "")
+        name = _HUBGAN + Path(model).name + (f", fidelity {fidelity:g}" if mixes else "")
         parameters = sum(parameter.numel() for parameter in upscaler.parameters())
         found.append(Local(name, upscaler.upscale, parameters, f"PyTorch {torch.__version__}"))
     return found

@@ -29,7 +29,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from browsing import chromium, download, generate, running, upload
-from hubgan.demo.models import enlarge, has_fidelity
+from hubgan.demo.models import enlarge
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE, SCALE = 16, 3
@@ -304,10 +304,10 @@ def test_a_fidelity_that_cannot_be_is_told(url: str, tmp_path: Path, fidelity: o
 def test_weights_of_both_parts_are_mixed_on_request(tmp_path: Path) -> None:
     model = Upscaler(width=8, depth=1)
     model.save_pretrained(tmp_path)
-    assert not has_fidelity(str(tmp_path))
+    assert not Upscaler.has_fidelity(tmp_path)
     torch.nn.init.normal_(model.network.tail.weight)
     save_file(model.state_dict(), tmp_path / "pixel.safetensors")
-    assert has_fidelity(str(tmp_path))
+    assert Upscaler.has_fidelity(tmp_path)
     noise = Image.effect_noise((8, 8), 50).convert("RGB")
     one, same, other = (enlarge(str(tmp_path), noise, fidelity).tobytes() for fidelity in (0.0, 0.01, 1.0))
     assert one == same != other

@@ -15,7 +15,7 @@ import torch
 import yaml
 from huggingface_hub import HfApi
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from conftest import ROOT, SAMPLE
 from hubgan import Discriminator, Generator, Upscaler
@@ -99,7 +99,7 @@ def test_upscaling_in_two_processes_starts_with_pixels_and_goes_on_adversarially
 
 
 def test_training_begins_with_published_weights(tmp_path: Path) -> None:
-    folders = [str(tmp_path / name) for name in ("first", "second", "third")]
+    folders = [str(tmp_path / name) for name in ("first", "second", "third", "none")]
     first = train_here(*PHOTO, "--max_steps", "2", "--pixel_share", "1", "--output_dir", folders[0])
     begin = ["--pretrained_model", folders[0], "--pretrained_discriminator", f"{folders[0]}/discriminator"]
     rates = ["--adversarial_learning_rate", "1e-12", "--discriminator_learning_rate", "1e-12", "--ema_half_life", "0"]
@@ -112,8 +112,16 @@ def test_training_begins_with_published_weights(tmp_path: Path) -> None:
     assert (second / "pixel.safetensors").read_bytes() == (first / "model.safetensors").read_bytes()
     assert "the weights of first" in (second / "README.md").read_text()
     assert str(tmp_path) not in (second / "recipe.yaml").read_text()
+    # What begins with a pixel part begins with the weights of one.
+    nothing = {key: torch.zeros_like(value) for key, value in load_file(second / "model.safetensors").items()}
+    save_file(nothing, second / "model.safetensors", {"format": "pt"})
+    rates = ["--learning_rate", "1e-12", "--ema_half_life", "0"]
+    begin = ["--pretrained_model", folders[1], *rates]
+    third = train_here(*PHOTO, *begin, "--max_steps", "1", "--pixel_share", "1", "--output_dir", folders[2])
+    for key, value in load_file(first / "model.safetensors").items():
+        torch.testing.assert_close(value, load_file(third / "model.safetensors")[key], msg=key)
     with pytest.raises(ConfigError, match="is another network than this run trains: it has depth 1, not 2"):
-        train_here(*PHOTO, *begin, "--depth", "2", "--max_steps", "1", "--output_dir", folders[2])
+        train_here(*PHOTO, *begin, "--depth", "2", "--max_steps", "1", "--output_dir", folders[3])
 
 
 def test_training_begins_with_the_weights_for_another_scale(tmp_path: Path) -> None:

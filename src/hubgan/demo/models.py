@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import torch
 from PIL import Image
 
 from hubgan import Generator, Upscaler
-from hubgan.hub import Place
-from hubgan.models.config import PIXEL_WEIGHTS
 
 try:  # On a ZeroGPU Space the GPU is there only inside a decorated function; elsewhere the decorator does nothing.
     from spaces import GPU as on_gpu
@@ -38,11 +35,6 @@ def load_generator(name: str, where: str) -> Generator:
 def load_upscaler(name: str, where: str, fidelity: float = 0.0) -> Upscaler:
     """The upscaler called `name`, a Hub name or a folder, at that fidelity; loaded at the first call."""
     return Upscaler.from_pretrained(name, fidelity=fidelity).to(where)
-
-
-def has_fidelity(name: str) -> bool:
-    """Whether the upscaler called `name` holds weights to mix."""
-    return not Path(name).is_file() and PIXEL_WEIGHTS in Place(name).files()
 
 
 def upscaling_seconds(name: str, picture: Image.Image, fidelity: float = 0.0, *_: object) -> int:

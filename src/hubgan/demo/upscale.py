@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from hubgan import Upscaler
 from hubgan.demo import files, models
 from hubgan.demo.look import toast
 from hubgan.errors import ConfigError, HubganError
@@ -60,7 +61,7 @@ def _choices(names: Sequence[str]) -> dict[str, _Choice]:
         if label in found:
             raise ConfigError(f"{found[label].name} and {name} are both called {label}: rename one of them")
         scale = models.load_upscaler(name, models.device()).scale
-        found[label] = _Choice(name, scale, models.has_fidelity(name))
+        found[label] = _Choice(name, scale, Upscaler.has_fidelity(name))
     if not found:
         raise ConfigError("there is no upscaler: name one")
     return found

@@ -289,6 +289,20 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         model.training_run = found.config.training_run if found.config else None
         return model.to(device).eval()
 
+    @staticmethod
+    def has_fidelity(pretrained_model_name_or_path: str | Path, **place: Any) -> bool:
+        """Whether a model holds the weights of its pixel part too, so that `from_pretrained` takes a `fidelity`.
+
+        Args:
+            pretrained_model_name_or_path: a folder or a Hub name; a file holds one kind of weights.
+            **place: subfolder, revision, token, cache_dir and local_files_only, as in `from_pretrained`.
+
+        Raises:
+            ModelError: it cannot be found or reached.
+        """
+        name = str(pretrained_model_name_or_path)
+        return not Path(name).is_file() and PIXEL_WEIGHTS in Place(name, **place).files()
+
     def _at_fidelity(self: Self, fidelity: float, place: Place) -> Self:
         at_commit = place.at_commit_of(place.file(CONFIG))
         if PIXEL_WEIGHTS not in at_commit.files():

@@ -1,6 +1,7 @@
 """Networks that begin with the weights of published ones, to be trained on: fine-tuning."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from accelerate import Accelerator
@@ -25,11 +26,14 @@ def load_pretrained(task: Task[Any], config: TrainingConfig, accelerator: Accele
         ConfigError: a network is not the one that the run asks for.
         ModelError: it cannot be found or reached, or is damaged.
     """
-    names = config.pretrained_model, config.pretrained_discriminator
-    for name, network in zip(names, (task.model, task.discriminator), strict=True):
+    parts: list[tuple[str | None, HubModel, Callable[[str], HubModel]]] = [
+        (config.pretrained_model, task.model, task.pretrained),
+        (config.pretrained_discriminator, task.discriminator, type(task.discriminator).from_pretrained),
+    ]
+    for name, network, load in parts:
         if name:
             with accelerator.main_process_first():  # the first process fills the Hub's cache, the others read it
-                found = type(network).from_pretrained(name)
+                found = load(name)
             _compare(name, found, network)
             own, given = network.state_dict(), found.state_dict()
             anew = [key for key in own if own[key].shape != given[key].shape]

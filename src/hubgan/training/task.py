@@ -48,6 +48,10 @@ class Task(ABC, Generic[C]):
     def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
         """uint8 images (N, channels, H, W) on the device to the model's input and the real images."""
 
+    def pretrained(self, name: str) -> HubModel:
+        """The published model called `name`, with the weights that this training begins with."""
+        return type(self.model).from_pretrained(name)
+
     def adversarial(self, progress: float) -> bool:
         """Whether the discriminator takes part at this share (0 to 1) of the budget."""
         return True

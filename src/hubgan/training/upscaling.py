@@ -53,6 +53,11 @@ class Upscaling(Task[UpscalingConfig]):
         self._examples: Sequence[Tensor] = []
         self._start = [0, 0]
 
+    def pretrained(self, name: str) -> Upscaler:
+        """With those of its pixel part, where it has them and this training has such a part."""
+        pixel = self.config.pixel_share > 0 and Upscaler.has_fidelity(name)
+        return Upscaler.from_pretrained(name, fidelity=float(pixel))
+
     def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
         self._start = random.integers(2, _SHIFT + 1)
         large = images.float() / 255
