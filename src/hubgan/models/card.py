@@ -65,9 +65,13 @@ class Result(TypedDict, total=False):
 
 
 class TrainingRun(TypedDict, total=False):
-    """What a training run says about itself; kept in `config.json`."""
+    """What a training run says about itself; kept in `config.json`.
+
+    `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed.
+    """
 
     dataset: str
+    degraded: float
     facts: dict[str, str]
     results: list[Result]
     picture_caption: str
@@ -141,9 +145,14 @@ _LIMITS = {
     " generated pictures in general.",
     "Upscaler": "It invents plausible detail: never use it to read what the small picture does not show (faces,"
     " number plates, medical or legal evidence). What it invents follows its training pictures, so it does worse on"
-    " what they lack. It was trained to undo clean bicubic shrinking; noise and compression artefacts may be"
-    " sharpened too.",
+    " what they lack.",
 }
+_LIMITS_CLEAN = (
+    " It was trained to undo clean bicubic shrinking; noise and compression artefacts may be sharpened too."
+)
+_LIMITS_DEGRADED = (
+    " It was trained to undo blur, noise and compression too, and may take fine texture for them and smooth it away."
+)
 _LIMITS["Community"] = (
     "Networks that enlarge or restore invent plausible detail: never use it to read what the picture does not show"
     " (faces, number plates, medical or legal evidence). What it was trained to undo, and on which pictures, is for"
@@ -207,10 +216,18 @@ def model_card(
         results=_results(results),
         network="\n".join(f"- {key}: `{json.dumps(value)}`" for key, value in config.items()),
         training=_ELSEWHERE if architecture == "community" else _training(run),
-        limits=_LIMITS["Community" if architecture == "community" else kind],
+        limits=_limits(kind, architecture, run),
         licence=_licence(run),
     )
     return ModelCard(_joined(str(data), body))
+
+
+def _limits(kind: str, architecture: str, run: TrainingRun) -> str:
+    if architecture == "community":
+        return _LIMITS["Community"]
+    if kind == "Upscaler":
+        return _LIMITS[kind] + (_LIMITS_DEGRADED if run.get("degraded") else _LIMITS_CLEAN)
+    return _LIMITS[kind]
 
 
 def _sampled(labels: list[str]) -> str:

@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from hubgan.errors import ConfigError, ModelError, TrainingError
 from hubgan.files import beside, write_text
@@ -26,7 +26,7 @@ from hubgan.models.card import Result, TrainingRun
 from hubgan.processes import decide
 from hubgan.publish import push_folder
 from hubgan.training import wording
-from hubgan.training.config import TrainingConfig
+from hubgan.training.config import TrainingConfig, UpscalingConfig
 from hubgan.training.record.provenance import (
     changed_options,
     describe_run,
@@ -168,7 +168,7 @@ class RunFolder:
         try:
             with beside(self.path / task.before_adversarial) as file:
                 weights = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
-                save_file(weights, file, metadata={"format": "pt"})
+                file.write_bytes(save(weights, metadata={"format": "pt"}))  # save_file's would be its owner's alone
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{self.path / task.before_adversarial} cannot be written: {error}") from error
 
@@ -305,6 +305,7 @@ class RunFolder:
         facts = {key: value for key, value in facts.items() if value}
         run: dict[str, object] = {"dataset": wording.without_remark(self._dataset_name()), "facts": facts}
         run |= {"picture_caption": task.caption, "license": config.license, "notice": config.notice}
+        run |= {"degraded": config.degraded if isinstance(config, UpscalingConfig) else 0}
         return cast(TrainingRun, {key: value for key, value in run.items() if value})
 
 
