@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import augmentation, common, history, labels, truncation, upscaling
+from benchmarks import augmentation, common, history, labels, sizes, truncation, upscaling
 from benchmarks.peers import Peer
 from conftest import SAMPLE
 from hubgan import Generator, Upscaler
@@ -127,3 +127,14 @@ def test_upscalers_side_by_side(results: Path, cache: Path, tmp_path: Path, monk
     assert "No such file" in found["methods"]["absent"]["not measured"]
     # None of the places is in pictures so few: only the titles are drawn.
     assert Image.open(tmp_path / "crops.png").width == 7 * 160
+
+
+def test_sizes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "_SIZES", [(4, 4, 1), (1, 8, 1)])
+    threads = torch.get_num_threads()
+    try:
+        call(sizes, monkeypatch, "--repetitions", "1")
+    finally:
+        torch.set_num_threads(threads)
+    table = json.loads((results / "sizes.json").read_text())["table"]
+    assert [row["scale"] for row in table] == [4, 1] and all(row["CPU ms/megapixel"] > 0 for row in table)
