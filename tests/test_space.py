@@ -248,6 +248,15 @@ def test_other_peoples_weights_bring_spandrel(hub: LoopbackHub, folders: Path) -
     assert 'UPSCALERS = ["model_cards/x2"]' in text("app.py").splitlines()
 
 
+def test_several_upscalers_travel_together(hub: LoopbackHub, folders: Path) -> None:
+    shutil.copytree(folders / "up", folders / "other")
+    Upscaler(width=4, depth=1).push_to_hub("tester/third")
+    push(folders, upscalers=[str(folders / "up"), str(folders / "other"), "tester/third"])
+    assert 'UPSCALERS = ["model_cards/up", "model_cards/other", "tester/third"]' in text("app.py").splitlines()
+    assert {f"model_cards/{name}/model.safetensors" for name in ("gen", "up", "other")} <= files()
+    assert SpaceCard(text("README.md")).data.get("models") == ["tester/third"]
+
+
 def test_zero_gpu_is_asked_for_more_time_by_larger_pictures() -> None:
     assert upscaling_seconds("", Image.new("L", (100, 100))) == 15
     assert upscaling_seconds("", Image.new("L", (2000, 2000))) == 55  # the largest that the demo takes
