@@ -21,7 +21,7 @@ from hubgan.demo import build_demo, launch_options  # noqa: E402
 from hubgan.errors import HubganError  # noqa: E402
 
 GENERATOR = "model_cards/cifar-r3gan"
-UPSCALERS = ["model_cards/photo-x4"]
+UPSCALERS = ["model_cards/photo-x4", "model_cards/photo-x2", "model_cards/photo-x4-restore"]
 
 
 def models(variable: str, defaults: list[str]) -> list[str]:
