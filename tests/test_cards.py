@@ -206,8 +206,10 @@ def test_the_snippet_of_a_published_card_runs_as_printed(
         Path(model.name).symlink_to(model)
     Image.effect_noise((64, 48), 64).convert("RGB").save("photo.jpg")
     run_snippet(folder / "README.md")
-    if read_config(folder / "config.json").kind == "Upscaler":
-        assert Image.open("photo-x4.png").size == (256, 192)
+    config = read_config(folder / "config.json")
+    if config.kind == "Upscaler":
+        scale = config.options["scale"]
+        assert Image.open(f"photo-x{scale}.png").size == (64 * scale, 48 * scale)
 
 
 def run_snippet(card: Path) -> None:
