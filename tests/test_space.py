@@ -270,8 +270,8 @@ def test_zero_gpu_lends_its_gpu_to_the_two_that_compute(monkeypatch: pytest.Monk
 
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))  # the real one acts on ZeroGPU alone
     runpy.run_path(str(ROOT / "src" / "hubgan" / "demo" / "models.py"))
-    assert set(lent) == {"sample", "enlarge"}
-    assert lent["sample"][1] == 15 and lent["enlarge"][1].__name__ == "upscaling_seconds"
+    assert set(lent) == {"sample", "_enlarge"}
+    assert lent["sample"][1] == 15 and lent["_enlarge"][1].__name__ == "upscaling_seconds"
 
 
 # -- what was uploaded, running by itself -----------------------------------------------------------------
