@@ -24,14 +24,14 @@ GENERATOR = "model_cards/cifar-r3gan"
 UPSCALERS = ["model_cards/photo-x4", "model_cards/photo-x2", "model_cards/photo-x4-restore"]
 
 
-def models(variable: str, defaults: list[str]) -> list[str]:
-    """What the environment variable says, else the defaults: folders beside this file where there are such."""
-    given = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
-    return given or [str(HERE / name) if (HERE / name).is_dir() else name for name in defaults]
+def here(name: str) -> str:
+    """A folder beside this file where there is such, else the name."""
+    return str(HERE / name) if (HERE / name).is_dir() else name
 
 
 try:
-    demo = build_demo(models("HUBGAN_GENERATOR", [GENERATOR])[0], models("HUBGAN_UPSCALERS", UPSCALERS))
+    upscalers = [name.strip() for name in os.environ.get("HUBGAN_UPSCALERS", "").split(",") if name.strip()]
+    demo = build_demo(os.environ.get("HUBGAN_GENERATOR") or here(GENERATOR), upscalers or list(map(here, UPSCALERS)))
 except HubganError as error:
     sys.stderr.write(f"app.py: {error} (HUBGAN_GENERATOR and HUBGAN_UPSCALERS name the models)\n")
     sys.exit(2)

@@ -271,6 +271,15 @@ def test_grey_with_a_profile_becomes_srgb(tmp_path: Path) -> None:
         assert "icc_profile" not in result.info
 
 
+def test_grey_is_known_of_what_was_opened_before(tmp_path: Path) -> None:
+    Image.linear_gradient("L").save(tmp_path / "grey.png")
+    grey = open_image(tmp_path / "grey.png")
+    assert open_image(grey).info["grey"] is True
+    assert "grey" not in open_image(grey.quantize(8)).info
+    grey.paste((255, 0, 0), (0, 0, 5, 5))
+    assert "grey" not in open_image(grey).info
+
+
 def test_the_source_is_left_alone_and_shares_no_memory() -> None:
     source = picture(channels=4)
     source.info["comment"] = "mine"

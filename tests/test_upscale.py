@@ -15,12 +15,11 @@ import pillow_heif
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from command_line import environment, names, same
+from command_line import environment, frame, names, picture, same
 from conftest import ROOT
 from hubgan import Generator, Upscaler
 from hubgan.cli import main
 from hubgan.images import open_image
-from hubgan.video import Animation, open_animation, save_animation
 
 MODELS = ROOT / "model_cards"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -46,14 +45,6 @@ def upscaler(tmp_path: Path) -> Upscaler:
     model = Upscaler(scale=2, width=4, depth=1)
     model.save_pretrained(tmp_path / "up")
     return model
-
-
-def picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (12, 8), **options: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    y, x = np.mgrid[0 : size[1], 0 : size[0]]
-    bands = np.stack([x * 20 % 256, y * 20 % 256, x * y % 256, x * 9 % 256], axis=2).astype(np.uint8)
-    Image.fromarray(bands).convert(mode).save(path, **options)
-    return path
 
 
 def test_a_picture_gets_its_result_beside_it(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
@@ -316,78 +307,6 @@ print(megabytes("VmHWM") - before)
     assert float(done.stdout) < 1000
 
 
-# -- animations and phones' pictures -------------------------------------------------------------------------------
-
-
-def frame(number: int, mode: str = "RGB") -> Image.Image:
-    """A square that wanders over a surface, which is to be seen through where there is alpha."""
-    image = Image.new("RGBA", (24, 16), (0, 0, 0, 0) if mode == "RGBA" else (40, 90, 200, 255))
-    image.paste((250, 200, 20, 255), (3 * number, 4, 3 * number + 8, 12))
-    return image.convert(mode)
-
-
-@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-@pytest.mark.parametrize("plays", [0, 1, 3])
-@pytest.mark.parametrize("ending", ["gif", "webp", "png"])
-def test_an_animation_stays_one(
-    run: Run, tmp_path: Path, upscaler: Upscaler, ending: str, plays: int, mode: str
-) -> None:
-    durations = [100, 50, 70, 200]
-    file = tmp_path / f"dance.{ending}"
-    save_animation(Animation([frame(number, mode) for number in range(4)], durations, plays), file)
-    assert run("up", file)[:2] == (0, f"{tmp_path / f'dance-x2.{ending}'}: 48 x 32 pixels\n")
-    small, large = open_animation(file), open_animation(tmp_path / f"dance-x2.{ending}")
-    assert small and large
-    assert (large.durations, large.plays) == (durations, plays)
-    for before, after in zip(small.frames, large.frames, strict=True):
-        wanted = upscaler.upscale(before)
-        assert after.size == (48, 32) and ("A" in after.getbands()) == (mode == "RGBA")
-        # An untrained network draws a chequered pattern, whose colours WebP keeps at half the resolution.
-        got, right = (np.asarray(image.convert("RGBA").reduce(4)).astype(int) for image in (after, wanted))
-        assert np.abs(got - right)[right[..., 3] == 255].mean() < {"png": 0.01, "gif": 4, "webp": 4}[ending]
-        if mode == "RGBA":
-            alpha = np.asarray(after)[..., 3].astype(int)
-            solid = np.asarray(wanted)[..., 3].astype(int)
-            assert np.abs(alpha - ((solid >= 128) * 255 if ending == "gif" else solid)).max() <= 2
-
-
-def test_what_cannot_hold_an_animation_becomes_png(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    save_animation(Animation([frame(0), frame(1)], [80, 80]), tmp_path / "a.gif")
-    status, said, _ = run("up", "a.gif", "--format", "jpg")
-    assert (status, said) == (0, "a-x2.png: 48 x 32 pixels (as PNG: JPEG holds a single picture)\n")
-    moving = open_animation(tmp_path / "a-x2.png")
-    assert moving and moving.durations == [80, 80]
-    frame(0).save(tmp_path / "still.gif")
-    assert run("up", "still.gif", "-o", "still-large.gif")[0] == 0
-    assert run("up", "still.gif")[1] == "still-x2.png: 48 x 32 pixels\n"
-    assert open_animation(tmp_path / "still-large.gif") is None
-
-
-def test_a_broken_animation_is_told_before_the_work(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (6, 40, 40, 3), dtype=np.uint8)
-    save_animation(Animation([Image.fromarray(pixels) for pixels in noise], [80] * 6), tmp_path / "a.png")
-    whole = (tmp_path / "a.png").read_bytes()
-    (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
-    status, said, complained = run("up", "a.png")
-    assert (status, said) == (2, "") and "a.png cannot be read: check that it is whole" in complained
-    assert names(tmp_path) == {"a.png", "up/README.md", "up/config.json", "up/model.safetensors"}
-
-
-def test_heic_becomes_png(run: Run, tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
-    exif = Image.Exif()
-    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "hubgan", 6
-    smooth = Image.open(picture(tmp_path / "a.png")).resize((60, 40))
-    (tmp_path / "in").mkdir()
-    pillow_heif.from_pillow(smooth.convert("RGB")).save(tmp_path / "in" / "a.HEIC", exif=exif.tobytes())
-    assert run("up", "in")[1] == "1 picture enlarged 2 times, in in-x2\n"
-    with Image.open(tmp_path / "in-x2" / "a.png") as large:
-        assert large.size == (80, 120) and large.getexif()[ExifTags.Base.Make] == "hubgan"
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
-    status, _, complained = run("up", "in/a.HEIC")
-    assert status == 2 and "in/a.HEIC is HEIF (HEIC), which needs the package pillow-heif" in complained
-    assert "pip install 'hubgan[heif]'" in complained
-
-
 # -- data sets, and several processes ------------------------------------------------------------------------------
 
 
@@ -418,6 +337,24 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
     }.items():
         status, said, complained = run(*argv)
         assert (status, said) == (2, "") and complaint in complained and complained.count("\n") == 1, complained
+
+
+def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    def rows(labels: list[str], numbers: list[int], place: Path) -> Path:
+        features = datasets.Features(img=datasets.Image(), kind=datasets.ClassLabel(names=labels))
+        place.parent.mkdir(exist_ok=True)
+        table = {"img": [frame(k) for k in range(len(numbers))], "kind": numbers}
+        datasets.Dataset.from_dict(table, features).to_parquet(place)
+        return place
+
+    for label in ("..", ".", ".hidden", "a/b", "c:", " "):
+        status, _, complained = run("up", "--dataset", rows([label, "x"], [0], tmp_path / "a.parquet"), "-o", "out")
+        assert status == 2 and "cannot be the name of a folder" in complained
+    unlabelled = rows(["a", "b"], [-1, 1], tmp_path / "b.parquet")
+    assert run("up", "--dataset", unlabelled, "-o", "out")[0] == 0
+    assert names(tmp_path / "out") == {"00000000.png", "b/00000001.png"}
+    rows(["a", "b"], [0], tmp_path / "data" / "train.parquet")
+    assert "would become a part of it" in run("up", "--dataset", "data", "-o", "data/large")[2]
 
 
 def test_processes_share_a_folder(

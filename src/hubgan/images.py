@@ -264,7 +264,7 @@ def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         upright.info.pop("exif", None)
     result = _standard(upright, name)
     keep = ("exif", "icc_profile") if _profile_space(result) == "RGB" else ("exif",)
-    result.info = {key: result.info[key] for key in keep if key in result.info}
+    result.info = {key: result.info[key] for key in keep if result.info.get(key)}  # of HEIC without EXIF it is None
     if _is_grey(image):
         result.info["grey"] = True
     return result
@@ -274,7 +274,7 @@ def _is_grey(image: Image.Image) -> bool:
     """Whether a picture has no colours by its mode, or had none when it was opened here, and still has none."""
     if image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16"):
         return True
-    if image.info.get("grey") is not True:  # a file may say what it likes, but in words
+    if image.info.get("grey") is not True or image.mode not in ("RGB", "RGBA"):  # a file may say it too, in words
         return False
     red, green, blue = image.split()[:3]
     return all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))

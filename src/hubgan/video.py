@@ -19,6 +19,7 @@ _FASTEST_GIF = 50  # a GIF counts hundredths of a second, and browsers slow down
 _FEW_PIXELS = 128 * 128  # so many are matched to their palette once more in no time
 _BT709, _LIMITED = 1, 1  # the colours of HD video in 16 to 235, by the numbers of ITU-T H.273 and of FFmpeg
 _MOVING = ("GIF", "WEBP", "PNG", "AVIF")
+_MOST_PLAYS = 65_535
 _VISIBLE = 128  # alpha from here on; a GIF's pixels are to be seen or not
 
 
@@ -95,15 +96,18 @@ def open_animation(path: str | Path) -> Animation | None:
             image = identify(file, str(path))
             if not _moves(image):
                 return None
-            check_size(image, str(path))
-            durations = [round(frame.info.get("duration", 0)) for frame in _seen(image)]
+            durations, size = [], image.size
+            for frame in _seen(image):
+                if frame.size != size:
+                    raise ImageError(f"{path} cannot be read: its frames differ in size")
+                durations.append(round(frame.info.get("duration", 0)))
             loop = image.info.get("loop", 1 if image.format == "GIF" else 0)
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
         raise ImageError(f"{path} cannot be read: check that it is whole and accessible ({error})") from error
     repeats = image.format == "GIF" and "loop" in image.info and loop  # a GIF counts how often it is shown once more
-    return Animation(_frames(path), durations, loop + 1 if repeats else loop)
+    return Animation(_frames(path), durations, min(loop + 1, _MOST_PLAYS) if repeats else loop)
 
 
 def save_animation(animation: Animation, path: Path, *, quality: int = 95) -> None:
@@ -119,22 +123,43 @@ def save_animation(animation: Animation, path: Path, *, quality: int = 95) -> No
     Raises:
         OSError: the file cannot be written.
     """
-    frames, plays = list(animation.frames), animation.plays
+    frames, durations, plays = list(animation.frames), animation.durations, animation.plays
+    mixed = len({frame.mode for frame in frames}) > 1
+    if not any(_transparent(frame) for frame in frames):
+        frames = [frame.convert(frame.mode.rstrip("A")) if "A" in frame.getbands() else frame for frame in frames]
+    elif mixed:
+        frames = [frame.convert("RGBA") for frame in frames]
+    if len({frame.mode for frame in frames}) > 1:
+        frames = [frame.convert("RGB") for frame in frames]
     kind = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}[path.suffix.lower()]
     options: dict[str, Any] = {"loop": plays}
-    profile = frames[0].info.get("icc_profile")
+    profile, exif = (frames[0].info.get(key) for key in ("icc_profile", "exif"))
     if kind == "GIF":
         options = {} if plays == 1 else {"loop": max(plays - 1, 0)}
         frames = [in_palette(frame) for frame in frames]
         options["disposal"] = 2 if any("transparency" in frame.info for frame in frames) else 1
+        durations = _hundredths(durations)
     else:
         options |= {"icc_profile": profile, "quality": quality} if kind == "WEBP" else {"icc_profile": profile}
-        if len({frame.mode for frame in frames}) > 1:
-            mode = "RGBA" if any("A" in frame.getbands() for frame in frames) else "RGB"
-            frames = [frame.convert(mode) for frame in frames]
+        options |= {"exif": exif} if exif else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     with beside(path) as file:
-        _save(frames, file, kind, animation.durations, options)
+        _save(frames, file, kind, durations, options)
+
+
+def _transparent(frame: Image.Image) -> bool:
+    return "A" in frame.getbands() and frame.getchannel("A").getextrema() != (255, 255)
+
+
+def _hundredths(durations: list[int]) -> list[int]:
+    """Milliseconds as a GIF counts them, by tens, so that no frame begins off by more than a half, nor browsers slow
+    it down: what is shown at all is shown for two hundredths, and for as long as a GIF can say.
+    """
+    if all(duration % 10 == 0 for duration in durations):
+        return [min(duration, 655_350) for duration in durations]
+    starts = [round(sum(durations[:count]) / 10) * 10 for count in range(len(durations) + 1)]
+    found = [end - start for start, end in pairwise(starts)]
+    return [min(max(new, 20), 655_350) if old else 0 for old, new in zip(durations, found, strict=True)]
 
 
 def is_animation(path: str | Path) -> bool:
@@ -154,6 +179,7 @@ def _seen(image: Image.Image) -> Iterator[Image.Image]:
     """The opened animation itself, moved on to each frame and decoded."""
     for number in range(int(getattr(image, "default_image", False)), image.n_frames):  # type: ignore[attr-defined]
         image.seek(number)
+        check_size(image, "a frame")  # it may be larger than the first one
         image.load()
         yield image
 

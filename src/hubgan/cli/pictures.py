@@ -20,6 +20,7 @@ _READ = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".
 WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
            ".gif": "GIF"}  # fmt: skip
 _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
+_MOST_EXIF = 65_500  # bytes in a JPEG
 
 
 class Picture(NamedTuple):
@@ -117,7 +118,7 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
 
 def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Job]:
     """Where the results of a data set go: `output/00000000.png` and so on, by the numbers of the rows; with labels
-    into a subfolder for each, so that the folder is a data set with the same ones.
+    into a subfolder for each, as `imagefolder` of `datasets` reads them. Rows without a label lie at the top.
 
     Args:
         data: the data set.
@@ -125,15 +126,20 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Job
         ending: of all results, such as ".webp"; None for ".png".
 
     Raises:
-        ConfigError: `output` is a file, or the name of a label cannot be that of a folder.
+        ConfigError: `output` is a file, or lies in the folder of the data set, or the name of a label cannot be that
+            of a folder.
     """
     if _is_file(output) or (output.exists() and not output.is_dir()):
         raise ConfigError(f"-o {output} is one file, which cannot take a data set: name a folder")
+    source = Path(data.name).expanduser()
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(f"-o {output} lies in {data.name}, and would become a part of it: name another place")
     names: list[str] = [""] * len(data)
-    if data.classes:
-        names = [data.classes[number] for number in data.labels().tolist()]
+    if data.label_column and data.classes:
+        numbers = [data.numbers.get(str(value)) for value in data.rows[data.label_column]]
+        names = ["" if number is None else data.classes[number] for number in numbers]
     for name in data.classes:
-        if not name or Path(name).name != name:
+        if name.startswith(".") or not name.strip() or set(name) & set("/\\:\0"):
             raise ConfigError(f"{data.name} has the label {name!r}, which cannot be the name of a folder")
     return [
         Job(Row(data, number), output / name / f"{number:08d}{ending or '.png'}", output)
@@ -163,12 +169,16 @@ def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = F
 
 
 def save(image: Image.Image, path: Path, quality: int = 95) -> None:
-    """Write a picture with its profile and EXIF, in the format that `path` ends in; folders are made when missing."""
+    """Write a picture with its profile and EXIF, in the format that `path` ends in; folders are made when missing.
+
+    More EXIF than a JPEG can hold is left out.
+    """
     kind = WRITTEN[path.suffix.lower()]
     by_kind: dict[str, dict[str, Any]] = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}
     options = by_kind.get(kind, {})
-    if "exif" in image.info:
-        options["exif"] = image.info["exif"]
+    exif = image.info.get("exif")
+    if exif and (kind != "JPEG" or len(exif) <= _MOST_EXIF):
+        options["exif"] = exif
     if kind == "JPEG" and "A" in image.getbands():  # there is nothing to be seen through, see `obstacle`
         image = image.convert(image.mode.rstrip("A"))
     if kind == "GIF":

@@ -17,8 +17,7 @@ Colour profiles and the camera's data (EXIF) are kept; the orientation is
 applied. HEIC needs pillow-heif: pip install 'hubgan[heif]'.
 
 The results of a data set are named by the numbers of its rows and, where it
-has labels, lie in a folder for each: load_dataset("imagefolder", data_dir=...)
-reads them.
+has labels, lie in a folder for each, by its name, as "imagefolder" reads them.
 
 A result that is there already is passed over, so that the same command goes on
 after an interruption. Pictures that cannot be read are named at the end, when
@@ -29,6 +28,8 @@ started, on one machine or several with a common folder, share the work.
 import argparse
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,7 +44,7 @@ from hubgan.cli.options import (
     training_packages,
     whole,
 )
-from hubgan.errors import ConfigError, DataError, ImageError, ModelError
+from hubgan.errors import ConfigError, DataError, HubganError, ImageError, ModelError
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -224,7 +225,8 @@ def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.
     with enough_memory("take a smaller --tile"):
         if animation is None:
             large = enlarge(image)
-            save(large, target, args.quality)
+            with _written(target):
+                save(large, target, args.quality)
         else:
             count = len(animation.durations)
             if (pixels := image.width * image.height * scale**2 * count) > _MOST_PIXELS:
@@ -234,9 +236,21 @@ def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.
                 )
             shown = tqdm(animation.frames, total=count, unit="frame", leave=False, disable=None)
             frames = [enlarge(frame) for frame in shown]
-            save_animation(animation._replace(frames=frames), target, quality=args.quality)
+            with _written(target):
+                save_animation(animation._replace(frames=frames), target, quality=args.quality)
             large = frames[0]
     return Done(target, large.size, remark)
+
+
+@contextmanager
+def _written(target: Path) -> Iterator[None]:
+    """Turn what a writer cannot do into an ImageError: the other pictures are still to be done."""
+    try:
+        yield
+    except (HubganError, OSError, MemoryError):
+        raise
+    except Exception as error:  # encoders raise nearly every kind
+        raise ImageError(f"{target} cannot be written: {error}; try --format png") from error
 
 
 def _report(done: list[Done], places: list[Path], scale: float) -> None:

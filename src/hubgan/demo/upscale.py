@@ -97,16 +97,16 @@ def upscale_tab(names: Sequence[str]) -> None:
             raise toast("Only an uploaded picture can be enlarged.")
         if not isinstance(fidelity, int | float) or not 0 <= fidelity <= 1:  # Gradio does not look, see below
             raise toast("Fidelity goes from 0 to 1.")
-        chosen = choices.get(default if model is None else model)
+        chosen = choices.get(default if model is None else str(model))
         if chosen is None:
             raise toast(f"There is no model {model} here, but {', '.join(choices)}.")
         start = time.perf_counter()
         given = picture.get("orig_name") or "The picture"
         try:
-            before = open_image(picture["path"], max_pixels=chosen.limit)
             with _watched(request.session_hash, progress) as told:
+                before = open_image(picture["path"], max_pixels=chosen.limit)
                 after = models.enlarge(chosen.name, before, fidelity if chosen.mixes else 0.0, told)
-        except _StoppedError as stop:
+        except _StoppedError as stop:  # the page has been told
             raise toast("Stopped.") from stop
         except HubganError as error:  # a visitor knows the picture by its name, not by where Gradio put it
             raise toast(f"{error} {chosen.takes}".replace(picture["path"], given)) from error
@@ -188,7 +188,7 @@ def upscale_tab(names: Sequence[str]) -> None:
     for ended in (done.success, done.failure):  # "then" is not called after an error
         ended(lambda: _buttons(busy=False), None, [button, stop], **silent)
     # What still waits in the queue is cancelled; what runs already is told to end.
-    stop.click(_stop, None, [button, stop], cancels=done, **silent)
+    stop.click(_stop, None, [button, stop, slider, note], cancels=done, **silent)
 
 
 class _StoppedError(Exception):
@@ -214,15 +214,15 @@ def _watched(session: str | None, progress: gr.Progress) -> Iterator[Callable[[f
             del _running[key]
 
 
-def _stop(request: gr.Request) -> tuple[gr.Button, gr.Button]:
+def _stop(request: gr.Request) -> tuple[gr.Button, gr.Button, None, str]:
     if running := _running.get(request.session_hash or ""):
         running.set()
-    return _buttons(busy=False)
+    return *_buttons(busy=False), None, "Stopped."
 
 
 def _buttons(*, busy: bool) -> tuple[gr.Button, gr.Button]:
     """Start and stop."""
-    return gr.Button(visible=not busy), gr.Button(visible=busy)
+    return gr.Button(visible=not busy), gr.Button(visible=busy and models.TELLS)
 
 
 def _uploaded(path: str) -> bool:
