@@ -229,6 +229,7 @@ def test_work_can_be_stopped(page: "playwright.Page", tmp_path: Path) -> None:
     page.get_by_text("Enlarging").first.wait_for()
     stop.click()
     start.wait_for()
+    page.get_by_text("Stopped.").first.wait_for()
     playwright.expect(stop).not_to_be_visible()
     Image.new("RGB", (8, 8), "red").save(tmp_path / "small.png")
     upload(page, tmp_path / "small.png")
