@@ -1,12 +1,16 @@
 """The command line in the tests: what it needs to run, the pictures that it gets, and the files that it leaves."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from conftest import ROOT
+
+Run = Callable[..., tuple[int, str, str]]
+"""Arguments to the exit status, and what was written to stdout and stderr."""
 
 
 def same(one: Path, other: Image.Image) -> bool:

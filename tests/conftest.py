@@ -4,8 +4,9 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loopback_hub import WRITE_TOKEN, LoopbackHub
 
@@ -33,6 +34,9 @@ os.environ.pop("HF_HUB_OFFLINE", None)
 import datasets
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from hubgan import Upscaler
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "src" / "hubgan" / "recipes" / "cifar10-sample"
@@ -79,3 +83,30 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     # datasets waits so long after it has read Parquet as a stream, for threads that may outlive the process.
     monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0, raising=False)
     return path
+
+
+@pytest.fixture
+def hubgan(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in `tmp_path`; gives its exit status, and what it wrote to stdout and stderr."""
+    from hubgan.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*argv: object) -> tuple[int, str, str]:
+        status = main([str(word) for word in argv])
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def upscaler(tmp_path: Path) -> "Upscaler":
+    """An untrained upscaler, twice, saved in `up`."""
+    from hubgan import Upscaler
+
+    model = Upscaler(scale=2, width=4, depth=1)
+    model.save_pretrained(tmp_path / "up")
+    return model

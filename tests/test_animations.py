@@ -2,7 +2,7 @@
 
 import struct
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,37 +10,20 @@ import pillow_heif
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from command_line import frame, names, picture
+from command_line import Run, frame, names, picture
 from conftest import ROOT
 from hubgan import Upscaler
-from hubgan.cli import main
 from hubgan.errors import ImageError
 from hubgan.video import Animation, open_animation, save_animation
 
 MODELS = ROOT / "model_cards"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `hubgan upscale` in `tmp_path`; gives its exit status, and what it wrote to stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*argv: object) -> tuple[int, str, str]:
-        status = main(["upscale", *(str(word) for word in argv)])
-        return (status, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def upscaler(tmp_path: Path) -> Upscaler:
-    """An untrained upscaler, twice, saved in `up`."""
-    model = Upscaler(scale=2, width=4, depth=1)
-    model.save_pretrained(tmp_path / "up")
-    return model
+def run(hubgan: Run) -> Run:
+    """Run `hubgan upscale`."""
+    return partial(hubgan, "upscale")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

@@ -4,34 +4,25 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from huggingface_hub import try_to_load_from_cache
 from PIL import Image, ImageCms
 
-from command_line import environment, names, same
+from command_line import Run, environment, names, same
 from conftest import ROOT
 from hubgan import Discriminator, Generator, Upscaler, __version__
-from hubgan.cli import COMMANDS, main
+from hubgan.cli import COMMANDS
 from loopback_hub import LoopbackHub
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command in `tmp_path`; gives its exit status, and what it wrote to stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*argv: object) -> tuple[int, str, str]:
-        status = main([str(word) for word in argv])
-        return (status, *capsys.readouterr())
-
-    return run
+def run(hubgan: Run) -> Run:
+    """Run `hubgan`."""
+    return hubgan
 
 
 @pytest.fixture
@@ -47,14 +38,6 @@ def generator(tmp_path: Path) -> Generator:
         ],
     }
     model.save_pretrained(tmp_path / "gen")
-    return model
-
-
-@pytest.fixture
-def upscaler(tmp_path: Path) -> Upscaler:
-    """An untrained upscaler, twice, saved in `up`."""
-    model = Upscaler(scale=2, width=4, depth=1)
-    model.save_pretrained(tmp_path / "up")
     return model
 
 

@@ -28,6 +28,18 @@ def test_every_recipe_loads_and_has_an_end(name: str) -> None:
     assert config.max_images or config.max_steps or config.max_minutes
 
 
+def test_a_recipe_may_build_on_another(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("base: photo-x4\nscale: 2\n")
+    mine, base = load_recipe(str(tmp_path / "mine.yaml")), load_recipe("photo-x4")
+    assert mine == base.model_copy(update={"scale": 2, "config": str(tmp_path / "mine.yaml")})
+    (tmp_path / "third.yaml").write_text(f"base: {tmp_path / 'mine.yaml'}\n")
+    with pytest.raises(ConfigError, match="has a base of its own"):
+        load_recipe(str(tmp_path / "third.yaml"))
+    (tmp_path / "third.yaml").write_text("base: photox4\n")
+    with pytest.raises(ConfigError, match="did you mean 'photo-x4'"):
+        load_recipe(str(tmp_path / "third.yaml"))
+
+
 def test_options_change_a_recipe() -> None:
     config = parse(["--config", "photo-x4", "--max_steps", "7", "--flip", "False", "--crop_size=64"])
     assert isinstance(config, UpscalingConfig)

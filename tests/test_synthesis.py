@@ -4,7 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -14,13 +15,12 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 from huggingface_hub import DatasetCard
 from PIL import Image
 
+from command_line import Run
 from conftest import ROOT
 from hubgan import Generator
-from hubgan.cli import main
 from hubgan.errors import ConfigError
 from hubgan.synthesis import synthesize
 
-Run = Callable[..., tuple[int, str, str]]
 CIFAR = ROOT / "model_cards" / "cifar-dcgan"
 CLASSES = ["cat", "dog", "cow"]
 
@@ -34,15 +34,9 @@ def alone(cache: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `hubgan synthesize` in `tmp_path`; gives its exit status, and what it wrote to stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*argv: object) -> tuple[int, str, str]:
-        status = main(["synthesize", *(str(word) for word in argv)])
-        return (status, *capsys.readouterr())
-
-    return run
+def run(hubgan: Run) -> Run:
+    """Run `hubgan synthesize`."""
+    return partial(hubgan, "synthesize")
 
 
 @pytest.fixture

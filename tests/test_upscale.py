@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -15,7 +15,7 @@ import pillow_heif
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from command_line import environment, frame, names, picture, same
+from command_line import Run, environment, frame, names, picture, same
 from conftest import ROOT
 from hubgan import Generator, Upscaler
 from hubgan.cli import main
@@ -23,28 +23,12 @@ from hubgan.images import open_image
 
 MODELS = ROOT / "model_cards"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `hubgan upscale` in `tmp_path`; gives its exit status, and what it wrote to stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*argv: object) -> tuple[int, str, str]:
-        status = main(["upscale", *(str(word) for word in argv)])
-        return (status, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def upscaler(tmp_path: Path) -> Upscaler:
-    """An untrained upscaler, twice, saved in `up`."""
-    model = Upscaler(scale=2, width=4, depth=1)
-    model.save_pretrained(tmp_path / "up")
-    return model
+def run(hubgan: Run) -> Run:
+    """Run `hubgan upscale`."""
+    return partial(hubgan, "upscale")
 
 
 def test_a_picture_gets_its_result_beside_it(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

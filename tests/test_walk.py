@@ -1,7 +1,7 @@
 """Moving pictures: what `hubgan walk` writes, read back frame by frame."""
 
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
@@ -9,26 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from command_line import Run
 from conftest import ROOT
 from hubgan import Generator
-from hubgan.cli import main
 from hubgan.errors import ConfigError
 from hubgan.video import save_video
 
-Run = Callable[..., tuple[int, str, str]]
 CIFAR = ROOT / "model_cards" / "cifar-dcgan"
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `hubgan walk` in `tmp_path`; gives its exit status, and what it wrote to stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*argv: object) -> tuple[int, str, str]:
-        status = main(["walk", *(str(word) for word in argv)])
-        return (status, *capsys.readouterr())
-
-    return run
+def run(hubgan: Run) -> Run:
+    """Run `hubgan walk`."""
+    return partial(hubgan, "walk")
 
 
 @pytest.fixture

@@ -124,13 +124,9 @@ def save_animation(animation: Animation, path: Path, *, quality: int = 95) -> No
         OSError: the file cannot be written.
     """
     frames, durations, plays = list(animation.frames), animation.durations, animation.plays
-    mixed = len({frame.mode for frame in frames}) > 1
-    if not any(_transparent(frame) for frame in frames):
-        frames = [frame.convert(frame.mode.rstrip("A")) if "A" in frame.getbands() else frame for frame in frames]
-    elif mixed:
-        frames = [frame.convert("RGBA") for frame in frames]
-    if len({frame.mode for frame in frames}) > 1:
-        frames = [frame.convert("RGB") for frame in frames]
+    grey = all(frame.mode in ("L", "LA") for frame in frames)
+    mode = "RGBA" if any(map(_transparent, frames)) else "L" if grey else "RGB"
+    frames = [frame if frame.mode == mode else frame.convert(mode) for frame in frames]
     kind = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}[path.suffix.lower()]
     options: dict[str, Any] = {"loop": plays}
     profile, exif = (frames[0].info.get(key) for key in ("icc_profile", "exif"))
@@ -140,8 +136,8 @@ def save_animation(animation: Animation, path: Path, *, quality: int = 95) -> No
         options["disposal"] = 2 if any("transparency" in frame.info for frame in frames) else 1
         durations = _hundredths(durations)
     else:
-        options |= {"icc_profile": profile, "quality": quality} if kind == "WEBP" else {"icc_profile": profile}
-        options |= {"exif": exif} if exif else {}
+        options |= {"icc_profile": profile} | ({"exif": exif} if exif else {})
+        options |= {"quality": quality} if kind == "WEBP" else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     with beside(path) as file:
         _save(frames, file, kind, durations, options)
@@ -157,8 +153,7 @@ def _hundredths(durations: list[int]) -> list[int]:
     """
     if all(duration % 10 == 0 for duration in durations):
         return [min(duration, 655_350) for duration in durations]
-    starts = [round(sum(durations[:count]) / 10) * 10 for count in range(len(durations) + 1)]
-    found = [end - start for start, end in pairwise(starts)]
+    found = _between([Fraction(sum(durations[:count])) for count in range(len(durations) + 1)], 10)
     return [min(max(new, 20), 655_350) if old else 0 for old, new in zip(durations, found, strict=True)]
 
 
@@ -234,8 +229,13 @@ def _save(frames: list[Image.Image], file: Path, kind: str, durations: list[int]
 
 def _durations(frames: int, fps: int, unit: int) -> list[int]:
     """Milliseconds, multiples of `unit`, of each frame, so that none begins off by more than half a unit."""
-    starts = [round(Fraction(1000 * number, fps * unit)) * unit for number in range(frames + 1)]
-    return [end - start for start, end in pairwise(starts)]
+    return _between([Fraction(1000 * number, fps) for number in range(frames + 1)], unit)
+
+
+def _between(starts: list[Fraction], unit: int) -> list[int]:
+    """The times between moments, each of which goes to the next multiple of `unit`."""
+    rounded = [round(start / unit) * unit for start in starts]
+    return [end - start for start, end in pairwise(rounded)]
 
 
 def in_palette(frame: Image.Image) -> Image.Image:

@@ -2,8 +2,9 @@
 
   hubgan space me/my-demo --generator me/cifar-dcgan --upscaler me/photo-x4
 
-Of several upscalers visitors choose one. A model that is a folder on this machine travels with the Space. Log in once
-with `hf auth login`, or set HF_TOKEN.
+Of several upscalers visitors choose one. A model that is a folder on this
+machine travels with the Space. Log in once with `hf auth login`, or set
+HF_TOKEN.
 """
 
 import argparse

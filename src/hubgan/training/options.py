@@ -20,6 +20,7 @@ from hubgan.training.wording import without_remark
 CONFIGS: dict[str, type[TrainingConfig]] = {"generation": GenerationConfig, "upscaling": UpscalingConfig}
 DEFAULT_RECIPE = "cifar-dcgan"
 RECIPES = Path(str(resources.files("hubgan"))) / "recipes"
+_BASE = "base"
 
 
 def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
@@ -58,11 +59,25 @@ def recipes() -> list[str]:
 def load_recipe(name: str) -> TrainingConfig:
     """A recipe by name or YAML file.
 
-    A `dataset` or `eval_dataset` that begins with "./" lies beside the recipe.
+    A `dataset` or `eval_dataset` that begins with "./" lies beside the recipe. What a recipe with a `base`, the name
+    or file of another one, does not say is that one's.
 
     Raises:
         ConfigError: no such recipe, not YAML, an unknown option, or a value out of bounds.
     """
+    options = _read(name)
+    if base := options.pop(_BASE, None):
+        below = _read(str(base))
+        if _BASE in below:
+            raise ConfigError(f"{name}: its base {base} has a base of its own; name that one")
+        options = below | options
+    if options.get("task") not in CONFIGS:
+        raise ConfigError(f"{name} must name its task, as in 'task: generation'; tasks: {', '.join(CONFIGS)}")
+    return validate(CONFIGS[options["task"]], {**options, "config": name}, where=f"{name}: ")
+
+
+def _read(name: str) -> dict[str, Any]:
+    """What a recipe says, by name or YAML file."""
     file = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
     if not file.is_file():
         if file.parent == RECIPES:
@@ -72,12 +87,12 @@ def load_recipe(name: str) -> TrainingConfig:
         options = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid YAML: {error}") from error
-    if not isinstance(options, dict) or options.get("task") not in CONFIGS:
+    if not isinstance(options, dict):
         raise ConfigError(f"{file} must name its task, as in 'task: generation'; tasks: {', '.join(CONFIGS)}")
     for option in ("dataset", "eval_dataset"):
         if str(options.get(option, "")).startswith("./"):
             options[option] = str((file.parent / options[option]).resolve())
-    return validate(CONFIGS[options["task"]], {**options, "config": name}, where=f"{file}: ")
+    return options
 
 
 def validate(kind: type[TrainingConfig], options: dict[str, Any], where: str = "") -> TrainingConfig:
