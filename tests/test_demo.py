@@ -219,6 +219,22 @@ def test_an_example_can_be_upscaled(page: "playwright.Page") -> None:
     page.get_by_text(f"10 x 20 → {10 * SCALE} x {20 * SCALE} pixels").wait_for()
 
 
+def test_a_model_says_what_it_is_for(browser: "playwright.Browser", space: Path, tmp_path: Path) -> None:
+    model = Upscaler(scale=2, width=4, depth=1)
+    model.training_run = {"dataset": "worn", "degraded": 0.5}
+    model.save_pretrained(tmp_path / "worn")
+    environment = _environment(space, HUBGAN_UPSCALERS=f"{space / 'tiny-upscaler'},{tmp_path / 'worn'}")
+    with running(sys.executable, space, environment, tmp_path / "log.txt") as url:
+        page = browser.new_page()
+        page.goto(url)
+        page.get_by_role("tab", name="Upscale").click()
+        purpose = page.get_by_text("takes blur, noise and compression away")
+        playwright.expect(purpose).not_to_be_visible()
+        page.get_by_label("worn").click()
+        purpose.wait_for()
+        page.close()
+
+
 def test_work_can_be_stopped(page: "playwright.Page", tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1900, 2000, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "large.jpg")

@@ -34,6 +34,7 @@ class _Choice:
     name: str
     scale: int
     mixes: bool  # holds weights of more than one fidelity
+    restores: bool  # was trained on degraded pictures
 
     @property
     def limit(self) -> int:
@@ -50,7 +51,8 @@ class _Choice:
 
     @property
     def hint(self) -> str:
-        return f"{self.takes} Transparency and colour profile are kept."
+        purpose = "This model takes blur, noise and compression away. " if self.restores else ""
+        return f"{purpose}{self.takes} Transparency and colour profile are kept."
 
 
 def _choices(names: Sequence[str]) -> dict[str, _Choice]:
@@ -60,8 +62,9 @@ def _choices(names: Sequence[str]) -> dict[str, _Choice]:
         label = Path(name).resolve().name if Path(name).exists() else name
         if label in found:
             raise ConfigError(f"{found[label].name} and {name} are both called {label}: rename one of them")
-        scale = models.load_upscaler(name, models.device()).scale
-        found[label] = _Choice(name, scale, Upscaler.has_fidelity(name))
+        upscaler = models.load_upscaler(name, models.device())
+        restores = bool((upscaler.training_run or {}).get("degraded"))
+        found[label] = _Choice(name, upscaler.scale, Upscaler.has_fidelity(name), restores)
     if not found:
         raise ConfigError("there is no upscaler: name one")
     return found
