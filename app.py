@@ -1,8 +1,8 @@
 """The demo, on this machine or as a Hugging Face Space: `python app.py`.
 
-The models are named below, or by the environment variables HUBGAN_GENERATOR and HUBGAN_UPSCALERS: each a Hub name or
-a folder; between several upscalers, of which visitors choose one, a comma. `hubgan space` makes a Space of this file
-and rewrites the two lines.
+The models are named below, or by the environment variables HUBGAN_GENERATORS and HUBGAN_UPSCALERS: Hub names or
+folders, between several, of which visitors choose one, a comma. `hubgan space` makes a Space of this file and rewrites
+the two lines.
 """
 
 import os
@@ -20,20 +20,20 @@ if (HERE / "src").is_dir():  # a bare checkout, as a Space has it: hubgan need n
 from hubgan.demo import build_demo, launch_options  # noqa: E402
 from hubgan.errors import HubganError  # noqa: E402
 
-GENERATOR = "model_cards/cifar-r3gan"
+GENERATORS = ["model_cards/cifar-r3gan", "model_cards/cifar-dcgan"]
 UPSCALERS = ["model_cards/photo-x4", "model_cards/photo-x2", "model_cards/photo-x4-restore"]
 
 
-def here(name: str) -> str:
-    """A folder beside this file where there is such, else the name."""
-    return str(HERE / name) if (HERE / name).is_dir() else name
+def named(variable: str, otherwise: list[str]) -> list[str]:
+    """The models that an environment variable names, else these; a folder beside this file counts as such."""
+    names = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+    return names or [str(HERE / name) if (HERE / name).is_dir() else name for name in otherwise]
 
 
 try:
-    upscalers = [name.strip() for name in os.environ.get("HUBGAN_UPSCALERS", "").split(",") if name.strip()]
-    demo = build_demo(os.environ.get("HUBGAN_GENERATOR") or here(GENERATOR), upscalers or list(map(here, UPSCALERS)))
+    demo = build_demo(named("HUBGAN_GENERATORS", GENERATORS), named("HUBGAN_UPSCALERS", UPSCALERS))
 except HubganError as error:
-    sys.stderr.write(f"app.py: {error} (HUBGAN_GENERATOR and HUBGAN_UPSCALERS name the models)\n")
+    sys.stderr.write(f"app.py: {error} (HUBGAN_GENERATORS and HUBGAN_UPSCALERS name the models)\n")
     sys.exit(2)
 
 if __name__ == "__main__":

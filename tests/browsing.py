@@ -93,13 +93,22 @@ def download(page: "Page", button: str, folder: Path) -> Path:
     return path
 
 
-def upload(page: "Page", path: Path) -> None:
-    """Choose a file in the tab Upscale, in place of the one before, and press the button."""
-    page.get_by_role("tab", name="Upscale").click()
+def open_tab(page: "Page", name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def choose(page: "Page", path: Path) -> None:
+    """Choose a file in the tab Upscale, in place of the one before."""
+    open_tab(page, "Upscale")
     clear = page.get_by_label("Remove Image")
     if clear.is_visible():
         clear.click()
     with page.expect_response(lambda response: "/upload" in response.url and response.ok):
-        page.locator("input[type=file]").set_input_files(path)
+        page.locator("input[type=file]").first.set_input_files(path)
     clear.wait_for()
+
+
+def upload(page: "Page", path: Path) -> None:
+    """Choose a file, and press the button."""
+    choose(page, path)
     page.get_by_role("button", name=re.compile(r"Upscale \d+x")).click()

@@ -38,6 +38,7 @@ import torch
 if TYPE_CHECKING:
     from hubgan import Upscaler
 
+pytest_plugins = ["demo_server"]
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "src" / "hubgan" / "recipes" / "cifar10-sample"
 torch.set_num_threads(1)

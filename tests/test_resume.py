@@ -37,10 +37,11 @@ def test_two_processes_killed_at_random_moments_end_like_two_never_stopped() -> 
     assert kill_and_compare("generation", trials=1, processes=2) > 0
 
 
-@pytest.mark.parametrize(("every", "steps"), [(10, 40), (35, 40)])
-def test_a_resumed_run_ends_like_one_never_stopped(every: int, steps: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("every", "steps", "optimizer"), [(10, 40, "adam"), (35, 40, "muon")])
+def test_a_resumed_run_ends_like_one_never_stopped(every: int, steps: int, optimizer: str, tmp_path: Path) -> None:
     """Within an epoch of 31 steps, and past its end."""
-    options = [*TINY, "--max_steps", str(steps), "--checkpoint_every", str(every), "--keep_checkpoints", "9"]
+    options = [*TINY, "--max_steps", str(steps), "--checkpoint_every", str(every), "--keep_checkpoints", "9",
+               "--optimizer", optimizer]  # fmt: skip
     whole = train_here(*options, "--output_dir", str(tmp_path / "whole"))
     checkpoint = str(whole / "checkpoints" / f"step-{every:08d}")
     resumed = train_here(*options, "--output_dir", str(tmp_path / "resumed"), "--resume", checkpoint)

@@ -353,7 +353,7 @@ def test_the_estimate_grows_with_what_is_asked_for(tmp_path: Path) -> None:
     assert parts(precision="bf16")["activations"] == plain["activations"] // 2
     assert parts(processes=2)["gradients"] == 2 * plain["gradients"]
     learned = sum(m.num_parameters() for m in (Generator("dcgan", width=8), Discriminator("dcgan", width=8)))
-    assert plain["Adam"] == 2 * 4 * learned and plain["gradients"] == 4 * learned
+    assert plain["optimizers"] == 2 * 4 * learned and plain["gradients"] == 4 * learned
 
 
 # -- words

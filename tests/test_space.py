@@ -41,7 +41,7 @@ def folders(tmp_path: Path) -> Path:
 
 
 def push(folders: Path, **changes: Any) -> Pushed:
-    models = {"generator": str(folders / "gen"), "upscalers": [str(folders / "up")], "checkout": ROOT}
+    models = {"generators": [str(folders / "gen")], "upscalers": [str(folders / "up")], "checkout": ROOT}
     return push_space(**{"repo_id": SPACE, **models, **changes})
 
 
@@ -75,7 +75,7 @@ def test_one_commit_holds_the_demo_and_nothing_of_training(hub: LoopbackHub, fol
     (folders / "up" / "checkpoints").mkdir()
     for name in ("checkpoints/state.bin", "run.json", "samples.png"):
         (folders / "up" / name).write_bytes(b"x")
-    pushed = push(folders, generator="tester/dcgan", private=True)
+    pushed = push(folders, generators=["tester/dcgan"], private=True)
 
     assert pushed.changed and commits(hub) == 1
     info = HfApi().space_info(SPACE)
@@ -86,7 +86,7 @@ def test_one_commit_holds_the_demo_and_nothing_of_training(hub: LoopbackHub, fol
     }
     assert not [name for name in files() if "__pycache__" in name or "/training/" in name or name.endswith("space.py")]
     app = text("app.py").splitlines()
-    assert 'GENERATOR = "tester/dcgan"' in app and 'UPSCALERS = ["model_cards/up"]' in app
+    assert 'GENERATORS = ["tester/dcgan"]' in app and 'UPSCALERS = ["model_cards/up"]' in app
 
     header = SpaceCard(text("README.md")).data.to_dict()
     assert header["title"] == "demo" and header["app_file"] == "app.py" and len(header["short_description"]) <= 60
@@ -159,7 +159,7 @@ def test_a_readme_written_on_the_space_keeps_its_words_and_its_looks(hub: Loopba
     header = "title: My own\nemoji: \N{CAT FACE}\npinned: true  # on top\nsdk: gradio\nsdk_version: 5.0.0"
     put("README.md", f"---\n{header}\n---\n\nMy own words.\n")
     Generator(image_size=SIZE, width=4).push_to_hub("tester/dcgan")
-    push(folders, generator="tester/dcgan")
+    push(folders, generators=["tester/dcgan"])
 
     card = SpaceCard(text("README.md"))
     kept = card.data.to_dict()
@@ -168,7 +168,7 @@ def test_a_readme_written_on_the_space_keeps_its_words_and_its_looks(hub: Loopba
     assert "tags" not in kept and "colorFrom" not in kept
     assert kept["sdk_version"] == SpaceCard((ROOT / "README.md").read_text()).data.sdk_version
     assert kept["models"] == ["tester/dcgan"] and kept["python_version"]
-    assert not push(folders, generator="tester/dcgan").changed
+    assert not push(folders, generators=["tester/dcgan"]).changed
 
     push(folders)  # without a model of the Hub there is nothing to preload
     assert not {"models", "preload_from_hub"} & set(SpaceCard(text("README.md")).data.to_dict())
@@ -187,9 +187,9 @@ def test_the_websites_own_readme_gives_way_but_for_its_title(hub: LoopbackHub, f
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"generator": "up"}, "describes an Upscaler, where Generator is wanted"),
+        ({"generators": ["up"]}, "describes an Upscaler, where Generator is wanted"),
         ({"upscalers": ["gen"]}, "describes a Generator, where Upscaler is wanted"),
-        ({"generator": "tester/nothing"}, "'tester/nothing' is neither a folder .* nor a model you can see"),
+        ({"generators": ["tester/nothing"]}, "'tester/nothing' is neither a folder .* nor a model you can see"),
         ({"upscalers": ["empty"]}, r"has no .*safetensors|has no config\.json"),
         ({"upscalers": ["other/gen"]}, "would both become model_cards/gen: rename"),
         ({"upscalers": ["up", "other/up"]}, "up and other/up would both become model_cards/up: rename"),
@@ -215,8 +215,8 @@ def test_a_checkout_whose_files_cannot_be_used_is_refused(hub: LoopbackHub, fold
     (checkout / "README.md").write_text("---\ntitle: [\n---\n")
     with pytest.raises(ConfigError, match=r"the header of .*README\.md cannot be read"):
         push(folders, checkout=checkout)
-    (checkout / "app.py").write_text('GENERATOR = "a"\nGENERATOR = "b"\nUPSCALERS = ["c"]\n')
-    with pytest.raises(ConfigError, match="has 2 lines 'GENERATOR"):
+    (checkout / "app.py").write_text('GENERATORS = ["a"]\nGENERATORS = ["b"]\nUPSCALERS = ["c"]\n')
+    with pytest.raises(ConfigError, match="has 2 lines 'GENERATORS"):
         push(folders, checkout=checkout)
 
 
@@ -315,7 +315,7 @@ def test_what_was_uploaded_runs_with_its_requirements_alone(hub: LoopbackHub, fo
     browsing = pytest.importorskip("browsing", reason="the demo's test needs playwright")
     torch.manual_seed(1)
     Generator(image_size=SIZE, width=4).push_to_hub("tester/dcgan")
-    push(folders, generator="tester/dcgan")
+    push(folders, generators=["tester/dcgan"])
     space, home = folders / "space", folders / "home"
     snapshot_download(SPACE, repo_type="space", local_dir=space)
     home.mkdir()

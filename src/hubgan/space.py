@@ -40,7 +40,7 @@ _APP, _LICENSE, _PROJECT, _PACKAGE = "app.py", "LICENSE", "pyproject.toml", "src
 _FOLDERS = (f"{_PACKAGE}/", "model_cards/")
 # What is not needed to run the demo; what is new in the package is sent until it is named here.
 _LEFT_OUT = {"__main__.py", "cli", "data", "evaluation", "metrics", "processes.py", "publish.py", "recipes",
-             "space.py", "synthesis.py", "training", "video.py"}  # fmt: skip
+             "space.py", "synthesis.py", "training"}  # fmt: skip
 # The newest that ZeroGPU takes; any other hardware takes it too.
 _TORCH_BELOW = "2.12"
 _OURS = ("sdk", "sdk_version", "python_version", "app_file", "models", "preload_from_hub")
@@ -49,8 +49,8 @@ _UNWRITTEN = "Check out the configuration reference at https://huggingface.co/do
 _BODY = """
 # {title}
 
-Make images with a GAN, and enlarge pictures with another one. The page names the two; the cards of those that lie in
-this repository are in `model_cards/`. Both tabs can be called as an API as well: see "Use via API" below the page.
+Make images with a GAN, and enlarge pictures with another one. The page names the models and shows their cards. Both
+can be called as an API as well: see "Use via API" below the page.
 
 Made with hubgan: `hubgan space` makes and updates this repository. It writes `app.py`, `requirements.txt`, `LICENSE`,
 `src/hubgan` and the models anew each time; these words, and files of other names, are left as they are.
@@ -60,7 +60,7 @@ Made with hubgan: `hubgan space` makes and updates this repository. It writes `a
 def push_space(
     repo_id: str,
     *,
-    generator: str,
+    generators: Sequence[str],
     upscalers: Sequence[str],
     checkout: Path,
     private: bool = False,
@@ -79,9 +79,8 @@ def push_space(
 
     Args:
         repo_id: the Space's name (user/space).
-        generator: a Hub name, or a folder that holds a Generator.
-        upscalers: of each its Hub name, or a folder that holds an Upscaler, which may be other people's weights, or
-            their file; one or more, of which visitors choose.
+        generators: of each its Hub name, or a folder that holds a Generator; one or more, of which visitors choose.
+        upscalers: likewise, or a folder that holds other people's weights, or their file.
         checkout: the folder of this repository, which the demo is taken from.
         private: make the Space private if it is new; an error if it is there and public.
         token: access token; by default the one of `hf auth login`.
@@ -93,11 +92,20 @@ def push_space(
         ModelError: a model cannot be found, reached or loaded; or the push fails.
     """
     _check_checkout(checkout)
-    if not upscalers:
-        raise ConfigError("there is no upscaler: name one")
-    models = [_model(Generator, generator, token), *(_model(Upscaler, name, token) for name in upscalers)]
+    kinds: tuple[tuple[str, type[Generator] | type[Upscaler], Sequence[str]], ...] = (
+        ("GENERATORS", Generator, generators),
+        ("UPSCALERS", Upscaler, upscalers),
+    )
+    shown: dict[str, list[str]] = {}
+    models: list[_Model] = []
+    for variable, kind, names in kinds:
+        if not names:
+            raise ConfigError(f"there is no {kind.__name__.lower()}: name one")
+        found = [_model(kind, name, token) for name in names]
+        shown[variable] = [model.shown for model in found]
+        models += found
     by_name: dict[str, str] = {}
-    for name, model in zip([generator, *upscalers], models, strict=True):
+    for name, model in zip([*generators, *upscalers], models, strict=True):
         if model.shown in by_name:
             raise ConfigError(
                 f"{by_name[model.shown]} and {name} would both become {model.shown}: rename one of the folders"
@@ -109,7 +117,7 @@ def push_space(
         files |= model.files
     record = sorted(files)
     files |= {
-        _APP: _app(checkout, models).encode(),
+        _APP: _app(checkout, shown).encode(),
         _LICENSE: checkout / _LICENSE,
         "requirements.txt": _requirements(checkout, models).encode(),
         RECORD: "\n".join([*record, ""]).encode(),
@@ -195,11 +203,10 @@ def _is_public(name: str, file: str) -> bool:
     return True
 
 
-def _app(checkout: Path, models: list[_Model]) -> str:
-    """`app.py` with the names of these models."""
+def _app(checkout: Path, shown: dict[str, list[str]]) -> str:
+    """`app.py` with the names of these models, by its variables."""
     text = (checkout / _APP).read_text(encoding="utf-8")
-    generator, *upscalers = [model.shown for model in models]
-    for variable, value in (("GENERATOR", generator), ("UPSCALERS", upscalers)):
+    for variable, value in shown.items():
         lines = re.findall(rf"^{variable} = .*$", text, re.MULTILINE)
         if len(lines) != 1:
             raise ConfigError(f"{checkout / _APP} has {len(lines)} lines '{variable} = ...' where it should have one")

@@ -2,7 +2,7 @@
 
   hubgan space me/my-demo --generator me/cifar-dcgan --upscaler me/photo-x4
 
-Of several upscalers visitors choose one. A model that is a folder on this
+Of several generators or upscalers visitors choose one. A model that is a folder on this
 machine travels with the Space. Log in once with `hf auth login`, or set
 HF_TOKEN.
 """
@@ -15,7 +15,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("repository", metavar="SPACE", help="the Space's name on the Hub (user/name)")
     where = "its folder, or its name on the Hub (user/model)"
-    parser.add_argument("--generator", metavar="MODEL", required=True, help=f"the image generator: {where}")
+    parser.add_argument(
+        "--generator", metavar="MODEL", required=True, nargs="+", help=f"an image generator, or several: {where}"
+    )
     parser.add_argument(
         "--upscaler", metavar="MODEL", required=True, nargs="+", help=f"an image upscaler, or several: {where}"
     )
@@ -36,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
 
     pushed = push_space(
         args.repository,
-        generator=args.generator,
+        generators=args.generator,
         upscalers=args.upscaler,
         checkout=args.checkout,
         private=args.private,

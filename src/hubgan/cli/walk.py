@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )
-    latents, labels = _way(generator, seeds, args.label, args.truncation, count, args.loop)
+    latents, labels = generator.walk(seeds, count, labels=args.label, truncation=args.truncation, loop=args.loop)
     scale = args.scale or max(1, _SIDE // generator.image_size)
     with enough_memory("take fewer --frames, a smaller --scale, or .mp4, which keeps one picture at a time"):
         images = tqdm(_images(generator, latents, labels), total=count, unit="frame", disable=None)
@@ -120,30 +120,6 @@ def _frames(args: argparse.Namespace, seeds: int) -> int:
     if not 0.5 <= seconds * args.fps <= _MOST:  # nor is NaN
         raise ConfigError(f"--seconds {seconds:g} are not 1 to {_MOST:,} frames at {args.fps} a second")
     return max(1, round(seconds * args.fps))
-
-
-def _way(
-    generator: "Generator",
-    seeds: list[int],
-    names: list[str] | None,
-    truncation: float | None,
-    frames: int,
-    loop: bool,
-) -> "tuple[Tensor, Tensor | None]":
-    """The latent and the label of each frame."""
-    import torch
-
-    from hubgan.models.latents import positions, truncate, walk
-
-    points = torch.cat([generator.latents(1, seed=seed) for seed in seeds])
-    if truncation is not None:
-        points = truncate(points, truncation)
-    number = len(seeds) if names else 1
-    labels = generator.label_numbers(number, names, seed=seeds[0])
-    if labels is not None:
-        nearest = (positions(len(seeds), frames, loop=loop) + 0.5).floor().long() % len(seeds)
-        labels = labels[nearest % number]
-    return walk(points, frames, loop=loop), labels
 
 
 def _images(generator: "Generator", latents: "Tensor", labels: "Tensor | None") -> "Iterator[Image.Image]":

@@ -1,12 +1,15 @@
 """What the demo hands out: PNG files, the grid, the archive, and the two sides of the before/after slider."""
 
+import json
 import re
 import secrets
 import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from hubgan.images import Sheet
 
@@ -27,25 +30,42 @@ def clean_stem(name: str | None, otherwise: str) -> str:
     return stem[:80] or otherwise
 
 
-def save_png(image: Image.Image, path: Path, compress_level: int = 6) -> str:
-    """Write `image` with its alpha and its colour profile, and return the path as text."""
-    image.save(path, compress_level=compress_level, icc_profile=image.info.get("icc_profile"))
+def save_png(image: Image.Image, path: Path, compress_level: int = 6, origin: object = None) -> str:
+    """Write `image` with its alpha, its colour profile and its EXIF data, and return the path as text.
+
+    `origin`, how it was made, goes as JSON into the text chunk `hubgan`.
+    """
+    text = PngInfo()
+    if origin is not None:
+        text.add_text("hubgan", json.dumps(origin))
+    kept = {name: image.info[name] for name in ("icc_profile", "exif") if image.info.get(name)}
+    image.save(path, compress_level=compress_level, pnginfo=text, **kept)
     return str(path)
 
 
-def save_samples(images: list[Image.Image], seed: int) -> tuple[list[str], str, str]:
-    """Write the images, a ZIP archive of them and their grid, and the grid; return the paths."""
+def save_samples(images: Sequence[Image.Image], origins: Sequence[object], name: str) -> tuple[list[str], str, str]:
+    """Write the images, a ZIP archive of them and their grid, and the grid; return the paths.
+
+    `name` is what the files' names say of where the images come from, such as "seed7".
+    """
     folder = new_folder()
-    files = [save_png(image, folder / f"seed{seed}-{index:02d}.png") for index, image in enumerate(images)]
+    files = [
+        save_png(image, folder / f"{name}-{index:02d}.png", origin=origin)
+        for index, (image, origin) in enumerate(zip(images, origins, strict=True))
+    ]
     grid = Sheet(len(images), images[0].size)
     for image in images:
         grid.add(image)
-    sheet = save_png(grid.image, folder / f"hubgan-seed{seed}-grid.png")
-    archive = folder / f"hubgan-seed{seed}.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as pack:  # PNGs do not get any smaller
-        for file in [*files, sheet]:
+    sheet = save_png(grid.image, folder / f"hubgan-{name}-grid.png", origin=list(origins))
+    return files, save_zip([*files, sheet], folder / f"hubgan-{name}.zip"), sheet
+
+
+def save_zip(files: Iterable[str], path: Path) -> str:
+    """Write an archive of files by their own names, and return its path as text."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as pack:  # PNGs do not get any smaller
+        for file in files:
             pack.write(file, Path(file).name)
-    return files, str(archive), sheet
+    return str(path)
 
 
 def _checkered(image: Image.Image) -> Image.Image:

@@ -8,25 +8,46 @@ from typing import Any
 import gradio as gr
 from huggingface_hub import constants
 
-from hubgan.demo import models
+from hubgan.demo import models, words
+from hubgan.demo.about import about_tab, cards
 from hubgan.demo.generate import generate_tab
-from hubgan.demo.look import CSS, THEME
-from hubgan.demo.upscale import upscale_tab
+from hubgan.demo.look import CSS, THEME, toast
+from hubgan.demo.models import Shelf
+from hubgan.demo.samples import Shown
+from hubgan.demo.upscale import settings, upscale_tab
 
 
-def build_demo(generator: str, upscalers: Sequence[str]) -> gr.Blocks:
-    """The demo of a generator and of upscalers to choose from, each a Hub name or a folder.
+def build_demo(generators: Sequence[str], upscalers: Sequence[str]) -> gr.Blocks:
+    """The demo of generators and upscalers to choose from, each a Hub name or a folder.
 
-    Raises HubganError when one cannot be loaded, or when there is no upscaler or two end in the same name.
+    They are loaded in the background; one that cannot be loaded says so on its tab.
+
+    Raises ConfigError where there is none of a kind, or two end in the same name.
     """
-    with gr.Blocks(title="hubgan", analytics_enabled=False, delete_cache=(3600, 4 * 3600)) as demo:
-        gr.Markdown(_headline(generator, upscalers), elem_classes="title")
-        with gr.Tabs():
-            with gr.Tab("Generate", id="generate"):
-                generate_tab(generator)
-            with gr.Tab("Upscale", id="upscale"):
-                upscale_tab(upscalers)
-    return demo.queue(max_size=32)
+    makers, enlargers = Shelf.of(models.load_generator, generators), Shelf.of(models.load_upscaler, upscalers)
+    with gr.Blocks(title=words.TITLE, analytics_enabled=False, delete_cache=(3600, 4 * 3600)) as demo:
+        gr.Markdown(_headline(makers, enlargers), elem_classes="title")
+        with gr.Tabs() as tabs:
+            with gr.Tab(words.GENERATE_TAB, id="generate"):
+                first = generate_tab(makers)
+            with gr.Tab(words.UPSCALE_TAB, id="upscale"):
+                second = upscale_tab(enlargers)
+            with gr.Tab(words.ABOUT_TAB, id="about"):
+                places = about_tab([makers, enlargers])
+
+        def send(shown: Shown | None, picked: int | None) -> tuple[str, gr.Tabs]:
+            if shown is None or picked is None:
+                raise toast(words.PICK_FIRST)
+            return shown.files[picked], gr.Tabs(selected="upscale")
+
+        silent: Any = {"api_visibility": "private", "show_progress": "hidden"}
+        first.send.click(send, [first.shown, first.picked], [second.picture, tabs], queue=False, **silent)
+        demo.load(first.arrive, None, first.on_arrival, **silent)
+        demo.load(lambda: settings(enlargers, enlargers.first), None, second.outputs, **silent)
+        demo.load(lambda: cards([makers, enlargers]), None, places, **silent)
+    makers.warm()
+    enlargers.warm()
+    return demo.queue(max_size=32, default_concurrency_limit=4)
 
 
 def launch_options() -> dict[str, Any]:
@@ -39,12 +60,12 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def _headline(generator: str, upscalers: Sequence[str]) -> str:
-    def shown(name: str) -> str:
-        if Path(name).exists():
-            return f"<code>{html.escape(Path(name).resolve().name)}</code>"
+def _headline(*shelves: Shelf[Any]) -> str:
+    def shown(label: str, name: str) -> str:
+        if label != name or Path(name).exists():  # it lies here
+            return f"<code>{html.escape(label)}</code>"
         return f'<a href="{constants.ENDPOINT}/{html.escape(name)}" target="_blank">{html.escape(name)}</a>'
 
-    where = "GPU" if models.device() == "cuda" else "CPU"
-    enlargements = " or ".join(map(shown, upscalers))
-    return f"# hubgan\nImages from {shown(generator)}, enlargements from {enlargements}, running on the {where}."
+    generators, upscalers = (words.OR.join(shown(*item) for item in shelf.names.items()) for shelf in shelves)
+    hardware = "GPU" if models.device() == "cuda" else "CPU"
+    return words.HEADLINE.format(generators=generators, upscalers=upscalers, hardware=hardware)

@@ -4,8 +4,13 @@ And how it complains.
 """
 
 import html
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import gradio as gr
+
+from hubgan.errors import HubganError
 
 THEME = gr.themes.Default(
     primary_hue="indigo",
@@ -42,6 +47,19 @@ CSS = f"""
 .samples .thumbnail-lg img {{ border-radius: 0; }}
 .pixels img {{ image-rendering: pixelated; }}
 """
+
+
+def told(function: Callable) -> Callable:
+    """The function, whose complaints the page shows as a toast."""
+
+    @wraps(function)
+    def telling(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except HubganError as error:
+            raise toast(str(error)) from error
+
+    return telling
 
 
 def toast(message: str) -> gr.Error:

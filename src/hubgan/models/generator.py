@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hubgan.errors import ConfigError, nearest
 from hubgan.models.base import HubModel
-from hubgan.models.latents import truncate
+from hubgan.models.latents import positions, truncate, walk
 from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type, pipeline_output
 from hubgan.networks import DISCRIMINATORS, GENERATORS
 
@@ -179,6 +179,44 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if truncation is not None:
             latents = truncate(latents, truncation)
         return self.images_from(latents, numbers, batch_size=batch_size, output_type=output_type)
+
+    def walk(
+        self,
+        seeds: Sequence[int],
+        frames: int,
+        *,
+        labels: Labels | None = None,
+        truncation: float | None = None,
+        loop: bool = True,
+    ) -> tuple[Tensor, Tensor | None]:
+        """The latents, and labels, on the way from the first image of each seed to that of the next.
+
+        Args:
+            seeds: two or more; the last one leads back to the first where it is a `loop`.
+            frames: how many images there are to be; of a `loop` the first comes next after the last.
+            labels: of the seeds in turn, the change half way between two; None draws one for all, by the first seed.
+            truncation: as `sample` takes it.
+            loop: whether it ends where it began.
+
+        Returns:
+            What `images_from` and `parts` take: latents (frames, latent_dim), and the numbers of the labels (frames,)
+            of a model with classes.
+
+        Raises:
+            ConfigError: fewer than two seeds or than one frame, or what `sample` refuses.
+        """
+        if len(seeds) < 2:
+            raise ConfigError("a walk leads from one seed to another: give two or more")
+        points = torch.cat([self.latents(1, seed=seed) for seed in seeds])
+        if truncation is not None:
+            points = truncate(points, truncation)
+        number = 1 if labels is None else len(seeds)
+        numbers = self.label_numbers(number, labels, seed=seeds[0])
+        way = walk(points, frames, loop=loop)
+        if numbers is not None:
+            nearest_seed = (positions(len(seeds), frames, loop=loop) + 0.5).floor().long() % len(seeds)
+            numbers = numbers[nearest_seed % number]
+        return way, numbers
 
     @torch.no_grad()
     def images_from(

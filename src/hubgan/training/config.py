@@ -17,6 +17,7 @@ from pydantic import (
 
 from hubgan.training.augmentation import Operation
 from hubgan.training.losses import OBJECTIVES
+from hubgan.training.optimizers import Optimizer
 from hubgan.training.schedules import (
     BetaSchedule,
     NonNegativeSchedule,
@@ -99,10 +100,12 @@ class TrainingConfig(BaseModel):
     """Updates of the discriminator, each on images of its own, for one of the generator."""
     objective: Objective = "non_saturating"
     """The adversarial loss."""
+    optimizer: Optimizer = "adam"
+    """The generator's: adam, or muon with Adam's learning rates."""
     learning_rate: PositiveSchedule = 2e-4
-    """Adam's learning rate for the generator."""
+    """The learning rate of the generator."""
     discriminator_learning_rate: PositiveSchedule = 2e-4
-    """Adam's learning rate for the discriminator."""
+    """The learning rate of the discriminator."""
     adam_beta1: BetaSchedule = 0.5
     """Adam's first beta."""
     adam_beta2: BetaSchedule = 0.999

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from hubgan.training.config import TrainingConfig
+from hubgan.training.optimizers import kept_values
 from hubgan.training.schedules import is_used
 from hubgan.training.task import Task
 
@@ -30,6 +31,8 @@ def estimate(task: Task[Any], config: TrainingConfig, precision: str, processes:
     task = copy.deepcopy(task)
     networks: list[nn.Module] = [task.model, task.discriminator]
     learned = sum(_size(network.parameters()) for network in networks)
+    optimizers = zip((config.optimizer, "adam"), networks, strict=True)
+    kept = 4 * sum(kept_values(name, network.parameters()) for name, network in optimizers)  # in float32
     constant = [module for module in vars(task).values() if isinstance(module, nn.Module) and module not in networks]
     inputs, real = _batch(task, config)
     labels = torch.zeros(len(real), dtype=torch.int64, device=_META) if task.labelled else None
@@ -41,7 +44,7 @@ def estimate(task: Task[Any], config: TrainingConfig, precision: str, processes:
     parts = {
         "weights": learned + sum(_size(network.buffers()) for network in networks),
         "gradients": learned * (2 if processes > 1 else 1),
-        "Adam": 2 * learned,
+        "optimizers": kept,
         "average": _size(task.model.parameters()) + _size(task.model.buffers()),
         "other networks": sum(_size([*module.parameters(), *module.buffers()]) for module in constant),
         # Autocast keeps nearly all of them in half precision, and a copy of the weights too.

@@ -109,6 +109,8 @@ def _optimisation(config: TrainingConfig) -> list[str]:
     if isinstance(config, UpscalingConfig):
         scheduled["learning rate of the generator, adversarial part"] = config.adversarial_learning_rate
     lines = [f"{name}: {wording.schedule(value, config)}" for name, value in scheduled.items()]
+    if config.optimizer != "adam":
+        lines.append(f"optimizer of the generator: {config.optimizer.capitalize()}")
     lines.append(f"objective: {config.objective.replace('_', '-')}")
     if isinstance(config, UpscalingConfig):
         lines.append(

@@ -17,6 +17,7 @@ from hubgan.training.augmentation import AdaptiveProbability, DiffAugment
 from hubgan.training.averaging import MovingAverage, average_buffers
 from hubgan.training.config import TrainingConfig
 from hubgan.training.machine import SharedRandom
+from hubgan.training.optimizers import make_optimizer
 from hubgan.training.penalties import Critic, Penalties
 from hubgan.training.schedules import at_zero, is_used
 from hubgan.training.task import Task
@@ -66,9 +67,11 @@ class Updates:
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             model, discriminator = (nn.SyncBatchNorm.convert_sync_batchnorm(m) for m in (model, discriminator))
         betas = (at_zero(config.adam_beta1), at_zero(config.adam_beta2))
-        adam = partial(torch.optim.Adam, betas=betas, fused=accelerator.device.type in ("cpu", "cuda"))
-        self._model_optimizer = adam(model.parameters(), at_zero(config.learning_rate))
-        self._opponent_optimizer = adam(discriminator.parameters(), at_zero(config.discriminator_learning_rate))
+        discriminator.to(accelerator.device)
+        self._model_optimizer = make_optimizer(config.optimizer, model, at_zero(config.learning_rate), betas)
+        self._opponent_optimizer = make_optimizer(
+            "adam", discriminator, at_zero(config.discriminator_learning_rate), betas
+        )
         self._model, self._discriminator, self._model_optimizer, self._opponent_optimizer = accelerator.prepare(
             model, discriminator, self._model_optimizer, self._opponent_optimizer
         )

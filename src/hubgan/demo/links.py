@@ -1,0 +1,62 @@
+"""Links to a result: the seed and the settings in the page's address."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hubgan.demo import words
+from hubgan.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Link:
+    """What an address asks for; the model is None where it names none."""
+
+    count: int
+    seed: int
+    classes: list[str]
+    variety: float
+    model: str | None
+
+
+def read_link(query: Mapping[str, Any], default: Link) -> Link | None:
+    """The link in a page's query, of which a default stands for what it does not say; None where it names no seed.
+
+    `query` is as Starlette gives it: `getlist` has all values of a name.
+
+    Raises ConfigError for a number that is none; its range is looked at where the images are made.
+    """
+    if "seed" not in query:
+        return None
+    try:
+        seed, count = int(query["seed"]), int(query.get("count", default.count))
+        variety = float(query.get("variety", default.variety))
+        if math.isnan(variety):
+            raise ValueError(variety)
+    except ValueError as error:
+        raise ConfigError(words.BAD_LINK) from error
+    classes = query.getlist("class")  # type: ignore[attr-defined]
+    return Link(count, seed, classes, variety, query.get("model"))
+
+
+def write_link(default_model: str, most_variety: float) -> str:
+    """JavaScript of a function of count, seed, classes, variety and model: they go into the page's address.
+
+    A Space is shown in a frame of the Hub's page, which takes the query over when it is told.
+    """
+    return f"""
+(count, seed, classes, variety, model) => {{
+    const query = new URLSearchParams(window.location.search);
+    const set = (name, value, otherwise) => value === otherwise ? query.delete(name) : query.set(name, value);
+    set("seed", seed);
+    set("count", count);
+    query.delete("class");
+    (classes || []).forEach(name => query.append("class", name));
+    set("variety", variety, {json.dumps(most_variety)});
+    set("model", model, {json.dumps(default_model)});
+    const queryString = "?" + query;
+    window.history.replaceState(null, "", queryString);
+    if (window.parent !== window) window.parent.postMessage({{ queryString }}, "https://huggingface.co");
+}}"""

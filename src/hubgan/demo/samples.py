@@ -1,0 +1,105 @@
+"""What visitors are shown of a generator: images, and all that makes more like them."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from hubgan import Generator
+from hubgan.demo import files, models, words
+from hubgan.demo.models import Shelf
+from hubgan.errors import ConfigError
+from hubgan.models.latents import neighbours, truncate
+
+MAX_IMAGES = 64
+MAX_SEED = 2**31 - 1
+LEAST_VARIETY, MOST_VARIETY = 0.3, 4.0  # the truncation; beyond the latter it changes next to nothing
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Images as a visitor sees them.
+
+    Attributes:
+        model: the generator's label.
+        latents: (n, latent_dim).
+        labels: the numbers of their classes (n,), of a model that has some.
+        origins: of each what makes it again; each image's file holds its own.
+        files: PNG files.
+        archive: a ZIP of them and of the sheet.
+        sheet: a PNG file of all.
+    """
+
+    model: str
+    latents: Tensor
+    labels: Tensor | None
+    origins: list[dict[str, Any]]
+    files: list[str]
+    archive: str
+    sheet: str
+
+
+def draw(shelf: Shelf[Generator], model: str, count: int, seed: int, classes: Sequence[str], variety: float) -> Shown:
+    """Images of a seed. Raises ConfigError for what is out of range or a class that the model has not."""
+    check_count(count)
+    check_seed(seed)
+    if not LEAST_VARIETY <= variety <= MOST_VARIETY:
+        raise ConfigError(words.VARIETY_RANGE.format(least=LEAST_VARIETY, most=MOST_VARIETY))
+    count, seed, variety = int(count), int(seed), float(variety)
+    generator = shelf.get(model)
+    labels = generator.label_numbers(count, list(classes) or None, seed=seed)
+    latents, origin = generator.latents(count, seed=seed), {"model": model, "seed": seed}
+    if variety < MOST_VARIETY:
+        latents, origin = truncate(latents, variety), origin | {"truncation": variety}
+    origins = [origin | {"index": index} for index in range(count)]
+    return _show(shelf, model, latents, labels, origins, f"seed{seed}")
+
+
+def similar_to(shelf: Shelf[Generator], shown: Shown, picked: int, difference: float, count: int) -> Shown:
+    """An image and others like it, in front the same one. Raises ConfigError for what is out of range."""
+    check_count(count)
+    if not 0 <= picked < len(shown.files):
+        raise ConfigError(words.NO_IMAGE.format(count=len(shown.files), picked=picked))
+    if not 0 <= difference <= 1:
+        raise ConfigError(words.DIFFERENCE_RANGE)
+    count, noise = int(count), random.randint(0, MAX_SEED)
+    latents = shown.latents[[picked] * count]
+    if count > 1:
+        latents[1:] = neighbours(latents[0], count - 1, spread=difference, seed=noise)
+    labels = None if shown.labels is None else shown.labels[[picked] * count]
+    origin = shown.origins[picked]
+    steps = origin.get("similar", [])
+    origins = [origin] + [
+        origin | {"similar": [*steps, {"difference": difference, "seed": noise, "index": index}]}
+        for index in range(count - 1)
+    ]
+    return _show(shelf, shown.model, latents, labels, origins, f"seed{origin['seed']}-like{picked:02d}")
+
+
+def check_count(count: float) -> None:
+    """Raise ConfigError where there cannot be so many images at once."""
+    if not 1 <= count <= MAX_IMAGES:
+        raise ConfigError(words.COUNT_RANGE.format(most=MAX_IMAGES))
+
+
+def check_seed(seed: float) -> None:
+    """Raise ConfigError where that is no seed."""
+    if not 0 <= seed <= MAX_SEED:
+        raise ConfigError(words.SEED_RANGE.format(most=MAX_SEED))
+
+
+def _show(
+    shelf: Shelf[Generator],
+    model: str,
+    latents: Tensor,
+    labels: Tensor | None,
+    origins: list[dict[str, Any]],
+    name: str,
+) -> Shown:
+    images = models.make(shelf.names[model], latents, labels)
+    if labels is not None:
+        names = shelf.get(model).labels
+        origins = [origin | {"class": names[number]} for origin, number in zip(origins, labels.tolist(), strict=True)]
+    return Shown(model, latents, labels, origins, *files.save_samples(images, origins, name))

@@ -1,0 +1,99 @@
+"""The part of the second tab that enlarges several pictures."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hubgan import Upscaler
+from hubgan.demo import files, words
+from hubgan.demo.look import told
+from hubgan.demo.models import Shelf
+from hubgan.demo.pictures import MAX_PIXELS_IN, Job, check_uploaded, read
+from hubgan.demo.waiting import StoppedError, watched
+from hubgan.errors import ConfigError, HubganError
+
+_MOST = 20
+_MAX_PIXELS = 2 * MAX_PIXELS_IN
+
+
+def several_part(shelf: Shelf[Upscaler], fidelity: gr.Slider, model: gr.Radio, scale: gr.Slider) -> None:
+    """Several pictures by the model and the settings of the tab, in one archive."""
+
+    @told
+    def upscale_several(
+        pictures: list[dict[str, Any]] | None,
+        request: gr.Request,
+        fidelity: float = 0.0,
+        model: str | None = None,
+        scale: float | None = None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008, Gradio finds it so
+    ) -> tuple[str, str]:
+        """Enlarge several pictures with the GAN. What cannot be read is left out, and named.
+
+        Args:
+            pictures: Files of any common format, at most 20, of together 8 megapixels.
+            fidelity: From 0, the most detail, which may be invented, to 1, smoother and nearest to the original.
+            model: The name of the upscaler, of those that this demo has; the first one by default.
+            scale: How many times as large, 1 or more; at most, and by default, what the model is made for.
+
+        Returns:
+            A ZIP archive of PNG files; lines that say how many there are, and which could not be enlarged.
+        """
+        given = [check_uploaded(picture) for picture in pictures or []]
+        if not given:
+            raise ConfigError(words.UPLOAD_FIRST)
+        if len(given) > _MOST:
+            raise ConfigError(words.TOO_MANY.format(most=_MOST, count=len(given)))
+        job = Job.of(shelf, model, fidelity, scale)
+        start, pixels = time.perf_counter(), 0
+        folder = files.new_folder()
+        made: list[str] = []
+        failures: list[str] = []
+        with watched(request.session_hash, progress) as tell:
+            for number, (path, name) in enumerate(given):
+                try:
+                    before = read(path, name, job.limit)
+                    pixels += before.width * before.height
+                    if pixels > _MAX_PIXELS:
+                        raise ConfigError(words.TOGETHER.format(megapixels=_MAX_PIXELS / 1e6))
+
+                    def told_of_all(share: float, number: int = number) -> None:
+                        tell((number + share) / len(given))
+
+                    after = job.enlarge(before, told_of_all)
+                except StoppedError:
+                    raise
+                except HubganError as error:
+                    failures.append(words.SEVERAL_FAILED.format(name=name, reason=error))
+                    continue
+                stem = f"{files.clean_stem(name, otherwise='picture')}-x{job.scale:g}"
+                target = folder / f"{stem}.png"
+                if target.exists():
+                    target = folder / f"{number + 1:02d}-{stem}.png"
+                made.append(files.save_png(after, target))
+        if not made:
+            raise ConfigError(words.NONE_WORKED.format(reason=" ".join(failures)))
+        archive = files.save_zip(made, folder / "hubgan-upscaled.zip")
+        for file in made:  # they are in the archive
+            Path(file).unlink()
+        done = words.SEVERAL_DONE.format(count=len(made), seconds=time.perf_counter() - start)
+        return archive, "\n\n".join([done, *failures])
+
+    with gr.Accordion(words.SEVERAL, open=False):
+        pictures = gr.File(file_count="multiple", label=words.FILES, height=160)
+        gr.Markdown(words.SEVERAL_HINT.format(most=_MOST, megapixels=_MAX_PIXELS / 1e6), elem_classes="hint")
+        button = gr.Button(words.SEVERAL_BUTTON, size="md")
+        report = gr.Markdown(elem_classes="hint", label=words.SEVERAL)
+        archive = gr.DownloadButton(words.SEVERAL_DOWNLOAD, size="md", interactive=False)
+    button.click(
+        upscale_several,
+        [pictures, fidelity, model, scale],
+        [archive, report],
+        api_name="upscale_several",
+        concurrency_id="model",
+        concurrency_limit=1,
+        preprocess=False,
+        show_progress_on=report,
+    ).success(lambda: gr.DownloadButton(interactive=True), None, archive, api_visibility="private", queue=False)

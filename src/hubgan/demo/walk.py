@@ -1,0 +1,90 @@
+"""The part of the first tab that leads from one seed to another."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from hubgan import Generator
+from hubgan.demo import files, models, words
+from hubgan.demo.look import told
+from hubgan.demo.models import Shelf
+from hubgan.errors import ConfigError
+from hubgan.video import save_video
+
+_FPS = 25
+_LEAST, _MOST = 0.5, 10.0  # seconds
+_SIDE = 256  # pixels that are large enough to see
+_PART = 64  # images at once
+
+
+def walk_part(shelf: Shelf[Generator], model: gr.Radio) -> gr.Dropdown:
+    """A walk through the latents of the chosen model; returns the choice of a class."""
+
+    @told
+    def walk(
+        first_seed: int = 0,
+        second_seed: int = 1,
+        seconds: float = 4.0,
+        label: str | None = None,
+        model: str | None = None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008, Gradio finds it so
+    ) -> tuple[str, str]:
+        """A moving picture that leads from the first image of a seed to that of another one, and back.
+
+        Args:
+            first_seed: 0 to 2147483647.
+            second_seed: Likewise.
+            seconds: How long it takes there and back, 0.5 to 10.
+            label: The class, for a model that has some; none lets the first seed draw it.
+            model: The name of the generator, of those that this demo has; the first one by default.
+
+        Returns:
+            The GIF, to look at and to download.
+        """
+        name = shelf.label(model)
+        if not _LEAST <= seconds <= _MOST:
+            raise ConfigError(words.WALK_SECONDS_RANGE.format(least=_LEAST, most=_MOST))
+        generator = shelf.get(name)
+        seeds = [int(first_seed), int(second_seed)]
+        if min(seeds) < 0 or max(seeds) >= 2**31:
+            raise ConfigError(words.SEED_RANGE.format(most=2**31 - 1))
+        frames = round(seconds * _FPS)
+        latents, labels = generator.walk(seeds, frames, labels=label or None)
+
+        def images() -> Iterator[Image.Image]:
+            for start in range(0, frames, _PART):
+                here = slice(start, start + _PART)
+                yield from models.make(shelf.names[name], latents[here], None if labels is None else labels[here])
+                progress(min(start + _PART, frames) / frames, desc=words.WALKING)
+
+        file = files.new_folder() / f"hubgan-seed{seeds[0]}-seed{seeds[1]}.gif"
+        save_video(images(), file, fps=_FPS, scale=max(1, _SIDE // generator.image_size))
+        return str(file), str(file)
+
+    with gr.Accordion(words.WALK, open=False):
+        with gr.Row():
+            first = gr.Number(0, label=words.WALK_FROM, precision=0, minimum=0, maximum=2**31 - 1, min_width=100)
+            second = gr.Number(1, label=words.WALK_TO, precision=0, minimum=0, maximum=2**31 - 1, min_width=100)
+            seconds = gr.Slider(_LEAST, _MOST, value=4, step=0.5, label=words.WALK_SECONDS)
+            label = gr.Dropdown(
+                [], value=None, allow_custom_value=True, label=words.WALK_CLASS, visible=False, min_width=120
+            )
+        button = gr.Button(words.WALK_BUTTON, size="md")
+        result = gr.Image(
+            type="filepath",
+            format="gif",
+            label=words.WALK_RESULT,
+            interactive=False,
+            buttons=["fullscreen"],
+            elem_classes="pixels",
+            height=300,
+            alt_text=words.WALK_RESULT,
+        )
+        download = gr.DownloadButton(words.WALK_DOWNLOAD, size="md", interactive=False)
+    work: Any = {"concurrency_id": "model", "concurrency_limit": 1}
+    inputs = [first, second, seconds, label, model]
+    walked = button.click(walk, inputs, [result, download], api_name="walk", show_progress_on=result, **work)
+    walked.success(lambda: gr.DownloadButton(interactive=True), None, download, api_visibility="private", queue=False)
+    return label
