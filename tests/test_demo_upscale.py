@@ -211,7 +211,7 @@ def test_several_pictures_come_in_one_archive(page: "playwright.Page", tmp_path:
     page.get_by_role("button", name="Upscale all").click()
     page.get_by_text("3 enlarged in").wait_for()
     page.get_by_text("words.png: words.png is not a picture").wait_for()
-    with zipfile.ZipFile(download(page, "Download all (ZIP)", tmp_path)) as pack:
+    with zipfile.ZipFile(download(page, "Download the pictures (ZIP)", tmp_path)) as pack:
         sizes = {name: Image.open(pack.open(name)).size for name in pack.namelist()}
     assert sizes == {
         f"one-x{SCALE}.png": (8 * SCALE, 6 * SCALE),

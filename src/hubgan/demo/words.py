@@ -70,7 +70,7 @@ NO_PART = "There is no part {part}, but {parts}."
 
 # -- several pictures
 SEVERAL = "Several pictures"
-FILES, SEVERAL_BUTTON, SEVERAL_DOWNLOAD = "Pictures", "Upscale all", "Download all (ZIP)"
+FILES, SEVERAL_BUTTON, SEVERAL_DOWNLOAD = "Pictures", "Upscale all", "Download the pictures (ZIP)"
 SEVERAL_HINT = "Up to {most} pictures of together {megapixels:.3g} megapixels, by the model and settings above."
 TOO_MANY = "At most {most} pictures at once; these are {count}."
 TOGETHER = "Together they have more than {megapixels:.3g} megapixels: take fewer, or smaller ones."
