@@ -376,14 +376,16 @@ def test_the_card_says_only_what_is_true(tmp_path: Path) -> None:
     counters = {"images": 192, "steps": 12, "seconds": 60.0}
     facts = open_folder(tmp_path / "a", "--flip", "False")._record(counters, TASK)["facts"]
     assert facts["images seen"] == "192, in 12 steps of 16"
-    assert not {"penalties", "augmentation", "discriminator updates"} & set(facts)
+    assert not {"penalties", "augmentation", "optimizer", "discriminator updates"} & set(facts)
     options = ["--objective", "wasserstein", "--gradient_accumulation_steps", "2", "--discriminator_steps", "5",
-               "--augment", "color", "translation", "--augment_target", "0.6"]  # fmt: skip
+               "--augment", "color", "translation", "--augment_target", "0.6",
+               "--optimizer", "muon"]  # fmt: skip
     facts = open_folder(tmp_path / "b", *options)._record(counters, TASK)["facts"]
     assert facts["images seen"] == "192, in 12 steps of 32 (16 x 2 accumulated)"
     assert facts["penalties"] == "WGAN-GP, lambda 10"
     assert "keeps the mean sign of real logits at 0.6" in facts["augmentation"]
     assert facts["discriminator updates"].startswith("5 for one")
+    assert facts["optimizer"].startswith("Muon")
 
 
 @pytest.mark.parametrize(

@@ -294,6 +294,7 @@ class RunFolder:
             "time": f"{counters['seconds'] / 60:.0f} minutes on {hardware_line(accelerator)}",
             "precision": precision(accelerator),
             "objective": config.objective.replace("_", "-"),
+            "optimizer": "Muon; Adam for the discriminator" if config.optimizer == "muon" else "",
             "discriminator updates": several,
             "penalties": wording.penalties(config),
             "augmentation": wording.augmentation(config),
