@@ -40,7 +40,9 @@ def test_models_and_a_space_reach_the_hub_and_come_back_whole(
         hub.clear_faults()
 
     def space() -> Pushed:
-        return push_space("tester/demo", generator="tester/gan", upscalers=[str(runs["tester/photo"])], checkout=ROOT)
+        return push_space(
+            "tester/demo", generators=["tester/gan"], upscalers=[str(runs["tester/photo"])], checkout=ROOT
+        )
 
     for fault in (
         Fault(method="POST", path="/preupload/", status=401),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -27,6 +27,9 @@ from hubgan.errors import ConfigError, HubganError, ModelError
 from hubgan.hub import Pushed
 from hubgan.space import RECORD, push_space
 from loopback_hub import Fault, LoopbackHub
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 SPACE, SIZE, SCALE = "tester/demo", 16, 3
 ZERO_GPU = "2.8", "2.11.3"  # the oldest and the newest torch there
@@ -270,8 +273,8 @@ def test_zero_gpu_lends_its_gpu_to_the_two_that_compute(monkeypatch: pytest.Monk
 
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))  # the real one acts on ZeroGPU alone
     runpy.run_path(str(ROOT / "src" / "hubgan" / "demo" / "models.py"))
-    assert set(lent) == {"sample", "_enlarge"}
-    assert lent["sample"][1] == 15 and lent["_enlarge"][1].__name__ == "upscaling_seconds"
+    assert set(lent) == {"make", "_enlarge"}
+    assert lent["make"][1] == 15 and lent["_enlarge"][1].__name__ == "upscaling_seconds"
 
 
 # -- what was uploaded, running by itself -----------------------------------------------------------------
@@ -311,7 +314,9 @@ def environment_of(wanted: list[Requirement], folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def test_what_was_uploaded_runs_with_its_requirements_alone(hub: LoopbackHub, folders: Path) -> None:
+def test_what_was_uploaded_runs_with_its_requirements_alone(
+    hub: LoopbackHub, folders: Path, browser: "Browser"
+) -> None:
     browsing = pytest.importorskip("browsing", reason="the demo's test needs playwright")
     torch.manual_seed(1)
     Generator(image_size=SIZE, width=4).push_to_hub("tester/dcgan")
@@ -325,7 +330,7 @@ def test_what_was_uploaded_runs_with_its_requirements_alone(hub: LoopbackHub, fo
     own = {"HOME": str(home), "HF_HOME": str(home / "hf"), "GRADIO_TEMP_DIR": str(home / "gradio")}
     environment = {**kept, **own, "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONPROFILEIMPORTTIME": "1"}
 
-    with browsing.chromium() as browser, browsing.running(python, space, environment, home / "log.txt") as url:
+    with browsing.running(python, space, environment, home / "log.txt") as url:
         page = browser.new_page()
         page.set_default_timeout(60_000)
         page.goto(url)

@@ -144,7 +144,7 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
             )
             seed = gr.Number(0, label=words.SEED, info=words.SEED_INFO, precision=0, minimum=0, maximum=MAX_SEED)
             random_seed = gr.Checkbox(True, label=words.RANDOM_SEED)
-            button = gr.Button(words.GENERATE, variant="primary")
+            button = gr.Button(words.GENERATE, variant="primary", interactive=False)  # until `arrive` is done
         with gr.Column(scale=2, min_width=320):
             gallery = gr.Gallery(
                 format="png",
@@ -225,7 +225,9 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
                 gr.Warning(html.escape(str(error)))
             return *[gr.skip()] * 8, *_settings(shelf, shelf.first), *[gr.skip()] * 4
         settings = _settings(shelf, label, link.classes)
-        return *_show(shelf, made), link.seed, *settings, link.count, asked is None, link.variety, label
+        if asked is None:  # what a visitor has chosen meanwhile stays
+            return *_show(shelf, made), gr.skip(), *settings, *[gr.skip()] * 4
+        return *_show(shelf, made), link.seed, *settings, link.count, False, link.variety, label
 
     return GenerateTab(shown, picked, send, arrive, [*images, seed, *choices, count, random_seed, variety, model])
 
