@@ -18,8 +18,10 @@ from hubgan.demo.samples import (
     MAX_IMAGES,
     MAX_SEED,
     MOST_VARIETY,
+    Drawn,
     Shown,
     draw,
+    make,
     similar_to,
 )
 from hubgan.demo.walk import walk_part
@@ -81,14 +83,14 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
             The images as PNG files, a ZIP archive of them and their grid, the grid as a PNG file, the seed.
         """
         seed = random.randint(0, MAX_SEED) if seed is None else int(seed)
-        made = draw(shelf, shelf.label(model), count, seed, classes or [], variety)
+        made = make(shelf, draw(shelf, shelf.label(model), count, seed, classes or [], variety))
         return made.files, made.archive, made.sheet, seed
 
     @told
     def more_like(shown: Shown | None, picked: int | None, difference: float, count: int) -> tuple[Any, ...]:
         if shown is None or picked is None:
             raise ConfigError(words.PICK_FIRST)
-        return _show(shelf, similar_to(shelf, shown, picked, difference, count))
+        return _show(shelf, similar_to(shown.drawn, picked, difference, count))
 
     @told
     def similar(
@@ -116,8 +118,8 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
         """
         if not 0 <= index < MAX_IMAGES:
             raise ConfigError(words.NO_IMAGE.format(count=MAX_IMAGES, picked=index))
-        shown = draw(shelf, shelf.label(model), int(index) + 1, seed, classes or [], variety)
-        made = similar_to(shelf, shown, int(index), difference, count)
+        drawn = draw(shelf, shelf.label(model), int(index) + 1, seed, classes or [], variety)
+        made = make(shelf, similar_to(drawn, int(index), difference, count))
         return made.files, made.archive, made.sheet
 
     with gr.Row():
@@ -219,23 +221,23 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
             asked = read_link(request.query_params, link)
             link = asked or link
             label = shelf.label(link.model)
-            made = draw(shelf, label, link.count, link.seed, link.classes, link.variety)
+            drawn = draw(shelf, label, link.count, link.seed, link.classes, link.variety)
         except HubganError as error:
             if "seed" in request.query_params:
                 gr.Warning(html.escape(str(error)))
             return *[gr.skip()] * 8, *_settings(shelf, shelf.first), *[gr.skip()] * 4
         settings = _settings(shelf, label, link.classes)
         if asked is None:  # what a visitor has chosen meanwhile stays
-            return *_show(shelf, made), gr.skip(), *settings, *[gr.skip()] * 4
-        return *_show(shelf, made), link.seed, *settings, link.count, False, link.variety, label
+            return *_show(shelf, drawn), gr.skip(), *settings, *[gr.skip()] * 4
+        return *_show(shelf, drawn), link.seed, *settings, link.count, False, link.variety, label
 
     return GenerateTab(shown, picked, send, arrive, [*images, seed, *choices, count, random_seed, variety, model])
 
 
-def _show(shelf: Shelf[Generator], shown: Shown) -> tuple[Any, ...]:
-    """What the gallery, the state, the two downloads, the pick and the two buttons get."""
-    idle = gr.Button(interactive=False)
-    look = ["samples", "pixels"] if shelf.get(shown.model).image_size <= _SMALL else ["samples"]
+def _show(shelf: Shelf[Generator], drawn: Drawn) -> tuple[Any, ...]:
+    """Make them: what the gallery, the state, the two downloads, the pick and the two buttons get."""
+    shown, idle = make(shelf, drawn), gr.Button(interactive=False)
+    look = ["samples", "pixels"] if shelf.get(drawn.model).image_size <= _SMALL else ["samples"]
     return (
         gr.Gallery(shown.files, selected_index=None, elem_classes=look),
         shown,

@@ -3,11 +3,12 @@
 import logging
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from threading import RLock, Thread
+from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 import torch
@@ -51,6 +52,12 @@ def load_generator(name: str, where: str) -> Generator:
     return Generator.from_pretrained(name).to(where)
 
 
+@cache
+def mixes(name: str) -> bool:
+    """Whether the upscaler called `name` holds weights of more than one fidelity."""
+    return Upscaler.has_fidelity(name)
+
+
 @dataclass
 class Shelf(Generic[Model]):
     """Models that visitors choose from, by the ends of their names: where a folder lies is no visitor's business.
@@ -61,7 +68,7 @@ class Shelf(Generic[Model]):
 
     load: Callable[[str, str], Model]
     names: dict[str, str]
-    _lock: RLock = field(default_factory=RLock)
+    _locks: dict[str, Lock] = field(default_factory=lambda: defaultdict(Lock))  # one slow model holds up no other
     _failures: dict[str, tuple[float, HubganError]] = field(default_factory=dict)
 
     @classmethod
@@ -92,7 +99,7 @@ class Shelf(Generic[Model]):
 
     def get(self, label: str) -> Model:
         """The model; waits while it is being loaded. Raises HubganError, without a folder's path, if it cannot be."""
-        with self._lock:
+        with self._locks[label]:
             failed_at, failure = self._failures.get(label, (0.0, None))
             if failure and time.monotonic() - failed_at < _AGAIN:
                 raise failure

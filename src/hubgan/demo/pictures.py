@@ -62,9 +62,8 @@ class Job:
         upscaler, name = shelf.get(label), shelf.names[label]
         if scale is not None and (not isinstance(scale, int | float) or not scale >= 1):
             raise ConfigError(words.SCALE_RANGE)
-        mixes = Upscaler.has_fidelity(name)
         wanted = min(scale or upscaler.scale, upscaler.scale)
-        return cls(name, fidelity if mixes else 0.0, wanted, Limit.of(upscaler.scale))
+        return cls(name, fidelity if models.mixes(name) else 0.0, wanted, Limit.of(upscaler.scale))
 
     def enlarge(self, picture: Image.Image, tell: Callable[[float], None]) -> Image.Image:
         return models.enlarge(self.name, picture, self.fidelity, self.scale, tell)

@@ -19,29 +19,42 @@ LEAST_VARIETY, MOST_VARIETY = 0.3, 4.0  # the truncation; beyond the latter it c
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Images as a visitor sees them.
+class Drawn:
+    """Images before they are made.
 
     Attributes:
         model: the generator's label.
         latents: (n, latent_dim).
         labels: the numbers of their classes (n,), of a model that has some.
-        origins: of each what makes it again; each image's file holds its own.
-        files: PNG files.
-        archive: a ZIP of them and of the sheet.
-        sheet: a PNG file of all.
+        origins: of each what makes it again.
+        name: what the names of the files say of where the images come from.
     """
 
     model: str
     latents: Tensor
     labels: Tensor | None
     origins: list[dict[str, Any]]
+    name: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Images as a visitor sees them.
+
+    Attributes:
+        drawn: what they were made of; each image's file holds its own origin.
+        files: PNG files.
+        archive: a ZIP of them and of the sheet.
+        sheet: a PNG file of all.
+    """
+
+    drawn: Drawn
     files: list[str]
     archive: str
     sheet: str
 
 
-def draw(shelf: Shelf[Generator], model: str, count: int, seed: int, classes: Sequence[str], variety: float) -> Shown:
+def draw(shelf: Shelf[Generator], model: str, count: int, seed: int, classes: Sequence[str], variety: float) -> Drawn:
     """Images of a seed. Raises ConfigError for what is out of range or a class that the model has not."""
     check_count(count)
     check_seed(seed)
@@ -54,28 +67,39 @@ def draw(shelf: Shelf[Generator], model: str, count: int, seed: int, classes: Se
     if variety < MOST_VARIETY:
         latents, origin = truncate(latents, variety), origin | {"truncation": variety}
     origins = [origin | {"index": index} for index in range(count)]
-    return _show(shelf, model, latents, labels, origins, f"seed{seed}")
+    if labels is not None:
+        origins = [
+            origin | {"class": generator.labels[number]}
+            for origin, number in zip(origins, labels.tolist(), strict=True)
+        ]
+    return Drawn(model, latents, labels, origins, f"seed{seed}")
 
 
-def similar_to(shelf: Shelf[Generator], shown: Shown, picked: int, difference: float, count: int) -> Shown:
+def similar_to(drawn: Drawn, picked: int, difference: float, count: int) -> Drawn:
     """An image and others like it, in front the same one. Raises ConfigError for what is out of range."""
     check_count(count)
-    if not 0 <= picked < len(shown.files):
-        raise ConfigError(words.NO_IMAGE.format(count=len(shown.files), picked=picked))
+    if not 0 <= picked < len(drawn.latents):
+        raise ConfigError(words.NO_IMAGE.format(count=len(drawn.latents), picked=picked))
     if not 0 <= difference <= 1:
         raise ConfigError(words.DIFFERENCE_RANGE)
     count, noise = int(count), random.randint(0, MAX_SEED)
-    latents = shown.latents[[picked] * count]
+    latents = drawn.latents[[picked] * count]
     if count > 1:
         latents[1:] = neighbours(latents[0], count - 1, spread=difference, seed=noise)
-    labels = None if shown.labels is None else shown.labels[[picked] * count]
-    origin = shown.origins[picked]
+    labels = None if drawn.labels is None else drawn.labels[[picked] * count]
+    origin = drawn.origins[picked]
     steps = origin.get("similar", [])
     origins = [origin] + [
         origin | {"similar": [*steps, {"difference": difference, "seed": noise, "index": index}]}
         for index in range(count - 1)
     ]
-    return _show(shelf, shown.model, latents, labels, origins, f"seed{origin['seed']}-like{picked:02d}")
+    return Drawn(drawn.model, latents, labels, origins, f"seed{origin['seed']}-like{picked:02d}")
+
+
+def make(shelf: Shelf[Generator], drawn: Drawn) -> Shown:
+    """The images, made and written."""
+    images = models.make(shelf.names[drawn.model], drawn.latents, drawn.labels)
+    return Shown(drawn, *files.save_samples(images, drawn.origins, drawn.name))
 
 
 def check_count(count: float) -> None:
@@ -88,18 +112,3 @@ def check_seed(seed: float) -> None:
     """Raise ConfigError where that is no seed."""
     if not 0 <= seed <= MAX_SEED:
         raise ConfigError(words.SEED_RANGE.format(most=MAX_SEED))
-
-
-def _show(
-    shelf: Shelf[Generator],
-    model: str,
-    latents: Tensor,
-    labels: Tensor | None,
-    origins: list[dict[str, Any]],
-    name: str,
-) -> Shown:
-    images = models.make(shelf.names[model], latents, labels)
-    if labels is not None:
-        names = shelf.get(model).labels
-        origins = [origin | {"class": names[number]} for origin, number in zip(origins, labels.tolist(), strict=True)]
-    return Shown(model, latents, labels, origins, *files.save_samples(images, origins, name))

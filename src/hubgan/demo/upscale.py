@@ -145,7 +145,7 @@ def settings(shelf: Shelf[Upscaler], label: str) -> tuple[Any, ...]:
     """What the tab is to show of a model: the problem, fidelity, scale, button and hint."""
     try:
         upscaler = shelf.get(label)
-        mixes = Upscaler.has_fidelity(shelf.names[label])
+        mixes = models.mixes(shelf.names[label])
     except HubganError as error:
         reason = gr.Markdown(words.UNUSABLE.format(reason=error), visible=True)
         return reason, gr.skip(), gr.skip(), gr.Button(interactive=False), ""

@@ -10,6 +10,7 @@ from hubgan import Generator
 from hubgan.demo import files, models, words
 from hubgan.demo.look import told
 from hubgan.demo.models import Shelf
+from hubgan.demo.samples import MAX_SEED, check_seed
 from hubgan.errors import ConfigError
 from hubgan.video import save_video
 
@@ -48,8 +49,8 @@ def walk_part(shelf: Shelf[Generator], model: gr.Radio) -> gr.Dropdown:
             raise ConfigError(words.WALK_SECONDS_RANGE.format(least=_LEAST, most=_MOST))
         generator = shelf.get(name)
         seeds = [int(first_seed), int(second_seed)]
-        if min(seeds) < 0 or max(seeds) >= 2**31:
-            raise ConfigError(words.SEED_RANGE.format(most=2**31 - 1))
+        for seed in seeds:
+            check_seed(seed)
         frames = round(seconds * _FPS)
         latents, labels = generator.walk(seeds, frames, labels=label or None)
 
@@ -65,8 +66,8 @@ def walk_part(shelf: Shelf[Generator], model: gr.Radio) -> gr.Dropdown:
 
     with gr.Accordion(words.WALK, open=False):
         with gr.Row():
-            first = gr.Number(0, label=words.WALK_FROM, precision=0, minimum=0, maximum=2**31 - 1, min_width=100)
-            second = gr.Number(1, label=words.WALK_TO, precision=0, minimum=0, maximum=2**31 - 1, min_width=100)
+            first = gr.Number(0, label=words.WALK_FROM, precision=0, minimum=0, maximum=MAX_SEED, min_width=100)
+            second = gr.Number(1, label=words.WALK_TO, precision=0, minimum=0, maximum=MAX_SEED, min_width=100)
             seconds = gr.Slider(_LEAST, _MOST, value=4, step=0.5, label=words.WALK_SECONDS)
             label = gr.Dropdown(
                 [], value=None, allow_custom_value=True, label=words.WALK_CLASS, visible=False, min_width=120
