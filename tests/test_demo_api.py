@@ -234,7 +234,7 @@ def test_a_full_queue_is_told_politely(space: Path, tmp_path: Path) -> None:
     with running(sys.executable, space, environment(space), tmp_path / "log.txt") as url:
         client = Client(url, verbose=False)
         client.predict(api_name="/generate")  # it has started
-        noise = np.random.default_rng(0).integers(0, 256, (500, 500, 3), dtype=np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (250, 250, 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / "noise.png")
         jobs = [client.submit(handle_file(tmp_path / "noise.png"), api_name="/upscale") for _ in range(40)]
         said: list[str] = []
