@@ -1,12 +1,16 @@
 """The demo as programs meet it: its endpoints, and all that they must not do."""
 
+import asyncio
 import json
+import shutil
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,7 +160,7 @@ def test_a_bad_file_is_explained_without_a_traceback_or_a_path(client: Client, t
     ("size", "mode", "ending"),
     [
         ((1, 1), "RGB", "png"),
-        ((1, 2_000), "RGB", "png"),
+        ((1, 20_000), "RGB", "png"),
         ((9, 7), "I;16", "png"),
         ((9, 7), "CMYK", "jpg"),
         ((9, 7), "P", "gif"),
@@ -164,13 +168,18 @@ def test_a_bad_file_is_explained_without_a_traceback_or_a_path(client: Client, t
         ((9, 7), "LA", "png"),
         ((9, 7), "RGBA", "webp"),
         ((9, 7), "RGB", "avif"),
+        ((64, 64), "RGB", "heic"),
         ((9, 7), "RGB", "bmp"),
         ((9, 7), "L", "tiff"),
     ],
 )
 def test_pictures_of_all_kinds(client: Client, tmp_path: Path, size: tuple[int, int], mode: str, ending: str) -> None:
     path = tmp_path / f"picture.{ending}"
-    Image.new(mode, size).save(path)
+    if ending == "heic":
+        pillow_heif = pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif: pip install 'hubgan[heif]'")
+        pillow_heif.from_pillow(Image.new(mode, size)).save(path)
+    else:
+        Image.new(mode, size).save(path)
     _, large, _ = client.predict(handle_file(path), api_name="/upscale")
     assert Image.open(large).size == (size[0] * SCALE, size[1] * SCALE)
 
@@ -246,3 +255,55 @@ def test_a_full_queue_is_told_politely(space: Path, tmp_path: Path) -> None:
         assert said and all("full" in words or "busy" in words.lower() for words in said), said
         assert len(said) < len(jobs)
         assert client.predict(api_name="/generate")
+
+
+def test_files_are_deleted_in_time(space: Path, tmp_path: Path, red: Path) -> None:
+    short = space / "short"
+    shutil.copytree(space / "src", short / "src", dirs_exist_ok=True)
+    (short / "app.py").write_text(
+        "import os, sys\n"
+        "sys.path.insert(0, 'src')\n"
+        "from hubgan.demo import build_demo, launch_options\n"
+        "names = [os.environ[f'HUBGAN_{kind}S'].split(',') for kind in ('GENERATOR', 'UPSCALER')]\n"
+        "build_demo(*names, keep_seconds=3).launch(**launch_options())\n"
+    )
+    cache = tmp_path / "cache"
+    with running(sys.executable, short, environment(space, GRADIO_TEMP_DIR=str(cache)), tmp_path / "log.txt") as url:
+        client = Client(url, verbose=False)
+        client.predict(count=2, api_name="/generate")
+        client.predict(seconds=0.5, api_name="/walk")
+        client.predict(handle_file(red), api_name="/upscale")
+        client.predict([handle_file(red)], 0, None, None, api_name="/upscale_several")
+        assert _files(cache)
+        deadline = time.monotonic() + 30
+        while left := _files(cache):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.5)
+        assert client.predict(count=1, api_name="/generate")
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_the_functions_are_tools_of_an_mcp_server(space: Path, tmp_path: Path, red: Path) -> None:
+    mcp = pytest.importorskip("mcp", reason="MCP needs its package: pip install 'hubgan[mcp]'")
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def talk(url: str) -> tuple[dict[str, str], dict[str, Any], bool]:
+        async with streamable_http_client(f"{url}/gradio_api/mcp/") as (reading, writing, _):
+            async with mcp.ClientSession(reading, writing) as session:
+                await session.initialize()
+                tools = {tool.name: tool.description or "" for tool in (await session.list_tools()).tools}
+                made = await session.call_tool("generate", {"count": 2, "seed": 7})
+                local = await session.call_tool("upscale", {"picture": str(red)})
+                return tools, made.model_dump(), bool(local.isError)
+
+    with running(
+        sys.executable, space, environment(space, GRADIO_MCP_SERVER="True"), tmp_path / "log.txt"
+    ) as url:  # fmt: skip
+        tools, made, refused = asyncio.run(talk(url))
+    assert sorted(tools) == ["generate", "similar", "upscale", "upscale_several", "walk"]
+    assert all(tools.values()) and not made["isError"]
+    assert "seed7-00.png" in str(made["content"])
+    assert refused

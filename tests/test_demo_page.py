@@ -20,6 +20,12 @@ def test_the_copy_is_what_runs(space: Path, url: str) -> None:
     assert list((space / "src" / "hubgan" / "demo" / "__pycache__").glob("interface.*.pyc"))
 
 
+def test_the_page_needs_no_torch() -> None:
+    code = "import sys; from hubgan.demo import build_demo; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_a_model_that_cannot_be_loaded_leaves_the_rest_usable(
     browser: "playwright.Browser", space: Path, tmp_path: Path
 ) -> None:

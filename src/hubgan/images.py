@@ -1,8 +1,11 @@
 """Untrusted picture in, tensor out, picture back: decoding, orientation, alpha, colour profile, tiles.
 
 Pictures are PIL images of 8 bit a channel; tensors are C x H x W, uint8 in [0, 255] or float in [0, 1].
-Nothing here changes a global setting of Pillow or torch, so every function may run in many threads.
+Nothing here changes a global setting of Pillow or torch, so every function may run in many threads. torch, which takes
+seconds to import, comes only with the first tensor.
 """
+
+from __future__ import annotations
 
 import io
 import math
@@ -10,15 +13,18 @@ import os
 from collections.abc import Callable
 from itertools import pairwise, product
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias, Union
 
 import numpy as np
-import torch
 from PIL import Image, ImageChops, ImageCms, ImageOps
+from typing_extensions import TypeIs
 
 from hubgan.errors import ConfigError, ImageError
 
-ImageInput: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | torch.Tensor
+if TYPE_CHECKING:
+    import torch
+
+ImageInput: TypeAlias = Union[str, os.PathLike[str], bytes, Image.Image, np.ndarray, "torch.Tensor"]
 MAX_PIXELS = 64_000_000
 _GAP = 2  # between the images of a sheet
 # Pictures that people have; not formats that run a program (EPS) or have no signature.
@@ -43,7 +49,7 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Image.Ima
     before decoding.
     """
     name = getattr(source, "filename", "") or "the picture"
-    if isinstance(source, torch.Tensor):
+    if _is_tensor(source):
         source, name = to_image(source), "the tensor"
     elif isinstance(source, np.ndarray):
         source, name = _from_array(source, "the array"), "the array"
@@ -64,6 +70,8 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Image.Ima
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
     """Return `image` as uint8 C x H x W in [0, 255]: C is 1 for mode L, 3 for all others, flattened first."""
+    import torch
+
     pixels = np.array(image if image.mode == "L" else flatten(image))
     return torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).contiguous()
 
@@ -113,7 +121,6 @@ def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return (_bleed(image), image.getchannel("A")) if image.mode == "RGBA" else (image, None)
 
 
-@torch.no_grad()
 def upscale_tiled(
     function: Callable[[torch.Tensor], torch.Tensor],
     image: torch.Tensor,
@@ -136,6 +143,8 @@ def upscale_tiled(
     below the resolution of `image`. `progress` is called with the share of tiles that are done, after each.
     Raises ConfigError for options out of range or another scale, ImageError for a tensor of another kind.
     """
+    import torch
+
     if scale < 1 or tile < 0 or halo < 0:
         raise ConfigError(f"scale {scale}, tile {tile}, halo {halo}: scale >= 1, tile >= 0 and halo >= 0.")
     if image.ndim != 3 or not image.is_floating_point() or not image.numel():
@@ -146,7 +155,8 @@ def upscale_tiled(
     for number, ((top, bottom), (left, right)) in enumerate(tiles, 1):
         y, x = (max(start - halo, 0) // multiple * multiple for start in (top, left))
         part = image[None, :, y : bottom + halo, x : right + halo]
-        result = function(part)
+        with torch.no_grad():
+            result = function(part)
         if result.shape != (1, channels, part.shape[2] * scale, part.shape[3] * scale):
             raise ConfigError(f"{tuple(part.shape)} became {tuple(result.shape)}: the scale is not {scale}.")
         if not output.numel():
@@ -187,6 +197,10 @@ class Sheet:
         place = [_GAP + n * (side + _GAP) for n, side in zip((column, row), self._size, strict=True)]
         self.image.paste(image, (place[0], place[1]))
         self._added += 1
+
+
+def _is_tensor(source: object) -> TypeIs[torch.Tensor]:
+    return any((kind.__module__, kind.__name__) == ("torch", "Tensor") for kind in type(source).__mro__)
 
 
 def _cuts(length: int, tile: int) -> list[tuple[int, int]]:

@@ -11,8 +11,6 @@ from hubgan.demo import words
 from hubgan.demo.models import Shelf
 from hubgan.errors import HubganError
 from hubgan.hub import Place
-from hubgan.models.card import PICTURE
-from hubgan.models.config import CARD
 
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)\n*")  # the picture beside the card has a place of its own here
 
@@ -37,6 +35,9 @@ def cards(shelves: Iterable[Shelf[Any]]) -> list[gr.Image | str]:
 
 
 def _card(name: str) -> tuple[gr.Image, str]:
+    from hubgan.models.card import PICTURE
+    from hubgan.models.config import CARD
+
     place = Place(name)
     try:
         card = ModelCard(place.file(CARD).read_text(encoding="utf-8"), ignore_metadata_errors=True)

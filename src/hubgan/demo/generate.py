@@ -1,14 +1,15 @@
 """The tab that generates images, and what a visitor does with them."""
 
+from __future__ import annotations
+
 import html
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from hubgan import Generator
 from hubgan.demo import words
 from hubgan.demo.links import Link, read_link, write_link
 from hubgan.demo.look import told
@@ -26,6 +27,9 @@ from hubgan.demo.samples import (
 )
 from hubgan.demo.walk import walk_part
 from hubgan.errors import ConfigError, HubganError
+
+if TYPE_CHECKING:
+    from hubgan import Generator
 
 _FIRST_IMAGES = 16
 _SESSION_SECONDS = 3600

@@ -17,16 +17,19 @@ from hubgan.demo.samples import Shown
 from hubgan.demo.upscale import settings, upscale_tab
 
 
-def build_demo(generators: Sequence[str], upscalers: Sequence[str]) -> gr.Blocks:
+def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seconds: int = 4 * 3600) -> gr.Blocks:
     """The demo of generators and upscalers to choose from, each a Hub name or a folder.
 
-    They are loaded in the background; one that cannot be loaded says so on its tab.
+    They are loaded in the background; one that cannot be loaded says so on its tab. Files of visitors are deleted once
+    they are older than `keep_seconds`, within a quarter of that time.
 
     Raises ConfigError where there is none of a kind, or two end in the same name.
     """
     makers, enlargers = Shelf.of(models.load_generator, generators), Shelf.of(models.load_upscaler, upscalers)
-    with gr.Blocks(title=words.TITLE, analytics_enabled=False, delete_cache=(3600, 4 * 3600)) as demo:
-        gr.Markdown(_headline(makers, enlargers), elem_classes="title")
+    with gr.Blocks(
+        title=words.TITLE, analytics_enabled=False, delete_cache=(max(1, keep_seconds // 4), keep_seconds)
+    ) as demo:
+        headline = gr.Markdown(_headline(makers, enlargers), elem_classes="title")
         with gr.Tabs() as tabs:
             with gr.Tab(words.GENERATE_TAB, id="generate"):
                 first = generate_tab(makers)
@@ -44,6 +47,7 @@ def build_demo(generators: Sequence[str], upscalers: Sequence[str]) -> gr.Blocks
         first.send.click(send, [first.shown, first.picked], [second.picture, tabs], queue=False, **silent)
         demo.load(first.arrive, None, first.on_arrival, **silent)
         demo.load(lambda: settings(enlargers, enlargers.first), None, second.outputs, **silent)
+        demo.load(lambda: _headline(makers, enlargers, words.HARDWARE[models.device()]), None, headline, **silent)
         demo.load(lambda: cards([makers, enlargers]), None, places, **silent)
     makers.warm()
     enlargers.warm()
@@ -60,12 +64,13 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def _headline(*shelves: Shelf[Any]) -> str:
+def _headline(makers: Shelf[Any], enlargers: Shelf[Any], hardware: str = "") -> str:
     def shown(label: str, name: str) -> str:
         if label != name or Path(name).exists():  # it lies here
             return f"<code>{html.escape(label)}</code>"
         return f'<a href="{constants.ENDPOINT}/{html.escape(name)}" target="_blank">{html.escape(name)}</a>'
 
-    generators, upscalers = (words.OR.join(shown(*item) for item in shelf.names.items()) for shelf in shelves)
-    hardware = "GPU" if models.device() == "cuda" else "CPU"
+    generators, upscalers = (
+        words.OR.join(shown(*item) for item in shelf.names.items()) for shelf in (makers, enlargers)
+    )
     return words.HEADLINE.format(generators=generators, upscalers=upscalers, hardware=hardware)

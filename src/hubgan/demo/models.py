@@ -1,4 +1,9 @@
-"""The demo's models: loaded once each, in the background, on the GPU when there is one."""
+"""The demo's models: loaded once each, in the background, on the GPU when there is one.
+
+torch takes seconds to import, so it is left to the first use of a model: until then the page is there.
+"""
+
+from __future__ import annotations
 
 import logging
 import os
@@ -9,13 +14,9 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock, Thread
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import torch
-from PIL import Image
-from torch import Tensor
-
-from hubgan import Generator, Upscaler
+import hubgan
 from hubgan.errors import ConfigError, HubganError
 
 try:  # On a ZeroGPU Space the GPU is there only inside a decorated function; elsewhere the decorator does nothing.
@@ -27,8 +28,14 @@ except ImportError:
         return lambda function: function
 
 
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+    from hubgan import Generator, Upscaler
+
 logger = logging.getLogger(__name__)
-Model = TypeVar("Model", Generator, Upscaler)
+Model = TypeVar("Model", "Generator", "Upscaler")
 
 # On ZeroGPU a decorated function runs in another process, which can neither tell nor be told.
 TELLS = os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true")
@@ -37,25 +44,27 @@ _AGAIN = 60.0  # seconds until a model that could not be loaded is tried once mo
 
 def device() -> str:
     """Where models run: "cuda" or "cpu"."""
+    import torch
+
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @lru_cache(maxsize=32)
 def load_upscaler(name: str, where: str, fidelity: float = 0.0) -> Upscaler:
     """The upscaler called `name`, a Hub name or a folder, at that fidelity; loaded at the first call."""
-    return Upscaler.from_pretrained(name, fidelity=fidelity).to(where)
+    return hubgan.Upscaler.from_pretrained(name, fidelity=fidelity).to(where)
 
 
 @lru_cache(maxsize=32)
 def load_generator(name: str, where: str) -> Generator:
     """The generator called `name`, a Hub name or a folder; loaded at the first call."""
-    return Generator.from_pretrained(name).to(where)
+    return hubgan.Generator.from_pretrained(name).to(where)
 
 
 @cache
 def mixes(name: str) -> bool:
     """Whether the upscaler called `name` holds weights of more than one fidelity."""
-    return Upscaler.has_fidelity(name)
+    return hubgan.Upscaler.has_fidelity(name)
 
 
 @dataclass
@@ -72,7 +81,7 @@ class Shelf(Generic[Model]):
     _failures: dict[str, tuple[float, HubganError]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, load: Callable[[str, str], Model], names: Sequence[str]) -> "Shelf[Model]":
+    def of(cls, load: Callable[[str, str], Model], names: Sequence[str]) -> Shelf[Model]:
         """Raises ConfigError where there is no name, or two have the same end."""
         labels: dict[str, str] = {}
         for name in names:

@@ -1,18 +1,23 @@
 """Visitors' pictures: which are taken, how large, and how they are enlarged."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from hubgan import Upscaler
 from hubgan.demo import models, words
 from hubgan.demo.models import Shelf
 from hubgan.errors import ConfigError, HubganError, ImageError
 from hubgan.images import identify, open_image
+
+if TYPE_CHECKING:
+    from hubgan import Upscaler
 
 # What a free Space (two cores, 16 GB) finishes within a minute or two.
 MAX_PIXELS_IN = 4_000_000
@@ -29,7 +34,7 @@ class Limit:
     pixels: int
 
     @classmethod
-    def of(cls, scale: int) -> "Limit":
+    def of(cls, scale: int) -> Limit:
         return cls(min(MAX_PIXELS_IN, MAX_PIXELS_OUT // scale**2))
 
     @property
@@ -54,7 +59,7 @@ class Job:
     limit: Limit
 
     @classmethod
-    def of(cls, shelf: Shelf[Upscaler], model: object, fidelity: object, scale: object) -> "Job":
+    def of(cls, shelf: Shelf[Upscaler], model: object, fidelity: object, scale: object) -> Job:
         """Raises ConfigError for what the model cannot do: Gradio has not looked at these."""
         label = shelf.label(model)
         if not isinstance(fidelity, int | float) or not 0 <= fidelity <= 1:

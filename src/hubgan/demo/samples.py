@@ -1,17 +1,20 @@
 """What visitors are shown of a generator: images, and all that makes more like them."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from hubgan import Generator
 from hubgan.demo import files, models, words
 from hubgan.demo.models import Shelf
 from hubgan.errors import ConfigError
-from hubgan.models.latents import neighbours, truncate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hubgan import Generator
 
 MAX_IMAGES = 64
 MAX_SEED = 2**31 - 1
@@ -60,6 +63,8 @@ def draw(shelf: Shelf[Generator], model: str, count: int, seed: int, classes: Se
     check_seed(seed)
     if not LEAST_VARIETY <= variety <= MOST_VARIETY:
         raise ConfigError(words.VARIETY_RANGE.format(least=LEAST_VARIETY, most=MOST_VARIETY))
+    from hubgan.models.latents import truncate
+
     count, seed, variety = int(count), int(seed), float(variety)
     generator = shelf.get(model)
     labels = generator.label_numbers(count, list(classes) or None, seed=seed)
@@ -82,6 +87,8 @@ def similar_to(drawn: Drawn, picked: int, difference: float, count: int) -> Draw
         raise ConfigError(words.NO_IMAGE.format(count=len(drawn.latents), picked=picked))
     if not 0 <= difference <= 1:
         raise ConfigError(words.DIFFERENCE_RANGE)
+    from hubgan.models.latents import neighbours
+
     count, noise = int(count), random.randint(0, MAX_SEED)
     latents = drawn.latents[[picked] * count]
     if count > 1:

@@ -1,18 +1,22 @@
 """The part of the second tab that enlarges several pictures."""
 
+from __future__ import annotations
+
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from hubgan import Upscaler
 from hubgan.demo import files, words
 from hubgan.demo.look import told
 from hubgan.demo.models import Shelf
 from hubgan.demo.pictures import MAX_PIXELS_IN, Job, check_uploaded, read
 from hubgan.demo.waiting import StoppedError, watched
 from hubgan.errors import ConfigError, HubganError
+
+if TYPE_CHECKING:
+    from hubgan import Upscaler
 
 _MOST = 20
 _MAX_PIXELS = 2 * MAX_PIXELS_IN

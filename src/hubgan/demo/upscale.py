@@ -1,13 +1,14 @@
 """The tab that enlarges pictures."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from PIL import Image
 
-from hubgan import Upscaler
 from hubgan.demo import files, models, words
 from hubgan.demo.look import told
 from hubgan.demo.models import Shelf
@@ -15,6 +16,9 @@ from hubgan.demo.pictures import EXAMPLES, Job, Limit, check_uploaded, oversize,
 from hubgan.demo.several import several_part
 from hubgan.demo.waiting import stop_session, watched
 from hubgan.errors import HubganError
+
+if TYPE_CHECKING:
+    from hubgan import Upscaler
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,22 @@
 """The part of the first tab that leads from one seed to another."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from PIL import Image
 
-from hubgan import Generator
 from hubgan.demo import files, models, words
 from hubgan.demo.look import told
 from hubgan.demo.models import Shelf
 from hubgan.demo.samples import MAX_SEED, check_seed
 from hubgan.errors import ConfigError
 from hubgan.video import save_video
+
+if TYPE_CHECKING:
+    from hubgan import Generator
 
 _FPS = 25
 _LEAST, _MOST = 0.5, 10.0  # seconds

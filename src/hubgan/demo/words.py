@@ -1,7 +1,8 @@
 """What the demo says, in one place."""
 
 TITLE = "hubgan"
-HEADLINE = "# hubgan\nImages from {generators}, enlargements from {upscalers}, running on the {hardware}."
+HEADLINE = "# hubgan\nImages from {generators}, enlargements from {upscalers}{hardware}."
+HARDWARE = {"cpu": ", running on the CPU", "cuda": ", running on the GPU"}
 OR = " or "
 GENERATE_TAB, UPSCALE_TAB, ABOUT_TAB = "Generate", "Upscale", "About"
 
