@@ -291,13 +291,13 @@ def test_the_functions_are_tools_of_an_mcp_server(space: Path, tmp_path: Path, r
     from mcp.client.streamable_http import streamable_http_client
 
     async def talk(url: str) -> tuple[dict[str, str], dict[str, Any], bool]:
-        async with streamable_http_client(f"{url}/gradio_api/mcp/") as (reading, writing, _):
-            async with mcp.ClientSession(reading, writing) as session:
-                await session.initialize()
-                tools = {tool.name: tool.description or "" for tool in (await session.list_tools()).tools}
-                made = await session.call_tool("generate", {"count": 2, "seed": 7})
-                local = await session.call_tool("upscale", {"picture": str(red)})
-                return tools, made.model_dump(), bool(local.isError)
+        transport = streamable_http_client(f"{url}/gradio_api/mcp/")
+        async with transport as (reading, writing, _), mcp.ClientSession(reading, writing) as session:
+            await session.initialize()
+            tools = {tool.name: tool.description or "" for tool in (await session.list_tools()).tools}
+            made = await session.call_tool("generate", {"count": 2, "seed": 7})
+            local = await session.call_tool("upscale", {"picture": str(red)})
+            return tools, made.model_dump(), bool(local.isError)
 
     with running(
         sys.executable, space, environment(space, GRADIO_MCP_SERVER="True"), tmp_path / "log.txt"

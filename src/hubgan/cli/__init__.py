@@ -17,6 +17,7 @@ COMMANDS = {
     "upscale": ("hubgan.cli.upscale", "enlarge pictures, or whole folders of them"),
     "info": ("hubgan.cli.info", "show what a model is, how it was trained and how good it is"),
     "evaluate": ("hubgan.cli.evaluate", "measure a model and write the figures into its card"),
+    "export": ("hubgan.cli.export", "write a model as ONNX, for other runtimes"),
     "push": ("hubgan.cli.push", "put a trained model on the Hub"),
     "space": ("hubgan.cli.space", "put the demo on the Hub, as a Space"),
 }

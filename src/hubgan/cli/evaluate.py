@@ -32,6 +32,7 @@ from hubgan.cli.options import (
     add_fidelity,
     add_model,
     enough_memory,
+    load_model,
     process_device,
     training_packages,
     whole,
@@ -39,8 +40,6 @@ from hubgan.cli.options import (
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
-    from accelerate import PartialState
-
     from hubgan.data import ImageSource
     from hubgan.evaluation import Reference
     from hubgan.metrics import FeatureExtractor
@@ -114,7 +113,7 @@ def run(args: argparse.Namespace) -> None:
     if args.neighbours and args.neighbours.exists():
         raise ConfigError(f"{args.neighbours} is there already: name another file by --neighbours")
     state = join_processes(cpu=args.device == "cpu")
-    model, folder = _load(args, state)
+    model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)
     reference = evaluation.Reference(_open(args, args.split, args.image_column), _name(args), args.split)
     if args.dry_run:
@@ -135,25 +134,6 @@ def run(args: argparse.Namespace) -> None:
             (saved.training_run or {}).get("results", []), results)}  # fmt: skip
         saved.save_pretrained(folder)
         print(f"written into config.json and README.md of {folder}")
-
-
-def _load(args: argparse.Namespace, state: "PartialState") -> "tuple[Generator | Upscaler, Path | None]":
-    """The model, and the folder that hubgan has saved it in; None for others, which are left as they are."""
-    from hubgan.hub import Place
-    from hubgan.models import Generator, Upscaler
-    from hubgan.models.config import CONFIG, read_config
-
-    place = Place(args.model, subfolder=args.subfolder, revision=args.revision)
-    device, kind, folder = process_device(args.device, state), None, None
-    if not Path(args.model).is_file() and CONFIG in place.files() and not args.weights_name:
-        kind, folder = read_config(place.file(CONFIG)).kind, place.folder
-    where = {"subfolder": args.subfolder, "revision": args.revision, "device": device}
-    if kind == "Generator":
-        return Generator.from_pretrained(args.model, **where), folder
-    if kind not in (None, "Upscaler"):
-        raise ConfigError(f"{args.model} holds a {kind}: generators and upscalers can be measured")
-    foreign = {"weights_name": args.weights_name, "allow_pickle": args.allow_pickle}
-    return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **foreign), folder
 
 
 def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler") -> None:

@@ -3,12 +3,15 @@
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubgan.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from accelerate import PartialState
+
+    from hubgan import Generator, Upscaler
 
 
 def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = False) -> None:
@@ -99,6 +102,31 @@ def find_device(name: str) -> str:
 def process_device(name: str, state: "PartialState") -> str:
     """The same for one of several processes: with "auto" each has a device of its own."""
     return str(state.device) if state.num_processes > 1 and name == "auto" else find_device(name)
+
+
+def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upscaler, Path | None]":
+    """The model that MODEL and the options beside it name, of either kind.
+
+    Returns:
+        It, and the folder that hubgan has saved it in; None for others, which are left as they are.
+
+    Raises:
+        ConfigError: it is of another kind, or what else `from_pretrained` raises.
+    """
+    from hubgan import Generator, Upscaler
+    from hubgan.hub import Place
+    from hubgan.models.config import CONFIG, read_config
+
+    place, kind, folder = Place(args.model, subfolder=args.subfolder, revision=args.revision), None, None
+    if not Path(args.model).is_file() and CONFIG in place.files() and not args.weights_name:
+        kind, folder = read_config(place.file(CONFIG)).kind, place.folder
+    where = {"subfolder": args.subfolder, "revision": args.revision, "device": device}
+    if kind == "Generator":
+        return Generator.from_pretrained(args.model, **where), folder
+    if kind not in (None, "Upscaler"):
+        raise ConfigError(f"{args.model} holds a {kind}: give a generator or an upscaler")
+    foreign = {"weights_name": args.weights_name, "allow_pickle": args.allow_pickle}
+    return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **foreign), folder
 
 
 @contextmanager

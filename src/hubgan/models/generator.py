@@ -62,7 +62,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
 
         A model with classes wants their numbers too, int64 (N,), and one without wants none; else ValueError.
         """
-        return self.network(latents.reshape(len(latents), self.latent_dim, 1, 1), labels)
+        return self.network(latents.reshape(latents.shape[0], self.latent_dim, 1, 1), labels)
 
     def latents(self, n: int, *, seed: int | None = None) -> Tensor:
         """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed means the same everywhere.

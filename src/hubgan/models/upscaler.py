@@ -27,7 +27,7 @@ from hubgan.precision import computes_in_bf16
 logger = logging.getLogger(__name__)
 
 _TILE = 256
-# A picture's edge goes on for so many pixels, for the network: beyond it the convolutions see black.
+# So many pixels beyond a picture's edge the network sees it mirrored, then nothing: flat areas stay flat to the edge.
 _MARGIN = 4
 _LARGE_TILE = 512  # where a network should see the whole picture, but memory has its limits
 # What diffusers' StableDiffusionUpscalePipeline takes besides, for a model that has steps and reads a prompt.
@@ -72,7 +72,11 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1]."""
-        return self.network(images)
+        if not self._own:
+            return self.network(images)
+        mode = "reflect" if min(images.shape[-2:]) > _MARGIN else "replicate"  # too few pixels to mirror
+        inner = slice(_MARGIN * self.scale, -_MARGIN * self.scale)
+        return self.network(pad(images, (_MARGIN,) * 4, mode=mode))[..., inner, inner]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A tensor goes to `forward`; anything else is a call as diffusers' StableDiffusionUpscalePipeline takes it.
@@ -175,14 +179,11 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             halo = int(self.network.receptive_field)  # type: ignore[arg-type]
             grid = int(getattr(self.network, "multiple", 1))
             function = partial(self._tile, fast=self._in_bf16(bf16))
-            margin = _MARGIN if self._own else 0
-            pixels = pad(pixels[None], (margin,) * 4, mode="replicate")[0]
-            tile += 2 * margin if tile > 0 else 0  # so that a picture as large as a tile stays one
-            tensor = upscale_tiled(
-                function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid, progress=progress
+            large = to_image(
+                upscale_tiled(
+                    function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid, progress=progress
+                )
             )
-            edge = margin * self.scale
-            large = to_image(tensor[:, edge : tensor.shape[1] - edge, edge : tensor.shape[2] - edge])
         finally:
             self.train(was_training)
         if grey := bool(colour.info.get("grey")):

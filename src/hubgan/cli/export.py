@@ -1,0 +1,59 @@
+"""Write a generator or an upscaler as ONNX, for runtimes without PyTorch.
+
+  hubgan export me/cifar-dcgan                       makes cifar-dcgan.onnx
+  hubgan export me/photo-x4 --fidelity 1 -o photo-x4.onnx
+
+A generator takes "latents" (batch, latent_dim), drawn from a standard normal,
+and, if it has classes, "labels" (int64, batch); it gives "images". An upscaler
+takes "images" (batch, channels, height, width) and gives "large". All images are
+float32 from 0 to 1; batch, height and width are free.
+
+What the file computes is compared with PyTorch by onnxruntime before it is put
+in place. It needs pip install 'hubgan[onnx]'.
+"""
+
+import argparse
+from pathlib import Path
+
+from hubgan.cli.options import add_fidelity, add_model, load_model, whole
+from hubgan.errors import ConfigError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_model(parser, "the model", elsewhere=True)
+    parser.add_argument("--format", choices=["onnx"], default="onnx", help="onnx, the only one so far")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="where to (default: MODEL.onnx, in the current folder)"
+    )
+    add_fidelity(parser)
+    parser.add_argument(
+        "--opset",
+        metavar="N",
+        type=whole(18, 23),
+        default=18,
+        help="version of ONNX's operators (default: 18)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the file, and print what it takes and gives."""
+    file: Path = args.output or Path(f"{Path(args.model).resolve().name}.onnx")
+    if not args.overwrite and file.exists():
+        raise ConfigError(f"{file} is there already: take another file (-o), or replace it by --overwrite")
+
+    from hubgan import Generator
+    from hubgan.export import export_onnx
+
+    model, _ = load_model(args, "cpu")
+    if isinstance(model, Generator) and args.fidelity is not None:
+        raise ConfigError(f"{args.model} holds a generator: leave out --fidelity, which it does not know")
+    export_onnx(model, file, opset=args.opset)
+    if isinstance(model, Generator):
+        labels = " and labels (batch)" if model.labels else ""
+        sizes = f"latents (batch, {model.latent_dim}){labels} to images (batch, {model.channels}, "
+        sizes += f"{model.image_size}, {model.image_size})"
+    else:
+        sizes = f"images (batch, {model.channels}, height, width) to large, {model.scale} times as large"
+    print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, opset {args.opset}, {sizes}")
