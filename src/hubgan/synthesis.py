@@ -142,7 +142,7 @@ def synthesize(
         labels: the images' classes, by name or number, in turn; all classes by default, so that every beginning of
             the data set is balanced.
         truncation: the threshold of `hubgan.models.latents.truncate`.
-        batch_size: at most so many images (rounded up to a multiple of 8) are on the device at once.
+        batch_size: at most so many images (rounded up to a multiple of 16) are on the device at once.
         shard_size: images in a file.
         image_column: its name.
         label_column: its name.

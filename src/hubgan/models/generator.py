@@ -17,7 +17,7 @@ from hubgan.networks import DISCRIMINATORS, GENERATORS
 
 # The network always sees this many latents at once: kernels round differently for other batch sizes, and a seed must
 # give the same images whatever the batch size.
-_GROUP = 8
+_GROUP = 16
 _LABEL_STREAM = 0x5DEECE66D  # makes another seed of a seed, so that labels do not depend on latents
 
 Labels: TypeAlias = int | str | Sequence[int | str]
@@ -164,7 +164,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
                 anew. The first images of a larger `n` are those of a smaller one.
             truncation: draw latents from a normal cut off beyond this, as `hubgan.models.latents.truncate` does: the
                 lower, the more typical and the less diverse. About 1 to 2 makes sense; None draws from all of it.
-            batch_size: at most so many images (rounded up to a multiple of 8) are on the device at once.
+            batch_size: at most so many images (rounded up to a multiple of 16) are on the device at once.
             output_type: as `images_from` takes it.
 
         Raises:
@@ -231,9 +231,9 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
 
         Args:
             latents: as `latents` draws them. An image depends on its latent and label alone; cut into parts at
-                multiples of 8 they give the same images, bit for bit, as at once.
+                multiples of 16 they give the same images, bit for bit, as at once.
             labels: int64 (n,), as `label_numbers` gives them.
-            batch_size: at most so many images (rounded up to a multiple of 8) are on the device at once.
+            batch_size: at most so many images (rounded up to a multiple of 16) are on the device at once.
             output_type: "pil" for a list of PIL images, "np" for an array (n, size, size, channels) and "pt" for a
                 tensor (n, channels, size, size) on the CPU, both float32 in [0, 1].
 
@@ -271,7 +271,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
 
         Args:
             latents, labels, output_type: as `images_from` takes them.
-            batch_size: images in a part, rounded up to a multiple of 8.
+            batch_size: images in a part, rounded up to a multiple of 16.
         """
         part = -(-batch_size // _GROUP) * _GROUP  # cut elsewhere, the last bits of the images might differ
         for start in range(0, len(latents), part):

@@ -17,7 +17,7 @@ from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from hubgan.networks.layers import spectral
+from hubgan.networks.layers import in_fast_layout, spectral
 from hubgan.networks.options import STRICT, Channels, Classes, ImageSize, LatentDim, Width, check_labels
 
 _EMBEDDING = 32  # numbers that a label becomes for the generator
@@ -96,7 +96,7 @@ class DCGANGenerator(nn.Module):
         check_labels(self.classes, labels)
         if self.embedding is not None:
             latents = torch.cat([latents, self.embedding(labels)[:, :, None, None].to(latents.dtype)], 1)
-        return self.layers(latents)
+        return self.layers[1:](in_fast_layout(self.layers[0](latents)))
 
 
 class DCGANDiscriminator(nn.Module):

@@ -16,6 +16,7 @@ from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, pad
 
+from hubgan.networks.layers import in_fast_layout
 from hubgan.networks.options import (
     STRICT,
     Channels,
@@ -144,7 +145,8 @@ class R3GANGenerator(nn.Module):
         latents = latents.flatten(1)
         if self.embedding is not None:
             latents = torch.cat([latents, self.embedding(labels)], 1)
-        return self.layers(self.weights(latents)[:, :, None, None] * self.basis).tanh()
+        first = self.weights(latents)[:, :, None, None] * self.basis
+        return self.layers(in_fast_layout(first)).tanh()
 
 
 class R3GANDiscriminator(nn.Module):

@@ -19,7 +19,7 @@ from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
-from hubgan.networks.layers import spectral
+from hubgan.networks.layers import in_fast_layout, spectral
 from hubgan.networks.options import STRICT, Channels, Classes, ImageSize, LatentDim, Width, check_labels
 
 _RELU = 2**0.5  # the gain of a layer behind ReLU
@@ -133,7 +133,7 @@ class SNGANGenerator(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(self.classes, labels)
-        x = self.first(latents.flatten(1)).unflatten(1, (-1, 4, 4))
+        x = in_fast_layout(self.first(latents.flatten(1)).unflatten(1, (-1, 4, 4)))
         for block in self.blocks:
             x = block(x, labels)
         return self.last(relu(self.norm(x))).tanh()
