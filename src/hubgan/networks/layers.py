@@ -33,8 +33,5 @@ def _without_bias(layer: nn.Module) -> None:
 
 
 def in_fast_layout(x: Tensor) -> Tensor:
-    """(N, channels, H, W) in the memory format that convolutions are fastest in and hand on: on CPUs the channels last.
-
-    Elsewhere it stays as it is.
-    """
+    """(N, channels, H, W) in the memory format that CPUs convolve fastest in, channels last; elsewhere as it is."""
     return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
