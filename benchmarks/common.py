@@ -2,10 +2,14 @@
 
 import json
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
+import psutil
 import torch
 
 from hubgan.data import load_images
@@ -50,6 +54,30 @@ def markdown(table: list[dict[str, Any]]) -> str:
     columns = list(table[0])
     rows = [[_shown(row.get(column)) for column in columns] for row in table]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [columns, ["---"] * len(columns), *rows])
+
+
+@contextmanager
+def children_memory() -> Iterator[list[float]]:
+    """What the processes that are started inside take of memory together, in MB, every fifth of a second."""
+    found, done = [0.0], Event()
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            used = 0
+            for each in psutil.Process().children(recursive=True):
+                try:
+                    used += each.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+            found.append(used / 1e6)
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _shown(value: Any) -> str:

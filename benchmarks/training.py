@@ -12,17 +12,15 @@ What the loops do: benchmarks/peers/training_loops.py.
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psutil
-
-from benchmarks.common import called, markdown, write
+from benchmarks.common import called, children_memory, markdown, write
 
 ROOT = Path(__file__).resolve().parents[1]
 _RECIPES = {"generation": ("cifar-dcgan", 128), "upscaling": ("photo-x4", 8)}
@@ -147,23 +145,11 @@ def _loop(contender: Contender, task: str, dataset: str, images: int) -> Measure
 def _peak(command: list[str], threads: int) -> tuple[str, float]:
     """Run it; what it wrote, and the most memory that it and its children had at once, in MB."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT / "src")}
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as complaints:
-        process = psutil.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=complaints)
-        most = 0
-        while process.poll() is None:
-            used = 0
-            for each in [process, *process.children(recursive=True)]:
-                try:
-                    used += each.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            most = max(most, used)
-            time.sleep(0.2)
-        output.seek(0)
-        complaints.seek(0)
-        if process.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{complaints.read()[-2000:]}")
-        return output.read(), most / 1e6
+    with children_memory() as memory:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return done.stdout, max(memory)
 
 
 if __name__ == "__main__":

@@ -171,17 +171,18 @@ def upscale_tiled(
 
 
 class Sheet:
-    """Images side by side at their own size on white, as near to a square as it goes; `image` is what there is so far.
+    """Images side by side at their own size on white; `image` is what there is so far.
 
     Args:
         count: how many images there will be.
         size: their width and height in pixels.
+        columns: how many are side by side; by default as many as make it a square.
 
     Raises ImageError when the sheet would have more than `MAX_PIXELS`.
     """
 
-    def __init__(self, count: int, size: tuple[int, int]) -> None:
-        self._columns, self._size, self._added = math.ceil(math.sqrt(count)), size, 0
+    def __init__(self, count: int, size: tuple[int, int], columns: int | None = None) -> None:
+        self._columns, self._size, self._added = columns or math.ceil(math.sqrt(count)), size, 0
         rows = math.ceil(count / self._columns)
         width, height = (n * (side + _GAP) + _GAP for n, side in zip((self._columns, rows), size, strict=True))
         if width * height > MAX_PIXELS:

@@ -5,7 +5,6 @@ That is on the luma channel of 8-bit pictures, without their outermost pixels, o
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 SMALLEST = 11
 """The least side in pixels, without the border, that SSIM's window needs."""
@@ -29,6 +28,8 @@ def psnr(images: Tensor, targets: Tensor, *, border: int) -> float:
         images, targets: uint8 (N, 1 or 3, H, W), of one shape.
         border: pixels left out at each side; the literature leaves out the scale.
     """
+    from torchmetrics.functional.image import peak_signal_noise_ratio  # here, as it takes a second to import
+
     found, wanted = _inner(images, border), _inner(targets, border)
     return float(peak_signal_noise_ratio(found, wanted, data_range=255.0, dim=(1, 2, 3)))
 
@@ -42,6 +43,8 @@ def ssim(images: Tensor, targets: Tensor, *, border: int) -> float:
         images, targets: uint8 (N, 1 or 3, H, W), of one shape, with `SMALLEST` pixels a side inside the border.
         border: pixels left out at each side.
     """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     found, wanted = _inner(images, border), _inner(targets, border)
     _, everywhere = structural_similarity_index_measure(
         found, wanted, sigma=1.5, data_range=255.0, return_full_image=True

@@ -1,7 +1,6 @@
 """The Frechet distance between two sets of features, which the FID is with Inception's."""
 
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
 
 _CHUNK = 4096  # features turned into float64 at once
 
@@ -16,6 +15,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     Args:
         real, fake: (N, F) and (M, F), of one extractor, at least two samples each.
     """
+    from torchmetrics.image.fid import FrechetInceptionDistance  # here, as it takes a second to import
+
     # Not summed over processes: each may call this, and the main one alone may.
     metric = FrechetInceptionDistance(feature=_Given(real.shape[1]), sync_on_compute=False)
     for features, is_real in ((real, True), (fake, False)):

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchmetrics.image.kid import poly_mmd
 
 
 class KernelDistance(NamedTuple):
@@ -31,6 +30,8 @@ def kernel_distance(
         subset_size: samples in each. Sets that are no larger than that are compared whole, once.
         seed: of the drawing.
     """
+    from torchmetrics.image.kid import poly_mmd  # here, as it takes a second to import
+
     size = min(subset_size, len(real), len(fake))
     if size == len(real) == len(fake):
         subsets = 1

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from diffusers.utils import make_image_grid
 from PIL import Image
 from torch import Tensor, nn
 
 from hubgan.data import ImageSource, Squares
 from hubgan.evaluation import Reference, evaluate_generator
+from hubgan.images import Sheet
 from hubgan.models import Discriminator, Generator
 from hubgan.models.card import Result
 from hubgan.models.config import network_options
@@ -61,7 +61,10 @@ class Generation(Task[GenerationConfig]):
         return {"adversarial": self.adversarial_loss(critic, real, fake)}
 
     def preview(self, model: Generator) -> Image.Image:
-        return make_image_grid(model.sample(_GRID**2, seed=0, labels=model.labels or None), _GRID, _GRID)
+        sheet = Sheet(_GRID**2, (model.image_size,) * 2)
+        for image in model.sample(_GRID**2, seed=0, labels=model.labels or None):
+            sheet.add(image)
+        return sheet.image
 
     def measure(self, model: Generator, reference: Reference, trained_on: Reference) -> list[Result]:
         samples, seed = self.config.eval_samples, self.config.seed

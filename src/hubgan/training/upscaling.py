@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from diffusers.utils import make_image_grid
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss, pixel_unshuffle
@@ -11,7 +10,7 @@ from hubgan.data import Crops, ImageSource
 from hubgan.data.degradation import DRAWS, degrade, degrade_by_seed
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_upscaler
-from hubgan.images import to_image
+from hubgan.images import Sheet, to_image
 from hubgan.metrics import PerceptualDistance, reduced, shrink
 from hubgan.models import Discriminator, Upscaler
 from hubgan.models.card import Result
@@ -155,12 +154,13 @@ def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192, *, see
     """
     side = min(side, *(min(picture.shape[1:]) for picture in pictures))
     side -= side % model.scale
-    cells = []
+    sheet = Sheet(3 * len(pictures), (side, side), columns=3)
     for number, picture in enumerate(pictures):
         top, left = ((length - side) // 2 for length in picture.shape[1:])
         large = picture[:, top : top + side, left : left + side]
         whole = large[None].float() / 255
         made = shrink(whole, model.scale) if seed is None else degrade_by_seed(whole, model.scale, seed, number)
         small = to_image(made[0])
-        cells += [small.resize((side, side), Image.Resampling.BICUBIC), model.upscale(small), to_image(large)]
-    return make_image_grid(cells, len(pictures), 3)
+        for image in (small.resize((side, side), Image.Resampling.BICUBIC), model.upscale(small), to_image(large)):
+            sheet.add(image)
+    return sheet.image
