@@ -24,6 +24,8 @@ from benchmarks.common import called, children_memory, markdown, write
 
 ROOT = Path(__file__).resolve().parents[1]
 _RECIPES = {"generation": ("cifar-dcgan", 128), "upscaling": ("photo-x4", 8)}
+# By what the table calls them, what benchmarks.peers.training_loops calls them.
+_LOOPS = {"plain loop": "plain", "with_transform loop": "with_transform", "plain loop, bf16": "bf16"}
 _LEFT_OUT = 0.25  # of the images: libraries choose their kernels, files are read for the first time
 
 
@@ -61,11 +63,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     args = parser.parse_args()
     images = args.images or (6400 if args.task == "generation" else 480)
-    contenders = [
-        Contender(name, threads)
-        for threads in args.threads
-        for name in ("hubgan", "plain loop", "with_transform loop", "plain loop, bf16")
-    ]
+    contenders = [Contender(name, threads) for threads in args.threads for name in ("hubgan", *_LOOPS)]
     if 2 in args.threads:
         contenders.append(Contender("hubgan", 1, processes=2))
     found: dict[Contender, list[Measured]] = {contender: [] for contender in contenders}
@@ -131,7 +129,7 @@ def _hubgan(contender: Contender, task: str, dataset: str, images: int) -> Measu
 def _loop(contender: Contender, task: str, dataset: str, images: int) -> Measured:
     """One of the loops."""
     batch = _RECIPES[task][1]
-    loop = {"plain loop": "plain", "with_transform loop": "with_transform", "plain loop, bf16": "bf16"}[contender.name]
+    loop = _LOOPS[contender.name]
     said, memory = _peak(
         [sys.executable, "-m", "benchmarks.peers.training_loops", task, loop, "--dataset", dataset,
          "--images", str(images), "--batch-size", str(batch), "--threads", str(contender.threads)],

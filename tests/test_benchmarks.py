@@ -10,7 +10,19 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import augmentation, common, history, labels, sizes, truncation, upscaling
+from benchmarks import (
+    augmentation,
+    cold_start,
+    common,
+    history,
+    labels,
+    sampling,
+    sizes,
+    training,
+    truncation,
+    upscaling,
+    upscaling_speed,
+)
 from benchmarks.peers import Peer
 from conftest import SAMPLE
 from hubgan import Generator, Upscaler
@@ -43,7 +55,7 @@ def test_a_run_measured_at_its_checkpoints(
     table = json.loads((results / "history.json").read_text())["table"]
     assert [row["images"] for row in table] == [32, 64]
     assert {"FD-ENL0", "recall-ENL0"} <= set(table[0])
-    assert Image.open(tmp_path / "grids" / "tiny-64.png").size == (256, 256)
+    assert Image.open(tmp_path / "grids" / "tiny-64.png").size == (274, 274)
     assert Image.open(tmp_path / "curves.png").size == (960, 288)
     # The last checkpoint's average is the model that was saved.
     saved, found = (
@@ -138,3 +150,41 @@ def test_sizes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         torch.set_num_threads(threads)
     table = json.loads((results / "sizes.json").read_text())["table"]
     assert [row["scale"] for row in table] == [4, 1] and all(row["CPU ms/megapixel"] > 0 for row in table)
+
+
+def test_training_side_by_side(results: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_LOOPS", {"plain loop": "plain"})
+    options = ["--dataset", str(SAMPLE), "--images", "1024", "--repetitions", "1", "--threads", "1"]
+    call(training, monkeypatch, "generation", *options)
+    found = json.loads((results / "training-generation.json").read_text())
+    assert [row["training"] for row in found["table"]] == ["hubgan", "plain loop"]
+    assert found["table"][1]["times the plain loop"] == 1
+    assert all(row["images/s"] > 0 and row["memory MB"] > 100 for row in found["table"])
+
+
+def test_sampling_side_by_side(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Generator(width=4).save_pretrained(tmp_path / "model")
+    threads = torch.get_num_threads()
+    try:
+        call(sampling, monkeypatch, str(tmp_path / "model"), "--numbers", "3", "--steps", "1", "--repetitions", "1")
+    finally:
+        torch.set_num_threads(threads)
+    table = {row["way"]: row for row in json.loads((results / "sampling.json").read_text())["table"]}
+    assert table["bare network"]["times the bare network's"] == 1
+    assert table["DDPM, 1,000 steps"]["seconds"] > table["hubgan, PIL images"]["seconds"]
+
+
+def test_speed_of_upscalers(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["--sides", "16", "--threads", "1", "--repetitions", "1", "--peers"]
+    call(upscaling_speed, monkeypatch, *options)
+    table = json.loads((results / "upscaling_speed.json").read_text())["table"]
+    assert [row["upscaler"] for row in table] == ["bicubic", "hubgan", "hubgan, whole"]
+    assert all(row["memory MB"] > 20 for row in table)
+
+
+def test_cold_start(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cold_start, "_COMMANDS", {"hubgan --help": cold_start._COMMANDS["hubgan --help"]})
+    call(cold_start, monkeypatch, "--repetitions", "1")
+    seconds = {row["what"]: row["seconds"] for row in json.loads((results / "cold_start.json").read_text())["table"]}
+    assert 0 < seconds["hubgan --help"] < seconds["app.py: the page answers"]
+    assert seconds["app.py: the page answers"] < seconds["app.py: the first images are there"]

@@ -90,6 +90,7 @@ def test_several_pictures(client: Client, red: Path) -> None:
     ("endpoint", "data", "complaint"),
     [
         ("generate", {"count": 65}, "65|From 1 to 64"),
+        ("generate", {"count": 2.5}, "A whole number from 1 to 64"),
         ("generate", {"seed": -1}, "-1|A seed is"),
         ("generate", {"classes": ["elephant"], "model": "tiny-classes"}, "elephant"),
         ("generate", {"classes": ["cat"]}, "no classes|cat"),
@@ -295,14 +296,18 @@ def test_the_functions_are_tools_of_an_mcp_server(space: Path, tmp_path: Path, r
         async with transport as (reading, writing, _), mcp.ClientSession(reading, writing) as session:
             await session.initialize()
             tools = {tool.name: tool.description or "" for tool in (await session.list_tools()).tools}
-            made = await session.call_tool("generate", {"count": 2, "seed": 7})
+            wanted = {"count": 2, "seed": 7, "classes": ["ship"], "model": "tiny-classes"}
+            made = await session.call_tool("generate", wanted)
+            walk = await session.call_tool("walk", {"seconds": 0.5, "label": "dog", "model": "tiny-classes"})
+            assert not walk.isError, walk.content
             local = await session.call_tool("upscale", {"picture": str(red)})
             return tools, made.model_dump(), bool(local.isError)
 
     with running(
         sys.executable, space, environment(space, GRADIO_MCP_SERVER="True"), tmp_path / "log.txt"
     ) as url:  # fmt: skip
-        tools, made, refused = asyncio.run(talk(url))
+        with ThreadPoolExecutor(1) as elsewhere:  # in this thread Playwright's loop may be running
+            tools, made, refused = elsewhere.submit(asyncio.run, talk(url)).result()
     assert sorted(tools) == ["generate", "similar", "upscale", "upscale_several", "walk"]
     assert all(tools.values()) and not made["isError"]
     assert "seed7-00.png" in str(made["content"])

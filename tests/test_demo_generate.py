@@ -89,6 +89,7 @@ def test_more_like_one_that_is_picked(page: "playwright.Page", space: Path) -> N
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(6)
     near = samples(page)
     assert same(opened(near[0]), opened(made[2]))
+    page.wait_for_url(lambda address: "seed" not in address)  # it would lead to other images
 
     generator = Generator.from_pretrained(space / "tiny-generator")
     origin = json.loads(opened(near[3]).text["hubgan"])

@@ -30,7 +30,8 @@ def test_a_model_that_cannot_be_loaded_leaves_the_rest_usable(
     browser: "playwright.Browser", space: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "broken").mkdir()
-    missing = environment(space, HUBGAN_GENERATORS=str(tmp_path / "broken"))
+    upscalers = f"{tmp_path / 'absent'},{space / 'tiny-upscaler'}"
+    missing = environment(space, HUBGAN_GENERATORS=str(tmp_path / "broken"), HUBGAN_UPSCALERS=upscalers)
     with running(sys.executable, space, missing, tmp_path / "log.txt") as url:
         page = browser.new_page()
         page.goto(url)
@@ -41,7 +42,9 @@ def test_a_model_that_cannot_be_loaded_leaves_the_rest_usable(
         page.locator("button.gallery-item").first.click()
         page.get_by_label("Remove Image").wait_for()
         page.get_by_role("button", name="Upscale 3x").click()
-        page.get_by_text("10 x 20 → 30 x 60 pixels").wait_for()
+        page.get_by_text("10 x 20 → 30 x 60 pixels by tiny-upscaler").wait_for()
+        page.get_by_label("absent", exact=True).check()
+        page.get_by_text("absent cannot be used now: choose another model.").wait_for()
         page.close()
     assert f"{tmp_path / 'broken'} cannot be loaded" in (tmp_path / "log.txt").read_text()
 
@@ -93,7 +96,9 @@ def test_an_address_leads_to_the_same_images(page: "playwright.Page", url: str) 
     assert generate(page, count=3) == made
 
     page.goto(f"{url}/?seed=0&count=9999")
-    page.get_by_text("From 1 to 64 images at once.").wait_for()
+    page.get_by_text("A whole number from 1 to 64 says how many images.").wait_for()
+    playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(16)
+    assert page.get_by_alt_text("Image 3 of seed 0").count() == 1
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

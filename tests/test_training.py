@@ -49,7 +49,7 @@ def test_a_run_ends_as_a_repository_ready_to_push(run: Path) -> None:
     for words in ("cifar10-sample", "images seen: 192, in 12 steps of 16", "CPU thread", "![", "samples.png"):
         assert words in card
     assert str(SAMPLE.parent) not in card + (run / "config.json").read_text() + (run / "recipe.yaml").read_text()
-    assert Image.open(run / "samples.png").size == (256, 256)
+    assert Image.open(run / "samples.png").size == (274, 274)
     assert yaml.safe_load((run / "recipe.yaml").read_text())["width"] == 8
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from hubgan.demo import words
-from hubgan.demo.links import Link, read_link, write_link
-from hubgan.demo.look import told
+from hubgan.demo.links import Link, clear_link, read_link, write_link
+from hubgan.demo.look import any_words, scroll_to, told
 from hubgan.demo.models import Shelf
 from hubgan.demo.samples import (
     LEAST_VARIETY,
@@ -140,6 +140,7 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
                 info=words.CLASSES_INFO,
                 visible=False,
             )
+            any_words(classes, several=True)
             variety = gr.Slider(
                 LEAST_VARIETY,
                 MOST_VARIETY,
@@ -195,8 +196,10 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
         [count, seed, classes, variety, model],
         js=write_link(shelf.first, MOST_VARIETY),
         api_visibility="private",
-    )
-    like.click(more_like, [shown, picked, difference, count], images, api_visibility="private", **work)
+    ).success(None, js=scroll_to("samples"), api_visibility="private")
+    like.click(more_like, [shown, picked, difference, count], images, api_visibility="private", **work).success(
+        None, js=clear_link(), api_visibility="private"
+    ).success(None, js=scroll_to("samples"), api_visibility="private")
     # Programs need neither the states nor the look of the page.
     index = gr.Number(0, label=words.INDEX, precision=0, visible=False)
     wanted = gr.Number(None, label=words.SEED, precision=0, visible=False)
@@ -219,21 +222,24 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
 
     def arrive(request: gr.Request) -> tuple[Any, ...]:
         """Something to see: what the address asks for, else the same images for everybody."""
-        link = Link(_FIRST_IMAGES, 0, [], MOST_VARIETY, None)
-        asked = None
+        usable = shelf.usable()
+        default = Link(_FIRST_IMAGES, 0, [], MOST_VARIETY, usable)
+        settings = _settings(shelf, usable)
         try:
-            asked = read_link(request.query_params, link)
-            link = asked or link
-            label = shelf.label(link.model)
-            drawn = draw(shelf, label, link.count, link.seed, link.classes, link.variety)
+            if asked := read_link(request.query_params, default):
+                label = shelf.label(asked.model or usable)
+                made = _show(shelf, draw(shelf, label, asked.count, asked.seed, asked.classes, asked.variety))
+                settings = _settings(shelf, label, asked.classes)
+                return *made, asked.seed, *settings, asked.count, False, asked.variety, label
         except HubganError as error:
-            if "seed" in request.query_params:
-                gr.Warning(html.escape(str(error)))
-            return *[gr.skip()] * 8, *_settings(shelf, shelf.first), *[gr.skip()] * 4
-        settings = _settings(shelf, label, link.classes)
-        if asked is None:  # what a visitor has chosen meanwhile stays
-            return *_show(shelf, drawn), gr.skip(), *settings, *[gr.skip()] * 4
-        return *_show(shelf, drawn), link.seed, *settings, link.count, False, link.variety, label
+            gr.Warning(html.escape(f"{words.BAD_LINK} {error}"))
+        chosen = gr.skip() if usable == shelf.first else usable
+        try:
+            made = _show(shelf, draw(shelf, usable, default.count, default.seed, [], default.variety))
+        except HubganError:  # the settings tell
+            return *[gr.skip()] * 8, *settings, *[gr.skip()] * 4
+        # What a visitor has chosen meanwhile stays.
+        return *made, gr.skip(), *settings, *[gr.skip()] * 3, chosen
 
     return GenerateTab(shown, picked, send, arrive, [*images, seed, *choices, count, random_seed, variety, model])
 
@@ -243,7 +249,7 @@ def _show(shelf: Shelf[Generator], drawn: Drawn) -> tuple[Any, ...]:
     shown, idle = make(shelf, drawn), gr.Button(interactive=False)
     look = ["samples", "pixels"] if shelf.get(drawn.model).image_size <= _SMALL else ["samples"]
     return (
-        gr.Gallery(shown.files, selected_index=None, elem_classes=look),
+        gr.Gallery(shown.captioned(), selected_index=None, elem_classes=look),
         shown,
         shown.archive,
         shown.sheet,
@@ -258,7 +264,7 @@ def _settings(shelf: Shelf[Generator], label: str, classes: Sequence[str] = ()) 
     try:
         labels = list(shelf.get(label).labels)
     except HubganError as error:
-        reason = gr.Markdown(words.UNUSABLE.format(reason=html.escape(str(error))), visible=True)
+        reason = gr.Markdown(shelf.problem(label, error), visible=True)
         return reason, gr.skip(), gr.skip(), gr.Button(interactive=False)
     return (
         gr.Markdown(visible=False),

@@ -14,7 +14,7 @@ from hubgan.demo.generate import generate_tab
 from hubgan.demo.look import CSS, THEME, toast
 from hubgan.demo.models import Shelf
 from hubgan.demo.samples import Shown
-from hubgan.demo.upscale import settings, upscale_tab
+from hubgan.demo.upscale import upscale_tab
 
 
 def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seconds: int = 4 * 3600) -> gr.Blocks:
@@ -46,7 +46,7 @@ def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seco
         silent: Any = {"api_visibility": "private", "show_progress": "hidden"}
         first.send.click(send, [first.shown, first.picked], [second.picture, tabs], queue=False, **silent)
         demo.load(first.arrive, None, first.on_arrival, **silent)
-        demo.load(lambda: settings(enlargers, enlargers.first), None, second.outputs, **silent)
+        demo.load(second.arrive, None, second.on_arrival, **silent)
         demo.load(lambda: _headline(makers, enlargers, words.HARDWARE[models.device()]), None, headline, **silent)
         demo.load(lambda: cards([makers, enlargers]), None, places, **silent)
     makers.warm()

@@ -9,6 +9,10 @@ from typing import Any
 from hubgan.demo import words
 from hubgan.errors import ConfigError
 
+# A Space is shown in a frame of the Hub's page, which takes the query over when it is told.
+_GO = """window.history.replaceState(null, "", window.location.pathname + queryString);
+    if (window.parent !== window) window.parent.postMessage({ queryString }, "https://huggingface.co");"""
+
 
 @dataclass(frozen=True)
 class Link:
@@ -42,10 +46,7 @@ def read_link(query: Mapping[str, Any], default: Link) -> Link | None:
 
 
 def write_link(default_model: str, most_variety: float) -> str:
-    """JavaScript of a function of count, seed, classes, variety and model: they go into the page's address.
-
-    A Space is shown in a frame of the Hub's page, which takes the query over when it is told.
-    """
+    """JavaScript of a function of count, seed, classes, variety and model: they go into the page's address."""
     return f"""
 (count, seed, classes, variety, model) => {{
     const query = new URLSearchParams(window.location.search);
@@ -57,6 +58,13 @@ def write_link(default_model: str, most_variety: float) -> str:
     set("variety", variety, {json.dumps(most_variety)});
     set("model", model, {json.dumps(default_model)});
     const queryString = "?" + query;
-    window.history.replaceState(null, "", queryString);
-    if (window.parent !== window) window.parent.postMessage({{ queryString }}, "https://huggingface.co");
+    {_GO}
+}}"""
+
+
+def clear_link() -> str:
+    """JavaScript that takes the link out of the page's address: what is shown now has none."""
+    return f"""() => {{
+    const queryString = "";
+    {_GO}
 }}"""

@@ -45,8 +45,20 @@ CSS = f"""
 {_COLUMNS}
 .samples .thumbnail-lg {{ border: 0; border-radius: calc(16px / var(--columns)); box-shadow: none; }}
 .samples .thumbnail-lg img {{ border-radius: 0; }}
+.samples .grid-container .caption-label {{ display: none; }}
 .pixels img {{ image-rendering: pixelated; }}
 """
+
+
+def scroll_to(name: str) -> str:
+    """JavaScript that brings what has this class into view on a phone, where it lies below the settings."""
+    return f"() => window.innerWidth < 700 && document.querySelector('.{name}').scrollIntoView({{behavior: 'smooth'}})"
+
+
+def any_words(choice: gr.Dropdown, *, several: bool = False) -> None:
+    """Let programs give any words: Gradio would tell them that there are none, as the model's are not known yet."""
+    word = {"type": "string"}
+    choice.api_info = lambda: {"type": "array", "items": word} if several else word  # type: ignore[method-assign]
 
 
 def told(function: Callable) -> Callable:

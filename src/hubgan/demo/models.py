@@ -5,6 +5,7 @@ torch takes seconds to import, so it is left to the first use of a model: until 
 
 from __future__ import annotations
 
+import html
 import logging
 import os
 import time
@@ -17,6 +18,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import hubgan
+from hubgan.demo import words
 from hubgan.errors import ConfigError, HubganError
 
 try:  # On a ZeroGPU Space the GPU is there only inside a decorated function; elsewhere the decorator does nothing.
@@ -120,6 +122,23 @@ class Shelf(Generic[Model]):
                                    .replace(self.names[label], label))  # fmt: skip
                 self._failures[label] = time.monotonic(), said
                 raise said from error
+
+    def usable(self) -> str:
+        """The first label whose model can be loaded, which is waited for; without any the first one."""
+        for label in self.names:
+            try:
+                self.get(label)
+            except HubganError:
+                continue
+            return label
+        return self.first
+
+    def problem(self, label: str, error: HubganError) -> str:
+        """What to say, in Markdown, of a model that cannot be loaded."""
+        reason = html.escape(str(error))
+        if len(self.names) == 1:
+            return words.UNUSABLE.format(reason=reason)
+        return words.UNUSABLE_MODEL.format(model=html.escape(label), reason=reason)
 
     def warm(self) -> None:
         """Begin to load all of them, without waiting for it."""

@@ -56,6 +56,10 @@ class Shown:
     archive: str
     sheet: str
 
+    def captioned(self) -> list[tuple[str, str]]:
+        """The files with what to say of each."""
+        return [(file, _caption(origin)) for file, origin in zip(self.files, self.drawn.origins, strict=True)]
+
 
 def draw(shelf: Shelf[Generator], model: str, count: int, seed: int, classes: Sequence[str], variety: float) -> Drawn:
     """Images of a seed. Raises ConfigError for what is out of range or a class that the model has not."""
@@ -111,7 +115,7 @@ def make(shelf: Shelf[Generator], drawn: Drawn) -> Shown:
 
 def check_count(count: float) -> None:
     """Raise ConfigError where there cannot be so many images at once."""
-    if not 1 <= count <= MAX_IMAGES:
+    if not 1 <= count <= MAX_IMAGES or count != int(count):
         raise ConfigError(words.COUNT_RANGE.format(most=MAX_IMAGES))
 
 
@@ -119,3 +123,12 @@ def check_seed(seed: float) -> None:
     """Raise ConfigError where that is no seed."""
     if not 0 <= seed <= MAX_SEED:
         raise ConfigError(words.SEED_RANGE.format(most=MAX_SEED))
+
+
+def _caption(origin: dict[str, Any]) -> str:
+    where = {"index": origin["index"], "seed": origin["seed"]}
+    return (
+        words.CAPTION_CLASS.format(name=origin["class"], **where)
+        if "class" in origin
+        else words.CAPTION.format(**where)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import gradio as gr
 from PIL import Image
 
 from hubgan.demo import files, models, words
-from hubgan.demo.look import told
+from hubgan.demo.look import scroll_to, told
 from hubgan.demo.models import Shelf
 from hubgan.demo.pictures import EXAMPLES, Job, Limit, check_uploaded, oversize, read
 from hubgan.demo.several import several_part
@@ -23,10 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UpscaleTab:
-    """What the page needs of the tab."""
+    """What the page needs of the tab.
+
+    Attributes:
+        picture: what is to be enlarged.
+        arrive: called when a visitor comes.
+        on_arrival: the components that get what it returns.
+    """
 
     picture: gr.Image
-    outputs: list[gr.components.Component]
+    arrive: Callable[[], tuple[Any, ...]]
+    on_arrival: list[gr.components.Component]
 
 
 def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
@@ -63,7 +71,9 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
             after = job.enlarge(before, tell)
         stem = f"{files.clean_stem(given, otherwise='picture')}-x{job.scale:g}"
         sides, result = files.save_comparison(before, after, stem)
-        note = words.ENLARGED.format(before=_size(before), after=_size(after), seconds=time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        name = shelf.label(model)
+        note = words.ENLARGED.format(before=_size(before), after=_size(after), model=name, seconds=seconds)
         return sides, result, note
 
     several = len(shelf.names) > 1
@@ -101,6 +111,7 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
                 buttons=["fullscreen"],
                 interactive=False,
                 max_height=520,
+                elem_classes="comparison",
             )
             note = gr.Markdown(words.EMPTY, label=words.NOTE, elem_classes="hint")
             result = gr.DownloadButton(words.DOWNLOAD, size="md", interactive=False)
@@ -133,6 +144,7 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
         show_progress_on=slider,
     )
     done.success(lambda: gr.DownloadButton(interactive=True), outputs=result, api_visibility="private")
+    done.success(None, js=scroll_to("comparison"), api_visibility="private")
     for ended in (done.success, done.failure):  # "then" is not called after an error
         ended(lambda: _buttons(busy=False), None, [button, stop], **silent)
 
@@ -142,7 +154,12 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
 
     # What still waits in the queue is cancelled; what runs already is told to end.
     stop.click(end, None, [button, stop, slider, note], cancels=done, **silent)
-    return UpscaleTab(picture, [problem, fidelity, scale, button, hint])
+
+    def arrive() -> tuple[Any, ...]:
+        label = shelf.usable()
+        return *settings(shelf, label), gr.skip() if label == shelf.first else label
+
+    return UpscaleTab(picture, arrive, [problem, fidelity, scale, button, hint, model])
 
 
 def settings(shelf: Shelf[Upscaler], label: str) -> tuple[Any, ...]:
@@ -151,7 +168,7 @@ def settings(shelf: Shelf[Upscaler], label: str) -> tuple[Any, ...]:
         upscaler = shelf.get(label)
         mixes = models.mixes(shelf.names[label])
     except HubganError as error:
-        reason = gr.Markdown(words.UNUSABLE.format(reason=error), visible=True)
+        reason = gr.Markdown(shelf.problem(label, error), visible=True)
         return reason, gr.skip(), gr.skip(), gr.Button(interactive=False), ""
     purpose = words.RESTORES if (upscaler.training_run or {}).get("degraded") else ""
     return (

@@ -9,7 +9,7 @@ import gradio as gr
 from PIL import Image
 
 from hubgan.demo import files, models, words
-from hubgan.demo.look import told
+from hubgan.demo.look import any_words, told
 from hubgan.demo.models import Shelf
 from hubgan.demo.samples import MAX_SEED, check_seed
 from hubgan.errors import ConfigError
@@ -76,6 +76,7 @@ def walk_part(shelf: Shelf[Generator], model: gr.Radio) -> gr.Dropdown:
             label = gr.Dropdown(
                 [], value=None, allow_custom_value=True, label=words.WALK_CLASS, visible=False, min_width=120
             )
+            any_words(label)
         button = gr.Button(words.WALK_BUTTON, size="md")
         result = gr.Image(
             type="filepath",
