@@ -303,11 +303,10 @@ def test_the_functions_are_tools_of_an_mcp_server(space: Path, tmp_path: Path, r
             local = await session.call_tool("upscale", {"picture": str(red)})
             return tools, made.model_dump(), bool(local.isError)
 
-    with running(
-        sys.executable, space, environment(space, GRADIO_MCP_SERVER="True"), tmp_path / "log.txt"
-    ) as url:  # fmt: skip
-        with ThreadPoolExecutor(1) as elsewhere:  # in this thread Playwright's loop may be running
-            tools, made, refused = elsewhere.submit(asyncio.run, talk(url)).result()
+    switched = environment(space, GRADIO_MCP_SERVER="True")
+    # In this thread Playwright's loop may be running.
+    with running(sys.executable, space, switched, tmp_path / "log.txt") as url, ThreadPoolExecutor(1) as elsewhere:
+        tools, made, refused = elsewhere.submit(asyncio.run, talk(url)).result()
     assert sorted(tools) == ["generate", "similar", "upscale", "upscale_several", "walk"]
     assert all(tools.values()) and not made["isError"]
     assert "seed7-00.png" in str(made["content"])
