@@ -45,7 +45,8 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
     A generator takes `latents` (batch, latent_dim) from a standard normal and, where it has classes, `labels`, their
     numbers (int64, batch), and gives `images` (batch, channels, size, size). An upscaler takes `images` (batch,
     channels, height, width) and gives `large` (batch, channels, height x scale, width x scale). Images are float32 in
-    [0, 1]. batch, height and width are free. The model's configuration is in the file's metadata, as `hubgan`.
+    [0, 1]. batch, height and width are free, the latter from 8 on. The model's configuration is in the file's metadata,
+    as `hubgan`.
 
     Tiles, transparency, profiles and the like are a matter of `Upscaler.upscale`, not of the network.
 
@@ -109,7 +110,7 @@ def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor],
     """What is exported, inputs to try it with, and which of their sizes are free."""
     batch = torch.export.Dim("batch")
     if isinstance(model, Upscaler):
-        height, width = torch.export.Dim("height", min=8), torch.export.Dim("width", min=8)
+        height, width = (torch.export.Dim(name, min=8) for name in ("height", "width"))
         return _Large(model), {"images": torch.rand(2, model.channels, 24, 32)}, ({0: batch, 2: height, 3: width},)
     inputs = {"latents": model.latents(2, seed=0)}
     sizes: list[Any] = [{0: batch}]

@@ -6,7 +6,7 @@
 A generator takes "latents" (batch, latent_dim), drawn from a standard normal,
 and, if it has classes, "labels" (int64, batch); it gives "images". An upscaler
 takes "images" (batch, channels, height, width) and gives "large". All images are
-float32 from 0 to 1; batch, height and width are free.
+float32 from 0 to 1; batch, height and width (8 at least) are free.
 
 What the file computes is compared with PyTorch by onnxruntime before it is put
 in place. It needs pip install 'hubgan[onnx]'.
