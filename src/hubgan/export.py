@@ -45,7 +45,7 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
     A generator takes `latents` (batch, latent_dim) from a standard normal and, where it has classes, `labels`, their
     numbers (int64, batch), and gives `images` (batch, channels, size, size). An upscaler takes `images` (batch,
     channels, height, width) and gives `large` (batch, channels, height x scale, width x scale). Images are float32 in
-    [0, 1]. batch, height and width are free, the latter from 8 on. The model's configuration is in the file's metadata,
+    [0, 1]. batch, height and width are free, the latter from 8 on. The file's metadata hold the model's configuration,
     as `hubgan`.
 
     Tiles, transparency, profiles and the like are a matter of `Upscaler.upscale`, not of the network.
