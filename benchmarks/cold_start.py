@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from statistics import median
@@ -94,6 +95,8 @@ def _request(url: str, start: float, data: bytes | None = None) -> str:
             request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
             with urllib.request.urlopen(request, timeout=_DEADLINE) as answer:
                 return answer.read().decode()
+        except urllib.error.HTTPError:
+            raise
         except OSError:
             if time.perf_counter() - start > _DEADLINE:
                 raise
@@ -101,7 +104,8 @@ def _request(url: str, start: float, data: bytes | None = None) -> str:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HUBGAN_")}
+    return {**kept, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Counted are images a second for 1, 64 and 10,000 images of 32 x 32 pixels, in batches of 64; the ways take turns.
 *Bare* is the network called on latents; *plain* its layers in PyTorch's usual memory format; the diffusion model is
-that of DDPM on CIFAR-10 (Ho et al. 2020, 35.7 million parameters, as diffusers has it) with random weights, for its
+that of DDPM on CIFAR-10 (Ho et al. 2020, 35.7 million parameters, in one run) with random weights, for its
 time alone: of its thousand steps so many are made as `--steps` says, and counted as often as it takes.
 """
 
@@ -91,6 +91,11 @@ def _diffusion(n: int, steps: int, device: str) -> float:
         down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
         act_fn="silu",
+        attention_head_dim=None,
+        downsample_padding=0,
+        flip_sin_to_cos=False,
+        freq_shift=1,
+        norm_eps=1e-6,
     )
     network = network.to(device).eval()
     scheduler: Any = DDPMScheduler(_STEPS)

@@ -5,8 +5,10 @@
 
 Each is a process of its own; they take turns, so that what else the machine does hits all. Counted are the images a
 second after the first quarter of the images, the share of the time that is spent waiting for data, and the peak memory
-(resident set) of the processes. All have the same networks, batches and data; hubgan averages the generator besides.
-What the loops do: benchmarks/peers/training_loops.py.
+(resident set) of the processes. All have the same networks, batches and data. hubgan is at its defaults: bfloat16
+where the CPU computes in it, the channels last, decoded images kept in memory, and the generator averaged besides. The
+loops (benchmarks/peers/training_loops.py) compute in float32 but for the last, and have two more processes that
+prepare data. Memory that processes share is counted in each.
 """
 
 import argparse
@@ -19,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import torch
 
 from benchmarks.common import called, children_memory, markdown, write
 
@@ -64,7 +68,7 @@ def main() -> None:
     args = parser.parse_args()
     images = args.images or (6400 if args.task == "generation" else 480)
     contenders = [Contender(name, threads) for threads in args.threads for name in ("hubgan", *_LOOPS)]
-    if 2 in args.threads:
+    if 2 in args.threads and not torch.cuda.is_available():
         contenders.append(Contender("hubgan", 1, processes=2))
     found: dict[Contender, list[Measured]] = {contender: [] for contender in contenders}
     for _ in range(args.repetitions):
@@ -137,7 +141,7 @@ def _loop(contender: Contender, task: str, dataset: str, images: int) -> Measure
     )  # fmt: skip
     about = json.loads(said.splitlines()[-1])
     counted = about["steps"][round(_LEFT_OUT * len(about["steps"])) :]
-    return Measured(batch * len(counted) / sum(counted), about["waited"] / sum(about["steps"]), memory)
+    return Measured(batch * len(counted) / sum(counted), sum(about["waited"][-len(counted) :]) / sum(counted), memory)
 
 
 def _peak(command: list[str], threads: int) -> tuple[str, float]:

@@ -39,7 +39,7 @@ def main() -> None:
     peers = ["realesr-animevideov3", "esrgan-slim", "esrgan-medium", "realesrgan-x4plus"]
     parser.add_argument("--peers", nargs="*", choices=[*PEERS], default=peers)
     parser.add_argument("--most-seconds", type=float, default=300, help="leave out what would take longer a picture")
-    parser.add_argument("--child", nargs=4, metavar=("METHOD", "FILE", "THREADS", "REPETITIONS"), help="for itself")
+    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)  # method, file, threads, repetitions
     args = parser.parse_args()
     if args.child:
         _work(*args.child)

@@ -90,6 +90,7 @@ def test_more_like_one_that_is_picked(page: "playwright.Page", space: Path) -> N
     near = samples(page)
     assert same(opened(near[0]), opened(made[2]))
     page.wait_for_url(lambda address: "seed" not in address)  # it would lead to other images
+    assert page.get_by_alt_text("Like: Image 2 of seed 3, number 5").count() == 1
 
     generator = Generator.from_pretrained(space / "tiny-generator")
     origin = json.loads(opened(near[3]).text["hubgan"])

@@ -95,6 +95,8 @@ def test_an_address_leads_to_the_same_images(page: "playwright.Page", url: str) 
     playwright.expect(page.get_by_label("New random seed every time")).not_to_be_checked()
     assert generate(page, count=3) == made
 
+    page.goto(f"{url}/?seed=abc")
+    page.get_by_text("cannot be made, so here are others: its numbers cannot be read.").wait_for()
     page.goto(f"{url}/?seed=0&count=9999")
     page.get_by_text("A whole number from 1 to 64 says how many images.").wait_for()
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(16)

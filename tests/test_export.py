@@ -13,6 +13,7 @@ from command_line import Run
 from hubgan import Discriminator, Generator, Upscaler
 from hubgan.errors import ConfigError
 from hubgan.export import export_onnx
+from hubgan.networks.community import CommunityNetwork
 
 onnx = pytest.importorskip("onnx", reason="pip install 'hubgan[onnx]'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'hubgan[onnx]'")
@@ -59,13 +60,23 @@ def test_a_generator_makes_the_same_images(tmp_path: Path, options: dict[str, An
 
 @pytest.mark.parametrize(("scale", "channels"), [(1, 3), (2, 1), (3, 3), (4, 3)])
 def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, scale: int, channels: int) -> None:
-    model = trained(Upscaler(scale=scale, channels=channels, width=4, depth=2))
+    model = trained(Upscaler(scale=scale, channels=channels, width=4, depth=2)).eval()
     file = export_onnx(model, tmp_path / "model.onnx")
     for size in ((1, channels, 24, 32), (3, channels, 8, 41)):
         images = torch.rand(size)
         with torch.no_grad():
             expected = model.forward(images).clamp(0, 1)
         torch.testing.assert_close(run_file(file, images=images), expected, atol=1e-4, rtol=0)
+
+
+def test_weights_in_half_precision_are_exported_in_float32(tmp_path: Path) -> None:
+    model = trained(Upscaler(scale=2, width=4, depth=1)).half()
+    file = export_onnx(model, tmp_path / "model.onnx")
+    assert model.dtype == torch.float16
+    images = torch.rand(1, 3, 10, 9)
+    with torch.no_grad():
+        expected = model.float().eval()(images).clamp(0, 1)
+    torch.testing.assert_close(run_file(file, images=images), expected, atol=1e-4, rtol=0)
 
 
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:
@@ -83,8 +94,10 @@ def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     file = tmp_path / "model.onnx"
     with pytest.raises(ConfigError, match="opset is 7"):
         export_onnx(model, file, opset=7)
-    with pytest.raises(ConfigError, match=r"dtype=torch\.float32"):
-        export_onnx(Upscaler(scale=2, width=4, depth=1).half(), file)
+    foreign = Upscaler(scale=2, width=4, depth=1)
+    foreign.network.__class__ = type("Foreign", (CommunityNetwork,), {})
+    with pytest.raises(ConfigError, match="made elsewhere"):
+        export_onnx(foreign, file)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ConfigError, match=r"onnxruntime is missing: pip install 'hubgan\[onnx\]'"):
         export_onnx(model, file)

@@ -3,7 +3,7 @@
     python -m benchmarks.peers.training_loops TASK LOOP --dataset NAME --images 10000 --batch-size 128
 
 TASK is `generation` (DCGAN, binary cross-entropy, as in PyTorch's DCGAN tutorial) or `upscaling` (EDSR, L1, bicubic
-reduction). LOOP is `plain` (a DataLoader with torchvision's transforms, float32, `.item()` for the log),
+reduction). LOOP is `plain` (a DataLoader of two workers, torchvision's transforms, float32, `.item()` for the log),
 `with_transform` (the same by `datasets.with_transform` and Accelerate, as huggan's scripts have it) or `bf16` (the
 plain one in bfloat16 with the channels last). It prints the seconds of every step as JSON, and those spent waiting for
 data.
@@ -140,7 +140,15 @@ def main() -> None:
     pictures: Any = _Pictures(source, column, transform)
     if args.loop == "with_transform":
         pictures = source.with_transform(lambda rows: {"pictures": [transform(image) for image in rows[column]]})
-    loader: Any = DataLoader(pictures, args.batch_size, shuffle=True, drop_last=True)
+    loader: Any = DataLoader(
+        pictures,
+        args.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=2,
+        persistent_workers=True,
+        multiprocessing_context="fork",  # the transform is no function of a module
+    )
     trainer: GAN | SR = GAN(fast) if args.task == "generation" else SR(fast)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if args.loop == "with_transform":
@@ -156,7 +164,9 @@ def main() -> None:
     def cast() -> Any:
         return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()
 
-    steps, waited, seen = [], 0.0, 0
+    steps: list[float] = []
+    waited: list[float] = []
+    seen = 0
     batches = _for_ever(loader)
     while seen < args.images:
         start = perf_counter()
@@ -169,7 +179,7 @@ def main() -> None:
         ]
         trainer.step(tensors if args.task == "upscaling" else tensors[0], cast, backward)  # type: ignore[arg-type]
         steps.append(perf_counter() - start)
-        waited += ready - start
+        waited.append(ready - start)
         seen += args.batch_size
     print(json.dumps({"steps": steps, "waited": waited}))
 

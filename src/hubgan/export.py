@@ -1,5 +1,6 @@
 """Models for other runtimes: ONNX."""
 
+import copy
 import json
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from hubgan.errors import ConfigError, ModelError
 from hubgan.files import beside
 from hubgan.models import Generator, Upscaler
+from hubgan.networks.community import CommunityNetwork
 from hubgan.version import __version__
 
 OPSET = 18
@@ -51,16 +53,19 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
     Tiles, transparency, profiles and the like are a matter of `Upscaler.upscale`, not of the network.
 
     Args:
-        model: in float32; it stays as it is.
+        model: its weights are exported in float32; it stays as it is.
         file: written beside and renamed into place.
-        opset: the version of ONNX's operators, 18 to 23.
+        opset: the version of ONNX's operators, 18 to 21.
 
     Raises:
-        ConfigError: onnx, onnxscript or onnxruntime is missing, or there is no such opset.
+        ConfigError: onnx, onnxscript or onnxruntime is missing, there is no such opset, or the network was made
+            elsewhere.
         ModelError: the network cannot be exported, the file cannot be written, or what it computes is not the same.
     """
-    if not 18 <= opset <= 23:
-        raise ConfigError(f"opset is {opset}: take one from 18 to 23")
+    if not 18 <= opset <= 21:
+        raise ConfigError(f"opset is {opset}: take one from 18 to 21")
+    if isinstance(model.network, CommunityNetwork):
+        raise ConfigError("a network that was made elsewhere is not exported: take the tools of where it was made")
     try:
         import onnx
         import onnxruntime
@@ -68,17 +73,13 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise ConfigError(f"the package {package} is missing: pip install 'hubgan[onnx]'") from error
-    device, was_training, dtype = model.device, model.training, model.dtype
-    if dtype != torch.float32:
-        raise ConfigError(f"the weights are {dtype}: load them with dtype=torch.float32")
-    network, inputs, sizes = _network(model.cpu())
-    network.eval()
+    network, inputs, others, sizes = _network(copy.deepcopy(model).cpu().float())
     result, file = ("images" if isinstance(model, Generator) else "large"), Path(file)
     try:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "# The axis name")  # PyTorch's: two inputs share the batch
-            program = torch.onnx.export(
-                network,
+            program: Any = torch.onnx.export(
+                network.eval(),
                 tuple(inputs.values()),
                 input_names=list(inputs),
                 output_names=[result],
@@ -88,44 +89,42 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
                 external_data=False,
                 verbose=False,
             )
-            assert program is not None
             graph = program.model_proto
             about = {"hubgan": __version__, "class": model._kind(), **model.config}
             onnx.helper.set_model_props(graph, {"hubgan": json.dumps(about)})
             session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-            difference = _difference(network, session, inputs)
-        if not difference <= _MOST_DIFFERENCE:
-            raise ModelError(f"onnxruntime computes something else: images differ by up to {difference:.2g}")
+            difference = max(_difference(network, session, given) for given in (inputs, others))
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ModelError(f"this network cannot be exported: {error}") from error
+    if not difference <= _MOST_DIFFERENCE:
+        raise ModelError(f"onnxruntime computes something else: images differ by up to {difference:.2g}")
+    try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with beside(file) as unfinished:
             onnx.save(graph, unfinished)
-    except (torch.onnx.errors.OnnxExporterError, OSError) as error:
+    except OSError as error:
         raise ModelError(f"{file} cannot be written: {error}") from error
-    finally:
-        model.to(device).train(was_training)
     return file
 
 
-def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor], Any]:
-    """What is exported, inputs to try it with, and which of their sizes are free."""
+def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor], dict[str, Tensor], Any]:
+    """What is exported, inputs to try it with, others of other sizes, and which sizes are free."""
     batch = torch.export.Dim("batch")
     if isinstance(model, Upscaler):
+        # Below five pixels there is too little to mirror at the edges, and the network another one.
         height, width = (torch.export.Dim(name, min=8) for name in ("height", "width"))
-        return _Large(model), {"images": torch.rand(2, model.channels, 24, 32)}, ({0: batch, 2: height, 3: width},)
-    inputs = {"latents": model.latents(2, seed=0)}
+        given, others = ({"images": torch.rand(n, model.channels, *size)} for n, size in ((2, (24, 32)), (1, (8, 41))))
+        return _Large(model), given, others, ({0: batch, 2: height, 3: width},)
+    given, others = ({"latents": model.latents(n, seed=0)} for n in (2, 1))
     sizes: list[Any] = [{0: batch}]
-    if (labels := model.label_numbers(2, seed=0)) is not None:
-        inputs["labels"] = labels
+    if model.labels:
+        for each in (given, others):
+            each["labels"] = torch.arange(len(each["latents"])) % len(model.labels)
         sizes.append({0: batch})
-    return _Images(model), inputs, tuple(sizes)
+    return _Images(model), given, others, tuple(sizes)
 
 
 def _difference(network: nn.Module, session: Any, inputs: dict[str, Tensor]) -> float:
-    """How far the two are apart at most, for those inputs and for one image alone."""
-    worst = 0.0
-    for count in (len(next(iter(inputs.values()))), 1):
-        given = {name: value[:count] for name, value in inputs.items()}
-        expected = network(*given.values())
-        (found,) = session.run(None, {name: value.numpy() for name, value in given.items()})
-        worst = max(worst, (torch.from_numpy(found) - expected).abs().max().item())
-    return worst
+    """How far the two are apart at most."""
+    (found,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+    return (torch.from_numpy(found) - network(*inputs.values())).abs().max().item()

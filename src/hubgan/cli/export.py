@@ -21,7 +21,7 @@ from hubgan.errors import ConfigError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    add_model(parser, "the model", elsewhere=True)
+    add_model(parser, "the model")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="onnx, the only one so far")
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="where to (default: MODEL.onnx, in the current folder)"
@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--opset",
         metavar="N",
-        type=whole(18, 23),
+        type=whole(18, 21),
         default=18,
         help="version of ONNX's operators (default: 18)",
     )
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the file, and print what it takes and gives."""
-    file: Path = args.output or Path(f"{Path(args.model).resolve().name}.onnx")
+    file: Path = args.output or Path(f"{Path(args.subfolder or args.model).resolve().name}.onnx")
     if not args.overwrite and file.exists():
         raise ConfigError(f"{file} is there already: take another file (-o), or replace it by --overwrite")
 

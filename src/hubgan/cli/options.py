@@ -118,15 +118,16 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
     from hubgan.models.config import CONFIG, read_config
 
     place, kind, folder = Place(args.model, subfolder=args.subfolder, revision=args.revision), None, None
-    if not Path(args.model).is_file() and CONFIG in place.files() and not args.weights_name:
+    foreign = {name: getattr(args, name, None) for name in ("weights_name", "allow_pickle")}
+    if not Path(args.model).is_file() and CONFIG in place.files() and not foreign["weights_name"]:
         kind, folder = read_config(place.file(CONFIG)).kind, place.folder
     where = {"subfolder": args.subfolder, "revision": args.revision, "device": device}
     if kind == "Generator":
         return Generator.from_pretrained(args.model, **where), folder
     if kind not in (None, "Upscaler"):
         raise ConfigError(f"{args.model} holds a {kind}: give a generator or an upscaler")
-    foreign = {"weights_name": args.weights_name, "allow_pickle": args.allow_pickle}
-    return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **foreign), folder
+    known = {name: value for name, value in foreign.items() if value}
+    return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **known), folder
 
 
 @contextmanager

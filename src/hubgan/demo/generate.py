@@ -222,24 +222,26 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
 
     def arrive(request: gr.Request) -> tuple[Any, ...]:
         """Something to see: what the address asks for, else the same images for everybody."""
-        usable = shelf.usable()
-        default = Link(_FIRST_IMAGES, 0, [], MOST_VARIETY, usable)
-        settings = _settings(shelf, usable)
+        default = Link(_FIRST_IMAGES, 0, [], MOST_VARIETY, None)
+        reason = ""
         try:
             if asked := read_link(request.query_params, default):
-                label = shelf.label(asked.model or usable)
+                label = shelf.label(asked.model)
                 made = _show(shelf, draw(shelf, label, asked.count, asked.seed, asked.classes, asked.variety))
                 settings = _settings(shelf, label, asked.classes)
                 return *made, asked.seed, *settings, asked.count, False, asked.variety, label
         except HubganError as error:
-            gr.Warning(html.escape(f"{words.BAD_LINK} {error}"))
-        chosen = gr.skip() if usable == shelf.first else usable
+            reason = html.escape(str(error))
+        label = shelf.usable()
+        settings = _settings(shelf, label)
         try:
-            made = _show(shelf, draw(shelf, usable, default.count, default.seed, [], default.variety))
+            made = _show(shelf, draw(shelf, label, default.count, default.seed, [], default.variety))
         except HubganError:  # the settings tell
             return *[gr.skip()] * 8, *settings, *[gr.skip()] * 4
+        if reason:
+            gr.Warning(words.BAD_LINK.format(reason=reason))
         # What a visitor has chosen meanwhile stays.
-        return *made, gr.skip(), *settings, *[gr.skip()] * 3, chosen
+        return *made, gr.skip(), *settings, *[gr.skip()] * 3, gr.skip() if label == shelf.first else label
 
     return GenerateTab(shown, picked, send, arrive, [*images, seed, *choices, count, random_seed, variety, model])
 

@@ -9,8 +9,11 @@ from typing import Any
 from hubgan.demo import words
 from hubgan.errors import ConfigError
 
-# A Space is shown in a frame of the Hub's page, which takes the query over when it is told.
-_GO = """window.history.replaceState(null, "", window.location.pathname + queryString);
+# JavaScript. A Space is shown in a frame of the Hub's page, which takes the query over when it is told.
+_FORGET = """const query = new URLSearchParams(window.location.search);
+    ["seed", "count", "class", "variety", "model"].forEach(name => query.delete(name));"""
+_GO = """const queryString = query.size ? "?" + query : "";
+    window.history.replaceState(null, "", window.location.pathname + queryString);
     if (window.parent !== window) window.parent.postMessage({ queryString }, "https://huggingface.co");"""
 
 
@@ -40,7 +43,7 @@ def read_link(query: Mapping[str, Any], default: Link) -> Link | None:
         if math.isnan(variety):
             raise ValueError(variety)
     except ValueError as error:
-        raise ConfigError(words.BAD_LINK) from error
+        raise ConfigError(words.BAD_NUMBER) from error
     classes = query.getlist("class")  # type: ignore[attr-defined]
     return Link(count, seed, classes, variety, query.get("model"))
 
@@ -49,15 +52,12 @@ def write_link(default_model: str, most_variety: float) -> str:
     """JavaScript of a function of count, seed, classes, variety and model: they go into the page's address."""
     return f"""
 (count, seed, classes, variety, model) => {{
-    const query = new URLSearchParams(window.location.search);
-    const set = (name, value, otherwise) => value === otherwise ? query.delete(name) : query.set(name, value);
-    set("seed", seed);
-    set("count", count);
-    query.delete("class");
+    {_FORGET}
+    query.set("seed", seed);
+    query.set("count", count);
     (classes || []).forEach(name => query.append("class", name));
-    set("variety", variety, {json.dumps(most_variety)});
-    set("model", model, {json.dumps(default_model)});
-    const queryString = "?" + query;
+    if (variety !== {json.dumps(most_variety)}) query.set("variety", variety);
+    if (model !== {json.dumps(default_model)}) query.set("model", model);
     {_GO}
 }}"""
 
@@ -65,6 +65,6 @@ def write_link(default_model: str, most_variety: float) -> str:
 def clear_link() -> str:
     """JavaScript that takes the link out of the page's address: what is shown now has none."""
     return f"""() => {{
-    const queryString = "";
+    {_FORGET}
     {_GO}
 }}"""

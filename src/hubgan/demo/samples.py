@@ -127,8 +127,8 @@ def check_seed(seed: float) -> None:
 
 def _caption(origin: dict[str, Any]) -> str:
     where = {"index": origin["index"], "seed": origin["seed"]}
-    return (
-        words.CAPTION_CLASS.format(name=origin["class"], **where)
-        if "class" in origin
-        else words.CAPTION.format(**where)
-    )
+    form = words.CAPTION_CLASS if "class" in origin else words.CAPTION
+    caption = form.format(name=origin.get("class"), **where)
+    for step in origin.get("similar", []):
+        caption = words.CAPTION_SIMILAR.format(other=caption, number=step["index"] + 1)
+    return caption

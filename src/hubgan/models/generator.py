@@ -16,7 +16,7 @@ from hubgan.models.pipeline import Images, OutputType, as_output, check_output_t
 from hubgan.networks import DISCRIMINATORS, GENERATORS
 
 # The network always sees this many latents at once: kernels round differently for other batch sizes, and a seed must
-# give the same images whatever the batch size.
+# give the same images whatever the batch size. More at once would be faster for many images and slower for a few.
 _GROUP = 16
 _LABEL_STREAM = 0x5DEECE66D  # makes another seed of a seed, so that labels do not depend on latents
 

@@ -27,7 +27,8 @@ from hubgan.precision import computes_in_bf16
 logger = logging.getLogger(__name__)
 
 _TILE = 256
-# So many pixels beyond a picture's edge the network sees it mirrored, then nothing: flat areas stay flat to the edge.
+# For so many pixels beyond a picture's edge the network sees it mirrored, where convolutions would pad with zeros:
+# enough for flat areas to stay flat.
 _MARGIN = 4
 _LARGE_TILE = 512  # where a network should see the whole picture, but memory has its limits
 # What diffusers' StableDiffusionUpscalePipeline takes besides, for a model that has steps and reads a prompt.
@@ -71,8 +72,11 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         self.channels: int = self.config["channels"]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1]."""
-        if not self._own:
+        """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1].
+
+        In evaluation mode the images are mirrored at their edges; training does without, for speed.
+        """
+        if self.training or not self._own:
             return self.network(images)
         mode = "reflect" if min(images.shape[-2:]) > _MARGIN else "replicate"  # too few pixels to mirror
         inner = slice(_MARGIN * self.scale, -_MARGIN * self.scale)
