@@ -55,7 +55,7 @@ def test_a_run_measured_at_its_checkpoints(
     table = json.loads((results / "history.json").read_text())["table"]
     assert [row["images"] for row in table] == [32, 64]
     assert {"FD-ENL0", "recall-ENL0"} <= set(table[0])
-    assert Image.open(tmp_path / "grids" / "tiny-64.png").size == (274, 274)
+    assert Image.open(tmp_path / "grids" / "tiny-64.png").size == (256, 256)
     assert Image.open(tmp_path / "curves.png").size == (960, 288)
     # The last checkpoint's average is the model that was saved.
     saved, found = (

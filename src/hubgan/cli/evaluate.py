@@ -105,6 +105,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Measure, print the figures, and write those of a folder into its card."""
     with training_packages():
+        import torchmetrics  # noqa: F401, or its absence would be told after the work
+
         from hubgan import evaluation
     from hubgan.processes import join_processes
 
