@@ -113,7 +113,7 @@ def _hubgan(contender: Contender, task: str, dataset: str, images: int) -> Measu
     recipe, batch = _RECIPES[task]
     with tempfile.TemporaryDirectory() as folder:
         memory = _peak(
-            [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(contender.processes),
+            [str(Path(sys.executable).with_name("accelerate")), "launch", "--num_processes", str(contender.processes),
              *(["--cpu"] if contender.processes > 1 else []), "train.py", "--config", recipe, "--dataset", dataset,
              "--batch_size", str(batch // contender.processes), "--max_images", str(images), "--eval_samples", "0",
              "--pixel_share" if task == "upscaling" else "--flip", "1" if task == "upscaling" else "True",
