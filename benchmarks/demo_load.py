@@ -4,7 +4,8 @@
 
 `app.py` runs with the models in the repository in a process of its own. Each picture to enlarge has a colour of its
 own, so that a result that belongs to somebody else is seen. Who meets a full queue is told so, and comes again after
-a second.
+a second; how often each client was answered tells whether one of them starves. The server's memory is looked at every
+second.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from threading import Event, Lock, Thread
 
 import psutil
@@ -31,22 +32,30 @@ from benchmarks.common import markdown, write
 ROOT = Path(__file__).resolve().parents[1]
 _SIDE = 128  # pixels of the pictures to enlarge
 _START_SECONDS = 120
+_PARTS = 10  # of the time, in which memory is told
 
 
 class Tally:
-    """What came of the requests: seconds of those that were answered, by kind; how many were refused, or failed."""
+    """What came of the requests: seconds of those that were answered, by kind; how many were refused, or failed.
+
+    And how often each client was answered, and how long the one waited that waited longest, refusals included.
+    """
 
     def __init__(self) -> None:
         self.lock = Lock()
         self.seconds: dict[str, list[float]] = {"generate": [], "upscale": []}
         self.counts: Counter[tuple[str, str]] = Counter()
         self.failures: Counter[str] = Counter()
+        self.answers: Counter[int] = Counter()
+        self.longest_wait = 0.0
 
-    def add(self, kind: str, outcome: str, seconds: float, said: str = "") -> None:
+    def add(self, kind: str, number: int, outcome: str, seconds: float, waited: float, said: str = "") -> None:
         with self.lock:
             self.counts[kind, outcome] += 1
+            self.longest_wait = max(self.longest_wait, waited)
             if outcome == "answered":
                 self.seconds[kind].append(seconds)
+                self.answers[number] += 1
             if outcome == "failed":
                 self.failures[said[:200]] += 1
 
@@ -58,8 +67,8 @@ def visit(url: str, number: int, until: float, folder: Path, tally: Tally) -> No
     colour = (number * 37 % 256, number * 91 % 256, number * 53 % 256)
     picture = folder / f"{number}.png"
     Image.new("RGB", (_SIDE, _SIDE), colour).save(picture)
-    while time.monotonic() < until:
-        start = time.monotonic()
+    answered = time.monotonic()
+    while (start := time.monotonic()) < until:
         try:
             if kind == "generate":
                 images, *_ = client.predict(count=16, seed=random.randrange(2**31), api_name="/generate")
@@ -69,18 +78,21 @@ def visit(url: str, number: int, until: float, folder: Path, tally: Tally) -> No
                 with Image.open(large) as result:
                     means = ImageStat.Stat(result.convert("RGB")).mean
                 right = max(abs(a - b) for a, b in zip(means, colour, strict=True)) <= 2
-            tally.add(kind, "answered" if right else "wrong", time.monotonic() - start)
+            last, answered = answered, time.monotonic()
+            tally.add(kind, number, "answered" if right else "wrong", answered - start, answered - last)
         except Exception as error:  # the client has many kinds; but for a full queue each is a failure of the demo's
             full = "queue is full" in str(error).lower()
-            tally.add(kind, "refused" if full else "failed", 0, repr(error))
+            waited = time.monotonic() - answered
+            tally.add(kind, number, "refused" if full else "failed", 0, waited, repr(error))
             time.sleep(1)
 
 
 def main() -> None:
-    """Measure, write results/demo_load.json, and print the table."""
+    """Measure, write results/demo_load.json or as `--name` says, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--name", default="demo_load", help="of the file in results/")
     args = parser.parse_args()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -116,16 +128,20 @@ def main() -> None:
             server.terminate()
             server.wait(30)
     table = [_row(kind, tally) for kind in tally.seconds]
-    quarter = len(memory) // 4
+    share = len(memory) / _PARTS
+    answers = [tally.answers[number] for number in range(args.clients)]
     about = {
         "clients": args.clients,
         "seconds": args.seconds,
         "page answers after seconds": round(started, 2),
-        "memory in MB after a quarter": round(max(memory[: quarter + 1])),
-        "memory in MB at most": round(max(memory)),
+        "answers to a client, least, median and most": [min(answers), median(answers), max(answers)],
+        "a client waited for an answer at most seconds": round(tally.longest_wait, 1),
+        f"memory in MB at most, in each {_PARTS}th of the time": [
+            round(max(memory[int(part * share) : int((part + 1) * share) + 1])) for part in range(_PARTS)
+        ],
         "failures": dict(tally.failures),
     }
-    write("demo_load", table, **about)
+    write(args.name, table, **about)
     print(markdown(table))
     print("\n".join(f"{key}: {value}" for key, value in about.items()))
 

@@ -1,5 +1,6 @@
 """The demo as visitors meet it: a server of its own, and a real browser that clicks."""
 
+import base64
 import re
 import shutil
 import socket
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # In a container as root, and silent: only what the page asks for goes over the network.
@@ -22,6 +23,7 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
     "--no-first-run",
     "--disable-quic",
+    "--use-fake-device-for-media-stream",  # a camera
 ]
 
 
@@ -64,13 +66,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def samples(page: "Page") -> list[bytes]:
+def samples(page: Page) -> list[bytes]:
     """The files that the gallery shows."""
     links = page.locator(".samples .thumbnail-lg img").evaluate_all("images => images.map(i => i.src)")
     return [page.request.get(link).body() for link in links]
 
 
-def generate(page: "Page", count: int, seed: int | None = None) -> list[bytes]:
+def generate(page: Page, count: int, seed: int | None = None) -> list[bytes]:
     """Set the count, and the seed if given, as a visitor does; generate; return the images' files."""
     number = page.get_by_label("number input for Images")
     number.fill(str(count))
@@ -85,7 +87,7 @@ def generate(page: "Page", count: int, seed: int | None = None) -> list[bytes]:
     return samples(page)
 
 
-def download(page: "Page", button: str, folder: Path) -> Path:
+def download(page: Page, button: str, folder: Path) -> Path:
     with page.expect_download() as started:
         page.get_by_text(button, exact=True).click()
     path = folder / started.value.suggested_filename
@@ -93,11 +95,11 @@ def download(page: "Page", button: str, folder: Path) -> Path:
     return path
 
 
-def open_tab(page: "Page", name: str) -> None:
+def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
-def choose(page: "Page", path: Path) -> None:
+def choose(page: Page, path: Path) -> None:
     """Choose a file in the tab Upscale, in place of the one before."""
     open_tab(page, "Upscale")
     clear = page.get_by_label("Remove Image")
@@ -108,7 +110,60 @@ def choose(page: "Page", path: Path) -> None:
     clear.wait_for()
 
 
-def upload(page: "Page", path: Path) -> None:
+def upload(page: Page, path: Path) -> None:
     """Choose a file, and press the button."""
     choose(page, path)
     page.get_by_role("button", name=re.compile(r"Upscale \d+x")).click()
+
+
+def paste(page: Page, path: Path) -> None:
+    """Copy a PNG file, and paste it into the tab Upscale."""
+    open_tab(page, "Upscale")
+    copy = """async data => {
+        const picture = await (await fetch("data:image/png;base64," + data)).blob();
+        await navigator.clipboard.write([new ClipboardItem({"image/png": picture})]);
+    }"""
+    page.evaluate(copy, base64.b64encode(path.read_bytes()).decode())
+    page.get_by_label("Paste from clipboard").click()
+    page.get_by_label("Remove Image").wait_for()
+
+
+def drag(page: Page, what: Locator, by: int) -> None:
+    """Drag something so many pixels to the right, by a finger where there is no mouse."""
+    what.scroll_into_view_if_needed()
+    box = what.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    if _touched(page):
+        _fingers(page, [[(x + by * step / 5, y)] for step in range(6)])
+    else:
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + by, y, steps=5)
+        page.mouse.up()
+
+
+def zoom(page: Page, what: Locator) -> None:
+    """Zoom in, by the wheel or by two fingers."""
+    what.scroll_into_view_if_needed()
+    box = what.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
+    if _touched(page):
+        _fingers(page, [[(x - 15 - 5 * step, y), (x + 15 + 5 * step, y)] for step in range(6)])
+    else:
+        page.mouse.move(x, y)
+        page.mouse.wheel(0, -300)
+
+
+def _touched(page: Page) -> bool:
+    return page.evaluate("navigator.maxTouchPoints > 0")
+
+
+def _fingers(page: Page, path: list[list[tuple[float, float]]]) -> None:
+    """Put fingers down, move them along a path, and lift them."""
+    session = page.context.new_cdp_session(page)
+    for kind, fingers in [("touchStart", path[0]), *(("touchMove", points) for points in path[1:]), ("touchEnd", [])]:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(fingers)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.detach()

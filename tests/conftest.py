@@ -34,6 +34,7 @@ os.environ.pop("HF_HUB_OFFLINE", None)
 import datasets
 import pytest
 import torch
+from accelerate.state import AcceleratorState, GradientState, PartialState
 
 if TYPE_CHECKING:
     from hubgan import Upscaler
@@ -58,6 +59,19 @@ def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
     with LoopbackHub(tmp_path / "hub", PORT) as hub:
         yield hub
         assert not hub.errors
+
+
+def forget_accelerator() -> None:
+    """Accelerate keeps its state in singletons."""
+    for state in (AcceleratorState, GradientState, PartialState):
+        state._reset_state()
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    """No test finds what another one has made of Accelerate."""
+    yield
+    forget_accelerator()
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.state import AcceleratorState, GradientState, PartialState
 
-from conftest import ROOT, SAMPLE
+from conftest import ROOT, SAMPLE, forget_accelerator
 from hubgan.training import parse, train
 from kill import train_forked
 
@@ -36,12 +35,11 @@ def launch(environment: dict[str, str], processes: int, *options: str) -> None:
 
 
 def train_here(*options: str) -> Path:
-    """Train in this process: Accelerate keeps its state in singletons."""
+    """Train in this process, which can train again."""
     try:
         return train(parse(options))
     finally:
-        for state in (AcceleratorState, GradientState, PartialState):
-            state._reset_state()
+        forget_accelerator()
 
 
 def train_in_two(run: Path, *options: str, before: Callable[[], object] = int) -> None:

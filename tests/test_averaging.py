@@ -2,13 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, GradientState, PartialState
 from torch import Tensor, nn
 
 from hubgan import Generator
@@ -16,10 +14,8 @@ from hubgan.training.averaging import MovingAverage, average_buffers
 
 
 @pytest.fixture
-def accelerator() -> Iterator[Accelerator]:
-    yield Accelerator(cpu=True)
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
+def accelerator() -> Accelerator:
+    return Accelerator(cpu=True)
 
 
 class Number(nn.Module):

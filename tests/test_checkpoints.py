@@ -5,13 +5,12 @@ import logging
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, GradientState, PartialState
 from torch import nn
 
 from hubgan.errors import ConfigError, ModelError, TrainingError
@@ -57,10 +56,8 @@ class Run:
 
 
 @pytest.fixture
-def run() -> Iterator[Run]:
-    yield Run()
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
+def run() -> Run:
+    return Run()
 
 
 def names(folder: Path) -> list[str]:

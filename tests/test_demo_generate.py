@@ -51,6 +51,22 @@ def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Pat
     assert cell.tobytes() == opened(first[4]).tobytes()
 
 
+def test_an_image_is_enlarged_and_downloaded_alone(page: "playwright.Page", tmp_path: Path) -> None:
+    made = generate(page, count=3, seed=5)
+    enlarged = page.get_by_test_id("detailed-image")
+    page.locator(".samples .thumbnail-lg").nth(1).click()
+    playwright.expect(enlarged).to_have_attribute("alt", "Image 1 of seed 5")
+    page.get_by_test_id("container_el").get_by_label("Thumbnail 3 of 3").click()
+    playwright.expect(enlarged).to_have_attribute("alt", "Image 2 of seed 5")
+    with page.expect_download() as started:
+        page.locator(".samples").get_by_role("button", name="Download").click()
+    assert started.value.suggested_filename == "seed5-02.png"
+    assert started.value.path().read_bytes() == made[2]
+    assert json.loads(opened(made[2]).text["hubgan"]) == {"model": "tiny-generator", "seed": 5, "index": 2}
+    page.locator(".samples").get_by_role("button", name="Close").click()
+    playwright.expect(enlarged).to_have_count(0)
+
+
 def test_a_random_seed_is_shown_and_can_be_used_again(page: "playwright.Page") -> None:
     seed, random_seed = page.get_by_label("Seed", exact=True), page.get_by_label("New random seed every time")
     playwright.expect(random_seed).to_be_checked()
@@ -83,6 +99,7 @@ def test_more_like_one_that_is_picked(page: "playwright.Page", space: Path) -> N
     more = page.get_by_role("button", name="More like this")
     made = generate(page, count=6, seed=3)
     playwright.expect(more).to_be_disabled()
+    page.get_by_label("number input for How different").fill("0.6")
     page.locator(".samples .thumbnail-lg").nth(2).click()
     more.click()
     playwright.expect(more).to_be_disabled()  # there is nothing picked of the new ones
@@ -95,7 +112,7 @@ def test_more_like_one_that_is_picked(page: "playwright.Page", space: Path) -> N
     generator = Generator.from_pretrained(space / "tiny-generator")
     origin = json.loads(opened(near[3]).text["hubgan"])
     step = origin["similar"][0]
-    assert (origin["seed"], origin["index"], step["index"]) == (3, 2, 2)
+    assert (origin["seed"], origin["index"], step["index"], step["difference"]) == (3, 2, 2, 0.6)
     around = neighbours(generator.latents(3, seed=3)[2], 5, spread=step["difference"], seed=step["seed"])
     assert same(opened(near[3]), generator.images_from(around)[2])
 
@@ -107,7 +124,10 @@ def test_more_like_one_that_is_picked(page: "playwright.Page", space: Path) -> N
 
 
 def test_a_walk_from_seed_to_seed(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
+    page.get_by_label("tiny-classes", exact=True).check()
     page.get_by_role("button", name="A walk between two seeds").click()
+    page.get_by_label("Class", exact=True).click()
+    page.get_by_role("option", name="dog").click()
     page.get_by_label("From seed").fill("4")
     page.get_by_label("To seed").fill("5")
     page.get_by_label("number input for Seconds").fill("1")
@@ -121,7 +141,7 @@ def test_a_walk_from_seed_to_seed(page: "playwright.Page", space: Path, tmp_path
         shown_for += walk.info["duration"]
     assert shown_for == 1000
     walk.seek(0)
-    first = Generator.from_pretrained(space / "tiny-generator").sample(1, seed=4)[0]
+    first = Generator.from_pretrained(space / "tiny-classes").sample(1, labels=["dog"], seed=4)[0]
     shown = walk.convert("RGB").resize((SIZE, SIZE), Image.Resampling.NEAREST)
     assert ImageChops.difference(shown, first).convert("L").getextrema()[1] <= 8  # of a palette
 

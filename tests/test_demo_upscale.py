@@ -1,5 +1,6 @@
 """The demo's second tab, in a real browser."""
 
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -18,7 +19,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from browsing import choose, download, open_tab, running, upload
+from browsing import choose, download, drag, open_tab, paste, running, upload, zoom
 from demo_server import SCALE, environment
 from hubgan.demo.models import enlarge
 from hubgan.demo.pictures import Limit
@@ -92,6 +93,60 @@ def test_a_photo_lying_on_its_side_is_turned_upright(page: "playwright.Page", tm
     upload(page, tmp_path / "phone.jpg")
     page.get_by_text(f"16 x 24 → {16 * SCALE} x {24 * SCALE} pixels").wait_for()
     assert Image.open(download(page, "Download (PNG)", tmp_path)).size == (16 * SCALE, 24 * SCALE)
+
+
+def test_a_picture_is_pasted(page: "playwright.Page", tmp_path: Path) -> None:
+    Image.linear_gradient("L").resize((20, 10)).save(tmp_path / "copied.png")
+    paste(page, tmp_path / "copied.png")
+    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
+    page.get_by_text(f"20 x 10 → {20 * SCALE} x {10 * SCALE} pixels").wait_for()
+
+
+def test_a_picture_is_taken_by_the_camera(page: "playwright.Page") -> None:
+    open_tab(page, "Upscale")
+    page.get_by_label("Capture from camera").click()
+    page.get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("document.querySelector('video')?.videoWidth > 0")
+    page.get_by_label("capture photo").click()
+    page.get_by_label("Remove Image").wait_for()
+    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
+    page.get_by_text("→").wait_for()
+
+
+def test_both_sides_are_compared(page: "playwright.Page", tmp_path: Path) -> None:
+    Image.linear_gradient("L").resize((30, 20)).save(tmp_path / "small.png")
+    upload(page, tmp_path / "small.png")
+    page.get_by_text(f"30 x 20 → {30 * SCALE} x {20 * SCALE} pixels").wait_for()
+    before, after = page.get_by_test_id("imageslider-image").all()
+    playwright.expect(before).to_have_attribute("alt", "Before: bicubic")
+    playwright.expect(after).to_have_attribute("alt", "After: the model")
+    playwright.expect(after).to_have_css("clip-path", "inset(0px 0px 0px 50%)")
+    drag(page, page.locator(".comparison .inner"), by=-40)
+    playwright.expect(after).not_to_have_css("clip-path", "inset(0px 0px 0px 50%)")
+    playwright.expect(after).to_have_attribute("style", re.compile(r"scale\(1\)"))
+    zoom(page, before)
+    for side in (before, after):
+        playwright.expect(side).to_have_attribute("style", re.compile(r"scale\([1-9.]*[2-9.][0-9.]*\)"))
+    page.locator(".comparison").get_by_role("button", name="Undo").click()
+    playwright.expect(after).to_have_attribute("style", re.compile(r"scale\(1\)"))
+
+
+def test_the_fidelity_is_that_of_the_slider(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
+    Image.effect_noise((20, 10), 50).convert("RGB").save(tmp_path / "small.png")
+    choose(page, tmp_path / "small.png")
+    page.get_by_label("number input for Fidelity").fill("0.7")
+    page.get_by_label("number input for Fidelity").press("Tab")
+    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
+    page.get_by_text(f"20 x 10 → {20 * SCALE} x {10 * SCALE} pixels").wait_for()
+    result = Image.open(download(page, "Download (PNG)", tmp_path))
+    made = (
+        Upscaler.from_pretrained(space / "tiny-upscaler", fidelity=fidelity).upscale(tmp_path / "small.png")
+        for fidelity in (0.7, 0.0)
+    )
+    expected, other = (
+        ImageChops.difference(result, image.convert("RGB")).convert("L").getextrema()[1] for image in made
+    )
+    assert expected <= 1 < other
 
 
 def test_an_example_can_be_upscaled(page: "playwright.Page") -> None:

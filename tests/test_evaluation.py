@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import datasets
@@ -16,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from conftest import SAMPLE
+from conftest import SAMPLE, forget_accelerator
 from hubgan.cli import main
 from hubgan.data import load_images
 from hubgan.errors import DataError
@@ -281,7 +280,7 @@ def test_a_wrong_name_is_an_error_before_the_training(options: list[str], compla
 
 
 def test_where_the_recipes_own_choice_is_not_to_be_had_the_training_images_are_taken(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, clean_accelerator: Callable[[], None]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.copy(SAMPLE / "train.parquet", tmp_path)
     recipe = yaml.safe_load((RECIPES / "quickstart.yaml").read_text())
@@ -292,23 +291,11 @@ def test_where_the_recipes_own_choice_is_not_to_be_had_the_training_images_are_t
     assert "The recipe wants the model measured on that" in caplog.text
 
 
-def test_a_dry_run_tells_what_will_be_measured(clean_accelerator: Callable[[], None]) -> None:
+def test_a_dry_run_tells_what_will_be_measured() -> None:
     assert "measured at the end: nothing" in plan(parse([*TINY, "--max_steps", "1"]))
-    clean_accelerator()
+    forget_accelerator()
     text = plan(parse([*TINY, "--max_steps", "1", "--eval_samples", "50", "--eval_split", "train[:50]"]))
     assert "measured at the end: FD-ENL0, KD-ENL0 and the like of 50 samples, cifar10-sample, split train[:50]" in text
-
-
-@pytest.fixture
-def clean_accelerator() -> Iterator[Callable[[], None]]:
-    from accelerate.state import AcceleratorState, GradientState, PartialState
-
-    def clean() -> None:
-        for state in (AcceleratorState, GradientState, PartialState):
-            state._reset_state()
-
-    yield clean
-    clean()
 
 
 # -- the command line

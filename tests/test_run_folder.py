@@ -4,7 +4,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +12,9 @@ import pytest
 import torch
 import yaml
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, GradientState, PartialState
 from PIL import Image
 
-from conftest import SAMPLE
+from conftest import SAMPLE, forget_accelerator
 from hubgan.data import load_images
 from hubgan.errors import ConfigError, TrainingError
 from hubgan.models import Discriminator, Generator
@@ -34,14 +32,6 @@ from hubgan.training.upscaling import Upscaling
 
 TINY = ["--config", "quickstart", "--width", "8", "--batch_size", "16"]
 TASK: Any = SimpleNamespace(preview=lambda model: Image.new("RGB", (64, 64), "red"), caption="Samples")
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    """Accelerate keeps its state in singletons."""
-    yield
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
 
 
 def configure(folder: Path, *options: str) -> TrainingConfig:
@@ -245,8 +235,7 @@ def test_tensorboard_shows_one_run_though_it_was_gone_on_with(tmp_path: Path) ->
     log(folder, 1, 2, 3, 4, adversarial=float("nan"))
     folder.preview(TASK, Generator("dcgan"), 4)
     folder.accelerator.end_training()
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
+    forget_accelerator()
     folder = open_folder(tmp_path, "--report_to", "tensorboard", "--resume", "auto")
     folder.begin(2, tmp_path / "checkpoints" / "step-00000002")
     log(folder, 3, 5)

@@ -4,14 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import datasets
 import pyarrow.parquet as pq
 import pytest
-from accelerate.state import AcceleratorState, GradientState, PartialState
 from huggingface_hub import DatasetCard
 from PIL import Image
 
@@ -26,11 +24,8 @@ CLASSES = ["cat", "dog", "cow"]
 
 
 @pytest.fixture(autouse=True)
-def alone(cache: Path) -> Iterator[None]:
-    """Forget Accelerate's state, which it keeps in singletons."""
-    yield
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
+def alone(cache: Path) -> None:
+    """A cache for each test."""
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ And how it complains.
 """
 
 import html
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -53,6 +54,13 @@ CSS = f"""
 def scroll_to(name: str) -> str:
     """JavaScript that brings what has this class into view on a phone, where it lies below the settings."""
     return f"() => window.innerWidth < 700 && document.querySelector('.{name}').scrollIntoView({{behavior: 'smooth'}})"
+
+
+def describe(name: str, *texts: str) -> str:
+    """JavaScript that gives the images in what has this class their alternative texts, where Gradio takes none."""
+    return f"""() => document.querySelectorAll('.{name} img').forEach(
+        (image, index) => image.alt = {json.dumps(texts)}[index]
+    )"""
 
 
 def any_words(choice: gr.Dropdown, *, several: bool = False) -> None:

@@ -11,7 +11,7 @@ import gradio as gr
 from PIL import Image
 
 from hubgan.demo import files, models, words
-from hubgan.demo.look import scroll_to, told
+from hubgan.demo.look import describe, scroll_to, told
 from hubgan.demo.models import Shelf
 from hubgan.demo.pictures import EXAMPLES, Job, Limit, check_uploaded, oversize, read
 from hubgan.demo.several import several_part
@@ -145,6 +145,7 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
     )
     done.success(lambda: gr.DownloadButton(interactive=True), outputs=result, api_visibility="private")
     done.success(None, js=scroll_to("comparison"), api_visibility="private")
+    done.success(None, js=describe("comparison", words.BEFORE, words.AFTER), api_visibility="private")
     for ended in (done.success, done.failure):  # "then" is not called after an error
         ended(lambda: _buttons(busy=False), None, [button, stop], **silent)
 
