@@ -1,9 +1,7 @@
 """Data sets for the tests of `hubgan.data`, and short ways to read them."""
 
-import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -65,13 +63,3 @@ def python(code: str, environment: dict[str, str], **options: object) -> str:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-def png_that_claims(width: int, height: int) -> bytes:
-    """A PNG file that says it is so large, and holds nothing."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")

@@ -25,7 +25,7 @@ from gradio_client.exceptions import AppError
 from browsing import running
 from demo_server import SCALE, environment
 from hubgan import Generator
-from images_at_hand import png_that_claims
+from pictures import png
 
 
 @pytest.fixture
@@ -130,10 +130,10 @@ BAD_FILES: dict[str, Callable[[], bytes]] = {
     "empty.png": lambda: b"",
     "words.jpg": lambda: b"no picture at all",
     "page.svg": lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
-    "bomb.png": lambda: png_that_claims(100_000, 100_000),
+    "bomb.png": lambda: png(100_000, 100_000),
     "cut.png": lambda: _encoded((300, 300), "PNG")[:-3000],
     "cut.jpg": lambda: _encoded((300, 300), "JPEG")[:40],
-    "wide.png": lambda: png_that_claims(2_000_000, 3_000),
+    "wide.png": lambda: png(2_000_000, 3_000),
     "nothing.gif": lambda: b"GIF89a",
     "pickle.png": lambda: b"\x80\x04\x95",
 }

@@ -23,7 +23,7 @@ from browsing import choose, download, drag, open_tab, paste, running, upload, z
 from demo_server import SCALE, environment
 from hubgan.demo.models import enlarge
 from hubgan.demo.pictures import Limit
-from images_at_hand import png_that_claims
+from pictures import png
 
 
 def test_upscaling_keeps_alpha_and_profile(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ def test_a_bad_upload_is_explained_and_the_demo_goes_on(page: "playwright.Page",
     for name, content, complaint in (
         ("words.png", b"no picture at all", "words.png is not a picture"),
         ("nothing.png", b"", "nothing.png is empty"),
-        ("bomb.png", png_that_claims(100_000, 100_000), "bomb.png has 100000 x 100000 pixels"),
-        ("wide.png", png_that_claims(4001, 1000), "takes up to 4 megapixels: shrink"),
+        ("bomb.png", png(100_000, 100_000), "bomb.png has 100000 x 100000 pixels"),
+        ("wide.png", png(4001, 1000), "takes up to 4 megapixels: shrink"),
     ):
         (tmp_path / name).write_bytes(content)
         upload(page, tmp_path / name)

@@ -1,12 +1,6 @@
 """hubgan.images on real files: what people and attackers hand in, and what must come out."""
 
-import contextlib
-import io
 import struct
-import time
-import warnings
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,64 +8,20 @@ import pillow_heif
 import pytest
 import torch
 from PIL import Image, ImageCms
-from torch import nn
 
 from hubgan.errors import ConfigError, ImageError
 from hubgan.images import (
-    MAX_PIXELS,
     fit,
     flatten,
     open_image,
     split_alpha,
     to_image,
     to_tensor,
-    upscale_tiled,
 )
+from pictures import picture, pixels, same, save
 
 ORIENTATION = 0x0112
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def picture(width: int = 12, height: int = 8, channels: int = 3) -> Image.Image:
-    """Smooth colours that tell all corners apart."""
-    y, x = np.mgrid[0:height, 0:width]
-    bands = [x * 255 // max(width - 1, 1), y * 255 // max(height - 1, 1), (x + y) * 9 % 256, 255 - x]
-    return Image.fromarray(np.stack(bands[:channels], axis=2).astype(np.uint8))
-
-
-def save(image: Image.Image, path: Path) -> None:
-    if path.suffix == ".heic":
-        pillow_heif.from_pillow(image).save(path)
-        return
-    if Image.registered_extensions().get(path.suffix) not in Image.SAVE:
-        pytest.skip(f"this Pillow does not write {path.suffix}")
-    image.save(path)
-
-
-def pixels(image: Image.Image) -> np.ndarray:
-    return np.asarray(image).astype(int)
-
-
-def same(one: Image.Image, other: Image.Image, tolerance: int = 0) -> bool:
-    return one.mode == other.mode and one.size == other.size and np.abs(pixels(one) - pixels(other)).max() <= tolerance
-
-
-@contextlib.contextmanager
-def ignored_warnings() -> Iterator[None]:
-    """Pillow warns of damage before it gives up."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def png(width: int, height: int, *, depth: int = 8, kind: int = 2, data: bytes = b"") -> bytes:
-    """A PNG file whose header may claim anything."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
 def icc_profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
@@ -383,97 +333,6 @@ def test_to_tensor_channels() -> None:
     assert [to_image(torch.zeros(c, 2, 2)).mode for c in (1, 3, 4)] == ["L", "RGB", "RGBA"]
 
 
-# --- what is refused
-
-
-def test_paths_that_are_no_pictures(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"absent\.png does not exist"):
-        open_image(tmp_path / "absent.png")
-    with pytest.raises(ImageError, match="is a folder"):
-        open_image(tmp_path)
-    (tmp_path / "text.png").write_text("This is not a picture.")
-    with pytest.raises(ImageError, match=r"text\.png is not a picture"):
-        open_image(tmp_path / "text.png")
-    (tmp_path / "empty.png").touch()
-    with pytest.raises(ImageError, match=r"empty\.png is empty"):
-        open_image(tmp_path / "empty.png")
-    picture().save(tmp_path / "picture.eps")
-    with pytest.raises(ImageError, match="not a picture in a known format"):
-        open_image(tmp_path / "picture.eps")
-    for name in ("a\0b", "x" * 5000, "https://example.org/cat.png"):
-        with pytest.raises(ImageError):
-            open_image(name)
-    for source in (None, 7, [1, 2], io.BytesIO()):
-        with pytest.raises(ImageError, match="Not a picture"):
-            open_image(source)  # type: ignore[arg-type]
-    with pytest.raises(ImageError, match="empty"):
-        open_image(b"")
-
-
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "ppm", "avif", "heic"])
-def test_broken_files_are_refused(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"p.{suffix}"
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    save(Image.fromarray(noise), path)
-    whole = path.read_bytes()
-    for length in (1, 2, 5, 13, 20, len(whole) // 4, len(whole) // 2):
-        path.write_bytes(whole[:length])
-        with ignored_warnings(), pytest.raises(ImageError, match=rf"p\.{suffix}"):
-            open_image(path)
-    damage = np.random.default_rng(1)
-    for _ in range(20):
-        broken = bytearray(whole)
-        for place in damage.integers(0, min(len(whole), 400), 5):
-            broken[place] = damage.integers(0, 256)
-        # Some damage goes unnoticed; any other exception fails the test.
-        with ignored_warnings(), contextlib.suppress(ImageError):
-            open_image(bytes(broken))
-
-
-def test_a_lazily_opened_broken_picture_is_refused(tmp_path: Path) -> None:
-    picture(200, 200).save(tmp_path / "p.jpg")
-    whole = (tmp_path / "p.jpg").read_bytes()
-    (tmp_path / "p.jpg").write_bytes(whole[: len(whole) // 2])
-    with Image.open(tmp_path / "p.jpg") as image, pytest.raises(ImageError, match=r"p\.jpg cannot be read"):
-        open_image(image)
-    for size in ((0, 5), (5, 0)):
-        with pytest.raises(ImageError, match="pixels"):
-            open_image(Image.new("RGB", size))
-
-
-def test_a_claim_of_too_many_pixels_is_refused_before_decoding(tmp_path: Path) -> None:
-    path = tmp_path / "bomb.png"
-    path.write_bytes(png(100_000, 100_000, data=bytes(1000)))
-    open_image(png(1, 1, data=bytes(4)))  # all formats are registered by now
-    limit = Image.MAX_IMAGE_PIXELS
-    for source in (path, path.read_bytes(), png(10_000, 10_000)):
-        start = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with pytest.raises(ImageError, match=rf"pixels: give from 1 to {MAX_PIXELS}"):
-                open_image(source)
-        assert time.perf_counter() - start < 0.5  # milliseconds, on a machine at rest
-    assert limit == Image.MAX_IMAGE_PIXELS
-
-
-def test_the_limit_is_exact_and_holds_for_all_kinds_of_source() -> None:
-    image = picture(10, 10)
-    data = io.BytesIO()
-    image.save(data, format="PNG")
-    for source in (image, data.getvalue(), np.asarray(image), to_tensor(image)):
-        assert open_image(source, max_pixels=100).size == (10, 10)
-        with pytest.raises(ImageError, match="10 x 10 pixels"):
-            open_image(source, max_pixels=99)
-
-
-def test_pillows_own_limit_does_not_get_in_the_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    picture(64, 64).save(tmp_path / "p.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert fit(open_image(tmp_path / "p.png"), 8, 3).size == (8, 8)
-
-
 # --- shaping
 
 
@@ -542,81 +401,3 @@ def test_split_alpha_of_uniform_alpha_keeps_the_colours() -> None:
         image = picture()
         image.putalpha(value)
         assert same(split_alpha(image)[0], picture())
-
-
-# --- tiles
-
-
-class Network(nn.Module):
-    """Three 3x3 convolutions and a pixel shuffle: it sees 3 pixels far. It remembers what it was shown."""
-
-    radius = 3
-
-    def __init__(self, scale: int = 2, channels: int = 3) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, 8, 3, padding=1),
-            nn.LeakyReLU(),
-            nn.Conv2d(8, 8, 3, padding=1),
-            nn.LeakyReLU(),
-            nn.Conv2d(8, channels * scale**2, 3, padding=1),
-            nn.PixelShuffle(scale),
-        )
-        self.seen: list[tuple[int, int]] = []
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        self.seen.append((image.shape[2], image.shape[3]))
-        return self.body(image)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (16, 16), (17, 33)])
-@pytest.mark.parametrize("scale", [1, 3])
-def test_tiles_give_the_whole_picture(size: tuple[int, int], scale: int) -> None:
-    network, image = Network(scale), torch.rand(3, *size, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        whole = network.body(image[None])[0]
-    for tile in (0, 5, 16, 100):
-        network.seen.clear()
-        result = upscale_tiled(network, image, scale=scale, tile=tile, halo=network.radius)
-        torch.testing.assert_close(result, whole, rtol=0, atol=1e-6)
-        assert not result.requires_grad
-        assert (network.seen == [size]) == (tile == 0 or max(size) <= tile)
-
-
-def test_tiles_of_one_pixel() -> None:
-    network, image = Network(), torch.rand(3, 4, 5)
-    with torch.no_grad():
-        whole = network.body(image[None])[0]
-    result = upscale_tiled(network, image, scale=2, tile=1, halo=network.radius + 1)
-    torch.testing.assert_close(result, whole, rtol=0, atol=1e-6)
-    assert len(network.seen) == 20
-
-
-@pytest.mark.parametrize("halo", [0, 1, 2])
-def test_too_small_a_halo_shows_seams(halo: int) -> None:
-    network, image = Network(), torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
-    result = upscale_tiled(network, image, scale=2, tile=16, halo=halo)
-    with torch.no_grad():
-        error = (result - network.body(image[None])[0]).abs().amax(0)
-    assert error.max() > 1e-5
-    reach = 2 * (network.radius - halo)
-    assert error[: 32 - reach, : 32 - reach].max() < 1e-6, "only pixels beside the seam may differ"
-
-
-def test_the_network_sees_small_balanced_tiles() -> None:
-    network = Network(channels=1)
-    upscale_tiled(network, torch.rand(1, 33, 70), scale=2, tile=32, halo=4)
-    assert len(network.seen) == 2 * 3
-    assert {height for height, _ in network.seen} == {16 + 4, 17 + 4}
-    assert {width for _, width in network.seen} == {23 + 4, 23 + 8, 24 + 4}
-
-
-def test_tiled_options_and_inputs_are_checked() -> None:
-    network, image = Network(), torch.rand(3, 8, 8)
-    for options in ({"scale": 0}, {"tile": -1}, {"halo": -1}, {"scale": 3}):
-        with pytest.raises(ConfigError):
-            upscale_tiled(network, image, **{"scale": 2, "tile": 4, "halo": 3, **options})
-    for bad in (image[None], image[0], image[:, :0], (image * 255).byte()):
-        with pytest.raises(ImageError):
-            upscale_tiled(network, bad, scale=2, tile=4, halo=3)
