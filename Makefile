@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python app.py
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 quality: $(VENV)/.installed
 	$(BIN)/ruff check .

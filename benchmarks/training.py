@@ -5,10 +5,11 @@
 
 Each is a process of its own; they take turns, so that what else the machine does hits all. Counted are the images a
 second after the first quarter of the images, the share of the time that is spent waiting for data, and the peak memory
-(resident set) of the processes. All have the same networks, batches and data. hubgan is at its defaults: bfloat16
-where the CPU computes in it, the channels last, decoded images kept in memory, and the generator averaged besides. The
-loops (benchmarks/peers/training_loops.py) compute in float32 but for the last, and have two more processes that
-prepare data. Memory that processes share is counted in each.
+(resident set) of the processes. All have the same networks and data, and but for hubgan's last row the same batches.
+hubgan is at its defaults: bfloat16 where the CPU computes in it, the channels last, decoded images kept in memory,
+and the generator averaged besides. The loops (benchmarks/peers/training_loops.py) compute in float32 but for the
+last, and have two more processes that prepare data. Two processes share a batch; or, as `accelerate launch` does
+where nothing else is said, each has one. Memory that processes share is counted in each.
 """
 
 import argparse
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _RECIPES = {"generation": ("cifar-dcgan", 128), "upscaling": ("photo-x4", 8)}
 # By what the table calls them, what benchmarks.peers.training_loops calls them.
 _LOOPS = {"plain loop": "plain", "with_transform loop": "with_transform", "plain loop, bf16": "bf16"}
+_EACH = "hubgan, the batch in each process"
 _LEFT_OUT = 0.25  # of the images: libraries choose their kernels, files are read for the first time
 
 
@@ -69,7 +71,7 @@ def main() -> None:
     images = args.images or (6400 if args.task == "generation" else 480)
     contenders = [Contender(name, threads) for threads in args.threads for name in ("hubgan", *_LOOPS)]
     if 2 in args.threads and not torch.cuda.is_available():
-        contenders.append(Contender("hubgan", 1, processes=2))
+        contenders += [Contender("hubgan", 1, processes=2), Contender(_EACH, 1, processes=2)]
     found: dict[Contender, list[Measured]] = {contender: [] for contender in contenders}
     for _ in range(args.repetitions):
         for contender in contenders:
@@ -111,6 +113,8 @@ def _table(found: dict[Contender, list[Measured]]) -> list[dict[str, Any]]:
 def _hubgan(contender: Contender, task: str, dataset: str, images: int) -> Measured:
     """train.py as the README launches it."""
     recipe, batch = _RECIPES[task]
+    if contender.name == _EACH:
+        batch, images = batch * contender.processes, images * contender.processes
     with tempfile.TemporaryDirectory() as folder:
         memory = _peak(
             [str(Path(sys.executable).with_name("accelerate")), "launch", "--num_processes", str(contender.processes),

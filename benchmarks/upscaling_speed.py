@@ -5,7 +5,7 @@
 Four times larger, on the CPU. Each runs in a process of its own, over a square of noise that has been blurred, once
 without being timed and then as often as `--repetitions` says; the memory is the most that the process had, libraries
 included. hubgan's model cuts large pictures into tiles; once it takes them whole too. The peers are those of
-benchmarks.upscaling, where the quality of each stands, at their defaults.
+benchmarks.upscaling, whose results the quality of each is taken from, at their defaults.
 """
 
 import argparse
@@ -22,12 +22,14 @@ from typing import Any
 
 from PIL import Image, ImageFilter
 
+from benchmarks import common
 from benchmarks.common import children_memory, markdown, write
 from benchmarks.peers import PEERS, PeerError
 
 ROOT = Path(__file__).resolve().parents[1]
 _SCALE = 4
 _MODEL = "model_cards/photo-x4"
+_FIGURES = ("PSNR Set14", "PD-ENL2 Set14")
 
 
 def main() -> None:
@@ -45,6 +47,7 @@ def main() -> None:
         _work(*args.child)
         return
     table: list[dict[str, Any]] = []
+    quality = _quality()
     left_out: list[str] = []
     for threads in args.threads:
         for side in args.sides:
@@ -71,11 +74,20 @@ def main() -> None:
                         "ms/megapixel": round(median(milliseconds)),
                         "least-most": f"{min(milliseconds):,.0f}-{max(milliseconds):,.0f}",
                         "memory MB": round(max(memory)),
+                        **quality.get(name.removesuffix(", whole"), {}),
                     }
                 )
                 print(table[-1], flush=True)
     write("upscaling_speed", table, model=_MODEL, repetitions=args.repetitions, left_out=left_out)
     print(markdown(table), *(f"- {line}" for line in left_out), sep="\n")
+
+
+def _quality() -> dict[str, dict[str, float]]:
+    """By upscaler what benchmarks.upscaling has measured, if it has."""
+    file = common.RESULTS / "upscaling.json"
+    rows = json.loads(file.read_text())["table"] if file.exists() else []
+    found = {row["upscaler"]: {figure: row[figure] for figure in _FIGURES} for row in rows}
+    return found | {"hubgan": found.get(f"hubgan {Path(_MODEL).name}, fidelity 0", {})}
 
 
 def _peer(name: str) -> Callable[[Image.Image, int, int], list[float]]:
@@ -106,17 +118,17 @@ def _own(name: str) -> Callable[[Image.Image, int, int], list[float]]:
 
 def _work(name: str, file: str, threads: str, repetitions: str) -> None:
     """In the process of its own: print the seconds of each repetition."""
-    import torch
-
-    from hubgan import Upscaler
-
-    torch.set_num_threads(int(threads))
     with Image.open(file) as opened:
         picture = opened.convert("RGB")
     if name == "bicubic":
         size = (picture.width * _SCALE, picture.height * _SCALE)
         enlarge: Callable[[], Image.Image] = lambda: picture.resize(size, Image.Resampling.BICUBIC)  # noqa: E731
     else:
+        import torch
+
+        from hubgan import Upscaler
+
+        torch.set_num_threads(int(threads))
         upscaler, tile = Upscaler.from_pretrained(_MODEL), 0 if name.endswith("whole") else None
         enlarge = lambda: upscaler.upscale(picture, tile=tile)  # noqa: E731
     seconds = []

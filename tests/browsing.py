@@ -33,25 +33,26 @@ def running(python: Path | str, folder: Path, environment: Mapping[str, str], lo
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**environment, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
+    changes = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "PYTHONUNBUFFERED": "1"}
+    environment = {**environment, **changes}
     with log.open("w") as output:
         server = subprocess.Popen(
             [python, "app.py"], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         deadline = time.monotonic() + 120
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                alive = server.poll() is None and time.monotonic() < deadline
-                assert alive, f"the demo did not start:\n{log.read_text()[-3000:]}"
-                time.sleep(0.2)
+        while f"127.0.0.1:{port}" not in log.read_text():  # another program may have taken the port meanwhile
+            alive = server.poll() is None and time.monotonic() < deadline
+            assert alive, f"the demo did not start:\n{log.read_text()[-3000:]}"
+            time.sleep(0.2)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            raise
 
 
 @contextmanager

@@ -17,11 +17,12 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
+_HOME = tempfile.TemporaryDirectory(prefix="hubgan-tests-", ignore_cleanup_errors=True)  # removed at the end
 # huggingface_hub and datasets read these once, when they are imported: before anything imports hubgan.
 PORT = _free_port()
 os.environ |= {
     "HF_ENDPOINT": f"http://127.0.0.1:{PORT}",
-    "HF_HOME": tempfile.mkdtemp(prefix="hubgan-tests-"),
+    "HF_HOME": _HOME.name,
     "HF_TOKEN": WRITE_TOKEN,
     "HF_HUB_DISABLE_XET": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",

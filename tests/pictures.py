@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 
 def picture(width: int = 12, height: int = 8, channels: int = 3) -> Image.Image:
@@ -42,3 +42,8 @@ def png(width: int, height: int, *, depth: int = 8, kind: int = 2, data: bytes =
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+def farthest(one: Image.Image, other: Image.Image) -> int:
+    """The largest difference of any value of two pictures, in RGB."""
+    return max(high for _, high in ImageChops.difference(one.convert("RGB"), other.convert("RGB")).getextrema())

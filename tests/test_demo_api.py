@@ -17,12 +17,12 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
-pytest.importorskip("playwright.sync_api", reason="its helpers start the demo")
+playwright = pytest.importorskip("playwright.sync_api", reason="it drives the browser, and its helpers start the demo")
 
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from browsing import running
+from browsing import open_tab, running
 from demo_server import SCALE, environment
 from hubgan import Generator
 from pictures import png
@@ -101,6 +101,9 @@ def test_several_pictures(client: Client, red: Path) -> None:
         ("walk", {"seconds": 1000}, "1000|A walk takes"),
         ("walk", {"first_seed": -5}, "-5|A seed"),
         ("walk", {"label": "elephant", "model": "tiny-classes"}, "elephant"),
+        ("walk", {"first_seed": None}, "A seed is a whole number"),  # a field that was emptied
+        ("similar", {"seed": None}, "A seed is a whole number"),
+        ("similar", {"seed": 1, "index": None}, "numbered from 0"),
     ],
 )
 def test_what_cannot_be_is_told(client: Client, endpoint: str, data: dict[str, object], complaint: str) -> None:
@@ -239,14 +242,24 @@ def test_many_at_once_get_their_own_pictures(url: str, tmp_path: Path) -> None:
         assert all(pool.map(upscale, range(8)))
 
 
-def test_a_full_queue_is_told_politely(space: Path, tmp_path: Path) -> None:
-    """Thirty-two wait, and who comes then is told so; afterwards it goes on as before."""
+def test_a_full_queue_is_told_politely(browser: "playwright.Browser", space: Path, tmp_path: Path) -> None:
+    """Thirty-two wait, and who comes then is told so, and finds a page that works; afterwards it goes on as before."""
     with running(sys.executable, space, environment(space), tmp_path / "log.txt") as url:
         client = Client(url, verbose=False)
         client.predict(api_name="/generate")  # it has started
-        noise = np.random.default_rng(0).integers(0, 256, (250, 250, 3), dtype=np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / "noise.png")
-        jobs = [client.submit(handle_file(tmp_path / "noise.png"), api_name="/upscale") for _ in range(40)]
+        jobs = [client.submit(handle_file(tmp_path / "noise.png"), api_name="/upscale") for _ in range(60)]
+        deadline = time.monotonic() + 60
+        while not any(job.done() and job.exception() for job in jobs):  # somebody was refused
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        page = browser.new_page()
+        page.goto(url)
+        playwright.expect(page.get_by_role("button", name="Generate", exact=True)).to_be_enabled()
+        open_tab(page, "About")
+        page.get_by_role("button", name="tiny-classes").wait_for()
+        page.close()
         said: list[str] = []
         for job in jobs:
             try:
@@ -266,7 +279,7 @@ def test_files_are_deleted_in_time(space: Path, tmp_path: Path, red: Path) -> No
         "sys.path.insert(0, 'src')\n"
         "from hubgan.demo import build_demo, launch_options\n"
         "names = [os.environ[f'HUBGAN_{kind}S'].split(',') for kind in ('GENERATOR', 'UPSCALER')]\n"
-        "build_demo(*names, keep_seconds=3).launch(**launch_options())\n"
+        "build_demo(*names, keep_seconds=12).launch(**launch_options())\n"
     )
     cache = tmp_path / "cache"
     with running(sys.executable, short, environment(space, GRADIO_TEMP_DIR=str(cache)), tmp_path / "log.txt") as url:
@@ -276,7 +289,7 @@ def test_files_are_deleted_in_time(space: Path, tmp_path: Path, red: Path) -> No
         client.predict(handle_file(red), api_name="/upscale")
         client.predict([handle_file(red)], 0, None, None, api_name="/upscale_several")
         assert _files(cache)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while left := _files(cache):
             assert time.monotonic() < deadline, left
             time.sleep(0.5)

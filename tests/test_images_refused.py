@@ -85,12 +85,12 @@ def test_a_claim_of_too_many_pixels_is_refused_before_decoding(tmp_path: Path) -
     open_image(png(1, 1, data=bytes(4)))  # all formats are registered by now
     limit = Image.MAX_IMAGE_PIXELS
     for source in (path, path.read_bytes(), png(10_000, 10_000)):
-        start = time.perf_counter()
+        start = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             with pytest.raises(ImageError, match=rf"pixels: give from 1 to {MAX_PIXELS}"):
                 open_image(source)
-        assert time.perf_counter() - start < 0.5  # milliseconds, on a machine at rest
+        assert time.process_time() - start < 0.5  # it takes milliseconds
     assert limit == Image.MAX_IMAGE_PIXELS
 
 

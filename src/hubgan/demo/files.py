@@ -24,10 +24,18 @@ def new_folder() -> Path:
     return folder
 
 
+_NAME_BYTES = 160  # file systems take 255, and there is more to a name
+
+
+def clean(name: str, otherwise: str) -> str:
+    """The name as a part of a file's, without what a file system or a shell could misread."""
+    plain = re.sub(r"[^\w.-]+", "_", name).strip("._")
+    return plain.encode()[:_NAME_BYTES].decode(errors="ignore") or otherwise
+
+
 def clean_stem(name: str | None, otherwise: str) -> str:
-    """The file name `name` without its ending and without what a file system or a shell could misread."""
-    stem = re.sub(r"[^\w.-]+", "_", Path(name or "").stem).strip("._")
-    return stem[:80] or otherwise
+    """The name of a file without its ending, clean."""
+    return clean(Path(name or "").stem, otherwise)
 
 
 def save_png(image: Image.Image, path: Path, compress_level: int = 6, origin: object = None) -> str:
@@ -46,7 +54,7 @@ def save_png(image: Image.Image, path: Path, compress_level: int = 6, origin: ob
 def save_samples(images: Sequence[Image.Image], origins: Sequence[object], name: str) -> tuple[list[str], str, str]:
     """Write the images, a ZIP archive of them and their grid, and the grid; return the paths.
 
-    `name` is what the files' names say of where the images come from, such as "seed7".
+    `name` is what the files' names say of where the images come from, such as "cifar-dcgan-seed7".
     """
     folder = new_folder()
     files = [
@@ -56,8 +64,8 @@ def save_samples(images: Sequence[Image.Image], origins: Sequence[object], name:
     grid = Sheet(len(images), images[0].size)
     for image in images:
         grid.add(image)
-    sheet = save_png(grid.image, folder / f"hubgan-{name}-grid.png", origin=list(origins))
-    return files, save_zip([*files, sheet], folder / f"hubgan-{name}.zip"), sheet
+    sheet = save_png(grid.image, folder / f"{name}-grid.png", origin=list(origins))
+    return files, save_zip([*files, sheet], folder / f"{name}.zip"), sheet
 
 
 def save_zip(files: Iterable[str], path: Path) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import html
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from hubgan.demo import words
-from hubgan.demo.links import Link, clear_link, read_link, write_link
+from hubgan.demo import models, words
+from hubgan.demo.links import Link, go_to_link, read_link, write_link
 from hubgan.demo.look import any_words, scroll_to, told
 from hubgan.demo.models import Shelf
+from hubgan.demo.programs import generating_endpoints
 from hubgan.demo.samples import (
+    FIRST_IMAGES,
     LEAST_VARIETY,
     MAX_IMAGES,
     MAX_SEED,
@@ -24,14 +27,16 @@ from hubgan.demo.samples import (
     draw,
     make,
     similar_to,
+    write,
 )
 from hubgan.demo.walk import walk_part
 from hubgan.errors import ConfigError, HubganError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from hubgan import Generator
 
-_FIRST_IMAGES = 16
 _SESSION_SECONDS = 3600
 _SMALL = 64  # pixels a side up to which single ones are shown as squares
 
@@ -57,6 +62,7 @@ class GenerateTab:
 
 def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
     """The tab of these generators."""
+    default = Link(FIRST_IMAGES, 0, [], MOST_VARIETY, shelf.first)
 
     @told
     def show(
@@ -64,73 +70,22 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
     ) -> tuple[Any, ...]:
         if random_seed or seed is None:
             seed = random.randint(0, MAX_SEED)
-        return *_show(shelf, draw(shelf, shelf.label(model), count, seed, classes or [], variety)), int(seed)
-
-    @told
-    def generate(
-        count: int = _FIRST_IMAGES,
-        seed: int | None = None,
-        classes: list[str] | None = None,
-        variety: float = MOST_VARIETY,
-        model: str | None = None,
-    ) -> tuple[list[str], str, str, int]:
-        """Generate images with the GAN. The same seed gives the same images.
-
-        Args:
-            count: How many images, 1 to 64.
-            seed: Where the random numbers start, 0 to 2147483647; none draws one.
-            classes: Names of classes, taken in turn, for a model that has some; none lets the seed draw them.
-            variety: The truncation of the random numbers, 0.3 to 4: less, more typical images, more alike.
-            model: The name of the generator, of those that this demo has; the first one by default.
-
-        Returns:
-            The images as PNG files, a ZIP archive of them and their grid, the grid as a PNG file, the seed.
-        """
-        seed = random.randint(0, MAX_SEED) if seed is None else int(seed)
-        made = make(shelf, draw(shelf, shelf.label(model), count, seed, classes or [], variety))
-        return made.files, made.archive, made.sheet, seed
+        link = Link(count, seed, classes or [], variety, model)
+        return *_show(shelf, make(shelf, _drawn(shelf, link))), write_link(link, default), seed
 
     @told
     def more_like(shown: Shown | None, picked: int | None, difference: float, count: int) -> tuple[Any, ...]:
         if shown is None or picked is None:
             raise ConfigError(words.PICK_FIRST)
-        return _show(shelf, similar_to(shown.drawn, picked, difference, count))
-
-    @told
-    def similar(
-        seed: int,
-        index: int = 0,
-        difference: float = 0.4,
-        count: int = _FIRST_IMAGES,
-        classes: list[str] | None = None,
-        variety: float = MOST_VARIETY,
-        model: str | None = None,
-    ) -> tuple[list[str], str, str]:
-        """An image that `generate` makes, and others that are like it.
-
-        Args:
-            seed: That of the image.
-            index: Which image of that seed, from 0.
-            difference: From 0, the same image, to 1, unrelated ones.
-            count: How many images, 1 to 64.
-            classes: Those that the image was made with.
-            variety: That of the image.
-            model: The name of the generator, of those that this demo has; the first one by default.
-
-        Returns:
-            The images as PNG files, a ZIP archive of them and their grid, the grid as a PNG file.
-        """
-        if not 0 <= index < MAX_IMAGES:
-            raise ConfigError(words.NO_IMAGE.format(count=MAX_IMAGES, picked=index))
-        drawn = draw(shelf, shelf.label(model), int(index) + 1, seed, classes or [], variety)
-        made = make(shelf, similar_to(drawn, int(index), difference, count))
-        return made.files, made.archive, made.sheet
+        return *_show(
+            shelf, make(shelf, similar_to(shown.drawn, picked, difference, count))
+        ), ""  # no link leads to them
 
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             problem = gr.Markdown(visible=False, elem_classes="problem")
             model = gr.Radio(list(shelf.names), value=shelf.first, label=words.MODEL, visible=len(shelf.names) > 1)
-            count = gr.Slider(1, MAX_IMAGES, value=_FIRST_IMAGES, step=1, label=words.IMAGES)
+            count = gr.Slider(1, MAX_IMAGES, value=FIRST_IMAGES, step=1, label=words.IMAGES)
             classes = gr.Dropdown(
                 [],
                 value=[],
@@ -173,6 +128,8 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
             difference = gr.Slider(0.1, 1, value=0.4, step=0.1, label=words.DIFFERENCE)
             walk_class = walk_part(shelf, model)
     shown, picked = gr.State(time_to_live=_SESSION_SECONDS), gr.State()
+    # What leads to the images, and what a visitor's address asks for: that is made as if the button were pressed.
+    address, wanted = (gr.Textbox(visible="hidden", label=words.LINK) for _ in range(2))
 
     silent: Any = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     # Whoever types a seed wants that seed.
@@ -184,72 +141,73 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
     gallery.select(pick, None, [picked, like, send], **silent)
     images = [gallery, shown, pack, sheet, picked, like, send]
     work: Any = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": gallery}
-    gr.on(
-        [button.click, seed.submit],
-        show,
-        [count, seed, random_seed, classes, variety, model],
-        [*images, seed],
-        api_visibility="private",
-        **work,
-    ).success(
-        None,
-        [count, seed, classes, variety, model],
-        js=write_link(shelf.first, MOST_VARIETY),
-        api_visibility="private",
-    ).success(None, js=scroll_to("samples"), api_visibility="private")
-    like.click(more_like, [shown, picked, difference, count], images, api_visibility="private", **work).success(
-        None, js=clear_link(), api_visibility="private"
-    ).success(None, js=scroll_to("samples"), api_visibility="private")
-    # Programs need neither the states nor the look of the page.
-    index = gr.Number(0, label=words.INDEX, precision=0, visible=False)
-    wanted = gr.Number(None, label=words.SEED, precision=0, visible=False)
-    gr.Button(visible=False).click(
-        generate,
-        [count, wanted, classes, variety, model],
-        [gallery, pack, sheet, wanted],
-        api_name="generate",
-        **work,
-    )
-    gr.Button(visible=False).click(
-        similar,
-        [wanted, index, difference, count, classes, variety, model],
-        [gallery, pack, sheet],
-        api_name="similar",
-        **work,
-    )
+    asked_for = [count, seed, random_seed, classes, variety, model]
+    for made in (
+        gr.on(
+            [button.click, seed.submit, wanted.change],
+            show,
+            asked_for,
+            [*images, address, seed],
+            api_visibility="private",
+            **work,
+        ),
+        like.click(
+            more_like, [shown, picked, difference, count], [*images, address], api_visibility="private", **work
+        ),
+    ):
+        made.success(None, address, js=go_to_link(), api_visibility="private")
+        made.success(None, js=scroll_to("samples"), api_visibility="private")
+        made.success(lambda: gr.Markdown(visible=False), None, problem, **silent)  # that of an address
+    generating_endpoints(shelf, [count, classes, variety, model, difference], [gallery, pack, sheet])
     choices = [problem, classes, walk_class, button]
     model.input(lambda label: _settings(shelf, label), model, choices, **silent)
 
-    def arrive(request: gr.Request) -> tuple[Any, ...]:
-        """Something to see: what the address asks for, else the same images for everybody."""
-        default = Link(_FIRST_IMAGES, 0, [], MOST_VARIETY, None)
-        reason = ""
+    def asked(request: gr.Request) -> tuple[Link | None, str]:
+        """What the address asks for, if anything; and why that cannot be had."""
         try:
-            if asked := read_link(request.query_params, default):
-                label = shelf.label(asked.model)
-                made = _show(shelf, draw(shelf, label, asked.count, asked.seed, asked.classes, asked.variety))
-                settings = _settings(shelf, label, asked.classes)
-                return *made, asked.seed, *settings, asked.count, False, asked.variety, label
+            link = read_link(request.query_params, default)
+            if link is not None:
+                _drawn(shelf, link)
         except HubganError as error:
-            reason = html.escape(str(error))
+            return None, html.escape(str(error))
+        return link, ""
+
+    @cache
+    def first_images(label: str) -> tuple[Drawn, list[Image.Image]]:
+        """Something to see, the same for everybody: made once, so that nobody waits for it in the queue."""
+        drawn = _drawn(shelf, replace(default, model=label))
+        return drawn, models.make(shelf.names[label], drawn.latents, drawn.labels)
+
+    def arrive(request: gr.Request) -> tuple[Any, ...]:
+        link, reason = asked(request)
+        if link is not None:
+            settings = _settings(shelf, link.model, link.classes)
+            values = link.seed, *settings, link.count, False, link.variety, link.model, write_link(link, default)
+            return *[gr.skip()] * len(images), *values
         label = shelf.usable()
-        settings = _settings(shelf, label)
+        trouble, *rest = _settings(shelf, label)
         try:
-            made = _show(shelf, draw(shelf, label, default.count, default.seed, [], default.variety))
+            made = _show(shelf, write(*first_images(label)))
         except HubganError:  # the settings tell
-            return *[gr.skip()] * 8, *settings, *[gr.skip()] * 4
-        if reason:
-            gr.Warning(words.BAD_LINK.format(reason=reason))
+            made = (gr.skip(),) * len(images)
+        else:
+            trouble = gr.Markdown(words.BAD_LINK.format(reason=reason), visible=bool(reason))
         # What a visitor has chosen meanwhile stays.
-        return *made, gr.skip(), *settings, *[gr.skip()] * 3, gr.skip() if label == shelf.first else label
+        chosen = gr.skip() if label == shelf.first else label
+        return *made, gr.skip(), trouble, *rest, *[gr.skip()] * 3, chosen, ""
 
-    return GenerateTab(shown, picked, send, arrive, [*images, seed, *choices, count, random_seed, variety, model])
+    on_arrival = [*images, seed, *choices, count, random_seed, variety, model, wanted]
+    return GenerateTab(shown, picked, send, arrive, on_arrival)
 
 
-def _show(shelf: Shelf[Generator], drawn: Drawn) -> tuple[Any, ...]:
-    """Make them: what the gallery, the state, the two downloads, the pick and the two buttons get."""
-    shown, idle = make(shelf, drawn), gr.Button(interactive=False)
-    look = ["samples", "pixels"] if shelf.get(drawn.model).image_size <= _SMALL else ["samples"]
+def _drawn(shelf: Shelf[Generator], link: Link) -> Drawn:
+    return draw(shelf, shelf.label(link.model), link.count, link.seed, link.classes, link.variety)
+
+
+def _show(shelf: Shelf[Generator], shown: Shown) -> tuple[Any, ...]:
+    """What the gallery, the state, the two downloads, the pick and the two buttons get."""
+    idle = gr.Button(interactive=False)
+    look = ["samples", "pixels"] if shelf.get(shown.drawn.model).image_size <= _SMALL else ["samples"]
     return (
         gr.Gallery(shown.captioned(), selected_index=None, elem_classes=look),
         shown,

@@ -43,12 +43,16 @@ def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seco
                 raise toast(words.PICK_FIRST)
             return shown.files[picked], gr.Tabs(selected="upscale")
 
+        def headed() -> str:
+            return _headline(makers, enlargers, words.HARDWARE[models.device()])
+
         silent: Any = {"api_visibility": "private", "show_progress": "hidden"}
         first.send.click(send, [first.shown, first.picked], [second.picture, tabs], queue=False, **silent)
-        demo.load(first.arrive, None, first.on_arrival, **silent)
-        demo.load(second.arrive, None, second.on_arrival, **silent)
-        demo.load(lambda: _headline(makers, enlargers, words.HARDWARE[models.device()]), None, headline, **silent)
-        demo.load(lambda: cards([makers, enlargers]), None, places, **silent)
+        # None of these waits in the queue: where that is full, the page works all the same.
+        demo.load(first.arrive, None, first.on_arrival, queue=False, **silent)
+        demo.load(second.arrive, None, second.on_arrival, queue=False, **silent)
+        demo.load(headed, None, headline, queue=False, **silent)
+        demo.load(lambda: cards([makers, enlargers]), None, places, queue=False, **silent)
     makers.warm()
     enlargers.warm()
     return demo.queue(max_size=32, default_concurrency_limit=4)

@@ -1,10 +1,10 @@
 """Links to a result: the seed and the settings in the page's address."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from hubgan.demo import words
 from hubgan.errors import ConfigError
@@ -19,13 +19,13 @@ _GO = """const queryString = query.size ? "?" + query : "";
 
 @dataclass(frozen=True)
 class Link:
-    """What an address asks for; the model is None where it names none."""
+    """What an address asks for."""
 
     count: int
     seed: int
     classes: list[str]
     variety: float
-    model: str | None
+    model: str
 
 
 def read_link(query: Mapping[str, Any], default: Link) -> Link | None:
@@ -45,26 +45,27 @@ def read_link(query: Mapping[str, Any], default: Link) -> Link | None:
     except ValueError as error:
         raise ConfigError(words.BAD_NUMBER) from error
     classes = query.getlist("class")  # type: ignore[attr-defined]
-    return Link(count, seed, classes, variety, query.get("model"))
+    return Link(count, seed, classes, variety, str(query.get("model", default.model)))
 
 
-def write_link(default_model: str, most_variety: float) -> str:
-    """JavaScript of a function of count, seed, classes, variety and model: they go into the page's address."""
-    return f"""
-(count, seed, classes, variety, model) => {{
+def write_link(link: Link, default: Link) -> str:
+    """The query of an address that asks for it: `read_link` reads it with the same default."""
+    query: list[tuple[str, object]] = [("seed", link.seed), ("count", link.count)]
+    query += [("class", name) for name in link.classes]
+    if link.variety != default.variety:
+        query.append(("variety", f"{link.variety:g}"))
+    if link.model != default.model:
+        query.append(("model", link.model))
+    return urlencode(query)
+
+
+def go_to_link() -> str:
+    """JavaScript of a function of such a query: it goes into the page's address, in place of the one before.
+
+    Without one, an empty text, the address leads to nothing: what is shown has none.
+    """
+    return f"""link => {{
     {_FORGET}
-    query.set("seed", seed);
-    query.set("count", count);
-    (classes || []).forEach(name => query.append("class", name));
-    if (variety !== {json.dumps(most_variety)}) query.set("variety", variety);
-    if (model !== {json.dumps(default_model)}) query.set("model", model);
-    {_GO}
-}}"""
-
-
-def clear_link() -> str:
-    """JavaScript that takes the link out of the page's address: what is shown now has none."""
-    return f"""() => {{
-    {_FORGET}
+    new URLSearchParams(link).forEach((value, name) => query.append(name, value));
     {_GO}
 }}"""

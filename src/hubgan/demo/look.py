@@ -59,7 +59,7 @@ def scroll_to(name: str) -> str:
 def describe(name: str, *texts: str) -> str:
     """JavaScript that gives the images in what has this class their alternative texts, where Gradio takes none."""
     return f"""() => document.querySelectorAll('.{name} img').forEach(
-        (image, index) => image.alt = {json.dumps(texts)}[index]
+        (image, index) => image.alt = {json.dumps(texts)}[index] ?? ""
     )"""
 
 
@@ -84,4 +84,4 @@ def told(function: Callable) -> Callable:
 
 def toast(message: str) -> gr.Error:
     """The page's toast. It takes HTML, and a message may quote what a visitor sent."""
-    return gr.Error(html.escape(message), print_exception=False)
+    return gr.Error(html.escape(message, quote=False), print_exception=False)

@@ -108,15 +108,18 @@ def read(path: str, name: str, limit: Limit, part: object = None) -> Image.Image
     return picture.crop((column, row, column + width, row + height))
 
 
-def oversize(picture: object) -> str | None:
-    """What to say of a picture that is too large, by its header; None of one that is not, or that is none."""
+def oversize(picture: object, shelf: Shelf[Upscaler], label: str) -> str | None:
+    """What to say of a picture that is too large for that model, by its header; None of any other, or what is none."""
     try:
         path, name = check_uploaded(picture)
         with Path(path).open("rb") as file:
             width, height = identify(file, name).size
     except Exception:  # decoders raise nearly every kind on broken bytes; whoever wants it enlarged is told
         return None
-    limit = Limit(MAX_PIXELS_IN)
+    try:
+        limit = Limit.of(shelf.get(label).scale)
+    except HubganError:  # the tab tells
+        return None
     if not limit.pixels < width * height <= MAX_PIXELS_OPENED:
         return None
     part_width, part_height = limit.part(width, height)

@@ -12,11 +12,13 @@ from hubgan.demo.models import Shelf
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
+    from PIL import Image
     from torch import Tensor
 
     from hubgan import Generator
 
 MAX_IMAGES = 64
+FIRST_IMAGES = 16  # where nobody says how many
 MAX_SEED = 2**31 - 1
 LEAST_VARIETY, MOST_VARIETY = 0.3, 4.0  # the truncation; beyond the latter it changes next to nothing
 
@@ -65,7 +67,7 @@ def draw(shelf: Shelf[Generator], model: str, count: int, seed: int, classes: Se
     """Images of a seed. Raises ConfigError for what is out of range or a class that the model has not."""
     check_count(count)
     check_seed(seed)
-    if not LEAST_VARIETY <= variety <= MOST_VARIETY:
+    if not within(variety, LEAST_VARIETY, MOST_VARIETY):
         raise ConfigError(words.VARIETY_RANGE.format(least=LEAST_VARIETY, most=MOST_VARIETY))
     from hubgan.models.latents import truncate
 
@@ -81,7 +83,7 @@ def draw(shelf: Shelf[Generator], model: str, count: int, seed: int, classes: Se
             origin | {"class": generator.labels[number]}
             for origin, number in zip(origins, labels.tolist(), strict=True)
         ]
-    return Drawn(model, latents, labels, origins, f"seed{seed}")
+    return Drawn(model, latents, labels, origins, f"{file_name(model)}-seed{seed}")
 
 
 def similar_to(drawn: Drawn, picked: int, difference: float, count: int) -> Drawn:
@@ -89,7 +91,7 @@ def similar_to(drawn: Drawn, picked: int, difference: float, count: int) -> Draw
     check_count(count)
     if not 0 <= picked < len(drawn.latents):
         raise ConfigError(words.NO_IMAGE.format(count=len(drawn.latents), picked=picked))
-    if not 0 <= difference <= 1:
+    if not within(difference, 0, 1):
         raise ConfigError(words.DIFFERENCE_RANGE)
     from hubgan.models.latents import neighbours
 
@@ -104,25 +106,41 @@ def similar_to(drawn: Drawn, picked: int, difference: float, count: int) -> Draw
         origin | {"similar": [*steps, {"difference": difference, "seed": noise, "index": index}]}
         for index in range(count - 1)
     ]
-    return Drawn(drawn.model, latents, labels, origins, f"seed{origin['seed']}-like{picked:02d}")
+    return Drawn(
+        drawn.model, latents, labels, origins, f"{file_name(drawn.model)}-seed{origin['seed']}-like{picked:02d}"
+    )
 
 
 def make(shelf: Shelf[Generator], drawn: Drawn) -> Shown:
     """The images, made and written."""
-    images = models.make(shelf.names[drawn.model], drawn.latents, drawn.labels)
+    return write(drawn, models.make(shelf.names[drawn.model], drawn.latents, drawn.labels))
+
+
+def write(drawn: Drawn, images: list[Image.Image]) -> Shown:
+    """The images that were made of it, written."""
     return Shown(drawn, *files.save_samples(images, drawn.origins, drawn.name))
 
 
-def check_count(count: float) -> None:
+def within(number: object, least: float, most: float) -> bool:
+    """Whether that is a number in this range: a field can be empty, and a program may send anything."""
+    return isinstance(number, int | float) and least <= number <= most
+
+
+def check_count(count: float | None) -> None:
     """Raise ConfigError where there cannot be so many images at once."""
-    if not 1 <= count <= MAX_IMAGES or count != int(count):
+    if count is None or not within(count, 1, MAX_IMAGES) or count != int(count):
         raise ConfigError(words.COUNT_RANGE.format(most=MAX_IMAGES))
 
 
-def check_seed(seed: float) -> None:
+def check_seed(seed: float | None) -> None:
     """Raise ConfigError where that is no seed."""
-    if not 0 <= seed <= MAX_SEED:
+    if not within(seed, 0, MAX_SEED):
         raise ConfigError(words.SEED_RANGE.format(most=MAX_SEED))
+
+
+def file_name(model: str) -> str:
+    """What the names of files say of the model."""
+    return files.clean(model, otherwise="model")
 
 
 def _caption(origin: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from hubgan.demo import files, words
 from hubgan.demo.look import told
 from hubgan.demo.models import Shelf
 from hubgan.demo.pictures import MAX_PIXELS_IN, Job, check_uploaded, read
-from hubgan.demo.waiting import StoppedError, watched
+from hubgan.demo.waiting import StoppedError, buttons, stop_work, watched
 from hubgan.errors import ConfigError, HubganError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST = 20
 _MAX_PIXELS = 2 * MAX_PIXELS_IN
+_WORK = "several"
 
 
 def several_part(shelf: Shelf[Upscaler], fidelity: gr.Slider, model: gr.Radio, scale: gr.Slider) -> None:
@@ -55,13 +56,13 @@ def several_part(shelf: Shelf[Upscaler], fidelity: gr.Slider, model: gr.Radio, s
         folder = files.new_folder()
         made: list[str] = []
         failures: list[str] = []
-        with watched(request.session_hash, progress) as tell:
+        with watched(request.session_hash, _WORK, progress) as tell:
             for number, (path, name) in enumerate(given):
                 try:
                     before = read(path, name, job.limit)
-                    pixels += before.width * before.height
-                    if pixels > _MAX_PIXELS:
+                    if pixels + before.width * before.height > _MAX_PIXELS:
                         raise ConfigError(words.TOGETHER.format(megapixels=_MAX_PIXELS / 1e6))
+                    pixels += before.width * before.height
 
                     def told_of_all(share: float, number: int = number) -> None:
                         tell((number + share) / len(given))
@@ -89,9 +90,11 @@ def several_part(shelf: Shelf[Upscaler], fidelity: gr.Slider, model: gr.Radio, s
         pictures = gr.File(file_count="multiple", label=words.FILES, height=160)
         gr.Markdown(words.SEVERAL_HINT.format(most=_MOST, megapixels=_MAX_PIXELS / 1e6), elem_classes="hint")
         button = gr.Button(words.SEVERAL_BUTTON, size="md")
+        stop = gr.Button(words.STOP, variant="stop", size="md", visible=False)
         report = gr.Markdown(elem_classes="hint", label=words.SEVERAL)
         archive = gr.DownloadButton(words.SEVERAL_DOWNLOAD, size="md", interactive=False)
-    button.click(
+    silent: Any = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    done = button.click(lambda: buttons(busy=True), None, [button, stop], **silent).then(
         upscale_several,
         [pictures, fidelity, model, scale],
         [archive, report],
@@ -100,4 +103,13 @@ def several_part(shelf: Shelf[Upscaler], fidelity: gr.Slider, model: gr.Radio, s
         concurrency_limit=1,
         preprocess=False,
         show_progress_on=report,
-    ).success(lambda: gr.DownloadButton(interactive=True), None, archive, api_visibility="private", queue=False)
+    )
+    done.success(lambda: gr.DownloadButton(interactive=True), None, archive, **silent)
+    for ended in (done.success, done.failure):  # "then" is not called after an error
+        ended(lambda: buttons(busy=False), None, [button, stop], **silent)
+
+    def end(request: gr.Request) -> tuple[gr.Button, gr.Button, str]:
+        stop_work(request.session_hash, _WORK)
+        return *buttons(busy=False), words.STOPPED
+
+    stop.click(end, None, [button, stop, report], cancels=done, **silent)

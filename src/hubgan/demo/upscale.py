@@ -15,11 +15,13 @@ from hubgan.demo.look import describe, scroll_to, told
 from hubgan.demo.models import Shelf
 from hubgan.demo.pictures import EXAMPLES, Job, Limit, check_uploaded, oversize, read
 from hubgan.demo.several import several_part
-from hubgan.demo.waiting import stop_session, watched
+from hubgan.demo.waiting import buttons, stop_work, watched
 from hubgan.errors import HubganError
 
 if TYPE_CHECKING:
     from hubgan import Upscaler
+
+_WORK = "upscale"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
         job = Job.of(shelf, model, fidelity, scale)
         start = time.perf_counter()
         before = read(path, given, job.limit, part)
-        with watched(request.session_hash, progress) as tell:
+        with watched(request.session_hash, _WORK, progress) as tell:
             after = job.enlarge(before, tell)
         stem = f"{files.clean_stem(given, otherwise='picture')}-x{job.scale:g}"
         sides, result = files.save_comparison(before, after, stem)
@@ -119,21 +121,24 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
 
     silent: Any = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 
-    def look(given: dict[str, Any] | None) -> tuple[Any, ...]:
-        """A result beside a picture it was not made of would mislead; and is the picture too large?"""
-        complaint = oversize(given)
+    def measure(given: dict[str, Any] | None, label: str) -> tuple[Any, ...]:
+        """Is the picture too large for the model?"""
+        complaint = oversize(given, shelf, label)
         return (
-            None,
-            gr.DownloadButton(value=None, interactive=False),
-            words.EMPTY,
             gr.Markdown(complaint or "", visible=bool(complaint)),
             gr.Dropdown(value=words.PARTS[0] if complaint else None, visible=bool(complaint)),
         )
 
-    picture.change(look, picture, [slider, result, note, too_large, part], preprocess=False, **silent)
+    def look(given: dict[str, Any] | None, label: str) -> tuple[Any, ...]:
+        """A result beside a picture it was not made of would mislead."""
+        return None, gr.DownloadButton(value=None, interactive=False), words.EMPTY, *measure(given, label)
+
+    looks: Any = {"inputs": [picture, model], "preprocess": False, **silent}
+    picture.change(look, outputs=[slider, result, note, too_large, part], **looks)
     model.input(lambda label: settings(shelf, label), model, [problem, fidelity, scale, button, hint], **silent)
+    model.input(measure, outputs=[too_large, part], **looks)
     scale.change(_caption, scale, button, **silent)
-    done = button.click(lambda: _buttons(busy=True), None, [button, stop], **silent).then(
+    done = button.click(lambda: buttons(busy=True), None, [button, stop], **silent).then(
         upscale,
         [picture, fidelity, model, scale, part],
         [slider, result, note],
@@ -147,11 +152,11 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
     done.success(None, js=scroll_to("comparison"), api_visibility="private")
     done.success(None, js=describe("comparison", words.BEFORE, words.AFTER), api_visibility="private")
     for ended in (done.success, done.failure):  # "then" is not called after an error
-        ended(lambda: _buttons(busy=False), None, [button, stop], **silent)
+        ended(lambda: buttons(busy=False), None, [button, stop], **silent)
 
     def end(request: gr.Request) -> tuple[gr.Button, gr.Button, None, str]:
-        stop_session(request.session_hash)
-        return *_buttons(busy=False), None, words.STOPPED
+        stop_work(request.session_hash, _WORK)
+        return *buttons(busy=False), None, words.STOPPED
 
     # What still waits in the queue is cancelled; what runs already is told to end.
     stop.click(end, None, [button, stop, slider, note], cancels=done, **silent)
@@ -191,8 +196,3 @@ def _caption(scale: float) -> gr.Button:
 
 def _size(image: Image.Image) -> str:
     return words.SIZE.format(width=image.width, height=image.height)
-
-
-def _buttons(*, busy: bool) -> tuple[gr.Button, gr.Button]:
-    """Start and stop."""
-    return gr.Button(visible=not busy), gr.Button(visible=busy and models.TELLS)

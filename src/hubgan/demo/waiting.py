@@ -8,13 +8,13 @@ from threading import Event
 
 import gradio as gr
 
-from hubgan.demo import words
+from hubgan.demo import models, words
 from hubgan.errors import HubganError
 
 MOST_MINUTES = 5.0
 
-# By their sessions: set, the work ends at its next tile.
-_running: dict[str, Event] = {}
+# By session and kind of work: set, the work ends at its next tile.
+_running: dict[tuple[str, str], Event] = {}
 
 
 class StoppedError(HubganError):
@@ -22,13 +22,13 @@ class StoppedError(HubganError):
 
 
 @contextmanager
-def watched(session: str | None, progress: gr.Progress) -> Iterator[Callable[[float], None]]:
-    """What is to be called with the share that is done: it tells the visitor, and ends the work on request.
+def watched(session: str | None, work: str, progress: gr.Progress) -> Iterator[Callable[[float], None]]:
+    """What is to be called with the share of the work that is done: it tells the visitor, and ends it on request.
 
     Raises StoppedError inside when the visitor stops the work, or it takes more than `MOST_MINUTES`.
     """
     stopped, start = Event(), time.monotonic()
-    key = session or secrets.token_hex(8)
+    key = session or secrets.token_hex(8), work
     _running[key] = stopped
 
     def tell(share: float) -> None:
@@ -45,7 +45,12 @@ def watched(session: str | None, progress: gr.Progress) -> Iterator[Callable[[fl
             del _running[key]
 
 
-def stop_session(session: str | None) -> None:
-    """End what that visitor waits for, if anything."""
-    if running := _running.get(session or ""):
+def stop_work(session: str | None, work: str) -> None:
+    """End that work of this visitor, if there is any."""
+    if running := _running.get((session or "", work)):
         running.set()
+
+
+def buttons(*, busy: bool) -> tuple[gr.Button, gr.Button]:
+    """Of work that can be stopped: start and stop."""
+    return gr.Button(visible=not busy), gr.Button(visible=busy and models.TELLS)

@@ -11,7 +11,7 @@ from PIL import Image
 from hubgan.demo import files, models, words
 from hubgan.demo.look import any_words, told
 from hubgan.demo.models import Shelf
-from hubgan.demo.samples import MAX_SEED, check_seed
+from hubgan.demo.samples import MAX_SEED, check_seed, file_name, within
 from hubgan.errors import ConfigError
 from hubgan.video import save_video
 
@@ -49,12 +49,12 @@ def walk_part(shelf: Shelf[Generator], model: gr.Radio) -> gr.Dropdown:
             The GIF, to look at and to download.
         """
         name = shelf.label(model)
-        if not _LEAST <= seconds <= _MOST:
+        if not within(seconds, _LEAST, _MOST):
             raise ConfigError(words.WALK_SECONDS_RANGE.format(least=_LEAST, most=_MOST))
         generator = shelf.get(name)
-        seeds = [int(first_seed), int(second_seed)]
-        for seed in seeds:
+        for seed in (first_seed, second_seed):
             check_seed(seed)
+        seeds = [int(first_seed), int(second_seed)]
         frames = round(seconds * _FPS)
         latents, labels = generator.walk(seeds, frames, labels=label or None)
 
@@ -64,7 +64,7 @@ def walk_part(shelf: Shelf[Generator], model: gr.Radio) -> gr.Dropdown:
                 yield from models.make(shelf.names[name], latents[here], None if labels is None else labels[here])
                 progress(min(start + _PART, frames) / frames, desc=words.WALKING)
 
-        file = files.new_folder() / f"hubgan-seed{seeds[0]}-seed{seeds[1]}.gif"
+        file = files.new_folder() / f"{file_name(name)}-seed{seeds[0]}-seed{seeds[1]}.gif"
         save_video(images(), file, fps=_FPS, scale=max(1, _SIDE // generator.image_size))
         return str(file), str(file)
 
