@@ -62,7 +62,7 @@ class Tally:
 
 def visit(url: str, number: int, until: float, folder: Path, tally: Tally) -> None:
     """One client, until that time: half generates, half enlarges."""
-    client = Client(url, verbose=False, download_files=str(folder / f"of-{number}"))
+    client = None
     kind = "upscale" if number % 2 else "generate"
     colour = (number * 37 % 256, number * 91 % 256, number * 53 % 256)
     picture = folder / f"{number}.png"
@@ -70,6 +70,7 @@ def visit(url: str, number: int, until: float, folder: Path, tally: Tally) -> No
     answered = time.monotonic()
     while (start := time.monotonic()) < until:
         try:
+            client = client or Client(url, verbose=False, download_files=str(folder / f"of-{number}"))
             if kind == "generate":
                 images, *_ = client.predict(count=16, seed=random.randrange(2**31), api_name="/generate")
                 right = len(images) == 16
@@ -122,9 +123,8 @@ def main() -> None:
             until = time.monotonic() + args.seconds
             with ThreadPoolExecutor(args.clients) as pool:
                 list(pool.map(lambda number: visit(url, number, until, folder, tally), range(args.clients)))
-            done.set()
-            watcher.join()
         finally:
+            done.set()
             server.terminate()
             server.wait(30)
     table = [_row(kind, tally) for kind in tally.seconds]
