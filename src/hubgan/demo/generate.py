@@ -77,13 +77,12 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
     def more_like(shown: Shown | None, picked: int | None, difference: float, count: int) -> tuple[Any, ...]:
         if shown is None or picked is None:
             raise ConfigError(words.PICK_FIRST)
-        return *_show(
-            shelf, make(shelf, similar_to(shown.drawn, picked, difference, count))
-        ), ""  # no link leads to them
+        made = make(shelf, similar_to(shown.drawn, picked, difference, count))
+        return *_show(shelf, made), ""  # no link leads to them
 
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
-            problem = gr.Markdown(visible=False, elem_classes="problem")
+            problem, notice = (gr.Markdown(visible=False, elem_classes="problem") for _ in range(2))
             model = gr.Radio(list(shelf.names), value=shelf.first, label=words.MODEL, visible=len(shelf.names) > 1)
             count = gr.Slider(1, MAX_IMAGES, value=FIRST_IMAGES, step=1, label=words.IMAGES)
             classes = gr.Dropdown(
@@ -157,7 +156,7 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
     ):
         made.success(None, address, js=go_to_link(), api_visibility="private")
         made.success(None, js=scroll_to("samples"), api_visibility="private")
-        made.success(lambda: gr.Markdown(visible=False), None, problem, **silent)  # that of an address
+        made.success(lambda: gr.Markdown(visible=False), None, notice, **silent)
     generating_endpoints(shelf, [count, classes, variety, model, difference], [gallery, pack, sheet])
     choices = [problem, classes, walk_class, button]
     model.input(lambda label: _settings(shelf, label), model, choices, **silent)
@@ -183,20 +182,18 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
         if link is not None:
             settings = _settings(shelf, link.model, link.classes)
             values = link.seed, *settings, link.count, False, link.variety, link.model, write_link(link, default)
-            return *[gr.skip()] * len(images), *values
+            return *[gr.skip()] * len(images), gr.skip(), *values
         label = shelf.usable()
-        trouble, *rest = _settings(shelf, label)
         try:
             made = _show(shelf, write(*first_images(label)))
+            told_of = gr.Markdown(words.BAD_LINK.format(reason=reason), visible=bool(reason))
         except HubganError:  # the settings tell
-            made = (gr.skip(),) * len(images)
-        else:
-            trouble = gr.Markdown(words.BAD_LINK.format(reason=reason), visible=bool(reason))
+            made, told_of = (gr.skip(),) * len(images), gr.skip()
         # What a visitor has chosen meanwhile stays.
         chosen = gr.skip() if label == shelf.first else label
-        return *made, gr.skip(), trouble, *rest, *[gr.skip()] * 3, chosen, ""
+        return *made, told_of, gr.skip(), *_settings(shelf, label), *[gr.skip()] * 3, chosen, ""
 
-    on_arrival = [*images, seed, *choices, count, random_seed, variety, model, wanted]
+    on_arrival = [*images, notice, seed, *choices, count, random_seed, variety, model, wanted]
     return GenerateTab(shown, picked, send, arrive, on_arrival)
 
 
