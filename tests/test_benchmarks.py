@@ -177,6 +177,7 @@ def test_sampling_side_by_side(results: Path, tmp_path: Path, monkeypatch: pytes
 def test_speed_of_upscalers(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["--sides", "16", "--threads", "1", "--repetitions", "1", "--peers"]
     measured = {"upscaler": "hubgan photo-x4, fidelity 0", "PSNR Set14": 28, "PD-ENL2 Set14": 0.4, "parameters": 7}
+    results.mkdir()
     (results / "upscaling.json").write_text(json.dumps({"table": [measured]}))
     call(upscaling_speed, monkeypatch, *options)
     table = json.loads((results / "upscaling_speed.json").read_text())["table"]
