@@ -118,17 +118,17 @@ def _own(name: str) -> Callable[[Image.Image, int, int], list[float]]:
 
 def _work(name: str, file: str, threads: str, repetitions: str) -> None:
     """In the process of its own: print the seconds of each repetition."""
+    import torch
+
+    from hubgan import Upscaler
+
+    torch.set_num_threads(int(threads))
     with Image.open(file) as opened:
         picture = opened.convert("RGB")
     if name == "bicubic":
         size = (picture.width * _SCALE, picture.height * _SCALE)
         enlarge: Callable[[], Image.Image] = lambda: picture.resize(size, Image.Resampling.BICUBIC)  # noqa: E731
     else:
-        import torch
-
-        from hubgan import Upscaler
-
-        torch.set_num_threads(int(threads))
         upscaler, tile = Upscaler.from_pretrained(_MODEL), 0 if name.endswith("whole") else None
         enlarge = lambda: upscaler.upscale(picture, tile=tile)  # noqa: E731
     seconds = []

@@ -15,6 +15,7 @@ from hubgan.images import Sheet
 
 # The slider fits the window, where more is not seen, and a browser struggles with 64 megapixels twice.
 SHOWN_SIDE = 3072
+_NAME_BYTES = 160  # file systems take 255, and there is more to a name
 
 
 def new_folder() -> Path:
@@ -22,9 +23,6 @@ def new_folder() -> Path:
     folder = Path(get_upload_folder()) / secrets.token_hex(16)
     folder.mkdir(parents=True)
     return folder
-
-
-_NAME_BYTES = 160  # file systems take 255, and there is more to a name
 
 
 def clean(name: str, otherwise: str) -> str:

@@ -12,7 +12,7 @@ from hubgan.demo import files, words
 from hubgan.demo.look import told
 from hubgan.demo.models import Shelf
 from hubgan.demo.pictures import MAX_PIXELS_IN, Job, check_uploaded, read
-from hubgan.demo.waiting import StoppedError, buttons, stop_work, watched
+from hubgan.demo.waiting import StoppedError, stoppable, watched
 from hubgan.errors import ConfigError, HubganError
 
 if TYPE_CHECKING:
@@ -93,23 +93,14 @@ def several_part(shelf: Shelf[Upscaler], fidelity: gr.Slider, model: gr.Radio, s
         stop = gr.Button(words.STOP, variant="stop", size="md", visible=False)
         report = gr.Markdown(elem_classes="hint", label=words.SEVERAL)
         archive = gr.DownloadButton(words.SEVERAL_DOWNLOAD, size="md", interactive=False)
-    silent: Any = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-    done = button.click(lambda: buttons(busy=True), None, [button, stop], **silent).then(
-        upscale_several,
-        [pictures, fidelity, model, scale],
-        [archive, report],
+    stoppable(
+        button,
+        stop,
+        _WORK,
+        {report: words.STOPPED},
+        fn=upscale_several,
+        inputs=[pictures, fidelity, model, scale],
+        outputs=[archive, report],
         api_name="upscale_several",
-        concurrency_id="model",
-        concurrency_limit=1,
-        preprocess=False,
         show_progress_on=report,
-    )
-    done.success(lambda: gr.DownloadButton(interactive=True), None, archive, **silent)
-    for ended in (done.success, done.failure):  # "then" is not called after an error
-        ended(lambda: buttons(busy=False), None, [button, stop], **silent)
-
-    def end(request: gr.Request) -> tuple[gr.Button, gr.Button, str]:
-        stop_work(request.session_hash, _WORK)
-        return *buttons(busy=False), words.STOPPED
-
-    stop.click(end, None, [button, stop, report], cancels=done, **silent)
+    ).success(lambda: gr.DownloadButton(interactive=True), None, archive, api_visibility="private", queue=False)

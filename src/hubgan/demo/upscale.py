@@ -15,7 +15,7 @@ from hubgan.demo.look import describe, scroll_to, told
 from hubgan.demo.models import Shelf
 from hubgan.demo.pictures import EXAMPLES, Job, Limit, check_uploaded, oversize, read
 from hubgan.demo.several import several_part
-from hubgan.demo.waiting import buttons, stop_work, watched
+from hubgan.demo.waiting import stoppable, watched
 from hubgan.errors import HubganError
 
 if TYPE_CHECKING:
@@ -138,28 +138,20 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
     model.input(lambda label: settings(shelf, label), model, [problem, fidelity, scale, button, hint], **silent)
     model.input(measure, outputs=[too_large, part], **looks)
     scale.change(_caption, scale, button, **silent)
-    done = button.click(lambda: buttons(busy=True), None, [button, stop], **silent).then(
-        upscale,
-        [picture, fidelity, model, scale, part],
-        [slider, result, note],
+    done = stoppable(
+        button,
+        stop,
+        _WORK,
+        {slider: None, note: words.STOPPED},
+        fn=upscale,
+        inputs=[picture, fidelity, model, scale, part],
+        outputs=[slider, result, note],
         api_name="upscale",
-        concurrency_id="model",
-        concurrency_limit=1,
-        preprocess=False,
         show_progress_on=slider,
     )
     done.success(lambda: gr.DownloadButton(interactive=True), outputs=result, api_visibility="private")
     done.success(None, js=scroll_to("comparison"), api_visibility="private")
     done.success(None, js=describe("comparison", words.BEFORE, words.AFTER), api_visibility="private")
-    for ended in (done.success, done.failure):  # "then" is not called after an error
-        ended(lambda: buttons(busy=False), None, [button, stop], **silent)
-
-    def end(request: gr.Request) -> tuple[gr.Button, gr.Button, None, str]:
-        stop_work(request.session_hash, _WORK)
-        return *buttons(busy=False), None, words.STOPPED
-
-    # What still waits in the queue is cancelled; what runs already is told to end.
-    stop.click(end, None, [button, stop, slider, note], cancels=done, **silent)
 
     def arrive() -> tuple[Any, ...]:
         label = shelf.usable()

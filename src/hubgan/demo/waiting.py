@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
+from typing import Any
 
 import gradio as gr
 
@@ -45,12 +46,34 @@ def watched(session: str | None, work: str, progress: gr.Progress) -> Iterator[C
             del _running[key]
 
 
-def stop_work(session: str | None, work: str) -> None:
-    """End that work of this visitor, if there is any."""
-    if running := _running.get((session or "", work)):
-        running.set()
+def stoppable(
+    start: gr.Button, stop: gr.Button, work: str, stopped: dict[gr.components.Component, Any], **call: Any
+) -> gr.events.Dependency:
+    """Work in the model's queue that `start` begins and `stop`, which is there meanwhile, ends.
 
+    Args:
+        work: its kind, by which `watched` knows it.
+        stopped: what components are to show when it was stopped.
+        call: what Gradio's events take, first of all `fn`, `inputs` and `outputs`.
 
-def buttons(*, busy: bool) -> tuple[gr.Button, gr.Button]:
-    """Of work that can be stopped: start and stop."""
-    return gr.Button(visible=not busy), gr.Button(visible=busy and models.TELLS)
+    Returns:
+        The event that does it.
+    """
+    silent: Any = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+
+    def buttons(*, busy: bool) -> tuple[gr.Button, gr.Button]:
+        return gr.Button(visible=not busy), gr.Button(visible=busy and models.TELLS)
+
+    def end(request: gr.Request) -> tuple[Any, ...]:
+        if running := _running.get((request.session_hash or "", work)):
+            running.set()
+        return *buttons(busy=False), *stopped.values()
+
+    done = start.click(lambda: buttons(busy=True), None, [start, stop], **silent).then(
+        **call, concurrency_id="model", concurrency_limit=1, preprocess=False
+    )
+    for ended in (done.success, done.failure):  # "then" is not called after an error
+        ended(lambda: buttons(busy=False), None, [start, stop], **silent)
+    # What still waits in the queue is cancelled; what runs already is told to end.
+    stop.click(end, None, [start, stop, *stopped], cancels=done, **silent)
+    return done
