@@ -349,8 +349,7 @@ def test_progress_is_told_and_may_end_the_work(upscaler: Upscaler) -> None:
 def test_a_flat_colour_stays_what_it_is_to_the_edge(colour: str, fidelity: float) -> None:
     flat = Image.new("RGB", (24, 20), colour)
     large = Upscaler.from_pretrained(ROOT / "model_cards" / "photo-x4", fidelity=fidelity).upscale(flat)
-    wanted = np.asarray(flat.resize(large.size), dtype=int)
-    assert np.abs(np.asarray(large, dtype=int) - wanted).max() <= (0 if colour in ("white", "black") else 2)
+    assert large.getcolors() == [(96 * 80, flat.getpixel((0, 0)))]
 
 
 @pytest.mark.skipif(not computes_in_bf16("cpu"), reason="a CPU without bfloat16 takes the plain way")
@@ -435,20 +434,3 @@ def test_pictures_that_cannot_be_upscaled(upscaler: Upscaler, tmp_path: Path) ->
             upscaler.upscale(source)
     with pytest.raises(HubganError, match="tile"):
         upscaler.upscale(picture(4, 4), tile=-1)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 5), (4, 9), (5, 5), (5, 40), (37, 50)])
-def test_a_picture_is_mirrored_at_its_edges_in_tiles_too(size: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    model = Upscaler(scale=2, width=8, depth=2)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
-    images = torch.rand(2, 3, *size)
-    with torch.no_grad():
-        assert torch.equal(model.train()(images), model.network(images))
-        made = model.eval()(images)
-        mode = "reflect" if min(size) > 4 else "replicate"
-        large = model.network(torch.nn.functional.pad(images, (4,) * 4, mode=mode))
-    assert torch.equal(made, large[:, :, 8:-8, 8:-8])
-    whole, tiled = (np.asarray(model.upscale(images[0], tile=tile, bf16=False)).astype(int) for tile in (0, 9))
-    assert np.abs(whole - tiled).max() <= 1

@@ -76,7 +76,7 @@ def test_edsr_enlarges_and_starts_near_the_picture(scale: int) -> None:
 
 
 def test_edsr_sees_as_far_as_it_says() -> None:
-    network = UPSCALERS["edsr"](width=8, depth=2).double()
+    network = UPSCALERS["edsr"](width=8, depth=2).double()  # in training, so without the bound
     for module in network.modules():  # every path open, so that the field is all of it
         if isinstance(module, nn.Conv2d):
             nn.init.constant_(module.weight, 0.01)
@@ -84,6 +84,23 @@ def test_edsr_sees_as_far_as_it_says() -> None:
     network(image)[0, :, 80:84, 80:84].sum().backward()
     seen = image.grad[0].abs().sum(0).nonzero()
     assert (seen.min().item(), seen.max().item()) == (20 - network.receptive_field, 20 + network.receptive_field)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_edsr_keeps_to_the_colours_around_whatever_its_weights(scale: int) -> None:
+    torch.manual_seed(0)
+    network = UPSCALERS["edsr"](scale=scale, width=8, depth=2).eval()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter)
+    images = torch.rand(1, 3, 12, 9)
+    images[:, :, :6] = torch.tensor([0.1, 0.7, 1.0]).view(1, 3, 1, 1)  # flat, with an edge of the picture
+    with torch.no_grad():
+        large = network(images)
+        wild = network.train()(images)
+    flat = large[:, :, : 5 * scale].amin((2, 3)), large[:, :, : 5 * scale].amax((2, 3))
+    torch.testing.assert_close(flat[0], images[:, :, 0, 0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(flat[1], images[:, :, 0, 0], atol=1e-6, rtol=0)
+    assert wild.abs().max() > 4 > large.abs().max()  # at most 1.5 times the range beyond it
 
 
 def test_patch_discriminator_judges_every_patch() -> None:

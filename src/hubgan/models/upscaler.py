@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from hubgan.errors import ConfigError, ImageError, ModelError
 from hubgan.hub import Place
@@ -27,9 +26,6 @@ from hubgan.precision import computes_in_bf16
 logger = logging.getLogger(__name__)
 
 _TILE = 256
-# For so many pixels beyond a picture's edge the network sees it mirrored, where convolutions would pad with zeros:
-# enough for flat areas to stay flat.
-_MARGIN = 4
 _LARGE_TILE = 512  # where a network should see the whole picture, but memory has its limits
 # What diffusers' StableDiffusionUpscalePipeline takes besides, for a model that has steps and reads a prompt.
 _WITHOUT_EFFECT = {
@@ -72,15 +68,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         self.channels: int = self.config["channels"]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1].
-
-        In evaluation mode the images are mirrored at their edges; training does without, for speed.
-        """
-        if self.training or not self._own:
-            return self.network(images)
-        mode = "reflect" if min(images.shape[-2:]) > _MARGIN else "replicate"  # too few pixels to mirror
-        inner = slice(_MARGIN * self.scale, -_MARGIN * self.scale)
-        return self.network(pad(images, (_MARGIN,) * 4, mode=mode))[..., inner, inner]
+        """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1]."""
+        return self.network(images)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A tensor goes to `forward`; anything else is a call as diffusers' StableDiffusionUpscalePipeline takes it.
