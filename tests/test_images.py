@@ -15,6 +15,7 @@ from hubgan.images import (
     flatten,
     open_image,
     split_alpha,
+    to_floats,
     to_image,
     to_tensor,
 )
@@ -127,10 +128,34 @@ def test_16_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
         assert pixels(result)[..., 0].tolist() == np.rint(values / 257).astype(int).tolist(), name
 
 
+def test_16_bit_grey_keeps_its_bits_where_they_are_asked_for(tmp_path: Path) -> None:
+    values = np.array([[0, 1, 257], [32768, 65534, 65535]], dtype=np.uint16)
+    exif = Image.Exif()
+    exif[274] = 6  # lies on its side
+    Image.fromarray(values).save(tmp_path / "grey.png", exif=exif)
+    for source in (tmp_path / "grey.png", (tmp_path / "grey.png").read_bytes(), Image.open(tmp_path / "grey.png")):
+        result = open_image(source, deep=True)
+        assert result.mode == "I;16" and result.info["grey"]
+        assert np.array_equal(np.asarray(result), np.rot90(values, -1))
+    for source in (values, values[..., None], Image.fromarray(values.astype(np.int32))):
+        assert np.array_equal(np.asarray(open_image(source, deep=True)), values)
+        assert open_image(source).mode == "RGB"
+    assert to_floats(result).shape == (1, 3, 2) and to_floats(result)[0, 0].tolist() == pytest.approx(
+        [32768 / 65535, 0]
+    )
+    levels = (to_floats(result) * 65535).round().to(torch.uint16)
+    assert np.array_equal(np.asarray(to_image(levels)), np.asarray(result))
+    with pytest.raises(ImageError, match="of one channel, uint16"):
+        open_image(np.zeros((2, 2, 3), np.uint16))
+    assert open_image(Image.new("L", (2, 2)), deep=True).mode == "RGB"
+
+
 def test_16_bit_grey_may_name_a_transparent_value(tmp_path: Path) -> None:
     values = np.array([[0, 1, 65535]], dtype=np.uint16)
     Image.fromarray(values).save(tmp_path / "grey.png", transparency=1)
-    assert pixels(open_image(tmp_path / "grey.png")).tolist() == [[[0, 0, 0, 255], [0] * 4, [255] * 4]]
+    for deep in (False, True):
+        result = open_image(tmp_path / "grey.png", deep=deep)
+        assert pixels(result).tolist() == [[[0, 0, 0, 255], [0] * 4, [255] * 4]]
 
 
 def test_wide_modes_are_scaled_by_what_they_hold(tmp_path: Path) -> None:

@@ -391,6 +391,23 @@ def test_grey_stays_grey_and_coloured_coloured(upscaler: Upscaler, mode: str, wa
     assert upscaler.upscale(picture(12, 10, "RGBA").convert(mode)).mode == wanted
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_16_bits_stay_16_bits(channels: int) -> None:
+    torch.manual_seed(0)
+    model = Upscaler(scale=2, channels=channels, width=8, depth=1)
+    values = np.linspace(0, 65535, 20 * 30).reshape(20, 30).astype(np.uint16)
+    image = Image.fromarray(values)
+    image.info["icc_profile"] = b"none"
+    large = model.upscale(image)
+    assert (large.mode, large.size) == ("I;16", (60, 40)) and "icc_profile" not in large.info
+    assert len(np.unique(np.asarray(large))) > 500
+    small = model.upscale(Image.fromarray(np.rint(values / 257).astype(np.uint8)), bf16=False)
+    assert np.abs(np.asarray(large) / 257 - np.asarray(small)).max() <= 3  # the weights are wild
+    assert np.abs(np.asarray(large).astype(int) - np.asarray(model.upscale(values, tile=8))).max() <= 1
+    assert (half := model.upscale(image, scale=1)).mode == "I;16" and half.size == image.size
+    assert np.abs(model(image=image, output_type="np").images[0, ..., 0] - np.asarray(large) / 65535).max() < 1e-6
+
+
 def two_stages(folder: Path) -> list[dict[str, torch.Tensor]]:
     """A model of both kinds of weights, which are returned: those of the adversarial part, then of the pixel part."""
     models = [Upscaler(width=8, depth=1) for _ in range(2)]

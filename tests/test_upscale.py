@@ -229,8 +229,8 @@ def test_after_ctrl_c_the_same_command_goes_on(run: Run, tmp_path: Path, upscale
         ("a.png", "1", "a-x4.png", "L"),
         ("a.png", "P", "a-x4.png", "RGB"),
         ("a.png", "RGBA", "a-x4.png", "RGBA"),
-        ("a.png", "I;16", "a-x4.png", "L"),
-        ("a.tif", "I;16", "a-x4.png", "L"),
+        ("a.png", "I;16", "a-x4.png", "I;16"),
+        ("a.tif", "I;16", "a-x4.png", "I;16"),
         ("a.tif", "CMYK", "a-x4.png", "RGB"),
         ("a.jpg", "CMYK", "a-x4.jpg", "RGB"),
         ("a.jpg", "L", "a-x4.jpg", "L"),
@@ -262,8 +262,17 @@ def test_every_kind_of_picture_keeps_kind_and_colours(
     with Image.open(tmp_path / result) as large:
         assert large.mode == kept
         small = open_image(tmp_path / file).convert("RGB")
-        difference = np.asarray(large.convert("RGB").reduce(4)).astype(int) - np.asarray(small)
+        difference = np.asarray(open_image(large).convert("RGB").reduce(4)).astype(int) - np.asarray(small)
     assert np.abs(difference).mean() < 3 and np.abs(difference.mean((0, 1))).max() < 1
+
+
+def test_16_bits_become_8_where_no_more_can_be_held(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    Image.fromarray(np.linspace(0, 65535, 96).reshape(8, 12).astype(np.uint16)).save(tmp_path / "a.png")
+    for format, wanted in (("jpg", "L"), ("webp", "RGB"), ("png", "I;16")):
+        assert run("up", "a.png", "--format", format, "-o", "large")[0] == 0
+        with Image.open(tmp_path / "large" / f"a.{format}") as large:
+            assert (large.mode, large.size) == (wanted, (24, 16))
+            assert np.abs(np.asarray(open_image(large).convert("L").reduce(2)).mean() - 127.5) < 6
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the peak of memory")

@@ -1,6 +1,7 @@
 """Untrusted picture in, tensor out, picture back: decoding, orientation, alpha, colour profile, tiles.
 
-Pictures are PIL images of 8 bit a channel; tensors are C x H x W, uint8 in [0, 255] or float in [0, 1].
+Pictures are PIL images of 8 bit a channel (grey ones of 16, mode I;16, where that is said); tensors are C x H x W,
+uint8 in [0, 255] or float in [0, 1].
 Nothing here changes a global setting of Pillow or torch, so every function may run in many threads. torch, which takes
 seconds to import, comes only with the first tensor.
 """
@@ -27,22 +28,25 @@ if TYPE_CHECKING:
 ImageInput: TypeAlias = Union[str, os.PathLike[str], bytes, Image.Image, np.ndarray, "torch.Tensor"]
 MAX_PIXELS = 64_000_000
 _GAP = 2  # between the images of a sheet
+_DEEPEST = 65535  # white in 16 bits
 # Pictures that people have; not formats that run a program (EPS) or have no signature.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIF")
 _HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # ISO/IEC 23008-12; AVIF has others
 
 
-def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Image.Image:
     """Return `source` as an upright RGB or RGBA picture that is fully decoded and shares no memory with it.
 
     `source` is a path, the bytes of a file in one of `FORMATS` (the first frame counts; HEIF, in which iPhones
     save, needs the package pillow-heif), a PIL image of any mode (of an animation, the frame that it shows), an
     array (H x W or H x W x C), or a tensor (C x H x W); the last two have 1, 3 or 4 channels, uint8 or float in
-    [0, 1]. EXIF orientation is applied. An alpha channel or a transparent colour makes it RGBA. 16 bits are scaled
-    to 8; modes I and F do not tell their scale, so their largest value does: up to 1 (F), 255 or 65535. CMYK and
-    grey pictures are converted to sRGB by their profile. `info` of the result holds at most `icc_profile`, if that
-    is a valid RGB profile, `exif`, which turns it no further, and `grey`, true for a picture without colours (mode
-    1, L, LA, I or F).
+    [0, 1], or one of uint16. EXIF orientation is applied. An alpha channel or a transparent colour makes it RGBA. 16
+    bits are scaled to 8; modes I and F do not tell their scale, so their largest value does: up to 1 (F), 255 or
+    65535. CMYK and grey pictures are converted to sRGB by their profile. `info` of the result holds at most
+    `icc_profile`, if that is a valid RGB profile, `exif`, which turns it no further, and `grey`, true for a picture
+    without colours (mode 1, L, LA, I or F).
+
+    With `deep` a grey picture of 16 bits without a transparent value keeps them: mode I;16, and its grey profile.
 
     Raises ImageError when there is no such file, it is no picture, needs a package that is missing, is broken,
     empty, or of a wrong shape, type or range, or has more than `max_pixels` pixels; that is known from the header,
@@ -59,9 +63,9 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS) -> Image.Ima
         raise ImageError(f"Not a picture: {source!r:.80}. Give a path, bytes, a PIL image, array or tensor.")
     try:
         if isinstance(source, Image.Image):
-            return _finish(source, name, max_pixels)
+            return _finish(source, name, max_pixels, deep)
         with io.BytesIO(source) if isinstance(source, bytes) else _file(name) as file:
-            return _finish(identify(file, name), name, max_pixels)
+            return _finish(identify(file, name), name, max_pixels, deep)
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
@@ -76,8 +80,18 @@ def to_tensor(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).contiguous()
 
 
+def to_floats(image: Image.Image) -> torch.Tensor:
+    """Return `image` as float32 C x H x W in [0, 1]; C is 1 for modes L and I;16, and 3 for all others, flattened."""
+    import torch
+
+    if image.mode != "I;16":
+        return to_tensor(image).float() / 255
+    return torch.from_numpy(np.asarray(image, np.float32) / np.float32(_DEEPEST))[None]
+
+
 def to_image(tensor: torch.Tensor) -> Image.Image:
-    """Return a C x H x W tensor, uint8 or float in [0, 1], as a picture: L, RGB or RGBA for C = 1, 3 or 4.
+    """Return a C x H x W tensor, uint8 or float in [0, 1], as a picture: L, RGB or RGBA for C = 1, 3 or 4; I;16 for
+    a single channel of uint16.
 
     Floats are rounded to the nearest grey level, also from up to half a level outside [0, 1]. Raises
     ImageError for any other shape, type or range, and for NaN.
@@ -112,11 +126,13 @@ def fit(image: Image.Image, size: int, channels: int) -> Image.Image:
 
 
 def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Return the colours (RGB) and the alpha (L, or None if `image` has none) of a picture, to resize apart.
+    """Return the colours (RGB, or I;16) and the alpha (L, or None if `image` has none) of a picture, to resize apart.
 
     The colour under alpha 0 is arbitrary, often black, and would seep into the visible edge when resized.
     It is replaced by the colour of the visible pixels around it; all other pixels keep theirs.
     """
+    if image.mode == "I;16":
+        return image, None
     image = _standard(image, "the picture")
     return (_bleed(image), image.getchannel("A")) if image.mode == "RGBA" else (image, None)
 
@@ -268,7 +284,7 @@ def _heif(file: IO[bytes], name: str) -> Image.Image:
     return HeifImageFile(file)
 
 
-def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool) -> Image.Image:
     """Decode, turn upright and standardise; the result is always a copy."""
     check_size(image, name, max_pixels)
     image.load()
@@ -277,8 +293,9 @@ def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     except Exception:  # broken EXIF says nothing about the pixels
         upright = image.copy()
         upright.info.pop("exif", None)
-    result = _standard(upright, name)
-    keep = ("exif", "icc_profile") if _profile_space(result) == "RGB" else ("exif",)
+    result = (deep and _with_16_bits(upright, name)) or _standard(upright, name)
+    space = "GRAY" if result.mode == "I;16" else "RGB"
+    keep = ("exif", "icc_profile") if _profile_space(result) == space else ("exif",)
     result.info = {key: result.info[key] for key in keep if result.info.get(key)}  # of HEIC without EXIF it is None
     if _is_grey(image):
         result.info["grey"] = True
@@ -287,7 +304,7 @@ def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
 
 def _is_grey(image: Image.Image) -> bool:
     """Whether a picture has no colours by its mode, or had none when it was opened here, and still has none."""
-    if image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16"):
+    if image.mode in ("1", "L", "LA") or _is_high(image.mode):
         return True
     if image.info.get("grey") is not True or image.mode not in ("RGB", "RGBA"):  # a file may say it too, in words
         return False
@@ -297,7 +314,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 def _standard(image: Image.Image, name: str) -> Image.Image:
     """Return `image` as RGB or RGBA, itself if it is that already; a profile that no longer fits is used."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+    if _is_high(image.mode):
         image = _to_8_bit(image, name)
     mode = "RGBA" if image.has_transparency_data else "RGB"
     space = {"CMYK": "CMYK", "1": "GRAY", "L": "GRAY", "LA": "GRAY"}.get(image.mode)
@@ -323,19 +340,42 @@ def _profile_space(image: Image.Image) -> str:
         return ""
 
 
+def _with_16_bits(image: Image.Image, name: str) -> Image.Image | None:
+    """Return a copy of `image` in mode I;16; None if it has 8 bits, or a value that stands for transparent."""
+    if not _is_high(image.mode) or isinstance(image.info.get("transparency"), int):
+        return None
+    values, white = _values(image, name)
+    if white != _DEEPEST:
+        return None
+    result = Image.fromarray(np.rint(values).astype(np.uint16))
+    result.info = image.info.copy()
+    return result
+
+
 def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
     """Return a picture of mode I;16, I or F as L, or as LA if one of its values stands for transparent."""
-    values = np.asarray(image)
-    low, high = values.min(), values.max()
-    tops = {"I": (255, 65535), "F": (1, 255, 65535)}.get(image.mode, (65535,))
-    top = next((top for top in tops if low >= 0 and high <= top), None)
-    if top is None:
-        raise ImageError(f"{name} holds values from {low} to {high}: save it with 8 or 16 bits a channel.")
-    result = Image.fromarray(np.rint(values * np.float32(255 / top)).astype(np.uint8))
+    values, white = _values(image, name)
+    result = Image.fromarray(np.rint(values * np.float32(255 / white)).astype(np.uint8))
     result.info = image.info.copy()
     if isinstance(key := result.info.pop("transparency", None), int):
         result.putalpha(Image.fromarray(np.uint8(255) * (values != key)))
     return result
+
+
+def _is_high(mode: str) -> bool:
+    """Whether pictures of a mode may have more than 8 bits a channel."""
+    return mode in ("I", "F") or mode.startswith("I;16")
+
+
+def _values(image: Image.Image, name: str) -> tuple[np.ndarray, int]:
+    """Return the values of a picture of mode I;16, I or F, and the one that is white."""
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    whites = {"I": (255, _DEEPEST), "F": (1, 255, _DEEPEST)}.get(image.mode, (_DEEPEST,))
+    white = next((white for white in whites if low >= 0 and high <= white), None)
+    if white is None:
+        raise ImageError(f"{name} holds values from {low} to {high}: save it with 8 or 16 bits a channel.")
+    return values, white
 
 
 def _from_array(array: np.ndarray, name: str) -> Image.Image:
@@ -346,6 +386,8 @@ def _from_array(array: np.ndarray, name: str) -> Image.Image:
         if not (low >= -0.5 / 255 and high <= 1 + 0.5 / 255):  # so written, NaN fails too
             raise ImageError(f"{name} holds values from {low} to {high}: scale them to [0, 1], without NaN.")
         array = np.rint(array * 255).clip(0, 255).astype(np.uint8)
-    if array.dtype != np.uint8:
-        raise ImageError(f"{name} holds {array.dtype}: give uint8 in [0, 255] or float in [0, 1].")
-    return Image.fromarray(array[..., 0] if array.shape[2:] == (1,) else array).copy()
+    array = array[..., 0] if array.shape[2:] == (1,) else array
+    if array.dtype != np.uint8 and not (array.dtype == np.uint16 and array.ndim == 2):
+        grey = " or, of one channel, uint16" if array.dtype == np.uint16 else ""
+        raise ImageError(f"{name} holds {array.dtype}: give uint8 in [0, 255]{grey} or float in [0, 1].")
+    return Image.fromarray(array).copy()

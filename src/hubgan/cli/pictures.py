@@ -55,7 +55,7 @@ class Job(NamedTuple):
         """
         if isinstance(self.source, Row):
             return self.source.data.image(self.source.number), None
-        return open_image(self.source), open_animation(self.source)
+        return open_image(self.source, deep=True), open_animation(self.source)
 
 
 def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) -> list[Picture]:
@@ -179,6 +179,8 @@ def save(image: Image.Image, path: Path, quality: int = 95) -> None:
     exif = image.info.get("exif")
     if exif and (kind != "JPEG" or len(exif) <= _MOST_EXIF):
         options["exif"] = exif
+    if kind != "PNG" and image.mode == "I;16":  # which PNG alone holds
+        image = open_image(image).convert("L")
     if kind == "JPEG" and "A" in image.getbands():  # there is nothing to be seen through, see `obstacle`
         image = image.convert(image.mode.rstrip("A"))
     if kind == "GIF":

@@ -42,8 +42,9 @@ def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Image
     shapes = {f"{image.width} x {image.height} {image.mode}" for image in images}
     if len(shapes) > 1:
         raise ImageError(f"images of different shapes ({', '.join(sorted(shapes))}) make no batch: use 'pil'")
-    batch = torch.from_numpy(np.stack([np.atleast_3d(np.asarray(image)) for image in images]))
-    return as_output(batch.permute(0, 3, 1, 2).contiguous().float() / 255, output_type)
+    white = 65535 if images[0].mode == "I;16" else 255
+    batch = torch.from_numpy(np.stack([np.atleast_3d(np.asarray(image, np.float32)) for image in images]) / white)
+    return as_output(batch.permute(0, 3, 1, 2).contiguous(), output_type)
 
 
 def pipeline_output(images: Images, return_dict: bool = True) -> Any:

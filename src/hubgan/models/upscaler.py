@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hubgan.errors import ConfigError, ImageError, ModelError
 from hubgan.hub import Place
-from hubgan.images import ImageInput, open_image, split_alpha, to_image, to_tensor, upscale_tiled
+from hubgan.images import ImageInput, open_image, split_alpha, to_floats, to_image, upscale_tiled
 from hubgan.models import community
 from hubgan.models.base import HubModel
 from hubgan.models.config import CONFIG, PIXEL_WEIGHTS
@@ -26,6 +26,7 @@ from hubgan.precision import computes_in_bf16
 logger = logging.getLogger(__name__)
 
 _TILE = 256
+_LUMA = [0.299, 0.587, 0.114]  # of ITU-R BT.601, as Pillow makes RGB grey
 _LARGE_TILE = 512  # where a network should see the whole picture, but memory has its limits
 # What diffusers' StableDiffusionUpscalePipeline takes besides, for a model that has steps and reads a prompt.
 _WITHOUT_EFFECT = {
@@ -142,19 +143,20 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
         Large pictures go through the network tile by tile, with as much of the neighbourhood around each as the
         network can see: the result is that of the whole picture, without seams. (Of other people's networks some see
-        further than the 32 pixels they are shown, but hardly.) Transparency and the colour profile are kept, grey
-        stays grey; the EXIF orientation is applied, and all else that EXIF tells comes along in `info`.
+        further than the 32 pixels they are shown, but hardly.) Transparency and the colour profile are kept; grey
+        stays grey, and of 16 bits where it has them (mode I;16); the EXIF orientation is applied, and all else that
+        EXIF tells comes along in `info`.
 
         Args:
             image: a path, the bytes of a file, a PIL image, an array (H, W[, 1, 3 or 4]) or a tensor (1 or 3, H, W);
-                arrays and tensors as uint8, or floats in [0, 1].
+                arrays and tensors as uint8, or floats in [0, 1]; one channel as uint16 too.
             scale: how many times as large the result is; by default what the network enlarges. A smaller one is made
                 of that by Lanczos shrinking.
             tile: side of a tile in pixels of the input; 0 takes the whole picture at once. By default 256;
                 twice that if the network would rather see the picture whole.
             bf16: compute the detail that is added to the picture in bfloat16, twice as fast and hardly ever another
-                grey level. By default where the device has instructions for it and the weights are float32; other
-                people's networks compute as they were made to.
+                grey level. By default where the device has instructions for it, the weights are float32 and the
+                picture has 8 bits; other people's networks compute as they were made to.
             progress: called with the share that is done, after each tile; an exception that it raises ends the work.
 
         Raises:
@@ -167,24 +169,25 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         was_training = self.training
         self.eval()
         try:
-            colour, alpha = split_alpha(open_image(image))
-            pixels = to_tensor(colour.convert("L") if self.channels == 1 else colour).float() / 255
+            colour, alpha = split_alpha(open_image(image, deep=True))
+            deep = colour.mode == "I;16"
+            pixels = to_floats(colour if deep or self.channels == 3 else colour.convert("L"))
+            pixels = pixels.expand(self.channels, -1, -1)
             halo = int(self.network.receptive_field)  # type: ignore[arg-type]
             grid = int(getattr(self.network, "multiple", 1))
-            function = partial(self._tile, fast=self._in_bf16(bf16))
-            large = to_image(
-                upscale_tiled(
-                    function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid, progress=progress
-                )
+            function = partial(self._tile, fast=self._in_bf16(False if deep and bf16 is None else bf16), deep=deep)
+            result = upscale_tiled(
+                function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid, progress=progress
             )
+            large = to_image(result[:1] if deep else result)
         finally:
             self.train(was_training)
-        if grey := bool(colour.info.get("grey")):
+        if (grey := bool(colour.info.get("grey"))) and not deep:
             large = large.convert("L")
         if alpha is not None:
             large.putalpha(alpha.resize(large.size, Image.Resampling.BICUBIC))
         profile = colour.info.get("icc_profile")
-        if profile and self.channels == 3 and not grey:  # an RGB profile does not fit a grey picture
+        if profile and (deep or (self.channels == 3 and not grey)):  # an RGB profile does not fit a grey picture
             large.info["icc_profile"] = profile
         if "exif" in colour.info:
             large.info["exif"] = colour.info["exif"]
@@ -213,14 +216,19 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         able = self._own and self.dtype == torch.float32
         return able and (computes_in_bf16(self.device) if wanted is None else wanted)
 
-    def _tile(self, pixels: Tensor, fast: bool) -> Tensor:
+    def _tile(self, pixels: Tensor, fast: bool, deep: bool) -> Tensor:
         pixels = pixels.to(self.device, self.dtype)
         if self._own:  # convolutions are faster so; other people's networks may count on the usual layout
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
             large = self(pixels)
+        large = large.float().clamp(0, 1)
         # Rounded here, tile by tile: as floats a large picture would take four times the memory.
-        return large.float().clamp(0, 1).mul(255).round().byte().cpu()
+        if deep:  # and grey
+            weights = large.new_tensor(_LUMA if self.channels == 3 else [1]).view(1, -1, 1, 1)
+            grey = (large * weights).sum(1, keepdim=True).expand_as(large)
+            return grey.mul(65535).round().to(torch.uint16).cpu()
+        return large.mul(255).round().byte().cpu()
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
