@@ -26,6 +26,7 @@ from hubgan.training.config import TrainingConfig
 from hubgan.training.loop import Counters, Run
 from hubgan.training.schedules import value_at
 from hubgan.training.task import Task
+from hubgan.training.upscaling import Upscaling
 from launching import PHOTO, TINY, command, launch, metrics, state, train_here, train_in_two
 from loopback_hub import LoopbackHub
 
@@ -96,6 +97,14 @@ def test_upscaling_in_two_processes_starts_with_pixels_and_goes_on_adversarially
     assert "bicubic" in (tmp_path / "r" / "README.md").read_text()
     mixed = [Upscaler.from_pretrained(tmp_path / "r", fidelity=fidelity).state_dict() for fidelity in (0.0, 1.0)]
     assert not torch.equal(*(weights["network.head.weight"] for weights in mixed))
+
+
+@pytest.mark.parametrize(("difference", "wanted"), [((0.1, 0.1, 0.1), 0.3), ((0.114, 0.0, -0.299), 0.413 / 3)])
+def test_the_pixel_loss_may_weigh_luma(difference: tuple[float, ...], wanted: float) -> None:
+    real = torch.zeros(1, 3, 4, 4)
+    task = Upscaling(parse([*PHOTO, "--luma_weight", "2", "--perceptual_weight", "0"]))  # type: ignore[arg-type]
+    found = task.generator_losses(None, real, real + torch.tensor(difference).view(1, 3, 1, 1))
+    assert found["pixel"].item() == pytest.approx(wanted)  # the second differs in colour alone
 
 
 def test_training_begins_with_published_weights(tmp_path: Path) -> None:

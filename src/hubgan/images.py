@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 ImageInput: TypeAlias = Union[str, os.PathLike[str], bytes, Image.Image, np.ndarray, "torch.Tensor"]
 MAX_PIXELS = 64_000_000
+LUMA = (0.299, 0.587, 0.114)
+"""What red, green and blue are worth in grey (ITU-R BT.601), as Pillow has it."""
 _GAP = 2  # between the images of a sheet
 _DEEPEST = 65535  # white in 16 bits
 # Pictures that people have; not formats that run a program (EPS) or have no signature.

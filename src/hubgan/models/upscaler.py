@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hubgan.errors import ConfigError, ImageError, ModelError
 from hubgan.hub import Place
-from hubgan.images import ImageInput, open_image, split_alpha, to_floats, to_image, upscale_tiled
+from hubgan.images import LUMA, ImageInput, open_image, split_alpha, to_floats, to_image, upscale_tiled
 from hubgan.models import community
 from hubgan.models.base import HubModel
 from hubgan.models.config import CONFIG, PIXEL_WEIGHTS
@@ -26,7 +26,6 @@ from hubgan.precision import computes_in_bf16
 logger = logging.getLogger(__name__)
 
 _TILE = 256
-_LUMA = [0.299, 0.587, 0.114]  # of ITU-R BT.601, as Pillow makes RGB grey
 _LARGE_TILE = 512  # where a network should see the whole picture, but memory has its limits
 # What diffusers' StableDiffusionUpscalePipeline takes besides, for a model that has steps and reads a prompt.
 _WITHOUT_EFFECT = {
@@ -225,7 +224,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         large = large.float().clamp(0, 1)
         # Rounded here, tile by tile: as floats a large picture would take four times the memory.
         if deep:  # and grey
-            weights = large.new_tensor(_LUMA if self.channels == 3 else [1]).view(1, -1, 1, 1)
+            weights = large.new_tensor(LUMA if self.channels == 3 else (1,)).view(1, -1, 1, 1)
             grey = (large * weights).sum(1, keepdim=True).expand_as(large)
             return grey.mul(65535).round().to(torch.uint16).cpu()
         return large.mul(255).round().byte().cpu()

@@ -246,6 +246,8 @@ class UpscalingConfig(TrainingConfig):
     """The part of the budget trained with the pixel loss alone, before the other losses join."""
     pixel_weight: NonNegativeFloat = 1.0
     """Weight of the pixel loss (mean absolute error) in the adversarial part."""
+    luma_weight: NonNegativeFloat = 0.0
+    """In the pixel loss, the weight of luma beside the three colours: of detail the eye sees mostly luma."""
     consistency_weight: NonNegativeFloat = 5.0
     """Weight of two mean absolute errors, in the adversarial part: of the result made small again, which keeps
     colours, and of local means of each place in the blocks that a small pixel becomes, which keeps patterns out."""

@@ -10,7 +10,7 @@ from hubgan.data import Crops, ImageSource
 from hubgan.data.degradation import DRAWS, degrade, degrade_by_seed
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_upscaler
-from hubgan.images import Sheet, to_image
+from hubgan.images import LUMA, Sheet, to_image
 from hubgan.metrics import PerceptualDistance, reduced, shrink
 from hubgan.models import Discriminator, Upscaler
 from hubgan.models.card import Result
@@ -94,6 +94,9 @@ class Upscaling(Task[UpscalingConfig]):
 
     def generator_losses(self, critic: Critic | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         pixel = l1_loss(fake.float(), real)
+        if (weight := self.config.luma_weight) and self.config.channels == 3:
+            share = real.new_tensor(LUMA).view(1, -1, 1, 1)
+            pixel = pixel + weight * ((fake.float() - real) * share).sum(1).abs().mean()
         if critic is None:
             return {"pixel": pixel}
         losses = {
