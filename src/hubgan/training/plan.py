@@ -114,8 +114,9 @@ def _optimisation(config: TrainingConfig) -> list[str]:
     lines.append(f"objective: {config.objective.replace('_', '-')}")
     if isinstance(config, UpscalingConfig):
         lines.append(
-            f"weights: pixel {config.pixel_weight:g} (of luma {config.luma_weight:g}), consistency {config.consistency_weight:g},"
-            f" perceptual {config.perceptual_weight:g}, adversarial {config.adversarial_weight:g}"
+            f"weights: pixel {config.pixel_weight:g} (luma {config.luma_weight:g}), perceptual"
+            f" {config.perceptual_weight:g}, adversarial {config.adversarial_weight:g}, consistency"
+            f" {config.consistency_weight:g}"
         )
     lines.append(f"penalties: {wording.penalties(config) or 'none'}")
     if config.clip_grad_norm:
