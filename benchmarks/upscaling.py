@@ -25,7 +25,7 @@ from typing import Any
 
 import datasets
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from benchmarks.common import called, markdown, write
 from benchmarks.peers import PEERS, Peer, PeerError, Report
@@ -34,16 +34,13 @@ from hubgan.data.degradation import degrade_by_seed
 from hubgan.images import to_image, to_tensor
 from hubgan.metrics import PerceptualDistance, psnr, sharpness_ratio, ssim
 
-_SCALE = 4
+SCALE = 4
 _SETS = ("Set5", "Set14", "B100")
 _DEGRADED = "degraded"
 _TIMED = 256
 _MILLISECONDS = "ms/megapixel"  # of the small picture
 _FIGURES = ("PSNR", "SSIM", "PD-ENL2", "sharpness")
 _HUBGAN = "hubgan "
-# Crops: a set, a picture's number, left and top.
-_PLACES = [("Set5", 2, 40, 40), ("Set5", 4, 30, 10), ("Set14", 4, 60, 20), ("B100", 2, 80, 90), ("B100", 8, 180, 10)]
-_CROP, _TITLE = 160, 18
 
 
 @dataclass(frozen=True)
@@ -87,25 +84,23 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repetitions", type=int, default=3, help="of the timed picture")
-    parser.add_argument("--crops", type=Path, metavar="FILE", help="a picture to draw details into, method by method")
     parser.add_argument("--name", default="upscaling", help="of the file of results")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    data = {name: _pairs(args.sr_eval, name) for name in _SETS}
-    data[_DEGRADED] = [_degraded(pair, number) for number, pair in enumerate(data["B100"][: args.limit])]
+    data = {name: pairs(args.sr_eval, name) for name in _SETS}
+    data[_DEGRADED] = [degraded(pair, number) for number, pair in enumerate(data["B100"][: args.limit])]
     perceptual = PerceptualDistance(2)
     about: dict[str, Any] = {
         "data": called(args.sr_eval, None),
         "pictures": {name: len(pairs) for name, pairs in data.items()},
         "perceptual distance on": {"Set14": len(data["Set14"]), "B100": len(data["B100"][: args.limit])},
         "small pictures": "given; degraded: made of those of B100, seed 0",
-        "border": _SCALE,
+        "border": SCALE,
         "timed": f"{_TIMED} x {_TIMED} small pixels on the CPU, threads {args.threads}, "
         f"repetitions {args.repetitions} after one more",
     }
     table: list[dict[str, Any]] = []
     details: dict[str, Any] = {}
-    crops: dict[str, list[Image.Image]] = {}
     methods: list[Local | Peer] = [
         *_plain(),
         *(local for name in args.model for local in _local(name)),
@@ -114,17 +109,13 @@ def main() -> None:
     for method in methods:
         print(f"{method.name} ...", flush=True)
         try:
-            row, detail, made = _measure(method, data, perceptual, args.limit, args.threads, args.repetitions)
+            row, detail = _measure(method, data, perceptual, args.limit, args.threads, args.repetitions)
         except PeerError as error:
             details[method.name] = {"not measured": str(error)}
         else:
             table.append(row)
             details[method.name] = detail
-            crops[method.name] = _cropped(made)
         write(args.name, _with_speed(table), **about, methods=details)
-    if args.crops:
-        originals = {name: [pair.large for pair in pairs] for name, pairs in data.items()}
-        _draw({**crops, "original": _cropped(originals)}).save(args.crops)
     print(markdown(_with_speed(table)), "", *(_note(*item) for item in details.items()), sep="\n")
 
 
@@ -147,7 +138,7 @@ def _local(model: str) -> list[Local]:
 
 
 def _resize(kind: Image.Resampling) -> Callable[[Image.Image], Image.Image]:
-    return lambda picture: picture.resize((picture.width * _SCALE, picture.height * _SCALE), kind)
+    return lambda picture: picture.resize((picture.width * SCALE, picture.height * SCALE), kind)
 
 
 def _measure(
@@ -157,8 +148,8 @@ def _measure(
     limit: int,
     threads: int,
     repetitions: int,
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Image.Image]]]:
-    """A row of the table, what lies behind it, and the pictures."""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A row of the table, and what lies behind it."""
     made = {name: method.run([pair.small for pair in pairs], threads=threads).pictures for name, pairs in data.items()}
     seen = {"Set5": 0, "Set14": len(data["Set14"]), "B100": limit, _DEGRADED: limit}
     figures = {
@@ -181,19 +172,19 @@ def _measure(
         _MILLISECONDS: round(median(milliseconds)),
         "least-most": f"{min(milliseconds):,.0f}-{max(milliseconds):,.0f}",
     }
-    return row, {"by": timed.about, "seconds": seconds, "means": means}, made
+    return row, {"by": timed.about, "seconds": seconds, "means": means}
 
 
 def _compare(image: Image.Image, original: Image.Image, perceptual: PerceptualDistance | None) -> dict[str, float]:
     """The figures of one picture; a grey original is its own luma."""
     found, wanted = (to_tensor(picture.convert(original.mode))[None] for picture in (image, original))
-    figures = {"PSNR": psnr(found, wanted, border=_SCALE), "SSIM": ssim(found, wanted, border=_SCALE)}
+    figures = {"PSNR": psnr(found, wanted, border=SCALE), "SSIM": ssim(found, wanted, border=SCALE)}
     if perceptual is not None:
-        inner = slice(_SCALE, -_SCALE)
+        inner = slice(SCALE, -SCALE)
         with torch.inference_mode():
             distance = perceptual(*(each[:, :, inner, inner].float() / 255 for each in (found, wanted))).item()
         figures["PD-ENL2"] = distance
-        figures["sharpness"] = sharpness_ratio(found, wanted, scale=_SCALE, border=_SCALE)
+        figures["sharpness"] = sharpness_ratio(found, wanted, scale=SCALE, border=SCALE)
     return figures
 
 
@@ -203,20 +194,20 @@ def _means(figures: list[dict[str, float]]) -> dict[str, float]:
     return {key: round(mean(each), 5) for key, each in values.items() if each}
 
 
-def _pairs(data: str, name: str) -> list[Pair]:
+def pairs(data: str, name: str) -> list[Pair]:
     """A benchmark's pictures; the originals as large as the small ones allow."""
     found = []
     for row in datasets.load_dataset(data, name, split="x4"):
         small, large = row["lr"].convert("RGB"), row["hr"]
         large = large if large.mode == "L" else large.convert("RGB")
-        found.append(Pair(small, large.crop((0, 0, small.width * _SCALE, small.height * _SCALE))))
+        found.append(Pair(small, large.crop((0, 0, small.width * SCALE, small.height * SCALE))))
     return found
 
 
-def _degraded(pair: Pair, number: int) -> Pair:
+def degraded(pair: Pair, number: int, scale: int = SCALE) -> Pair:
     """The original with a small picture that was made of it by a random path."""
     large = to_tensor(pair.large)[None].float() / 255
-    return Pair(to_image(degrade_by_seed(large, _SCALE, 0, number)[0]).convert("RGB"), pair.large)
+    return Pair(to_image(degrade_by_seed(large, scale, 0, number)[0]).convert("RGB"), pair.large)
 
 
 def _timed_picture(picture: Image.Image) -> Image.Image:
@@ -236,27 +227,6 @@ def _with_speed(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _note(name: str, detail: dict[str, Any]) -> str:
     return f"- {name}: {detail.get('by') or 'not measured: ' + detail['not measured']}"
-
-
-def _cropped(pictures: dict[str, list[Image.Image]]) -> list[Image.Image]:
-    """The places to look at."""
-    return [
-        pictures[name][index].crop((left, top, left + _CROP, top + _CROP))
-        for name, index, left, top in _PLACES
-        if index < len(pictures[name])
-    ]
-
-
-def _draw(crops: dict[str, list[Image.Image]]) -> Image.Image:
-    """One row a place, one column a method, titles above."""
-    rows = max(map(len, crops.values()))
-    sheet = Image.new("RGB", (len(crops) * _CROP, _TITLE + rows * _CROP), "white")
-    pen = ImageDraw.Draw(sheet)
-    for column, (name, pictures) in enumerate(crops.items()):
-        pen.text((column * _CROP + 3, 3), name.removeprefix(_HUBGAN), fill="black")
-        for row, picture in enumerate(pictures):
-            sheet.paste(picture, (column * _CROP, _TITLE + row * _CROP))
-    return sheet
 
 
 if __name__ == "__main__":

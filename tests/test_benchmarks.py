@@ -14,6 +14,7 @@ from benchmarks import (
     augmentation,
     cold_start,
     common,
+    crops,
     history,
     labels,
     sampling,
@@ -93,27 +94,37 @@ PEER = """
 import json, sys
 from pathlib import Path
 from PIL import Image
-name, source, target, threads, repetitions = sys.argv[1:]
+name, scale, source, target, threads, repetitions = sys.argv[1:]
 if name == "broken":
     sys.exit("it has no weights")
 for file in Path(source).iterdir():
     picture = Image.open(file)
-    picture.resize((picture.width * 4, picture.height * 4), Image.Resampling.NEAREST).save(Path(target) / file.name)
+    size = (picture.width * int(scale), picture.height * int(scale))
+    picture.resize(size, Image.Resampling.NEAREST).save(Path(target) / file.name)
 seconds = {file.name: [0.5] * int(repetitions) for file in Path(source).iterdir()}
 print(json.dumps({"seconds": seconds, "parameters": 7, "backend": "Pillow", "weights": "none"}))
 """
 
 
-def test_upscalers_side_by_side(results: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def sr_eval(tmp_path: Path) -> str:
+    """The standard benchmarks' layout, with noise for pictures."""
     configs = "".join(f"- config_name: {name}\n  data_files: [{{split: x4, path: {name}/x4-*}}]\n"
                       for name in ("Set5", "Set14", "B100"))  # fmt: skip
     for name in ("Set5", "Set14", "B100"):
         pictures = [Image.effect_noise((65, 50), 50), Image.effect_noise((48, 48), 50).convert("RGB")]
+        pictures += [Image.effect_noise((240, 208), 50)] if name == "Set5" else []
         rows = [{"lr": large.resize((large.width // 4, large.height // 4)), "hr": large, "name": "noise"}
                 for large in pictures]  # fmt: skip
         (tmp_path / "data" / name).mkdir(parents=True)
         datasets.Dataset.from_list(rows).to_parquet(tmp_path / "data" / name / "x4-00000-of-00001.parquet")
     (tmp_path / "data" / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    return str(tmp_path / "data")
+
+
+def test_upscalers_side_by_side(
+    results: Path, cache: Path, sr_eval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Upscaler(width=4, depth=1).save_pretrained(tmp_path / "model")
     shutil.copy(tmp_path / "model" / "model.safetensors", tmp_path / "model" / "pixel.safetensors")
     peers = {name: Peer(name, lambda folder: [sys.executable, "-c", PEER]) for name in ("nearest", "broken")}
@@ -121,9 +132,9 @@ def test_upscalers_side_by_side(results: Path, cache: Path, tmp_path: Path, monk
     monkeypatch.setattr(upscaling, "PEERS", peers)
     monkeypatch.setattr(upscaling, "_TIMED", 32)
     threads = torch.get_num_threads()
-    options = ["--sr-eval", str(tmp_path / "data"), "--model", str(tmp_path / "model"), "--limit", "1"]
+    options = ["--sr-eval", sr_eval, "--model", str(tmp_path / "model"), "--limit", "1"]
     try:
-        call(upscaling, monkeypatch, *options, "--crops", str(tmp_path / "crops.png"))
+        call(upscaling, monkeypatch, *options)
     finally:
         torch.set_num_threads(threads)
     found = json.loads((results / "upscaling.json").read_text())
@@ -137,8 +148,31 @@ def test_upscalers_side_by_side(results: Path, cache: Path, tmp_path: Path, monk
     assert all(0 < row["PD-ENL2 Set14"] < 4 and row["PSNR B100"] > 0 for row in table.values())
     assert found["methods"]["broken"] == {"not measured": "it has no weights"}
     assert "No such file" in found["methods"]["absent"]["not measured"]
-    # None of the places is in pictures so few: only the titles are drawn.
-    assert Image.open(tmp_path / "crops.png").width == 7 * 160
+
+
+@pytest.mark.parametrize(("scale", "options"), [(4, ["--fidelity", "0", "1"]), (4, ["--degraded"]), (2, [])])
+def test_details_side_by_side(
+    sr_eval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: int, options: list[str]
+) -> None:
+    Upscaler(scale=scale, width=4, depth=1).save_pretrained(tmp_path / "model")
+    shutil.copy(tmp_path / "model" / "model.safetensors", tmp_path / "model" / "pixel.safetensors")
+    command = [sys.executable, "-c", PEER]
+    monkeypatch.setattr(crops, "PEERS", {"nearest": Peer("nearest", lambda folder: command, (2, 4))})
+    file = tmp_path / "details.png"
+    given = [str(tmp_path / "model"), "--sr-eval", sr_eval, "--peers", "nearest", "-o", str(file), *options]
+    call(crops, monkeypatch, *given)
+    sheet = Image.open(file)
+    assert sheet.size == ((4 + ("--fidelity" in options)) * 160, 18 + 160)  # a single picture is there
+    assert len({sheet.crop((160 * n, 18, 160 * n + 160, 178)).tobytes() for n in range(sheet.width // 160)}) == 4
+
+
+def test_details_of_a_scale_that_a_peer_has_not(
+    sr_eval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Upscaler(scale=2, width=4, depth=1).save_pretrained(tmp_path / "model")
+    with pytest.raises(SystemExit):
+        call(crops, monkeypatch, str(tmp_path / "model"), "--sr-eval", sr_eval, "-o", str(tmp_path / "details.png"))
+    assert "realesrgan-x4plus does not enlarge 2 times: name others (--peers)" in capsys.readouterr().err
 
 
 def test_sizes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:

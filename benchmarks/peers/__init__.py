@@ -49,13 +49,15 @@ class Peer:
     Args:
         name: how the table calls it.
         install: makes its environment in a folder, unless it is there, and returns the beginning of its command, to
-            which MODEL INPUT OUTPUT THREADS REPETITIONS are added.
+            which MODEL SCALE INPUT OUTPUT THREADS REPETITIONS are added.
+        scales: how many times it enlarges: it has weights for each.
     """
 
     name: str
     install: Callable[[Path], list[str]]
+    scales: tuple[int, ...] = (4,)
 
-    def run(self, small: Iterable[Image.Image], *, threads: int, repetitions: int = 0) -> Report:
+    def run(self, small: Iterable[Image.Image], *, threads: int, repetitions: int = 0, scale: int = 4) -> Report:
         """Enlarge pictures; each once, and then as often again as is asked for, timed.
 
         Raises:
@@ -70,7 +72,9 @@ class Peer:
             for index, picture in enumerate(small):
                 names.append(f"{index:04}.png")
                 picture.convert("RGB").save(source / names[-1])
-            told = _run([*command, self.name, str(source), str(target), str(threads), str(repetitions)], threads)
+            told = _run(
+                [*command, self.name, str(scale), str(source), str(target), str(threads), str(repetitions)], threads
+            )
             try:
                 report: dict[str, Any] = json.loads(told.splitlines()[-1])
                 pictures = [Image.open(target / name).convert("RGB") for name in names]
@@ -106,12 +110,14 @@ def _node(environments: Path) -> list[str]:
 
 
 PEERS = {
-    name: Peer(name, install)
-    for install, names in (
-        (_python, ("realesr-animevideov3", "realesrgan-x4plus")),
-        (_node, ("esrgan-slim", "esrgan-medium", "esrgan-thick")),
+    name: Peer(name, install, scales)
+    for name, install, scales in (
+        ("realesr-animevideov3", _python, (2, 3, 4)),
+        ("realesrgan-x4plus", _python, (4,)),
+        ("esrgan-slim", _node, (2, 3, 4)),
+        ("esrgan-medium", _node, (2, 3, 4)),
+        ("esrgan-thick", _node, (2, 3, 4)),
     )
-    for name in names
 }
 """The other upscalers by name."""
 

