@@ -101,7 +101,7 @@ class SR:
 
     def __init__(self, fast: bool) -> None:
         torch.manual_seed(0)
-        network: nn.Module = EDSR(scale=_SCALE, width=48, depth=12)
+        network: nn.Module = EDSR(scale=_SCALE, width=48, depth=13)
         self.networks = [network.to(memory_format=torch.channels_last) if fast else network]
         self.optimizers = [torch.optim.Adam(network.parameters(), 1e-3, (0.9, 0.99))]
 

@@ -12,14 +12,14 @@ from torch.nn.functional import normalize
 from hubgan.metrics.features import ImageNetScale, load_efficientnet_lite
 
 # The blocks that are compared; -1 is the stem.
-_BLOCKS = {0: (0, 2, 4, 10), 2: (-1, 3, 6, 14, 20)}
+_BLOCKS = {0: (-1, 0, 2, 4, 10, 15), 2: (-1, 3, 6, 14, 20)}
 
 
 class PerceptualDistance(nn.Module):
     """The squared distance of features, of unit length at each position, mean over positions and over stages.
 
     Args:
-        lite: the network, 0 (at strides 2, 4, 8 and 16) or 2 (at strides 2, 4, 8, 16 and 32).
+        lite: the network, 0 (twice at stride 2, then at 4, 8, 16 and 32) or 2 (at strides 2, 4, 8, 16 and 32).
 
     Raises:
         ConfigError: the packages of the `train` extra are missing.
