@@ -18,7 +18,7 @@ from hubgan import Upscaler
 
 _SIDE = 256
 # Scale, width, depth: tiny, small, photo-x4's, large, then other scales.
-_SIZES = [(4, 24, 4), (4, 32, 8), (4, 48, 12), (4, 64, 16), (2, 48, 12), (3, 48, 12), (1, 48, 12)]
+_SIZES = [(4, 24, 4), (4, 32, 8), (4, 48, 12), (4, 48, 13), (4, 64, 16), (2, 48, 12), (3, 48, 12), (1, 48, 12)]
 
 
 def main() -> None:
