@@ -47,7 +47,7 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
     A generator takes `latents` (batch, latent_dim) from a standard normal and, where it has classes, `labels`, their
     numbers (int64, batch), and gives `images` (batch, channels, size, size). An upscaler takes `images` (batch,
     channels, height, width) and gives `large` (batch, channels, height x scale, width x scale). Images are float32 in
-    [0, 1]. batch, height and width are free, the latter from 8 on. The file's metadata hold the model's configuration,
+    [0, 1]. batch, height and width are free, the latter from 2 on. The file's metadata hold the model's configuration,
     as `hubgan`.
 
     Tiles, transparency, profiles and the like are a matter of `Upscaler.upscale`, not of the network.
@@ -111,9 +111,8 @@ def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor],
     """What is exported, inputs to try it with, others of other sizes, and which sizes are free."""
     batch = torch.export.Dim("batch")
     if isinstance(model, Upscaler):
-        # Below five pixels there is too little to mirror at the edges, and the network another one.
-        height, width = (torch.export.Dim(name, min=8) for name in ("height", "width"))
-        given, others = ({"images": torch.rand(n, model.channels, *size)} for n, size in ((2, (24, 32)), (1, (8, 41))))
+        height, width = (torch.export.Dim(name, min=2) for name in ("height", "width"))
+        given, others = ({"images": torch.rand(n, model.channels, *size)} for n, size in ((2, (24, 32)), (1, (2, 41))))
         return _Large(model), given, others, ({0: batch, 2: height, 3: width},)
     given, others = ({"latents": model.latents(n, seed=0)} for n in (2, 1))
     sizes: list[Any] = [{0: batch}]
