@@ -193,6 +193,12 @@ def test_the_perceptual_distance_reaches_the_picture_and_not_its_own_weights() -
     assert all(not p.requires_grad for p in distance.parameters())
 
 
+@pytest.mark.parametrize("lite", [0, 2])
+def test_the_perceptual_distance_of_pictures_smaller_than_its_network_takes(lite: int) -> None:
+    distance, texture = PerceptualDistance(lite), torch.rand(1, 3, 24, 5)
+    assert distance(texture, texture).item() == 0 < distance(texture.flip(2), texture).item()
+
+
 def test_small_pictures_have_eight_bits() -> None:
     small = shrink(torch.rand(2, 3, 16, 24), 4)
     assert small.shape == (2, 3, 4, 6)

@@ -7,10 +7,11 @@ with, Lite2 measures them: what was trained against measures nothing.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from hubgan.metrics.features import ImageNetScale, load_efficientnet_lite
 
+_SMALLEST = 32  # a side, for the last block to have a pixel
 # The blocks that are compared; -1 is the stem.
 _BLOCKS = {0: (-1, 0, 2, 4, 10, 15), 2: (-1, 3, 6, 14, 20)}
 
@@ -35,13 +36,19 @@ class PerceptualDistance(nn.Module):
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Two batches (N, 1 or 3, H, W) in [0, 1], sides of 32 or more, to (N,) from 0, for equal pictures, to 4."""
+        """Two batches (N, 1 or 3, H, W) in [0, 1] to (N,) from 0, for equal pictures, to 4.
+
+        Sides below 32 are filled up by the pixels at their ends.
+        """
         with torch.no_grad():
             wanted = self._features(targets)
         found = self._features(images)
         return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in zip(found, wanted, strict=True)]).mean(0)
 
     def _features(self, images: Tensor) -> list[Tensor]:
+        height, width = (max(_SMALLEST - side, 0) for side in images.shape[2:])
+        if height or width:
+            images = pad(images, (0, width, 0, height), mode="replicate")
         x = self.stem(self.standardise(images))
         features = [x] if -1 in self.stages else []
         for index, block in enumerate(self.blocks):
