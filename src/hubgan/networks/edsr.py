@@ -48,17 +48,18 @@ class EDSR(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         features = self.head(images - 0.5)
         detail = self.tail(features + self.blocks(features)).unflatten(1, (self.channels, -1))
+        large = detail + images.unsqueeze(2)
         if not self.training:
-            detail = detail.clamp(*(bound.unsqueeze(2) for bound in _room(images)))
-        return pixel_shuffle((detail + images.unsqueeze(2)).flatten(1, 2), self.scale)
+            large = large.clamp_(*(bound.unsqueeze(2) for bound in _bounds(images)))
+        return pixel_shuffle(large.flatten(1, 2), self.scale)
 
 
-def _room(images: Tensor) -> tuple[Tensor, Tensor]:
-    """How far each pixel may change, down and up: `_SLACK` times their range beyond its neighbours, in 3x3 pixels.
+def _bounds(images: Tensor) -> tuple[Tensor, Tensor]:
+    """The least and the most that each pixel may become: `_SLACK` times their range beyond its neighbours, 3x3 pixels.
 
-    Where they are all equal it is 0, whatever the weights: no pattern, no other white, and no frame from the zeros
-    that convolutions see beyond the edge.
+    Where they are all equal that is what they are, whatever the weights: no pattern, no other white, and no frame
+    from the zeros that convolutions see beyond the edge.
     """
     highest, lowest = max_pool2d(images, 3, 1, 1), -max_pool2d(-images, 3, 1, 1)
     slack = _SLACK * (highest - lowest)
-    return lowest - slack - images, highest + slack - images
+    return lowest - slack, highest + slack
