@@ -29,8 +29,9 @@ ImageInput: TypeAlias = Union[str, os.PathLike[str], bytes, Image.Image, np.ndar
 MAX_PIXELS = 64_000_000
 LUMA = (0.299, 0.587, 0.114)
 """What red, green and blue are worth in grey (ITU-R BT.601), as Pillow has it."""
+WHITE_16 = 65535
+"""White in 16 bits."""
 _GAP = 2  # between the images of a sheet
-_DEEPEST = 65535  # white in 16 bits
 # Pictures that people have; not formats that run a program (EPS) or have no signature.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIF")
 _HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # ISO/IEC 23008-12; AVIF has others
@@ -88,7 +89,7 @@ def to_floats(image: Image.Image) -> torch.Tensor:
 
     if image.mode != "I;16":
         return to_tensor(image).float() / 255
-    return torch.from_numpy(np.asarray(image, np.float32) / np.float32(_DEEPEST))[None]
+    return torch.from_numpy(np.asarray(image, np.float32) / np.float32(WHITE_16))[None]
 
 
 def to_image(tensor: torch.Tensor) -> Image.Image:
@@ -347,7 +348,7 @@ def _with_16_bits(image: Image.Image, name: str) -> Image.Image | None:
     if not _is_high(image.mode) or isinstance(image.info.get("transparency"), int):
         return None
     values, white = _values(image, name)
-    if white != _DEEPEST:
+    if white != WHITE_16:
         return None
     result = Image.fromarray(np.rint(values).astype(np.uint16))
     result.info = image.info.copy()
@@ -373,7 +374,7 @@ def _values(image: Image.Image, name: str) -> tuple[np.ndarray, int]:
     """Return the values of a picture of mode I;16, I or F, and the one that is white."""
     values = np.asarray(image)
     low, high = values.min(), values.max()
-    whites = {"I": (255, _DEEPEST), "F": (1, 255, _DEEPEST)}.get(image.mode, (_DEEPEST,))
+    whites = {"I": (255, WHITE_16), "F": (1, 255, WHITE_16)}.get(image.mode, (WHITE_16,))
     white = next((white for white in whites if low >= 0 and high <= white), None)
     if white is None:
         raise ImageError(f"{name} holds values from {low} to {high}: save it with 8 or 16 bits a channel.")

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from hubgan.errors import ConfigError, ImageError
-from hubgan.images import ImageInput, to_image
+from hubgan.images import WHITE_16, ImageInput, to_image
 
 OutputType: TypeAlias = Literal["pil", "np", "pt"]
 Images: TypeAlias = list[Image.Image] | np.ndarray | Tensor
@@ -42,7 +42,7 @@ def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Image
     shapes = {f"{image.width} x {image.height} {image.mode}" for image in images}
     if len(shapes) > 1:
         raise ImageError(f"images of different shapes ({', '.join(sorted(shapes))}) make no batch: use 'pil'")
-    white = 65535 if images[0].mode == "I;16" else 255
+    white = WHITE_16 if images[0].mode == "I;16" else 255
     batch = torch.from_numpy(np.stack([np.atleast_3d(np.asarray(image, np.float32)) for image in images]) / white)
     return as_output(batch.permute(0, 3, 1, 2).contiguous(), output_type)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hubgan.errors import ConfigError, ImageError, ModelError
 from hubgan.hub import Place
-from hubgan.images import LUMA, ImageInput, open_image, split_alpha, to_floats, to_image, upscale_tiled
+from hubgan.images import LUMA, WHITE_16, ImageInput, open_image, split_alpha, to_floats, to_image, upscale_tiled
 from hubgan.models import community
 from hubgan.models.base import HubModel
 from hubgan.models.config import CONFIG, PIXEL_WEIGHTS
@@ -226,7 +226,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         if deep:  # and grey
             weights = large.new_tensor(LUMA if self.channels == 3 else (1,)).view(1, -1, 1, 1)
             grey = (large * weights).sum(1, keepdim=True).expand_as(large)
-            return grey.mul(65535).round().to(torch.uint16).cpu()
+            return grey.mul(WHITE_16).round().to(torch.uint16).cpu()
         return large.mul(255).round().byte().cpu()
 
     @classmethod
