@@ -11,7 +11,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from conftest import ROOT
 from hubgan import Discriminator, Generator, Upscaler
 from hubgan.errors import ConfigError
-from hubgan.networks import DISCRIMINATORS, GENERATORS, UPSCALERS
+from hubgan.networks import DISCRIMINATORS, GENERATORS, UPSCALERS, fused
 
 
 def describe(network: nn.Module) -> list[str]:
@@ -101,6 +101,35 @@ def test_edsr_keeps_to_the_colours_around_whatever_its_weights(scale: int) -> No
     torch.testing.assert_close(flat[0], images[:, :, 0, 0], atol=1e-6, rtol=0)
     torch.testing.assert_close(flat[1], images[:, :, 0, 0], atol=1e-6, rtol=0)
     assert wild.abs().max() > 4 > large.abs().max()  # at most 1.5 times the range beyond it
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_fused_convolutions_compute_the_same(dtype: torch.dtype, bias: bool) -> None:
+    torch.manual_seed(0)
+    layer, x = nn.Conv2d(6, 6, 3, padding=1, bias=bias).to(dtype), torch.randn(2, 6, 9, 7, dtype=dtype)
+    with torch.no_grad():
+        plain, near = layer(x), {"rtol": 0.02, "atol": 0.02 if dtype == torch.bfloat16 else 1e-5}
+        torch.testing.assert_close(fused.conv_relu(layer, x), plain.relu(), **near)
+        torch.testing.assert_close(fused.conv_add(layer, x, x), plain + x, **near)
+
+
+def test_edsr_is_the_same_with_and_without_fused_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network, images = UPSCALERS["edsr"](width=8, depth=2).eval(), torch.rand(1, 3, 12, 16)
+    for block in network.blocks:
+        for parameter in block.parameters():
+            nn.init.normal_(parameter, 0, 0.1)
+    with torch.inference_mode():
+        large = network(images)
+        monkeypatch.setattr(fused, "_can_fuse", lambda dtype: False)
+        torch.testing.assert_close(network(images), large)
+    torch.testing.assert_close(network(images).detach(), large)  # with gradients too
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch has no oneDNN")
+def test_this_pytorch_still_has_the_fused_operators() -> None:
+    assert fused._can_fuse(torch.float32)
 
 
 def test_patch_discriminator_judges_every_patch() -> None:

@@ -1,0 +1,54 @@
+"""Convolutions that rectify or add in the same pass, where that is possible: for inference on the CPU.
+
+There a small network spends a third of its time on reading and writing again what a convolution has just written.
+PyTorch has oneDNN's fused operators, but offers them by `torch.compile` alone, which wants a C++ compiler and a
+minute's patience. So they are called by name, wherever a trial shows that this PyTorch and this CPU have them.
+"""
+
+from functools import cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+
+def conv_relu(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """The same as `relu(layer(x))`."""
+    if _fuses(x):
+        return torch.ops.mkldnn._convolution_pointwise(x, *_of(layer, x), "relu", [], "")  # type: ignore[no-any-return]
+    return relu(layer(x), inplace=True)
+
+
+def conv_add(layer: nn.Conv2d, x: Tensor, other: Tensor) -> Tensor:
+    """The same as `layer(x) + other`."""
+    if _fuses(x) and other.dtype == x.dtype:
+        both = torch.ops.mkldnn._convolution_pointwise.binary
+        return both(x, other, *_of(layer, x), "add", None, None, [], None)  # type: ignore[no-any-return]
+    return layer(x) + other
+
+
+def _of(layer: nn.Conv2d, x: Tensor) -> tuple[Any, ...]:
+    bias = None if layer.bias is None else layer.bias.to(x.dtype)
+    return layer.weight.to(x.dtype), bias, layer.padding, layer.stride, layer.dilation, layer.groups
+
+
+def _fuses(x: Tensor) -> bool:
+    if torch.is_grad_enabled() or x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    return _can_fuse(x.dtype)
+
+
+@cache
+def _can_fuse(dtype: torch.dtype) -> bool:
+    """Whether the operators, which PyTorch calls its own affair, are there and compute what is expected of them."""
+    x = torch.linspace(-1, 1, 32, dtype=dtype).view(1, 2, 4, 4)
+    kernel = (x[:, :1].repeat(2, 2, 1, 1)[..., :3, :3], None, (1, 1), (1, 1), (1, 1), 1)
+    plain = torch.conv2d(x, *kernel)
+    try:
+        rectified = torch.ops.mkldnn._convolution_pointwise(x, *kernel, "relu", [], "")
+        added = torch.ops.mkldnn._convolution_pointwise.binary(x, x, *kernel, "add", None, None, [], None)
+    except (AttributeError, RuntimeError, TypeError, NotImplementedError):
+        return False
+    near = partial(torch.allclose, rtol=0.02, atol=0.02)  # bfloat16 has 8 bits of precision
+    return near(rectified, plain.relu()) and near(added, plain + x)
