@@ -56,21 +56,37 @@ def test_tiles_of_one_pixel() -> None:
 
 @pytest.mark.parametrize("halo", [0, 1, 2])
 def test_too_small_a_halo_shows_seams(halo: int) -> None:
-    network, image = Network(), torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
-    result = upscale_tiled(network, image, scale=2, tile=16, halo=halo)
+    tile = 16 - halo  # so that a tile and its halo divide by 4, and it is shown no more
+    network, image = Network(), torch.rand(3, 2 * tile, 2 * tile, generator=torch.Generator().manual_seed(1))
+    result = upscale_tiled(network, image, scale=2, tile=tile, halo=halo)
     with torch.no_grad():
         error = (result - network.body(image[None])[0]).abs().amax(0)
     assert error.max() > 1e-5
     reach = 2 * (network.radius - halo)
-    assert error[: 32 - reach, : 32 - reach].max() < 1e-6, "only pixels beside the seam may differ"
+    assert error[: 2 * tile - reach, : 2 * tile - reach].max() < 1e-6, "only pixels beside the seam may differ"
 
 
 def test_the_network_sees_small_balanced_tiles() -> None:
     network = Network(channels=1)
     upscale_tiled(network, torch.rand(1, 33, 70), scale=2, tile=32, halo=4)
     assert len(network.seen) == 2 * 3
-    assert {height for height, _ in network.seen} == {16 + 4, 17 + 4}
-    assert {width for _, width in network.seen} == {23 + 4, 23 + 8, 24 + 4}
+    assert {height for height, _ in network.seen} == {16 + 4, 17 + 4 + 3}  # where there is room, sizes divide by 4
+    assert {width for _, width in network.seen} == {23 + 4 + 1, 24 + 4, 23 + 8 + 1}
+
+
+@pytest.mark.parametrize("multiple", [1, 2, 3, 8])
+@pytest.mark.parametrize("size", [(47, 61), (5, 130)])
+def test_networks_on_a_grid_get_tiles_that_start_on_it(size: tuple[int, int], multiple: int) -> None:
+    image = torch.arange(size[0] * size[1], dtype=torch.float32).view(1, *size)
+    starts: list[tuple[int, int]] = []
+
+    def same(part: torch.Tensor) -> torch.Tensor:
+        starts.append(divmod(int(part.flatten()[0]), size[1]))
+        return part
+
+    result = upscale_tiled(same, image, scale=1, tile=16, halo=3, multiple=multiple)
+    assert torch.equal(result, image)
+    assert all(side % multiple == 0 for start in starts for side in start)
 
 
 def test_tiled_options_and_inputs_are_checked() -> None:
