@@ -127,6 +127,16 @@ def test_edsr_is_the_same_with_and_without_fused_convolutions(monkeypatch: pytes
     torch.testing.assert_close(network(images).detach(), large)  # with gradients too
 
 
+def test_hooks_see_every_convolution() -> None:
+    network, seen = UPSCALERS["edsr"](width=8, depth=2).eval(), []
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    for layer in layers:
+        layer.register_forward_hook(lambda *given: seen.append(given))
+    with torch.inference_mode():
+        network(torch.rand(1, 3, 12, 16))
+    assert len(seen) == len(layers)
+
+
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch has no oneDNN")
 def test_this_pytorch_still_has_the_fused_operators() -> None:
     assert fused._can_fuse(torch.float32)

@@ -15,14 +15,14 @@ from torch.nn.functional import relu
 
 def conv_relu(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """The same as `relu(layer(x))`."""
-    if _fuses(x):
+    if _fuses(layer, x):
         return torch.ops.mkldnn._convolution_pointwise(x, *_of(layer, x), "relu", [], "")  # type: ignore[no-any-return]
     return relu(layer(x), inplace=True)
 
 
 def conv_add(layer: nn.Conv2d, x: Tensor, other: Tensor) -> Tensor:
     """The same as `layer(x) + other`."""
-    if _fuses(x) and other.dtype == x.dtype:
+    if _fuses(layer, x) and other.dtype == x.dtype:
         both = torch.ops.mkldnn._convolution_pointwise.binary
         return both(x, other, *_of(layer, x), "add", None, None, [], None)  # type: ignore[no-any-return]
     return layer(x) + other
@@ -33,10 +33,12 @@ def _of(layer: nn.Conv2d, x: Tensor) -> tuple[Any, ...]:
     return layer.weight.to(x.dtype), bias, layer.padding, layer.stride, layer.dilation, layer.groups
 
 
-def _fuses(x: Tensor) -> bool:
-    if torch.is_grad_enabled() or x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+def _fuses(layer: nn.Conv2d, x: Tensor) -> bool:
+    """Whether nothing would be missed: no gradient, no graph that is traced, no hook, no layer put in its place."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
-    return _can_fuse(x.dtype)
+    plain = type(layer) is nn.Conv2d and not (layer._forward_hooks or layer._forward_pre_hooks)
+    return plain and x.device.type == "cpu" and _can_fuse(x.dtype)
 
 
 @cache
