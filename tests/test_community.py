@@ -110,7 +110,7 @@ def test_a_network_that_judges_the_whole_picture_gets_it_whole_unless_asked(tmp_
     model.network.register_forward_hook(lambda module, args, output: seen.append(tuple(args[0].shape[2:])))
     model.upscale(picture(300, 20))
     model.upscale(picture(300, 20), tile=150)
-    assert seen == [(20, 300), (20, 182), (20, 182)]
+    assert seen == [(20, 300), (20, 184), (20, 184)]
 
 
 def test_transparency_and_profile_are_kept(tmp_path: Path) -> None:
