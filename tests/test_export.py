@@ -58,9 +58,9 @@ def test_a_generator_makes_the_same_images(tmp_path: Path, options: dict[str, An
         torch.testing.assert_close(made, expected, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize(("scale", "channels"), [(1, 3), (2, 1), (3, 3), (4, 3)])
-def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, scale: int, channels: int) -> None:
-    model = trained(Upscaler(scale=scale, channels=channels, width=4, depth=2)).eval()
+@pytest.mark.parametrize(("scale", "channels", "stride"), [(1, 3, 1), (2, 1, 1), (3, 3, 2), (4, 3, 1)])
+def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, scale: int, channels: int, stride: int) -> None:
+    model = trained(Upscaler(scale=scale, channels=channels, width=4, depth=2, stride=stride)).eval()
     file = export_onnx(model, tmp_path / "model.onnx")
     for size in ((1, channels, 24, 32), (3, channels, 2, 41)):
         images = torch.rand(size)

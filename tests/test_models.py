@@ -296,8 +296,8 @@ def test_samples_that_cannot_be_made(options: dict[str, object]) -> None:
 
 
 @pytest.fixture
-def upscaler() -> Upscaler:
-    model = Upscaler(width=8, depth=2)
+def upscaler(request: pytest.FixtureRequest) -> Upscaler:
+    model = Upscaler(width=8, depth=2, stride=getattr(request, "param", 1))
     for parameter in model.parameters():  # so that every layer takes part
         torch.nn.init.normal_(parameter, 0, 0.1)
     return model
@@ -308,6 +308,7 @@ def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
     return Image.fromarray(pixels).convert(mode)
 
 
+@pytest.mark.parametrize("upscaler", [1, 2, 3], indirect=True)
 @pytest.mark.parametrize(("width", "height"), [(70, 45), (33, 100), (5, 3), (1, 1)])
 def test_tiles_equal_the_whole_picture(upscaler: Upscaler, width: int, height: int) -> None:
     image = picture(width, height)

@@ -69,27 +69,33 @@ def test_other_sizes_channels_and_widths(size: int, channels: int, width: int) -
     assert discriminator(images).shape == (2,)
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_edsr_enlarges_and_starts_near_the_picture(scale: int) -> None:
-    network = UPSCALERS["edsr"](scale=scale, width=8, depth=2)
+def test_edsr_enlarges_and_starts_near_the_picture(scale: int, stride: int) -> None:
+    network = UPSCALERS["edsr"](scale=scale, width=8, depth=2, stride=stride)
     assert network(torch.rand(2, 3, 5, 7)).shape == (2, 3, 5 * scale, 7 * scale)
 
 
-def test_edsr_sees_as_far_as_it_says() -> None:
-    network = UPSCALERS["edsr"](width=8, depth=2).double()  # in training, so without the bound
+@pytest.mark.parametrize("stride", [1, 2])
+def test_edsr_sees_as_far_as_it_says(stride: int) -> None:
+    network = UPSCALERS["edsr"](width=8, depth=2, stride=stride).double()  # in training, so without the bound
     for module in network.modules():  # every path open, so that the field is all of it
         if isinstance(module, nn.Conv2d):
             nn.init.constant_(module.weight, 0.01)
-    image = torch.rand(1, 3, 41, 41, dtype=torch.float64, requires_grad=True)
-    network(image)[0, :, 80:84, 80:84].sum().backward()
-    seen = image.grad[0].abs().sum(0).nonzero()
-    assert (seen.min().item(), seen.max().item()) == (20 - network.receptive_field, 20 + network.receptive_field)
+    image, reach = torch.rand(1, 3, 41, 41, dtype=torch.float64, requires_grad=True), []
+    for place in range(20, 20 + stride):  # wherever it lies on the grid
+        image.grad = None
+        network(image)[0, :, 4 * place : 4 * place + 4, 4 * place : 4 * place + 4].sum().backward()
+        seen = image.grad[0].abs().sum(0).nonzero()
+        reach += [place - seen.min().item(), seen.max().item() - place]
+    assert max(reach) == network.receptive_field
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_edsr_keeps_to_the_colours_around_whatever_its_weights(scale: int) -> None:
+def test_edsr_keeps_to_the_colours_around_whatever_its_weights(scale: int, stride: int) -> None:
     torch.manual_seed(0)
-    network = UPSCALERS["edsr"](scale=scale, width=8, depth=2).eval()
+    network = UPSCALERS["edsr"](scale=scale, width=8, depth=2, stride=stride).eval()
     for parameter in network.parameters():
         nn.init.normal_(parameter)
     images = torch.rand(1, 3, 12, 9)

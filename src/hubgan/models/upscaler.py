@@ -48,7 +48,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
     Args:
         architecture: the network, `edsr` by default; or other people's, as `from_pretrained` makes it.
-        **options: its options; for `edsr` scale (4), channels (3), width (48) and depth (10, blocks).
+        **options: its options; for `edsr` scale (4), channels (3), width (48), depth (10, blocks) and stride (1).
 
     Raises:
         ConfigError: an unknown architecture or option, or a value out of bounds.

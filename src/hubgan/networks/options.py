@@ -19,6 +19,7 @@ LatentDim = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(ge=4, le=512)]
 Depth = Annotated[int, Field(ge=1, le=64)]
 Scale = Annotated[int, Field(ge=1, le=8)]
+Stride = Annotated[int, Field(ge=1, le=4)]
 GroupWidth = Annotated[int, Field(ge=1, le=512)]
 Classes = Annotated[int, Field(ge=0, le=100_000)]
 

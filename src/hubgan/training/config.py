@@ -234,6 +234,8 @@ class UpscalingConfig(TrainingConfig):
     """Channels of the upscaler."""
     depth: PositiveInt = 10
     """Blocks of the upscaler."""
+    stride: PositiveInt = 1
+    """How many times coarser than the small picture the grid of the blocks is: 2 suits degraded pictures."""
     discriminator_width: PositiveInt = 32
     """Channels of the discriminator's first layer."""
     crop_size: PositiveInt = 128

@@ -41,7 +41,8 @@ class Upscaling(Task[UpscalingConfig]):
         if config.crop_size < _SMALLEST_CROP:
             raise ConfigError(f"crop_size is {config.crop_size}; the discriminator needs {_SMALLEST_CROP} or more")
         c = config
-        self.model = Upscaler(c.architecture, scale=c.scale, channels=c.channels, width=c.width, depth=c.depth)
+        sizes = {"width": c.width, "depth": c.depth, "stride": c.stride}
+        self.model = Upscaler(c.architecture, scale=c.scale, channels=c.channels, **sizes)
         norm = {} if c.discriminator_norm is None else {"norm": c.discriminator_norm}
         self.discriminator = Discriminator(c.discriminator, channels=c.channels, width=c.discriminator_width, **norm)
         self.view = Crops(size=c.crop_size, channels=c.channels, flip=c.flip, reduce=c.reduce)
