@@ -17,8 +17,9 @@ from benchmarks.common import markdown, write
 from hubgan import Upscaler
 
 _SIDE = 256
-# Scale, width, depth: tiny, small, photo-x4's, large, then other scales.
-_SIZES = [(4, 24, 4), (4, 32, 8), (4, 48, 12), (4, 48, 13), (4, 64, 16), (2, 48, 12), (3, 48, 12), (1, 48, 12)]
+# Scale, width, depth, stride: tiny, small, 12 blocks, as photo-x4, as photo-x4-restore, large, then other scales.
+_SIZES = [(4, 24, 4, 1), (4, 32, 8, 1), (4, 48, 12, 1), (4, 48, 13, 1), (4, 96, 12, 2), (4, 64, 16, 1)]
+_SIZES += [(scale, 48, 12, 1) for scale in (2, 3, 1)]
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    models = [Upscaler(scale=scale, width=width, depth=depth) for scale, width, depth in _SIZES]
+    models = [Upscaler(scale=scale, width=width, depth=depth, stride=stride) for scale, width, depth, stride in _SIZES]
     picture = Image.effect_noise((_SIDE, _SIDE), 50).convert("RGB")
     seconds: list[list[float]] = [[] for _ in models]
     for _ in range(args.repetitions + 1):
@@ -37,13 +38,14 @@ def main() -> None:
             model.upscale(picture)
             times.append(process_time() - start)
     table = []
-    for (scale, width, depth), model, times in zip(_SIZES, models, seconds, strict=True):
+    for (scale, width, depth, stride), model, times in zip(_SIZES, models, seconds, strict=True):
         milliseconds = [1e3 * second / (_SIDE**2 / 1e6) for second in times[1:]]
         table.append(
             {
                 "scale": scale,
                 "width": width,
                 "depth": depth,
+                "stride": stride,
                 "parameters": sum(parameter.numel() for parameter in model.parameters()),
                 "CPU ms/megapixel": round(median(milliseconds)),
                 "least-most": f"{min(milliseconds):,.0f}-{max(milliseconds):,.0f}",

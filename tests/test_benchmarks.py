@@ -176,7 +176,7 @@ def test_details_of_a_scale_that_a_peer_has_not(
 
 
 def test_sizes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizes, "_SIZES", [(4, 4, 1), (1, 8, 1)])
+    monkeypatch.setattr(sizes, "_SIZES", [(4, 4, 1, 1), (1, 8, 1, 2)])
     threads = torch.get_num_threads()
     try:
         call(sizes, monkeypatch, "--repetitions", "1")
