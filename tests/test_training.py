@@ -411,9 +411,17 @@ def test_options_that_cannot_work(options: list[str], error: type[Exception], wo
     assert not (tmp_path / "run" / "metrics.jsonl").exists()  # the corrected command may use the same folder
 
 
-def test_crops_too_small_for_the_discriminator(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="crop_size is 8"):
-        train_here(*PHOTO, "--max_steps", "1", "--crop_size", "8", "--output_dir", str(tmp_path / "run"))
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--crop_size", "8"), "crop_size is 8; the losses need 24 or more"),
+        (("--scale", "2", "--stride", "4", "--crop_size", "24"), "crop_size is 24; the losses need 32 or more"),
+        (("--scale", "2", "--stride", "4", "--crop_size", "36"), r"a multiple of scale \(2\) x stride \(4\)"),
+    ],
+)
+def test_crops_too_small_or_off_the_grid(options: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=words):
+        train_here(*PHOTO, "--max_steps", "1", *options, "--output_dir", str(tmp_path / "run"))
 
 
 def test_folders_that_cannot_take_a_run(run: Path, tmp_path: Path) -> None:

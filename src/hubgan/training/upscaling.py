@@ -34,12 +34,14 @@ class Upscaling(Task[UpscalingConfig]):
 
     def __init__(self, config: UpscalingConfig) -> None:
         super().__init__(config)
-        if config.crop_size % config.scale:
-            raise ConfigError(f"crop_size ({config.crop_size}) must be a multiple of scale ({config.scale})")
+        self._block = config.scale * config.stride
+        if config.crop_size % self._block:
+            blocks = f"scale ({config.scale}) x stride ({config.stride})"
+            raise ConfigError(f"crop_size ({config.crop_size}) must be a multiple of {blocks}")
         if config.discriminator == "unet" and config.crop_size % 8:
             raise ConfigError(f"crop_size ({config.crop_size}) must be a multiple of 8 for the discriminator unet")
-        if config.crop_size < _SMALLEST_CROP:
-            raise ConfigError(f"crop_size is {config.crop_size}; the discriminator needs {_SMALLEST_CROP} or more")
+        if config.crop_size < (smallest := max(_SMALLEST_CROP, _BLOCKS * self._block)):
+            raise ConfigError(f"crop_size is {config.crop_size}; the losses need {smallest} or more")
         c = config
         sizes = {"width": c.width, "depth": c.depth, "stride": c.stride}
         self.model = Upscaler(c.architecture, scale=c.scale, channels=c.channels, **sizes)
@@ -87,7 +89,7 @@ class Upscaling(Task[UpscalingConfig]):
         """Images without a random part of their edges, `_SHIFT` pixels of each side in all.
 
         The networks that judge look at every second pixel, every fourth, and so on, and the upscaler makes each place
-        in a block of `scale` pixels by weights of its own. Were the two grids always in the same place, the upscaler
+        in a block of pixels by weights of its own. Were the two grids always in the same place, the upscaler
         would learn to weave a pattern.
         """
         (top, left), (height, width) = self._start, (side - _SHIFT for side in images.shape[2:])
@@ -106,8 +108,8 @@ class Upscaling(Task[UpscalingConfig]):
         }
         if weight := self.config.consistency_weight:
             colours, places = (
-                l1_loss(view(fake.float(), self.config.scale), view(real, self.config.scale))
-                for view in (reduced, _places)
+                l1_loss(view(fake.float(), side), view(real, side))
+                for view, side in ((reduced, self.config.scale), (_places, self._block))
             )
             losses["consistency"] = weight * (colours + places)
         if self.perceptual is not None:
@@ -137,12 +139,12 @@ class Upscaling(Task[UpscalingConfig]):
         ]
 
 
-def _places(images: Tensor, scale: int) -> Tensor:
-    """Local means of each place in the blocks of `scale` pixels that the upscaler lays, (N, channels * scale^2, h, w).
+def _places(images: Tensor, side: int) -> Tensor:
+    """Local means of each place in the blocks of `side` pixels that the upscaler lays, (N, channels * side^2, h, w).
 
     Where real ones hardly differ, those of a woven pattern do: it is the same in every block.
     """
-    return avg_pool2d(pixel_unshuffle(images, scale), _BLOCKS, 1)
+    return avg_pool2d(pixel_unshuffle(images, side), _BLOCKS, 1)
 
 
 def _perceptual() -> PerceptualDistance:
