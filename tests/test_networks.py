@@ -1,5 +1,6 @@
 """The networks, against the published layer lists."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ from conftest import ROOT
 from hubgan import Discriminator, Generator, Upscaler
 from hubgan.errors import ConfigError
 from hubgan.networks import DISCRIMINATORS, GENERATORS, UPSCALERS, fused
+from hubgan.precision import computes_in_bf16
 
 
 def describe(network: nn.Module) -> list[str]:
@@ -71,9 +73,14 @@ def test_other_sizes_channels_and_widths(size: int, channels: int, width: int) -
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_edsr_enlarges_and_starts_near_the_picture(scale: int, stride: int) -> None:
-    network = UPSCALERS["edsr"](scale=scale, width=8, depth=2, stride=stride)
-    assert network(torch.rand(2, 3, 5, 7)).shape == (2, 3, 5 * scale, 7 * scale)
+def test_edsr_shuffles_pixels_and_adds_the_picture(scale: int, stride: int) -> None:
+    network, images = UPSCALERS["edsr"](scale=scale, width=8, depth=2, stride=stride), torch.rand(2, 3, 5, 7)
+    tail: list[Tensor] = []
+    network.tail.register_forward_hook(lambda module, args, output: tail.append(output))
+    large = network(images)  # in training, so without the bound
+    detail = nn.functional.pixel_shuffle(tail[0], stride)[:, :, :5, :7]
+    nearest = images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    torch.testing.assert_close(large, nn.functional.pixel_shuffle(detail, scale) + nearest)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -110,14 +117,44 @@ def test_edsr_keeps_to_the_colours_around_whatever_its_weights(scale: int, strid
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-def test_fused_convolutions_compute_the_same(dtype: torch.dtype, bias: bool) -> None:
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_fused_convolutions_compute_the_same(dtype: torch.dtype, layout: torch.memory_format, bias: bool) -> None:
     torch.manual_seed(0)
-    layer, x = nn.Conv2d(6, 6, 3, padding=1, bias=bias).to(dtype), torch.randn(2, 6, 9, 7, dtype=dtype)
+    layer = nn.Conv2d(6, 6, 3, padding=1, bias=bias).to(dtype)
+    x = torch.randn(2, 6, 9, 7, dtype=dtype).contiguous(memory_format=layout)
+    near = {"rtol": 0.02, "atol": 1e-5 if dtype in (torch.float32, torch.float64) else 0.02}
     with torch.no_grad():
-        plain, near = layer(x), {"rtol": 0.02, "atol": 0.02 if dtype == torch.bfloat16 else 1e-5}
+        plain = layer(x)
         torch.testing.assert_close(fused.conv_relu(layer, x), plain.relu(), **near)
         torch.testing.assert_close(fused.conv_add(layer, x, x), plain + x, **near)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert fused.conv_relu(layer, x).dtype == layer(x).dtype
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: setattr(layer, "padding_mode", "circular"),
+        lambda layer: setattr(layer, "padding", "same"),
+        lambda layer: setattr(layer, "forward", lambda x: 2 * x),
+        lambda layer: layer.register_forward_hook(lambda module, args, output: 2 * output),
+        lambda layer: layer.register_forward_pre_hook(lambda module, args: (2 * args[0],)),
+    ],
+)
+def test_a_convolution_of_another_kind_is_left_alone(change: Callable[[nn.Conv2d], object]) -> None:
+    layer, x = nn.Conv2d(6, 6, 3, padding=1), torch.randn(1, 6, 9, 7)
+    layer._reversed_padding_repeated_twice = [1, 1, 1, 1]  # as padding_mode has it from the beginning
+    change(layer)
+    with torch.no_grad():
+        torch.testing.assert_close(fused.conv_relu(layer, x), layer(x).relu())
+        torch.testing.assert_close(fused.conv_add(layer, x, x), layer(x) + x)
+
+
+def test_without_onednn_nothing_is_fused() -> None:
+    layer, x = nn.Conv2d(6, 6, 3, padding=1), torch.randn(1, 6, 9, 7)
+    with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False):
+        assert not fused._fuses(layer, x)
 
 
 def test_edsr_is_the_same_with_and_without_fused_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,18 +171,22 @@ def test_edsr_is_the_same_with_and_without_fused_convolutions(monkeypatch: pytes
 
 
 def test_hooks_see_every_convolution() -> None:
-    network, seen = UPSCALERS["edsr"](width=8, depth=2).eval(), []
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    for layer in layers:
-        layer.register_forward_hook(lambda *given: seen.append(given))
-    with torch.inference_mode():
-        network(torch.rand(1, 3, 12, 16))
-    assert len(seen) == len(layers)
+    network = UPSCALERS["edsr"](width=8, depth=2).eval()
+    layers = {layer for layer in network.modules() if isinstance(layer, nn.Conv2d)}
+    seen: list[nn.Module] = []
+    hook = nn.modules.module.register_module_forward_hook(lambda module, args, output: seen.append(module))
+    try:
+        with torch.inference_mode():
+            network(torch.rand(1, 3, 12, 16))
+    finally:
+        hook.remove()
+    assert layers <= set(seen)
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch has no oneDNN")
 def test_this_pytorch_still_has_the_fused_operators() -> None:
     assert fused._can_fuse(torch.float32)
+    assert fused._can_fuse(torch.bfloat16) or not computes_in_bf16("cpu")
 
 
 def test_patch_discriminator_judges_every_patch() -> None:

@@ -91,7 +91,7 @@ def test_networks_on_a_grid_get_tiles_that_start_on_it(size: tuple[int, int], mu
 
 def test_tiled_options_and_inputs_are_checked() -> None:
     network, image = Network(), torch.rand(3, 8, 8)
-    for options in ({"scale": 0}, {"tile": -1}, {"halo": -1}, {"scale": 3}):
+    for options in ({"scale": 0}, {"tile": -1}, {"halo": -1}, {"multiple": 0}, {"scale": 3}):
         with pytest.raises(ConfigError):
             upscale_tiled(network, image, **{"scale": 2, "tile": 4, "halo": 3, **options})
     for bad in (image[None], image[0], image[:, :0], (image * 255).byte()):

@@ -26,7 +26,7 @@ from hubgan.training.config import TrainingConfig
 from hubgan.training.loop import Counters, Run
 from hubgan.training.schedules import value_at
 from hubgan.training.task import Task
-from hubgan.training.upscaling import Upscaling
+from hubgan.training.upscaling import Upscaling, _places
 from launching import PHOTO, TINY, command, launch, metrics, state, train_here, train_in_two
 from loopback_hub import LoopbackHub
 
@@ -422,6 +422,15 @@ def test_options_that_cannot_work(options: list[str], error: type[Exception], wo
 def test_crops_too_small_or_off_the_grid(options: tuple[str, ...], words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         train_here(*PHOTO, "--max_steps", "1", *options, "--output_dir", str(tmp_path / "run"))
+
+
+def test_a_pattern_of_the_blocks_shows_at_its_places() -> None:
+    noise = 0.1 * torch.randn(1, 1, 64, 64)
+    pattern = torch.zeros(1, 1, 64, 64)
+    pattern[:, :, 3::8, 6::8] = 1
+    difference = _places(noise + pattern, 8) - _places(noise, 8)
+    assert difference.shape == (1, 64, 5, 5)
+    torch.testing.assert_close(difference[0, :, 0, 0], torch.eye(64)[3 * 8 + 6], atol=1e-5, rtol=0)
 
 
 def test_folders_that_cannot_take_a_run(run: Path, tmp_path: Path) -> None:

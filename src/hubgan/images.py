@@ -31,7 +31,7 @@ LUMA = (0.299, 0.587, 0.114)
 """What red, green and blue are worth in grey (ITU-R BT.601), as Pillow has it."""
 WHITE_16 = 65535
 """White in 16 bits."""
-_DIVISOR = 4  # of a tile's size: oneDNN convolves others at up to three times the cost, on CPUs with AMX
+_DIVISOR = 4  # of a tile's size: oneDNN convolves some others at three times the cost, on CPUs with AMX
 _GAP = 2  # between the images of a sheet
 # Pictures that people have; not formats that run a program (EPS) or have no signature.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIF")
@@ -156,17 +156,18 @@ def upscale_tiled(
     `image` is float C x H x W in [0, 1] on the CPU. `function` maps 1 x C x h x w to 1 x C x (h * scale) x
     (w * scale), of any dtype, which the result has too, and moves its tile to a device and back itself. A tile
     has at most `tile` x `tile` pixels of `image` (0: the whole picture at once) plus a `halo` of pixels around, or
-    up to three more, as far as the picture reaches, whose output is cut off; it starts at a `multiple` of pixels,
-    for networks that see the picture on a coarser grid. With a `halo` of at least the network's receptive-field
-    radius the result is that of the whole picture within rounding; with less there may be seams. That needs a
-    network which treats all positions alike: no global pooling or attention, no stride below the resolution of
-    `image`. `progress` is called with the share of tiles that are done, after each.
+    up to `multiple` + 2 more, as far as the picture reaches, whose output is cut off; it starts at a `multiple` of
+    pixels, for networks that see the picture on a coarser grid. With a `halo` of at least the network's
+    receptive-field radius the result is that of the whole picture within rounding; with less there may be seams. That
+    needs a network which treats all positions of the grid alike: no global pooling or attention, no stride but one
+    that divides `multiple`. `progress` is called with the share of tiles that are done, after each.
     Raises ConfigError for options out of range or another scale, ImageError for a tensor of another kind.
     """
     import torch
 
-    if scale < 1 or tile < 0 or halo < 0:
-        raise ConfigError(f"scale {scale}, tile {tile}, halo {halo}: scale >= 1, tile >= 0 and halo >= 0.")
+    if scale < 1 or tile < 0 or halo < 0 or multiple < 1:
+        wanted = "scale >= 1, tile >= 0, halo >= 0 and multiple >= 1"
+        raise ConfigError(f"scale {scale}, tile {tile}, halo {halo}, multiple {multiple}: {wanted}.")
     if image.ndim != 3 or not image.is_floating_point() or not image.numel():
         raise ImageError(f"A {image.dtype} tensor of shape {tuple(image.shape)} is not a float C x H x W.")
     channels, height, width = image.shape

@@ -9,8 +9,10 @@ from functools import cache, partial
 from typing import Any
 
 import torch
+import torch.autograd.forward_ad as fwAD
 from torch import Tensor, nn
 from torch.nn.functional import relu
+from torch.nn.modules import module
 
 
 def conv_relu(layer: nn.Conv2d, x: Tensor) -> Tensor:
@@ -34,23 +36,29 @@ def _of(layer: nn.Conv2d, x: Tensor) -> tuple[Any, ...]:
 
 
 def _fuses(layer: nn.Conv2d, x: Tensor) -> bool:
-    """Whether nothing would be missed: no gradient, no graph that is traced, no hook, no layer put in its place."""
+    """Whether nothing would be missed: no gradient, no tracing, no other precision, no hook, no other convolution."""
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
-    plain = type(layer) is nn.Conv2d and not (layer._forward_hooks or layer._forward_pre_hooks)
-    return plain and x.device.type == "cpu" and _can_fuse(x.dtype)
+    if type(x) is not Tensor or x.device.type != "cpu" or not torch.backends.mkldnn.enabled:
+        return False
+    if fwAD._current_level >= 0 or (torch.is_autocast_enabled("cpu") and x.dtype != torch.get_autocast_dtype("cpu")):
+        return False
+    plain = type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    hooked = layer._forward_hooks or layer._forward_pre_hooks or module._has_any_global_hook()
+    return plain and not hooked and "forward" not in vars(layer) and _can_fuse(x.dtype)
 
 
 @cache
 def _can_fuse(dtype: torch.dtype) -> bool:
     """Whether the operators, which PyTorch calls its own affair, are there and compute what is expected of them."""
-    x = torch.linspace(-1, 1, 32, dtype=dtype).view(1, 2, 4, 4)
-    kernel = (x[:, :1].repeat(2, 2, 1, 1)[..., :3, :3], None, (1, 1), (1, 1), (1, 1), 1)
-    plain = torch.conv2d(x, *kernel)
-    try:
-        rectified = torch.ops.mkldnn._convolution_pointwise(x, *kernel, "relu", [], "")
-        added = torch.ops.mkldnn._convolution_pointwise.binary(x, x, *kernel, "add", None, None, [], None)
-    except (AttributeError, RuntimeError, TypeError, NotImplementedError):
-        return False
-    near = partial(torch.allclose, rtol=0.02, atol=0.02)  # bfloat16 has 8 bits of precision
-    return near(rectified, plain.relu()) and near(added, plain + x)
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        x = torch.linspace(-1, 1, 32, dtype=dtype, device="cpu").view(1, 2, 4, 4)
+        kernel = (x[:, :1].repeat(2, 2, 1, 1)[..., :3, :3], None, (1, 1), (1, 1), (1, 1), 1)
+        near = partial(torch.allclose, rtol=0.02, atol=0.02)  # bfloat16 has 8 bits of precision
+        try:
+            plain = torch.conv2d(x, *kernel)
+            rectified = torch.ops.mkldnn._convolution_pointwise(x, *kernel, "relu", [], "")
+            added = torch.ops.mkldnn._convolution_pointwise.binary(x, x, *kernel, "add", None, None, [], None)
+            return near(rectified, plain.relu()) and near(added, plain + x)
+        except (AttributeError, RuntimeError, TypeError, NotImplementedError):
+            return False

@@ -234,7 +234,7 @@ class UpscalingConfig(TrainingConfig):
     """Channels of the upscaler."""
     depth: PositiveInt = 10
     """Blocks of the upscaler."""
-    stride: PositiveInt = 1
+    stride: int = Field(1, ge=1, le=4)
     """How many times coarser than the small picture the grid of the blocks is: 2 suits degraded pictures."""
     discriminator_width: PositiveInt = 32
     """Channels of the discriminator's first layer."""
@@ -252,7 +252,7 @@ class UpscalingConfig(TrainingConfig):
     """In the pixel loss, the weight of luma beside the three colours: of detail the eye sees mostly luma."""
     consistency_weight: NonNegativeFloat = 5.0
     """Weight of two mean absolute errors, in the adversarial part: of the result made small again, which keeps
-    colours, and of local means of each place in the blocks that a small pixel becomes, which keeps patterns out."""
+    colours, and of local means of each place in the blocks that the network lays, which keeps patterns out."""
     perceptual_weight: NonNegativeFloat = 0.15
     """Weight of the perceptual loss (distance of EfficientNet-Lite0 features)."""
     adversarial_weight: NonNegativeFloat = 0.001

@@ -20,8 +20,8 @@ from hubgan.training.machine import SharedRandom
 from hubgan.training.penalties import Critic
 from hubgan.training.task import Task
 
-_SMALLEST_CROP = 24
-_SHIFT = 8  # a multiple of what the discriminators want sides to be multiples of
+_SMALLEST_JUDGED = 16  # a side, by the discriminators
+_GRID = 8  # what the discriminators want sides to be multiples of
 _EXAMPLES = 4
 _BLOCKS = 4  # a side, of a local mean
 
@@ -38,9 +38,12 @@ class Upscaling(Task[UpscalingConfig]):
         if config.crop_size % self._block:
             blocks = f"scale ({config.scale}) x stride ({config.stride})"
             raise ConfigError(f"crop_size ({config.crop_size}) must be a multiple of {blocks}")
-        if config.discriminator == "unet" and config.crop_size % 8:
-            raise ConfigError(f"crop_size ({config.crop_size}) must be a multiple of 8 for the discriminator unet")
-        if config.crop_size < (smallest := max(_SMALLEST_CROP, _BLOCKS * self._block)):
+        if config.discriminator == "unet" and config.crop_size % _GRID:
+            raise ConfigError(
+                f"crop_size ({config.crop_size}) must be a multiple of {_GRID} for the discriminator unet"
+            )
+        self._shift = -(-self._block // _GRID) * _GRID
+        if config.crop_size < (smallest := max(_SMALLEST_JUDGED + self._shift, _BLOCKS * self._block)):
             raise ConfigError(f"crop_size is {config.crop_size}; the losses need {smallest} or more")
         c = config
         sizes = {"width": c.width, "depth": c.depth, "stride": c.stride}
@@ -61,7 +64,7 @@ class Upscaling(Task[UpscalingConfig]):
         return Upscaler.from_pretrained(name, fidelity=float(pixel))
 
     def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
-        self._start = random.integers(2, _SHIFT + 1)
+        self._start = random.integers(2, self._shift + 1)
         large = images.float() / 255
         small = shrink(large, self.config.scale)
         if share := self.config.degraded:
@@ -86,13 +89,13 @@ class Upscaling(Task[UpscalingConfig]):
         return self._shifted(images) * 2 - 1
 
     def _shifted(self, images: Tensor) -> Tensor:
-        """Images without a random part of their edges, `_SHIFT` pixels of each side in all.
+        """Images without a random part of their edges, in all of each side as much as a block measures, rounded up.
 
         The networks that judge look at every second pixel, every fourth, and so on, and the upscaler makes each place
-        in a block of pixels by weights of its own. Were the two grids always in the same place, the upscaler
-        would learn to weave a pattern.
+        in a block of pixels by weights of its own. Were the two grids always in the same place, the upscaler would
+        learn to weave a pattern.
         """
-        (top, left), (height, width) = self._start, (side - _SHIFT for side in images.shape[2:])
+        (top, left), (height, width) = self._start, (side - self._shift for side in images.shape[2:])
         return images[:, :, top : top + height, left : left + width]
 
     def generator_losses(self, critic: Critic | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
