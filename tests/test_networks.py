@@ -94,8 +94,9 @@ def test_edsr_sees_as_far_as_it_says(stride: int) -> None:
         image.grad = None
         network(image)[0, :, 4 * place : 4 * place + 4, 4 * place : 4 * place + 4].sum().backward()
         seen = image.grad[0].abs().sum(0).nonzero()
-        reach += [place - seen.min().item(), seen.max().item() - place]
-    assert max(reach) == network.receptive_field
+        reach.append((place - seen.min().item(), seen.max().item() - place))
+    before, after = map(max, zip(*reach, strict=True))
+    assert (before, after + stride - 1) == (network.receptive_field, network.receptive_field)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -170,17 +171,23 @@ def test_edsr_is_the_same_with_and_without_fused_convolutions(monkeypatch: pytes
     torch.testing.assert_close(network(images).detach(), large)  # with gradients too
 
 
-def test_hooks_see_every_convolution() -> None:
-    network = UPSCALERS["edsr"](width=8, depth=2).eval()
-    layers = {layer for layer in network.modules() if isinstance(layer, nn.Conv2d)}
-    seen: list[nn.Module] = []
-    hook = nn.modules.module.register_module_forward_hook(lambda module, args, output: seen.append(module))
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_hooks_see_every_convolution(everywhere: bool) -> None:
+    network, seen = UPSCALERS["edsr"](width=8, depth=2).eval(), []
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    register = (
+        [nn.modules.module.register_module_forward_hook]
+        if everywhere
+        else [layer.register_forward_hook for layer in layers]
+    )
+    hooks = [each(lambda module, args, output: seen.append(module)) for each in register]
     try:
         with torch.inference_mode():
             network(torch.rand(1, 3, 12, 16))
     finally:
-        hook.remove()
-    assert layers <= set(seen)
+        for hook in hooks:
+            hook.remove()
+    assert sum(isinstance(module, nn.Conv2d) for module in seen) == len(layers)
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch has no oneDNN")
