@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 
 from hubgan.errors import ConfigError
 from hubgan.files import beside, write_text
-from hubgan.models.generator import Generator, Labels
+from hubgan.models.generator import GROUP, Generator, Labels
 from hubgan.models.latents import truncate
 from hubgan.processes import join_processes
 from hubgan.version import __version__
@@ -207,7 +207,7 @@ def _images(
     truncation: float | None,
     batch_size: int,
 ) -> Iterator[Image.Image]:
-    before = rows.start % 8  # cut elsewhere, the last bits of the images might differ
+    before = rows.start % GROUP  # cut elsewhere, the last bits of the images might differ
     here = slice(rows.start - before, rows.stop)
     drawn = latents[here] if truncation is None else truncate(latents[here], truncation)
     parts = generator.parts(drawn, None if labels is None else labels[here], batch_size=batch_size)

@@ -17,7 +17,7 @@ from hubgan.networks import DISCRIMINATORS, GENERATORS
 
 # The network always sees this many latents at once: kernels round differently for other batch sizes, and a seed must
 # give the same images whatever the batch size. More at once would be faster for many images and slower for a few.
-_GROUP = 16
+GROUP = 16
 _LABEL_STREAM = 0x5DEECE66D  # makes another seed of a seed, so that labels do not depend on latents
 
 Labels: TypeAlias = int | str | Sequence[int | str]
@@ -250,7 +250,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         was_training = self.training
         self.eval()
         try:
-            missing, part = -len(latents) % _GROUP, -(-batch_size // _GROUP) * _GROUP
+            missing, part = -len(latents) % GROUP, -(-batch_size // GROUP) * GROUP
             inputs = [torch.nn.functional.pad(latents, (0, 0, 0, missing)).split(part)]
             if labels is not None:
                 inputs.append(torch.nn.functional.pad(labels, (0, missing)).split(part))
@@ -273,7 +273,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             latents, labels, output_type: as `images_from` takes them.
             batch_size: images in a part, rounded up to a multiple of 16.
         """
-        part = -(-batch_size // _GROUP) * _GROUP  # cut elsewhere, the last bits of the images might differ
+        part = -(-batch_size // GROUP) * GROUP  # cut elsewhere, the last bits of the images might differ
         for start in range(0, len(latents), part):
             here = slice(start, start + part)
             some = None if labels is None else labels[here]
@@ -340,9 +340,9 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             raise ConfigError(f"labels must be numbers from 0 to {len(self.labels) - 1}")
 
     def _make(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        inputs = [latents.to(self.device, self.dtype).split(_GROUP)]
+        inputs = [latents.to(self.device, self.dtype).split(GROUP)]
         if labels is not None:
-            inputs.append(labels.to(self.device).split(_GROUP))
+            inputs.append(labels.to(self.device).split(GROUP))
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             images = torch.cat([self(*group) for group in zip(*inputs, strict=True)])
         return images.float().add(1).div(2).clamp(0, 1).cpu()
