@@ -63,6 +63,18 @@ def test_what_cannot_hold_an_animation_becomes_png(run: Run, tmp_path: Path, ups
     assert open_animation(tmp_path / "still-large.gif") is None
 
 
+def test_of_an_animation_upscale_takes_the_first_frame_and_says_so(
+    tmp_path: Path, upscaler: Upscaler, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, count in (("moving", 2), ("still", 1)):
+        save_animation(Animation([frame(number) for number in range(count)], [80] * count), tmp_path / f"{name}.gif")
+    with caplog.at_level("WARNING"):
+        first = upscaler.upscale(tmp_path / "moving.gif")
+        assert "moving.gif is animated: only its first frame is enlarged" in caplog.text
+        assert upscaler.upscale(tmp_path / "still.gif").tobytes() == first.tobytes()
+    assert "still.gif" not in caplog.text
+
+
 def test_a_broken_animation_is_told_before_the_work(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (6, 40, 40, 3), dtype=np.uint8)
     save_animation(Animation([Image.fromarray(pixels) for pixels in noise], [80] * 6), tmp_path / "a.png")

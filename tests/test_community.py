@@ -466,3 +466,5 @@ def test_arguments_that_loading_does_not_have(tmp_path: Path) -> None:
         Upscaler.from_pretrained(tmp_path, map_location="cpu")
     with pytest.raises(ConfigError, match="use_safetensors"):
         Upscaler.from_pretrained(tmp_path, use_safetensors=False)
+    with pytest.raises(ConfigError, match=r"dtype must be one of PyTorch's, such as torch.bfloat16, not 'bfloat16'"):
+        Upscaler.from_pretrained(tmp_path, torch_dtype="bfloat16")  # type: ignore[arg-type]

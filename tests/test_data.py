@@ -145,6 +145,18 @@ def test_no_image_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+def test_of_several_image_columns_none_is_guessed(tmp_path: Path, streaming: bool) -> None:
+    one, other = Image.new("RGB", (32, 32)), Image.new("RGB", (64, 64))
+    datasets.Dataset.from_dict({"small": [one], "large": [other]}).cast(
+        datasets.Features({"small": datasets.Image(), "large": datasets.Image()})
+    ).to_parquet(tmp_path / "pairs.parquet")
+    file = str(tmp_path / "pairs.parquet")
+    with pytest.raises(DataError, match="has several image columns, small, large: choose one"):
+        load_images(file, streaming=streaming)
+    assert load_images(file, column="large", streaming=streaming).column == "large"
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 def test_places_that_hold_no_data(tmp_path: Path, streaming: bool) -> None:
     with pytest.raises(DataError, match=r"cannot open|holds no data set"):
         load_images(str(tmp_path), streaming=streaming)

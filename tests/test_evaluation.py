@@ -174,7 +174,17 @@ def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest
     assert run and [result["metric"] for result in run["results"]] == UPSCALING * 3
     assert [r["name"] for r in run["results"][::4]] == ["PSNR", "PSNR of degraded pictures", "PSNR at fidelity 1"]
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
-    assert main([*command, "--degraded", "--small-column", "image"]) == 2
+    capsys.readouterr()
+    assert main([*command, "--small-column", "image"]) == 2
+    assert "--small-column image is the column of the large pictures, too" in capsys.readouterr().err
+    for name in ("image", "small"):  # the same pictures in a second column
+        Image.effect_noise((16, 12), 40).save(tmp_path / f"{name}.png")
+    columns = {name: datasets.Image() for name in ("image", "small")}
+    pairs = datasets.Dataset.from_dict({name: [str(tmp_path / f"{name}.png")] for name in columns})
+    pairs.cast(datasets.Features(columns)).to_parquet(tmp_path / "pairs.parquet")
+    both = [*command[:3], str(tmp_path / "pairs.parquet"), "--image-column", "image", "--small-column", "small"]
+    assert main([*both, "--degraded"]) == 2
+    assert "--degraded makes the small pictures, and --small-column names them" in capsys.readouterr().err
 
 
 def test_a_grey_original_is_its_own_luma(tmp_path: Path) -> None:

@@ -225,6 +225,13 @@ def test_a_path_that_cannot_be_written_loses_nothing(saved: Path, tmp_path: Path
 # -- sampling
 
 
+@pytest.mark.parametrize("seed", ["7", 7.0, 2**64])
+@pytest.mark.parametrize("labels", [(), ("cat", "dog")])
+def test_a_seed_is_a_whole_number(seed: object, labels: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match=f"seed must be a whole number of at most 64 bits, not {seed!r}"):
+        Generator(image_size=8, width=4, labels=labels).sample(1, seed=seed)  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_seed_gives_the_same_images_whatever_the_batch_size(threads: int) -> None:
     torch.set_num_threads(threads)

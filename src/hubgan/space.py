@@ -144,7 +144,8 @@ def _check_checkout(checkout: Path) -> None:
     for name in (_APP, CARD, _LICENSE, _PROJECT, f"{_PACKAGE}/demo"):
         if not (checkout / name).exists():
             raise ConfigError(
-                f"{checkout} is no checkout of hubgan, it has no {name}: clone the repository and name its folder"
+                f"{checkout} is no checkout of hubgan, it has no {name}: clone the repository, and name its folder by"
+                " --checkout"
             )
 
 

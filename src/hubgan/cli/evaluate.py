@@ -62,7 +62,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--dataset-name", metavar="NAME", help="what the card calls it, where that is another name")
     data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), where it has several")
     data.add_argument("--split", default="train", help="its split to measure on (default: train)")
-    data.add_argument("--image-column", metavar="NAME", help="the column with the (large) pictures; else the first")
+    data.add_argument(
+        "--image-column", metavar="NAME", help="the column with the (large) pictures, if several hold some"
+    )
     data.add_argument("--label-column", metavar="NAME", help="the column with the labels; else the first of its kind")
     data.add_argument("--classes", metavar="NAME", nargs="+", help="measure on the images with these labels alone")
     data.add_argument("--small-column", metavar="NAME",
@@ -75,8 +77,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                       help="generators: the split whose distance from --split is the floor; else other images of"
                       " --split, or its two halves")  # fmt: skip
     data.add_argument("--train-split", metavar="SPLIT",
-                      help="generators: the split that was trained on, to see how near to it the samples are; it is"
-                      " the floor's, too, unless --floor-split is another")  # fmt: skip
+                      help="generators: the split that was trained on, to see how near to it the samples are: all of"
+                      " it is measured, once; it is the floor's, too, unless --floor-split is another")  # fmt: skip
     data.add_argument("--reals", metavar="N", type=whole(12),
                       help="generators: how many of its images the distances are from, where these are not as many as"
                       " samples")  # fmt: skip
@@ -192,6 +194,10 @@ def _measure(
             batch_size=args.batch_size or _BATCH,
             picture=args.neighbours,
             progress=progress,
+        )
+    if args.small_column == reference.source.column:
+        raise ConfigError(
+            f"--small-column {args.small_column} is the column of the large pictures, too: one must differ"
         )
     small = _open(args, args.split, args.small_column) if args.small_column else None
     if args.degraded and small:

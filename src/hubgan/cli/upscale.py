@@ -78,7 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--dataset", metavar="DATA", help="a Hub name, a Parquet file, or a local data set; needs -o")
     data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), where it has several")
     data.add_argument("--split", help="its split (default: train)")
-    data.add_argument("--image-column", metavar="NAME", help="the column with the pictures; else the first")
+    data.add_argument("--image-column", metavar="NAME", help="the column with the pictures, where there are several")
     data.add_argument("--label-column", metavar="NAME", help="the column with the labels; else the first of its kind")
     parser.add_argument("-o", "--output", metavar="PLACE", type=Path, help="a folder, or for one picture a file")
     parser.add_argument("--recursive", action="store_true", help="look into subfolders too")

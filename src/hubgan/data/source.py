@@ -174,7 +174,7 @@ def load_images(
             repository, a Parquet file, or a Hub name.
         config: the configuration (subset), where a data set has several.
         split: which split.
-        column: the column with the images; by default the first whose feature type is `Image`.
+        column: the column with the images; by default the only one whose feature type is `Image`.
         label_column: the column with the labels; by default the first whose feature type is `ClassLabel`.
         classes: keep the images with these labels alone: their names, or their numbers.
         streaming: read rows as they are wanted, rather than download or convert all of them first.
@@ -194,6 +194,11 @@ def load_images(
         raise DataError(f"{name} has {wanted}; its columns are {found}")
     if isinstance(rows, datasets.Dataset) and not len(rows):
         raise DataError(f"{name}: split {split!r} is empty")
+    if column is None and len(images) > 1:
+        raise DataError(
+            f"{name} has several image columns, {', '.join(images)}: choose one (--image-column; train.py:"
+            " --image_column)"
+        )
     column = column or images[0]
     label_column = _label_column(name, features, label_column, column)
     columns = [column, label_column] if label_column else [column]

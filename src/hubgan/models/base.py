@@ -231,9 +231,12 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         """
         if not use_safetensors:
             raise ConfigError("use_safetensors=False: hubgan reads safetensors alone")
+        wanted = dtype or torch_dtype
+        if wanted is not None and not isinstance(wanted, torch.dtype):
+            raise ConfigError(f"dtype must be one of PyTorch's, such as torch.bfloat16, not {wanted!r}")
         name = str(pretrained_model_name_or_path)
         place = Place(name, subfolder, revision, token, cache_dir, force_download, local_files_only)
-        return cls._load(place, strict).to(device, dtype or torch_dtype).eval()
+        return cls._load(place, strict).to(device, wanted).eval()
 
     @classmethod
     def _load(cls: type[Self], place: Place, strict: bool) -> Self:

@@ -85,7 +85,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if labels is None:
             if not self.labels:
                 return None
-            source = _source(None if seed is None else seed ^ _LABEL_STREAM)
+            source = _source(seed, _LABEL_STREAM)
             return torch.randint(len(self.labels), (n,), generator=source)
         if not self.labels:
             raise ConfigError("this model has no classes: leave labels out")
@@ -372,14 +372,16 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
         return self.network(images) if labels is None else self.network(images, labels)
 
 
-def _source(seed: int | None) -> torch.Generator:
-    """A source of random numbers on the CPU."""
+def _source(seed: int | None, stream: int = 0) -> torch.Generator:
+    """A source of random numbers on the CPU; each `stream` of a seed has its own."""
     source = torch.Generator()
     if seed is None:
         source.seed()
-    else:
-        source.manual_seed(seed)
-    return source
+        return source
+    try:
+        return source.manual_seed(operator.index(seed) ^ stream)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"seed must be a whole number of at most 64 bits, not {seed!r}") from error
 
 
 def _device(source: torch.Generator | None) -> torch.device | str:

@@ -22,6 +22,7 @@ from hubgan.models.weights import mix
 from hubgan.networks import UPSCALERS
 from hubgan.networks.community import COMMUNITY, CommunityNetwork
 from hubgan.precision import computes_in_bf16
+from hubgan.video import is_animation
 
 logger = logging.getLogger(__name__)
 
@@ -147,8 +148,9 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         EXIF tells comes along in `info`.
 
         Args:
-            image: a path, the bytes of a file, a PIL image, an array (H, W[, 1, 3 or 4]) or a tensor (1 or 3, H, W);
-                arrays and tensors as uint8, or floats in [0, 1]; one channel as uint16 too.
+            image: a path (of an animation the first frame), the bytes of a file, a PIL image, an array (H, W[, 1, 3 or
+                4]) or a tensor (1 or 3, H, W); arrays and tensors as uint8, or floats in [0, 1]; one channel as
+                uint16 too.
             scale: how many times as large the result is; by default what the network enlarges. A smaller one is made
                 of that by Lanczos shrinking.
             tile: side of a tile in pixels of the input; 0 takes the whole picture at once. By default 256;
@@ -163,6 +165,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             ConfigError: `tile` is negative, or `scale` is not above 0 or more than the network's.
         """
         wanted = self.checked_scale(scale)
+        if isinstance(image, str | Path) and is_animation(image):
+            logger.warning("%s is animated: only its first frame is enlarged; `hubgan upscale` does all", image)
         if tile is None:
             tile = _TILE if getattr(self.network, "tiles", True) else _LARGE_TILE
         was_training = self.training

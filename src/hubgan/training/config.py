@@ -51,7 +51,7 @@ class TrainingConfig(BaseModel):
     split: str = "train"
     """The data set's split to train on."""
     image_column: str | None = None
-    """The column with the images; by default the first whose feature type is Image."""
+    """The column with the images; needed where several are of the feature type Image."""
     label_column: str | None = None
     """The column with the labels; by default the first whose feature type is ClassLabel."""
     classes: tuple[str, ...] = ()
