@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from benchmarks.peers import PEERS
 from benchmarks.upscaling import SCALE, Pair, degraded, pairs
 from hubgan import Upscaler
-from hubgan.images import to_image, to_tensor
+from hubgan.media.images import to_image, to_tensor
 from hubgan.metrics import shrink
 
 # A set, a picture's number, left and top.

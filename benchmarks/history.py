@@ -19,8 +19,8 @@ from benchmarks.common import markdown, reference, write
 from hubgan.data import load_images
 from hubgan.evaluation import evaluate_generator
 from hubgan.models import Generator
-from hubgan.training.generation import Generation
 from hubgan.training.options import load_recipe
+from hubgan.training.tasks.generation import Generation
 
 _SIDE = 8
 

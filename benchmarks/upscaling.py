@@ -31,7 +31,7 @@ from benchmarks.common import called, markdown, write
 from benchmarks.peers import PEERS, Peer, PeerError, Report
 from hubgan import Upscaler
 from hubgan.data.degradation import degrade_by_seed
-from hubgan.images import to_image, to_tensor
+from hubgan.media.images import to_image, to_tensor
 from hubgan.metrics import PerceptualDistance, psnr, sharpness_ratio, ssim
 
 SCALE = 4

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loopback_hub import WRITE_TOKEN, LoopbackHub
+from helpers.loopback_hub import WRITE_TOKEN, LoopbackHub
 
 
 def _free_port() -> int:
@@ -35,23 +35,14 @@ os.environ.pop("HF_HUB_OFFLINE", None)
 import datasets
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState, PartialState
+
+from helpers.common import ROOT, forget_accelerator
 
 if TYPE_CHECKING:
     from hubgan import Upscaler
 
-pytest_plugins = ["demo_server"]
-ROOT = Path(__file__).parent.parent
-SAMPLE = ROOT / "src" / "hubgan" / "recipes" / "cifar10-sample"
+pytest_plugins = ["helpers.demo_server"]
 torch.set_num_threads(1)
-
-
-def equal(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    """Whether two networks hold the same tensors by the same names, bit for bit."""
-    left, right = a.state_dict(), b.state_dict()
-    return left.keys() == right.keys() and all(
-        left[k].dtype == right[k].dtype and torch.equal(left[k], right[k]) for k in left
-    )
 
 
 @pytest.fixture
@@ -60,12 +51,6 @@ def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
     with LoopbackHub(tmp_path / "hub", PORT) as hub:
         yield hub
         assert not hub.errors
-
-
-def forget_accelerator() -> None:
-    """Accelerate keeps its state in singletons."""
-    for state in (AcceleratorState, GradientState, PartialState):
-        state._reset_state()
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ from typing import Any
 import numpy
 import torch
 
-SAMPLE = Path(__file__).parent.parent / "src" / "hubgan" / "recipes" / "cifar10-sample"
+SAMPLE = Path(__file__).resolve().parents[1] / "src" / "hubgan" / "recipes" / "cifar10-sample"
 _TIMES = {"seconds", "images_per_second", "data_wait"}
 _KILLS = 3
 _LONGEST = 120.0

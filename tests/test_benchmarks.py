@@ -25,11 +25,11 @@ from benchmarks import (
     upscaling_speed,
 )
 from benchmarks.peers import Peer
-from conftest import SAMPLE
+from helpers.common import SAMPLE
+from helpers.launching import TINY, train_here
 from hubgan import Generator, Upscaler
 from hubgan.data import load_images
-from hubgan.synthesis import synthesize
-from launching import TINY, train_here
+from hubgan.export.dataset import synthesize
 
 NAMES = load_images(str(SAMPLE)).classes
 

@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from conftest import ROOT
+from helpers.common import ROOT
 from hubgan.training.options import RECIPES, recipes
 
 REQUIREMENTS = [

@@ -27,7 +27,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubgan.cli.options import (
+from hubgan.cli.arguments import (
     add_device,
     add_fidelity,
     add_model,
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> None:
         import torchmetrics  # noqa: F401, or its absence would be told after the work
 
         from hubgan import evaluation
-    from hubgan.processes import join_processes
+    from hubgan.runtime.processes import join_processes
 
     if args.neighbours and not args.train_split:
         raise ConfigError("--neighbours needs the training images: name their split by --train-split")

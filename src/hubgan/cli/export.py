@@ -15,7 +15,7 @@ in place. It needs pip install 'hubgan[onnx]'.
 import argparse
 from pathlib import Path
 
-from hubgan.cli.options import add_fidelity, add_model, load_model, whole
+from hubgan.cli.arguments import add_fidelity, add_model, load_model, whole
 from hubgan.errors import ConfigError
 
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f"{file} is there already: take another file (-o), or replace it by --overwrite")
 
     from hubgan import Generator
-    from hubgan.export import export_onnx
+    from hubgan.export.onnx import export_onnx
 
     model, _ = load_model(args, "cpu")
     if isinstance(model, Generator) and args.fidelity is not None:

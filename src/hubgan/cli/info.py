@@ -16,11 +16,11 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubgan.cli.options import add_model
+from hubgan.cli.arguments import add_model
 from hubgan.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    from hubgan.hub import Place
+    from hubgan.hub.download import ModelSource
     from hubgan.models.card import Result
 
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -34,14 +34,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the description."""
-    from hubgan.hub import Place
+    from hubgan.hub.download import ModelSource
 
-    place = Place(args.model, subfolder=args.subfolder, revision=args.revision)
+    place = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision)
     about = describe(place, weights_name=args.weights_name, allow_pickle=args.allow_pickle)
     print(json.dumps(about, indent=2) if args.json else in_words(about))
 
 
-def describe(place: "Place", *, weights_name: str | None = None, allow_pickle: bool = False) -> dict[str, Any]:
+def describe(place: "ModelSource", *, weights_name: str | None = None, allow_pickle: bool = False) -> dict[str, Any]:
     """What is known of a model, as JSON has it; what is not known is None or empty.
 
     Raises:
@@ -87,7 +87,7 @@ def in_words(about: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _outline(place: "Place", files: list[str]) -> dict[str, Any] | None:
+def _outline(place: "ModelSource", files: list[str]) -> dict[str, Any] | None:
     """The description of a model that hubgan saved, without its weights; None where they are needed for it."""
     import torch
 
@@ -114,7 +114,7 @@ def _outline(place: "Place", files: list[str]) -> dict[str, Any] | None:
     return _about(model, size, dtype, config.written_by)
 
 
-def _whole(place: "Place", weights_name: str | None, allow_pickle: bool) -> dict[str, Any]:
+def _whole(place: "ModelSource", weights_name: str | None, allow_pickle: bool) -> dict[str, Any]:
     """The description of a model that has to be loaded, such as somebody else's upscaler."""
     from hubgan import Upscaler
 
@@ -147,7 +147,7 @@ def _about(model: Any, size: int, dtype: str, written_by: str | None) -> dict[st
     }
 
 
-def _header(place: "Place", file: Path) -> tuple[int, str]:
+def _header(place: "ModelSource", file: Path) -> tuple[int, str]:
     """The size of the weights in bytes and the type of their floats, from the first bytes of their file.
 
     `file` is where the weights are if they are on this machine: in a folder, or in the cache beside config.json.

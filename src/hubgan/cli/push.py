@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Push, and print the commit's address."""
-    from hubgan.publish import push_folder
+    from hubgan.publish.folder import push_folder
 
     pushed = push_folder(
         args.folder,

@@ -15,7 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from hubgan.cli.options import add_device, add_model, add_truncation, enough_memory, find_device, whole
+from hubgan.cli.arguments import (
+    add_device,
+    add_model,
+    add_truncation,
+    enough_memory,
+    find_device,
+    whole,
+)
 from hubgan.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
@@ -59,14 +66,15 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from hubgan import Generator
-    from hubgan.cli.pictures import save
-    from hubgan.images import MAX_PIXELS, Sheet
+    from hubgan.cli.inputs import save
+    from hubgan.media.grid import ImageGrid
+    from hubgan.media.images import MAX_PIXELS
 
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )
     try:
-        sheet = Sheet(args.number, (generator.image_size,) * 2) if args.grid else None
+        sheet = ImageGrid(args.number, (generator.image_size,) * 2) if args.grid else None
     except ImageError as error:
         raise ImageError(f"--grid is for at most {MAX_PIXELS:,} pixels: {error}") from error
     with enough_memory("take a smaller --batch-size"):
@@ -109,7 +117,7 @@ def _images(
     """The images one after another: all at once may be more than fits into memory."""
     from hubgan.models.latents import truncate
 
-    numbers, latents = generator.label_numbers(number, labels, seed=seed), generator.latents(number, seed=seed)
+    numbers, latents = generator.label_ids(number, labels, seed=seed), generator.latents(number, seed=seed)
     latents = latents if truncation is None else truncate(latents, truncation)
     for images in generator.parts(latents, numbers, batch_size=batch_size):
         yield from cast("list[Image.Image]", images)

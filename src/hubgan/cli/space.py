@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Push the Space, and print the commit's address."""
-    from hubgan.space import push_space
+    from hubgan.publish.space import push_space
 
     pushed = push_space(
         args.repository,

@@ -17,7 +17,7 @@ without a GPU take torchrun.
 import argparse
 from pathlib import Path
 
-from hubgan.cli.options import (
+from hubgan.cli.arguments import (
     add_device,
     add_model,
     add_truncation,
@@ -51,9 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the data set, and print where it is."""
     with training_packages():
-        from hubgan import synthesis
+        from hubgan.export import dataset as synthesis
     from hubgan import Generator
-    from hubgan.processes import join_processes
+    from hubgan.runtime.processes import join_processes
 
     state = join_processes(cpu=args.device == "cpu")
     device = process_device(args.device, state)

@@ -34,7 +34,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hubgan.cli.options import (
+from hubgan.cli.arguments import (
     add_device,
     add_fidelity,
     add_model,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from accelerate import PartialState
 
     from hubgan import Upscaler
-    from hubgan.cli.pictures import Job
+    from hubgan.cli.inputs import Job
 
 _MOST_PIXELS = 500_000_000  # of all frames of an animation, which are in memory together
 
@@ -106,7 +106,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Enlarge, and print where the results are."""
     from hubgan import Upscaler
-    from hubgan.cli.pictures import Job, Picture, find, plan, plan_rows, shared
+    from hubgan.cli.inputs import (
+        Job,
+        Picture,
+        find,
+        plan,
+        plan_rows,
+        shared,
+    )
 
     _check(args)
     pictures: list[Picture] = []
@@ -144,7 +151,7 @@ def run(args: argparse.Namespace) -> None:
         return _enlarge_all(upscaler, mine, taken, args)
 
     if state:
-        from hubgan.processes import gather
+        from hubgan.runtime.processes import gather
 
         mine = shared(jobs, state.process_index, state.num_processes)
         outcomes = gather(lambda: work(mine))
@@ -176,7 +183,7 @@ def _processes(args: argparse.Namespace) -> "PartialState | None":
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return None
     with training_packages():
-        from hubgan.processes import join_processes
+        from hubgan.runtime.processes import join_processes
     return join_processes(cpu=args.device == "cpu")
 
 
@@ -206,8 +213,8 @@ def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.
     """Enlarge one picture; `taken` are the files that no result may go into unless it was planned."""
     from tqdm import tqdm
 
-    from hubgan.cli.pictures import obstacle, save
-    from hubgan.video import save_animation
+    from hubgan.cli.inputs import obstacle, save
+    from hubgan.media.animation import save_animation
 
     target, remark = job.target, ""
     if target.exists() and not args.overwrite:

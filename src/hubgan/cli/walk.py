@@ -19,7 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from hubgan.cli.options import add_device, add_model, add_truncation, enough_memory, find_device, whole
+from hubgan.cli.arguments import (
+    add_device,
+    add_model,
+    add_truncation,
+    enough_memory,
+    find_device,
+    whole,
+)
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -86,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.overwrite and file.exists():
         raise ConfigError(f"{file} is there already: take another file (-o), or replace it by --overwrite")
 
-    from hubgan.video import check_video
+    from hubgan.media.video import check_video
 
     check_video(file, args.fps)
     count = _frames(args, len(seeds))
@@ -94,7 +101,7 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from hubgan import Generator
-    from hubgan.video import save_video
+    from hubgan.media.video import save_video
 
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)

@@ -3,27 +3,27 @@
 The order of the images and their augmentation are functions of the seed and of the place: the number of training
 images drawn so far by all processes together. So a run goes on from any place as if it had never stopped.
 
-`source.py` opens a data set, `decoding.py` makes pictures of its cells, `views.py` says what training sees of a
+`source.py` opens a data set, `decoding.py` makes pictures of its cells, `transforms.py` says what training sees of a
 picture, `order.py` which image comes when. `decoded.py` keeps images decoded, in the file of `pixels.py`;
 `streamed.py` reads them one after another. `loader.py` makes batches of both.
 """
 
 from hubgan.data.decoded import DecodedImages
 from hubgan.data.loader import batches
-from hubgan.data.order import Drawn, EndlessSampler, uniforms
+from hubgan.data.order import EndlessSampler, RawBatch, uniforms
 from hubgan.data.source import ImageSource, load_images
 from hubgan.data.streamed import StreamedImages
-from hubgan.data.views import Crops, Squares, View
+from hubgan.data.transforms import Crops, Squares, Transform
 
 __all__ = [
     "Crops",
     "DecodedImages",
-    "Drawn",
     "EndlessSampler",
     "ImageSource",
+    "RawBatch",
     "Squares",
     "StreamedImages",
-    "View",
+    "Transform",
     "batches",
     "load_images",
     "uniforms",

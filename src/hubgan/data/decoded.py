@@ -9,14 +9,14 @@ from torch import Tensor
 from hubgan.data.order import uniforms
 from hubgan.data.pixels import complaint, prepared_pixels
 from hubgan.data.source import ImageSource
-from hubgan.data.views import View
+from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError
 
 logger = logging.getLogger(__name__)
 
 
 class DecodedImages:
-    """The images of a source, prepared by a view once and kept in a file that all processes of a machine share.
+    """The images of a source, prepared by a transform once and kept in a file that all processes of a machine share.
 
     The file lies in the cache folder of `datasets`, in `hubgan/`, and is found again by later runs. Images that cannot
     be used are left out, with a warning. When `memory` is used up, the remaining images are not looked at: they are
@@ -24,7 +24,7 @@ class DecodedImages:
 
     Args:
         source: the images, not a stream.
-        view: what is made of them.
+        transform: what is made of them.
         memory: bytes that the prepared images may take up.
         progress: show a bar while they are decoded.
         labelled: keep the numbers of their classes too.
@@ -38,15 +38,15 @@ class DecodedImages:
     """
 
     def __init__(
-        self, source: ImageSource, view: View, *, memory: int, progress: bool = True, labelled: bool = False
+        self, source: ImageSource, transform: Transform, *, memory: int, progress: bool = True, labelled: bool = False
     ) -> None:
         if source.streaming:
             raise DataError(f"{source.name} is a stream, whose images cannot be decoded beforehand")
-        self.source, self.view = source, view
+        self.source, self.transform = source, transform
         labels = source.labels() if labelled else None
-        self.pixels = prepared_pixels(source, view, memory=memory, progress=progress)
+        self.pixels = prepared_pixels(source, transform, memory=memory, progress=progress)
         contents = self.pixels.contents
-        if message := complaint(source, view, contents):
+        if message := complaint(source, transform, contents):
             logger.warning("%s", message)
         self.skipped = len(contents.broken) + len(contents.unusable)
         self.complete = contents.read == len(source)
@@ -98,11 +98,11 @@ class DecodedImages:
             DataError: no image can be decoded any more.
         """
         numbers = torch.tensor(keys)
-        draws, indices = uniforms(seed, numbers, self.view.draws), numbers % len(self)
+        draws, indices = uniforms(seed, numbers, self.transform.draws), numbers % len(self)
         if self._stack is None:
-            return self.view.augment([self._prepared(index) for index in indices.tolist()], draws)
+            return self.transform.augment([self._prepared(index) for index in indices.tolist()], draws)
         device = self._stack.device
-        return self.view.augment(self._stack.index_select(0, indices.to(device)), draws.to(device))
+        return self.transform.augment(self._stack.index_select(0, indices.to(device)), draws.to(device))
 
     def labels(self, keys: list[int]) -> Tensor | None:
         """The numbers of the classes, int64 (len(keys),), of the images that `batch` has just given for these keys."""
@@ -131,7 +131,7 @@ class DecodedImages:
 
     def _decode(self, index: int) -> Tensor:
         row = self.pixels.contents.read + index - len(self.pixels)
-        return self.view.prepare(self.source.image(row))
+        return self.transform.prepare(self.source.image(row))
 
     def _substitute(self, index: int, error: ImageError) -> Tensor:
         """The next image that can be used, always the same one for an index."""

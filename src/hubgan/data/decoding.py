@@ -11,7 +11,7 @@ import fsspec
 from PIL import Image
 
 from hubgan.errors import DataError, ImageError
-from hubgan.images import open_image
+from hubgan.media.images import open_image
 
 Cell: TypeAlias = dict[str, Any] | None
 """An encoded image as `datasets` gives it: `bytes`, or the `path` of a file (a URL, where the set is streamed)."""

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
-from hubgan.images import to_image, to_tensor
+from hubgan.media.images import to_image, to_tensor
 
 _MODES = ("area", "bilinear", "bicubic")
 _TAPS = 15  # of the blur's kernel, a side

@@ -12,12 +12,12 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from hubgan.data.decoded import DecodedImages
 from hubgan.data.decoding import available_cpus
-from hubgan.data.order import Drawn, EndlessSampler
+from hubgan.data.order import EndlessSampler, RawBatch
 from hubgan.data.streamed import StreamedImages
 from hubgan.errors import HubganError
 
 # At its exit Python waits for workers, and would for ever for those that ignore its SIGTERM: so they are ended before.
-_open: WeakSet[Generator[Drawn, None, None]] = WeakSet()
+_open: WeakSet[Generator[RawBatch, None, None]] = WeakSet()
 
 
 def batches(
@@ -30,7 +30,7 @@ def batches(
     world: int = 1,
     num_workers: int | None = None,
     device: torch.device | str = "cpu",
-) -> Iterator[Drawn]:
+) -> Iterator[RawBatch]:
     """Shuffled and augmented images without an end.
 
     They depend on the arguments up to `world` alone: batches from a later position are those that would have come
@@ -79,7 +79,7 @@ def batches(
     return iterator
 
 
-def _iterate(loader: DataLoader, device: torch.device) -> Generator[Drawn, None, None]:
+def _iterate(loader: DataLoader, device: torch.device) -> Generator[RawBatch, None, None]:
     iterator = iter(loader)
     workers = getattr(iterator, "_workers", [])
     try:
@@ -89,7 +89,7 @@ def _iterate(loader: DataLoader, device: torch.device) -> Generator[Drawn, None,
                 raise drawn
             images, labels = drawn
             images = images.to(device, non_blocking=True)
-            yield Drawn(images, None if labels is None else labels.to(device, non_blocking=True))
+            yield RawBatch(images, None if labels is None else labels.to(device, non_blocking=True))
     finally:
         del iterator  # asks the workers to end
         for worker in workers:
@@ -132,8 +132,8 @@ class _Decoded(Dataset):
     def __init__(self, images: DecodedImages, seed: int) -> None:
         self.images, self.seed = images, seed
 
-    def __getitems__(self, keys: list[int]) -> Drawn | HubganError:
-        return _told(lambda: Drawn(self.images.batch(keys, self.seed), self.images.labels(keys)))
+    def __getitems__(self, keys: list[int]) -> RawBatch | HubganError:
+        return _told(lambda: RawBatch(self.images.batch(keys, self.seed), self.images.labels(keys)))
 
 
 class _Streamed(IterableDataset):
@@ -142,7 +142,7 @@ class _Streamed(IterableDataset):
     def __init__(self, images: StreamedImages, **options: Any) -> None:
         self.images, self.options = images, options
 
-    def __iter__(self) -> Iterator[Drawn | HubganError]:
+    def __iter__(self) -> Iterator[RawBatch | HubganError]:
         stream = self.images.batches(**self.options)
         while True:
             batch = _told(lambda: next(stream))
@@ -151,7 +151,7 @@ class _Streamed(IterableDataset):
                 return
 
 
-def _told(function: Callable[[], Drawn]) -> Drawn | HubganError:
+def _told(function: Callable[[], RawBatch]) -> RawBatch | HubganError:
     try:
         return function()
     except HubganError as error:

@@ -15,7 +15,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's increment: 2**64 divided b
 _MASK = 2**64 - 1
 
 
-class Drawn(NamedTuple):
+class RawBatch(NamedTuple):
     """A batch: images, uint8 (N, C, H, W), and the numbers of their classes, int64 (N,), where those are wanted."""
 
     images: Tensor
@@ -48,7 +48,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
 class EndlessSampler(Sampler[list[int]]):
     """Batches of keys without an end, for a map-style data set of `length` images.
 
-    Place p of the order is image `permutation[p % length]` of epoch `p // length`, and its key is
+    ModelSource p of the order is image `permutation[p % length]` of epoch `p // length`, and its key is
     `epoch * length + image`. Each epoch has a permutation of its own. Batches go on across the end of an epoch, so no
     image is left out, and the order is the same for every batch size and every number of processes.
 

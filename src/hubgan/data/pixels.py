@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from hubgan.data.decoding import Cell, decode, decoding_pool, map_ahead
 from hubgan.data.source import ImageSource
-from hubgan.data.views import View
+from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Contents:
     Attributes:
         read: the first so many rows of the source were looked at.
         broken: those of them that cannot be decoded.
-        unusable: those of them that the view refuses.
+        unusable: those of them that the transform refuses.
         reasons: why, for the first of each.
         shapes: (C, H, W) of the others, in order; just one, if it is the same for all.
         size: their bytes together.
@@ -115,8 +115,8 @@ class Pixels:
         self._starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
 
 
-def prepared_pixels(source: ImageSource, view: View, *, memory: int, progress: bool) -> Pixels:
-    """The images of a source as a view prepares them, as many of the first ones as fit into `memory` bytes.
+def prepared_pixels(source: ImageSource, transform: Transform, *, memory: int, progress: bool) -> Pixels:
+    """The images of a source as a transform prepares them, as many of the first ones as fit into `memory` bytes.
 
     They are read from the file that an earlier run, or another process, has made of the same data; else the file is
     made. Where it cannot be, because the folder is not writable or the disk is full, they are kept in memory, with a
@@ -126,7 +126,7 @@ def prepared_pixels(source: ImageSource, view: View, *, memory: int, progress: b
         DataError: the data set cannot be read.
     """
     folder = Path(datasets.config.HF_DATASETS_CACHE) / "hubgan"
-    whole = folder / f"{source.fingerprint}-{view.key}-v{_VERSION}.uint8"
+    whole = folder / f"{source.fingerprint}-{transform.key}-v{_VERSION}.uint8"
     part = whole.with_stem(f"{whole.stem}-first-{memory}")
     if (found := _find(whole, memory) or _find(part, memory)) is not None:
         return found
@@ -134,7 +134,7 @@ def prepared_pixels(source: ImageSource, view: View, *, memory: int, progress: b
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{whole}.lock"):  # others wait, and then find the file
             if (found := _find(whole, memory) or _find(part, memory)) is None:
-                found = _find(_write(whole, part, source, view, memory, progress), memory)
+                found = _find(_write(whole, part, source, transform, memory, progress), memory)
     except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
         logger.warning(
             "cannot keep the decoded images in %s (%s): each process keeps them in its memory; free space there, or"
@@ -143,7 +143,7 @@ def prepared_pixels(source: ImageSource, view: View, *, memory: int, progress: b
     if found is not None:
         return found
     buffer = io.BytesIO()
-    contents = _prepare_all(source, view, memory, buffer, progress)
+    contents = _prepare_all(source, transform, memory, buffer, progress)
     content = np.frombuffer(buffer.getbuffer(), np.uint8)
     return Pixels(contents, None, torch.from_numpy(content) if contents.size else torch.empty(0, dtype=torch.uint8))
 
@@ -160,12 +160,12 @@ def _find(path: Path, memory: int) -> Pixels | None:
         return None
 
 
-def _write(whole: Path, part: Path, source: ImageSource, view: View, memory: int, progress: bool) -> Path:
+def _write(whole: Path, part: Path, source: ImageSource, transform: Transform, memory: int, progress: bool) -> Path:
     """Make the file `whole`, or `part` if not all images fit; returns which."""
     beside = whole.with_suffix(".part")  # one name, so that killed runs do not pile up remains
     try:
         with beside.open("wb") as file:
-            contents = _prepare_all(source, view, memory, file, progress)
+            contents = _prepare_all(source, transform, memory, file, progress)
             _flush(file)
         path = whole if contents.read == source.size else part
         _json(path).unlink(missing_ok=True)  # it tells of the file that is now replaced
@@ -179,11 +179,11 @@ def _write(whole: Path, part: Path, source: ImageSource, view: View, memory: int
         beside.unlink(missing_ok=True)
 
 
-def _prepare_all(source: ImageSource, view: View, memory: int, file: IO[bytes], progress: bool) -> Contents:
+def _prepare_all(source: ImageSource, transform: Transform, memory: int, file: IO[bytes], progress: bool) -> Contents:
     contents = Contents()
     bar = tqdm(total=source.size, desc="reading images", unit="img", disable=not progress)
     with bar, decoding_pool() as pool:
-        for row, outcome in enumerate(map_ahead(pool, partial(_prepare, view), _cells(source))):
+        for row, outcome in enumerate(map_ahead(pool, partial(_prepare, transform), _cells(source))):
             if isinstance(outcome, Tensor):
                 if contents.size + outcome.numel() > memory:
                     break
@@ -195,13 +195,13 @@ def _prepare_all(source: ImageSource, view: View, memory: int, file: IO[bytes], 
     return contents
 
 
-def _prepare(view: View, cell: Cell) -> Tensor | _Refused:
+def _prepare(transform: Transform, cell: Cell) -> Tensor | _Refused:
     try:
         image = decode(cell)
     except ImageError as error:
         return _Refused("broken", str(error))
     try:
-        return view.prepare(image).contiguous()
+        return transform.prepare(image).contiguous()
     except ImageError as error:
         return _Refused("unusable", str(error))
 
@@ -229,7 +229,7 @@ def _flush(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def complaint(source: ImageSource, view: View, contents: Contents) -> str:
+def complaint(source: ImageSource, transform: Transform, contents: Contents) -> str:
     """What to tell of the images left out, empty if none are.
 
     Raises:
@@ -239,13 +239,13 @@ def complaint(source: ImageSource, view: View, contents: Contents) -> str:
     total = len(source)
     if broken + unusable == total:
         if not broken:
-            raise DataError(f"{source.name}: all {total} images are {view.unusable}")
+            raise DataError(f"{source.name}: all {total} images are {transform.unusable}")
         if not unusable:
             first = contents.reasons["broken"]
             raise DataError(f"{source.name}: none of its {total} images can be read, the first {first}")
         raise DataError(
             f"{source.name}: none of its {total} images can be used: {broken} cannot be read, the first"
-            f" {contents.reasons['broken']}; {unusable} are {view.unusable}"
+            f" {contents.reasons['broken']}; {unusable} are {transform.unusable}"
         )
     parts = []
     if broken:
@@ -253,5 +253,5 @@ def complaint(source: ImageSource, view: View, contents: Contents) -> str:
             f"skipped {broken} of {contents.read} images that cannot be read, the first {contents.reasons['broken']}"
         )
     if unusable:
-        parts.append(f"left out {unusable} images {view.unusable}")
+        parts.append(f"left out {unusable} images {transform.unusable}")
     return f"{source.name}: {'; '.join(parts)}" if parts else ""

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from hubgan.data.decoding import Cell, decode
-from hubgan.data.views import View
+from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError, nearest
 
 _CHUNK = 32  # rows read at once: enough to be fast, few enough for memory when each is a large photo
@@ -124,7 +124,7 @@ class ImageSource:
                 return
             yield chunk
 
-    def examples(self, view: View, count: int) -> list[Tensor]:
+    def examples(self, transform: Transform, count: int) -> list[Tensor]:
         """Up to `count` images as `view` prepares them, uint8 (C, H, W): spread evenly, the first ones of a stream.
 
         Images that cannot be used are left out. The same ones are returned each time.
@@ -136,7 +136,7 @@ class ImageSource:
         reason = "there are none"
         for cell in self._spread(count):
             try:
-                found.append(view.prepare(decode(cell)))
+                found.append(transform.prepare(decode(cell)))
             except ImageError as error:
                 reason = str(error)
                 continue

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from hubgan.data.decoding import Cell, decode, decoding_pool
-from hubgan.data.order import Drawn, epoch_seed, uniforms
+from hubgan.data.order import RawBatch, epoch_seed, uniforms
 from hubgan.data.source import ImageSource
-from hubgan.data.views import View
+from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class StreamedImages:
 
     Args:
         source: the images, a stream.
-        view: what is made of them.
+        transform: what is made of them.
         buffer: encoded images from which the next one is drawn; more shuffle better and take more memory.
         labelled: give the numbers of their classes too.
 
@@ -36,12 +36,12 @@ class StreamedImages:
         DataError: the source is no stream, or has no labels where they are wanted.
     """
 
-    def __init__(self, source: ImageSource, view: View, *, buffer: int, labelled: bool = False) -> None:
+    def __init__(self, source: ImageSource, transform: Transform, *, buffer: int, labelled: bool = False) -> None:
         if not source.streaming:
             raise DataError(f"{source.name} is no stream; open it with streaming=True")
         if labelled:
             source.check_labels()
-        self.source, self.view, self.buffer, self.labelled = source, view, buffer, labelled
+        self.source, self.transform, self.buffer, self.labelled = source, transform, buffer, labelled
         self._replaced = torch.zeros((), dtype=torch.int64).share_memory_()  # workers count, this process reads
 
     @property
@@ -51,7 +51,7 @@ class StreamedImages:
 
     def batches(
         self, *, batch_size: int, seed: int, position: int = 0, rank: int = 0, world: int = 1
-    ) -> Iterator[Drawn]:
+    ) -> Iterator[RawBatch]:
         """Augmented images without an end, batch after batch.
 
         Args:
@@ -74,8 +74,8 @@ class StreamedImages:
                 place += sum(1 for _ in islice(cells, others))
                 keys = torch.arange(place, place + batch_size)
                 pixels, labels = zip(*self._usable(pool, list(islice(cells, batch_size))), strict=True)
-                images = self.view.augment(pixels, uniforms(seed, keys, self.view.draws))
-                yield Drawn(images, torch.tensor(labels) if self.labelled else None)
+                images = self.transform.augment(pixels, uniforms(seed, keys, self.transform.draws))
+                yield RawBatch(images, torch.tensor(labels) if self.labelled else None)
                 place += batch_size
                 others = (world - 1) * batch_size
 
@@ -123,6 +123,6 @@ class StreamedImages:
 
     def _prepare(self, cell: Cell) -> Tensor | ImageError:
         try:
-            return self.view.prepare(decode(cell))
+            return self.transform.prepare(decode(cell))
         except ImageError as error:
             return error

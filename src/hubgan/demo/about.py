@@ -7,29 +7,29 @@ from typing import Any
 import gradio as gr
 from huggingface_hub import ModelCard
 
-from hubgan.demo import words
-from hubgan.demo.models import Shelf
+from hubgan.demo import strings
+from hubgan.demo.models import ModelRegistry
 from hubgan.errors import HubganError
-from hubgan.hub import Place
+from hubgan.hub.download import ModelSource
 
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)\n*")  # the picture beside the card has a place of its own here
 
 
-def about_tab(shelves: Iterable[Shelf[Any]]) -> list[gr.components.Component]:
+def about_tab(shelves: Iterable[ModelRegistry[Any]]) -> list[gr.components.Component]:
     """The tab; returns where what `cards` gives goes."""
-    gr.Markdown(words.CARDS, elem_classes="hint")
+    gr.Markdown(strings.CARDS, elem_classes="hint")
     places: list[gr.components.Component] = []
     for label in (label for shelf in shelves for label in shelf.names):
         with gr.Accordion(label, open=False):
             places.append(
-                gr.Image(type="filepath", label=label, alt_text=words.SAMPLES.format(model=label), visible=False,
+                gr.Image(type="filepath", label=label, alt_text=strings.SAMPLES.format(model=label), visible=False,
                          interactive=False, show_label=False, buttons=["fullscreen"], height=360)
             )  # fmt: skip
-            places.append(gr.Markdown(words.LOADING, elem_classes="card"))
+            places.append(gr.Markdown(strings.LOADING, elem_classes="card"))
     return places
 
 
-def cards(shelves: Iterable[Shelf[Any]]) -> list[gr.Image | str]:
+def cards(shelves: Iterable[ModelRegistry[Any]]) -> list[gr.Image | str]:
     """Of each model its picture, and its card without the header."""
     return [part for shelf in shelves for name in shelf.names.values() for part in _card(name)]
 
@@ -38,10 +38,10 @@ def _card(name: str) -> tuple[gr.Image, str]:
     from hubgan.models.card import PICTURE
     from hubgan.models.config import CARD
 
-    place = Place(name)
+    place = ModelSource(name)
     try:
         card = ModelCard(place.file(CARD).read_text(encoding="utf-8"), ignore_metadata_errors=True)
         picture = str(place.file(PICTURE)) if PICTURE in place.files() else None
     except (HubganError, OSError, ValueError):
-        return gr.Image(visible=False), words.NO_CARD
+        return gr.Image(visible=False), strings.NO_CARD
     return gr.Image(picture, visible=picture is not None), _IMAGE.sub("", card.text)

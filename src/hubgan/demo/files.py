@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from hubgan.images import Sheet
+from hubgan.media.grid import ImageGrid
 
 # The slider fits the window, where more is not seen, and a browser struggles with 64 megapixels twice.
 SHOWN_SIDE = 3072
@@ -59,7 +59,7 @@ def save_samples(images: Sequence[Image.Image], origins: Sequence[object], name:
         save_png(image, folder / f"{name}-{index:02d}.png", origin=origin)
         for index, (image, origin) in enumerate(zip(images, origins, strict=True))
     ]
-    grid = Sheet(len(images), images[0].size)
+    grid = ImageGrid(len(images), images[0].size)
     for image in images:
         grid.add(image)
     sheet = save_png(grid.image, folder / f"{name}-grid.png", origin=list(origins))

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from hubgan.demo import models, words
+from hubgan.demo import models, strings
+from hubgan.demo.api import generating_endpoints
 from hubgan.demo.links import Link, go_to_link, read_link, write_link
-from hubgan.demo.look import any_words, scroll_to, told
-from hubgan.demo.models import Shelf
-from hubgan.demo.programs import generating_endpoints
+from hubgan.demo.models import ModelRegistry
 from hubgan.demo.samples import (
     FIRST_IMAGES,
     LEAST_VARIETY,
     MAX_IMAGES,
     MAX_SEED,
     MOST_VARIETY,
-    Drawn,
+    GenerationRequest,
     Shown,
     draw,
     make,
     similar_to,
     write,
 )
+from hubgan.demo.theme import any_words, scroll_to, told
 from hubgan.demo.walk import walk_part
 from hubgan.errors import ConfigError, HubganError
 
@@ -60,7 +60,7 @@ class GenerateTab:
     on_arrival: list[Any]
 
 
-def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
+def generate_tab(shelf: ModelRegistry[Generator]) -> GenerateTab:
     """The tab of these generators."""
     default = Link(FIRST_IMAGES, 0, [], MOST_VARIETY, shelf.first)
 
@@ -76,22 +76,22 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
     @told
     def more_like(shown: Shown | None, picked: int | None, difference: float, count: int) -> tuple[Any, ...]:
         if shown is None or picked is None:
-            raise ConfigError(words.PICK_FIRST)
+            raise ConfigError(strings.PICK_FIRST)
         made = make(shelf, similar_to(shown.drawn, picked, difference, count))
         return *_show(shelf, made), ""  # no link leads to them
 
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             problem, notice = (gr.Markdown(visible=False, elem_classes="problem") for _ in range(2))
-            model = gr.Radio(list(shelf.names), value=shelf.first, label=words.MODEL, visible=len(shelf.names) > 1)
-            count = gr.Slider(1, MAX_IMAGES, value=FIRST_IMAGES, step=1, label=words.IMAGES)
+            model = gr.Radio(list(shelf.names), value=shelf.first, label=strings.MODEL, visible=len(shelf.names) > 1)
+            count = gr.Slider(1, MAX_IMAGES, value=FIRST_IMAGES, step=1, label=strings.IMAGES)
             classes = gr.Dropdown(
                 [],
                 value=[],
                 multiselect=True,
                 allow_custom_value=True,  # Gradio knows no choices but these; the model does
-                label=words.CLASSES,
-                info=words.CLASSES_INFO,
+                label=strings.CLASSES,
+                info=strings.CLASSES_INFO,
                 visible=False,
             )
             any_words(classes, several=True)
@@ -100,16 +100,16 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
                 MOST_VARIETY,
                 value=MOST_VARIETY,
                 step=0.1,
-                label=words.VARIETY,
-                info=words.VARIETY_INFO,
+                label=strings.VARIETY,
+                info=strings.VARIETY_INFO,
             )
-            seed = gr.Number(0, label=words.SEED, info=words.SEED_INFO, precision=0, minimum=0, maximum=MAX_SEED)
-            random_seed = gr.Checkbox(True, label=words.RANDOM_SEED)
-            button = gr.Button(words.GENERATE, variant="primary", interactive=False)  # until `arrive` is done
+            seed = gr.Number(0, label=strings.SEED, info=strings.SEED_INFO, precision=0, minimum=0, maximum=MAX_SEED)
+            random_seed = gr.Checkbox(True, label=strings.RANDOM_SEED)
+            button = gr.Button(strings.GENERATE, variant="primary", interactive=False)  # until `arrive` is done
         with gr.Column(scale=2, min_width=320):
             gallery = gr.Gallery(
                 format="png",
-                label=words.IMAGES,
+                label=strings.IMAGES,
                 show_label=False,
                 height="auto",
                 object_fit="contain",
@@ -118,17 +118,17 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
                 elem_classes=["samples", "pixels"],
             )
             with gr.Row():
-                pack = gr.DownloadButton(words.DOWNLOAD_ALL, size="md")
-                sheet = gr.DownloadButton(words.DOWNLOAD_GRID, size="md")
-            gr.Markdown(words.PICK, elem_classes="hint")
+                pack = gr.DownloadButton(strings.DOWNLOAD_ALL, size="md")
+                sheet = gr.DownloadButton(strings.DOWNLOAD_GRID, size="md")
+            gr.Markdown(strings.PICK, elem_classes="hint")
             with gr.Row():
-                like = gr.Button(words.SIMILAR, size="md", interactive=False)
-                send = gr.Button(words.SEND, size="md", interactive=False)
-            difference = gr.Slider(0.1, 1, value=0.4, step=0.1, label=words.DIFFERENCE)
+                like = gr.Button(strings.SIMILAR, size="md", interactive=False)
+                send = gr.Button(strings.SEND, size="md", interactive=False)
+            difference = gr.Slider(0.1, 1, value=0.4, step=0.1, label=strings.DIFFERENCE)
             walk_class = walk_part(shelf, model)
     shown, picked = gr.State(time_to_live=_SESSION_SECONDS), gr.State()
     # What leads to the images, and what a visitor's address asks for: that is made as if the button were pressed.
-    address, wanted = (gr.Textbox(visible="hidden", label=words.LINK) for _ in range(2))
+    address, wanted = (gr.Textbox(visible="hidden", label=strings.LINK) for _ in range(2))
 
     silent: Any = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     # Whoever types a seed wants that seed.
@@ -172,7 +172,7 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
         return link, ""
 
     @cache
-    def first_images(label: str) -> tuple[Drawn, list[Image.Image]]:
+    def first_images(label: str) -> tuple[GenerationRequest, list[Image.Image]]:
         """Something to see, the same for everybody: made once, so that nobody waits for it in the queue."""
         drawn = _drawn(shelf, replace(default, model=label))
         return drawn, models.make(shelf.names[label], drawn.latents, drawn.labels)
@@ -186,7 +186,7 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
         label = shelf.usable()
         try:
             made = _show(shelf, write(*first_images(label)))
-            told_of = gr.Markdown(words.BAD_LINK.format(reason=reason), visible=bool(reason))
+            told_of = gr.Markdown(strings.BAD_LINK.format(reason=reason), visible=bool(reason))
         except HubganError:  # the settings tell
             made, told_of = (gr.skip(),) * len(images), gr.skip()
         # What a visitor has chosen meanwhile stays.
@@ -197,11 +197,11 @@ def generate_tab(shelf: Shelf[Generator]) -> GenerateTab:
     return GenerateTab(shown, picked, send, arrive, on_arrival)
 
 
-def _drawn(shelf: Shelf[Generator], link: Link) -> Drawn:
+def _drawn(shelf: ModelRegistry[Generator], link: Link) -> GenerationRequest:
     return draw(shelf, shelf.label(link.model), link.count, link.seed, link.classes, link.variety)
 
 
-def _show(shelf: Shelf[Generator], shown: Shown) -> tuple[Any, ...]:
+def _show(shelf: ModelRegistry[Generator], shown: Shown) -> tuple[Any, ...]:
     """What the gallery, the state, the two downloads, the pick and the two buttons get."""
     idle = gr.Button(interactive=False)
     look = ["samples", "pixels"] if shelf.get(shown.drawn.model).image_size <= _SMALL else ["samples"]
@@ -216,7 +216,7 @@ def _show(shelf: Shelf[Generator], shown: Shown) -> tuple[Any, ...]:
     )
 
 
-def _settings(shelf: Shelf[Generator], label: str, classes: Sequence[str] = ()) -> tuple[Any, ...]:
+def _settings(shelf: ModelRegistry[Generator], label: str, classes: Sequence[str] = ()) -> tuple[Any, ...]:
     """What the tab is to show of a model: the problem, its classes, those of a walk, whether it can be used."""
     try:
         labels = list(shelf.get(label).labels)

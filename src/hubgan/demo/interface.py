@@ -8,12 +8,12 @@ from typing import Any
 import gradio as gr
 from huggingface_hub import constants
 
-from hubgan.demo import models, words
+from hubgan.demo import models, strings
 from hubgan.demo.about import about_tab, cards
 from hubgan.demo.generate import generate_tab
-from hubgan.demo.look import CSS, THEME, toast
-from hubgan.demo.models import Shelf
+from hubgan.demo.models import ModelRegistry
 from hubgan.demo.samples import Shown
+from hubgan.demo.theme import CSS, THEME, toast
 from hubgan.demo.upscale import upscale_tab
 
 
@@ -25,26 +25,29 @@ def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seco
 
     Raises ConfigError where there is none of a kind, or two end in the same name.
     """
-    makers, enlargers = Shelf.of(models.load_generator, generators), Shelf.of(models.load_upscaler, upscalers)
+    makers, enlargers = (
+        ModelRegistry.of(models.load_generator, generators),
+        ModelRegistry.of(models.load_upscaler, upscalers),
+    )
     with gr.Blocks(
-        title=words.TITLE, analytics_enabled=False, delete_cache=(max(1, keep_seconds // 4), keep_seconds)
+        title=strings.TITLE, analytics_enabled=False, delete_cache=(max(1, keep_seconds // 4), keep_seconds)
     ) as demo:
         headline = gr.Markdown(_headline(makers, enlargers), elem_classes="title")
         with gr.Tabs() as tabs:
-            with gr.Tab(words.GENERATE_TAB, id="generate"):
+            with gr.Tab(strings.GENERATE_TAB, id="generate"):
                 first = generate_tab(makers)
-            with gr.Tab(words.UPSCALE_TAB, id="upscale"):
+            with gr.Tab(strings.UPSCALE_TAB, id="upscale"):
                 second = upscale_tab(enlargers)
-            with gr.Tab(words.ABOUT_TAB, id="about"):
+            with gr.Tab(strings.ABOUT_TAB, id="about"):
                 places = about_tab([makers, enlargers])
 
         def send(shown: Shown | None, picked: int | None) -> tuple[str, gr.Tabs]:
             if shown is None or picked is None:
-                raise toast(words.PICK_FIRST)
+                raise toast(strings.PICK_FIRST)
             return shown.files[picked], gr.Tabs(selected="upscale")
 
         def headed() -> str:
-            return _headline(makers, enlargers, words.HARDWARE[models.device()])
+            return _headline(makers, enlargers, strings.HARDWARE[models.device()])
 
         silent: Any = {"api_visibility": "private", "show_progress": "hidden"}
         first.send.click(send, [first.shown, first.picked], [second.picture, tabs], queue=False, **silent)
@@ -68,13 +71,13 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def _headline(makers: Shelf[Any], enlargers: Shelf[Any], hardware: str = "") -> str:
+def _headline(makers: ModelRegistry[Any], enlargers: ModelRegistry[Any], hardware: str = "") -> str:
     def shown(label: str, name: str) -> str:
         if label != name or Path(name).exists():  # it lies here
             return f"<code>{html.escape(label)}</code>"
         return f'<a href="{constants.ENDPOINT}/{html.escape(name)}" target="_blank">{html.escape(name)}</a>'
 
     generators, upscalers = (
-        words.OR.join(shown(*item) for item in shelf.names.items()) for shelf in (makers, enlargers)
+        strings.OR.join(shown(*item) for item in shelf.names.items()) for shelf in (makers, enlargers)
     )
-    return words.HEADLINE.format(generators=generators, upscalers=upscalers, hardware=hardware)
+    return strings.HEADLINE.format(generators=generators, upscalers=upscalers, hardware=hardware)

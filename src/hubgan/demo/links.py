@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from hubgan.demo import words
+from hubgan.demo import strings
 from hubgan.errors import ConfigError
 
 # JavaScript. A Space is shown in a frame of the Hub's page, which takes the query over when it is told.
@@ -43,7 +43,7 @@ def read_link(query: Mapping[str, Any], default: Link) -> Link | None:
         if math.isnan(variety):
             raise ValueError(variety)
     except ValueError as error:
-        raise ConfigError(words.BAD_NUMBER) from error
+        raise ConfigError(strings.BAD_NUMBER) from error
     classes = query.getlist("class")  # type: ignore[attr-defined]
     return Link(count, seed, classes, variety, str(query.get("model", default.model)))
 

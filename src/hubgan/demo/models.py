@@ -18,7 +18,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import hubgan
-from hubgan.demo import words
+from hubgan.demo import strings
 from hubgan.errors import ConfigError, HubganError
 
 try:  # On a ZeroGPU Space the GPU is there only inside a decorated function; elsewhere the decorator does nothing.
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 Model = TypeVar("Model", "Generator", "Upscaler")
 
 # On ZeroGPU a decorated function runs in another process, which can neither tell nor be told.
-TELLS = os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true")
+SUPPORTS_PROGRESS = os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true")
 _AGAIN = 60.0  # seconds until a model that could not be loaded is tried once more
 
 
@@ -70,7 +70,7 @@ def mixes(name: str) -> bool:
 
 
 @dataclass
-class Shelf(Generic[Model]):
+class ModelRegistry(Generic[Model]):
     """Models that visitors choose from, by the ends of their names: where a folder lies is no visitor's business.
 
     Attributes:
@@ -83,7 +83,7 @@ class Shelf(Generic[Model]):
     _failures: dict[str, tuple[float, HubganError]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, load: Callable[[str, str], Model], names: Sequence[str]) -> Shelf[Model]:
+    def of(cls, load: Callable[[str, str], Model], names: Sequence[str]) -> ModelRegistry[Model]:
         """Raises ConfigError where there is no name, or two have the same end."""
         labels: dict[str, str] = {}
         for name in names:
@@ -137,8 +137,8 @@ class Shelf(Generic[Model]):
         """What to say, in Markdown, of a model that cannot be loaded."""
         reason = html.escape(str(error))
         if len(self.names) == 1:
-            return words.UNUSABLE.format(reason=reason)
-        return words.UNUSABLE_MODEL.format(model=html.escape(label), reason=reason)
+            return strings.UNUSABLE.format(reason=reason)
+        return strings.UNUSABLE_MODEL.format(model=html.escape(label), reason=reason)
 
     def warm(self) -> None:
         """Begin to load all of them, without waiting for it."""
@@ -178,7 +178,7 @@ def enlarge(
 
     `progress` is called with the share that is done, and may end the work by an exception; on ZeroGPU it is not.
     """
-    return _enlarge(name, picture, fidelity, scale, progress if TELLS else None)
+    return _enlarge(name, picture, fidelity, scale, progress if SUPPORTS_PROGRESS else None)
 
 
 @on_gpu(duration=upscaling_seconds)

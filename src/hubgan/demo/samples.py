@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hubgan.demo import files, models, words
-from hubgan.demo.models import Shelf
+from hubgan.demo import files, models, strings
+from hubgan.demo.models import ModelRegistry
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LEAST_VARIETY, MOST_VARIETY = 0.3, 4.0  # the truncation; beyond the latter it c
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GenerationRequest:
     """Images before they are made.
 
     Attributes:
@@ -53,7 +53,7 @@ class Shown:
         sheet: a PNG file of all.
     """
 
-    drawn: Drawn
+    drawn: GenerationRequest
     files: list[str]
     archive: str
     sheet: str
@@ -63,17 +63,19 @@ class Shown:
         return [(file, _caption(origin)) for file, origin in zip(self.files, self.drawn.origins, strict=True)]
 
 
-def draw(shelf: Shelf[Generator], model: str, count: int, seed: int, classes: Sequence[str], variety: float) -> Drawn:
+def draw(
+    shelf: ModelRegistry[Generator], model: str, count: int, seed: int, classes: Sequence[str], variety: float
+) -> GenerationRequest:
     """Images of a seed. Raises ConfigError for what is out of range or a class that the model has not."""
     check_count(count)
     check_seed(seed)
     if not within(variety, LEAST_VARIETY, MOST_VARIETY):
-        raise ConfigError(words.VARIETY_RANGE.format(least=LEAST_VARIETY, most=MOST_VARIETY))
+        raise ConfigError(strings.VARIETY_RANGE.format(least=LEAST_VARIETY, most=MOST_VARIETY))
     from hubgan.models.latents import truncate
 
     count, seed, variety = int(count), int(seed), float(variety)
     generator = shelf.get(model)
-    labels = generator.label_numbers(count, list(classes) or None, seed=seed)
+    labels = generator.label_ids(count, list(classes) or None, seed=seed)
     latents, origin = generator.latents(count, seed=seed), {"model": model, "seed": seed}
     if variety < MOST_VARIETY:
         latents, origin = truncate(latents, variety), origin | {"truncation": variety}
@@ -83,16 +85,16 @@ def draw(shelf: Shelf[Generator], model: str, count: int, seed: int, classes: Se
             origin | {"class": generator.labels[number]}
             for origin, number in zip(origins, labels.tolist(), strict=True)
         ]
-    return Drawn(model, latents, labels, origins, f"{file_name(model)}-seed{seed}")
+    return GenerationRequest(model, latents, labels, origins, f"{file_name(model)}-seed{seed}")
 
 
-def similar_to(drawn: Drawn, picked: int, difference: float, count: int) -> Drawn:
+def similar_to(drawn: GenerationRequest, picked: int, difference: float, count: int) -> GenerationRequest:
     """An image and others like it, in front the same one. Raises ConfigError for what is out of range."""
     check_count(count)
     if not 0 <= picked < len(drawn.latents):
-        raise ConfigError(words.NO_IMAGE.format(count=len(drawn.latents), picked=picked))
+        raise ConfigError(strings.NO_IMAGE.format(count=len(drawn.latents), picked=picked))
     if not within(difference, 0, 1):
-        raise ConfigError(words.DIFFERENCE_RANGE)
+        raise ConfigError(strings.DIFFERENCE_RANGE)
     from hubgan.models.latents import neighbours
 
     count, noise = int(count), random.randint(0, MAX_SEED)
@@ -106,17 +108,17 @@ def similar_to(drawn: Drawn, picked: int, difference: float, count: int) -> Draw
         origin | {"similar": [*steps, {"difference": difference, "seed": noise, "index": index}]}
         for index in range(count - 1)
     ]
-    return Drawn(
+    return GenerationRequest(
         drawn.model, latents, labels, origins, f"{file_name(drawn.model)}-seed{origin['seed']}-like{picked:02d}"
     )
 
 
-def make(shelf: Shelf[Generator], drawn: Drawn) -> Shown:
+def make(shelf: ModelRegistry[Generator], drawn: GenerationRequest) -> Shown:
     """The images, made and written."""
     return write(drawn, models.make(shelf.names[drawn.model], drawn.latents, drawn.labels))
 
 
-def write(drawn: Drawn, images: list[Image.Image]) -> Shown:
+def write(drawn: GenerationRequest, images: list[Image.Image]) -> Shown:
     """The images that were made of it, written."""
     return Shown(drawn, *files.save_samples(images, drawn.origins, drawn.name))
 
@@ -129,13 +131,13 @@ def within(number: object, least: float, most: float) -> bool:
 def check_count(count: float | None) -> None:
     """Raise ConfigError where there cannot be so many images at once."""
     if count is None or not within(count, 1, MAX_IMAGES) or count != int(count):
-        raise ConfigError(words.COUNT_RANGE.format(most=MAX_IMAGES))
+        raise ConfigError(strings.COUNT_RANGE.format(most=MAX_IMAGES))
 
 
 def check_seed(seed: float | None) -> None:
     """Raise ConfigError where that is no seed."""
     if not within(seed, 0, MAX_SEED):
-        raise ConfigError(words.SEED_RANGE.format(most=MAX_SEED))
+        raise ConfigError(strings.SEED_RANGE.format(most=MAX_SEED))
 
 
 def file_name(model: str) -> str:
@@ -145,8 +147,8 @@ def file_name(model: str) -> str:
 
 def _caption(origin: dict[str, Any]) -> str:
     where = {"index": origin["index"], "seed": origin["seed"]}
-    form = words.CAPTION_CLASS if "class" in origin else words.CAPTION
+    form = strings.CAPTION_CLASS if "class" in origin else strings.CAPTION
     caption = form.format(name=origin.get("class"), **where)
     for step in origin.get("similar", []):
-        caption = words.CAPTION_SIMILAR.format(other=caption, number=step["index"] + 1)
+        caption = strings.CAPTION_SIMILAR.format(other=caption, number=step["index"] + 1)
     return caption

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from PIL import Image
 
-from hubgan.demo import files, models, words
-from hubgan.demo.look import describe, scroll_to, told
-from hubgan.demo.models import Shelf
-from hubgan.demo.pictures import EXAMPLES, Job, Limit, check_uploaded, oversize, read
-from hubgan.demo.several import several_part
-from hubgan.demo.waiting import stoppable, watched
+from hubgan.demo import files, models, strings
+from hubgan.demo.batch import several_part
+from hubgan.demo.models import ModelRegistry
+from hubgan.demo.queueing import stoppable, watched
+from hubgan.demo.theme import describe, scroll_to, told
+from hubgan.demo.uploads import (
+    EXAMPLES,
+    Job,
+    Limit,
+    check_uploaded,
+    oversize,
+    read,
+)
 from hubgan.errors import HubganError
 
 if TYPE_CHECKING:
@@ -39,7 +46,7 @@ class UpscaleTab:
     on_arrival: list[gr.components.Component]
 
 
-def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
+def upscale_tab(shelf: ModelRegistry[Upscaler]) -> UpscaleTab:
     """The tab of these upscalers."""
 
     @told
@@ -75,7 +82,7 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
         sides, result = files.save_comparison(before, after, stem)
         seconds = time.perf_counter() - start
         name = shelf.label(model)
-        note = words.ENLARGED.format(before=_size(before), after=_size(after), model=name, seconds=seconds)
+        note = strings.ENLARGED.format(before=_size(before), after=_size(after), model=name, seconds=seconds)
         return sides, result, note
 
     several = len(shelf.names) > 1
@@ -87,36 +94,36 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
                 type="filepath",
                 image_mode=None,
                 sources=["upload", "webcam", "clipboard"],
-                label=words.PICTURE,
+                label=strings.PICTURE,
                 buttons=[],
                 height=260,
             )
             too_large = gr.Markdown(visible=False, elem_classes="problem")
-            part = gr.Dropdown(words.PARTS, value=None, label=words.PART, visible=False)
-            model = gr.Radio(list(shelf.names), value=shelf.first, label=words.MODEL, visible=several)
+            part = gr.Dropdown(strings.PARTS, value=None, label=strings.PART, visible=False)
+            model = gr.Radio(list(shelf.names), value=shelf.first, label=strings.MODEL, visible=several)
             fidelity = gr.Slider(
-                0, 1, value=0, step=0.1, label=words.FIDELITY, info=words.FIDELITY_INFO, visible=False
+                0, 1, value=0, step=0.1, label=strings.FIDELITY, info=strings.FIDELITY_INFO, visible=False
             )
-            scale = gr.Slider(1, 4, value=4, step=0.5, label=words.SCALE, info=words.SCALE_INFO, visible=False)
-            button = gr.Button(words.UPSCALE_TAB, variant="primary")
-            stop = gr.Button(words.STOP, variant="stop", visible=False)
-            hint = gr.Markdown(words.LOADING, elem_classes="hint")
+            scale = gr.Slider(1, 4, value=4, step=0.5, label=strings.SCALE, info=strings.SCALE_INFO, visible=False)
+            button = gr.Button(strings.UPSCALE_TAB, variant="primary")
+            stop = gr.Button(strings.STOP, variant="stop", visible=False)
+            hint = gr.Markdown(strings.LOADING, elem_classes="hint")
             examples = sorted(p for end in ("png", "jpg", "webp") for p in EXAMPLES.glob(f"*.{end}"))
             if examples:
                 gr.set_static_paths([EXAMPLES])
-                gr.Examples([[str(path)] for path in examples], picture, cache_examples=False, label=words.EXAMPLES)
+                gr.Examples([[str(path)] for path in examples], picture, cache_examples=False, label=strings.EXAMPLES)
         with gr.Column(scale=2, min_width=320):
             slider = gr.ImageSlider(
                 format="png",
-                label=words.COMPARISON,
+                label=strings.COMPARISON,
                 show_label=False,
                 buttons=["fullscreen"],
                 interactive=False,
                 max_height=520,
                 elem_classes="comparison",
             )
-            note = gr.Markdown(words.EMPTY, label=words.NOTE, elem_classes="hint")
-            result = gr.DownloadButton(words.DOWNLOAD, size="md", interactive=False)
+            note = gr.Markdown(strings.EMPTY, label=strings.NOTE, elem_classes="hint")
+            result = gr.DownloadButton(strings.DOWNLOAD, size="md", interactive=False)
             several_part(shelf, fidelity, model, scale)
 
     silent: Any = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
@@ -126,12 +133,12 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
         complaint = oversize(given, shelf, label)
         return (
             gr.Markdown(complaint or "", visible=bool(complaint)),
-            gr.Dropdown(value=words.PARTS[0] if complaint else None, visible=bool(complaint)),
+            gr.Dropdown(value=strings.PARTS[0] if complaint else None, visible=bool(complaint)),
         )
 
     def look(given: dict[str, Any] | None, label: str) -> tuple[Any, ...]:
         """A result beside a picture it was not made of would mislead."""
-        return None, gr.DownloadButton(value=None, interactive=False), words.EMPTY, *measure(given, label)
+        return None, gr.DownloadButton(value=None, interactive=False), strings.EMPTY, *measure(given, label)
 
     looks: Any = {"inputs": [picture, model], "preprocess": False, **silent}
     picture.change(look, outputs=[slider, result, note, too_large, part], **looks)
@@ -142,7 +149,7 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
         button,
         stop,
         _WORK,
-        {slider: None, note: words.STOPPED},
+        {slider: None, note: strings.STOPPED},
         fn=upscale,
         inputs=[picture, fidelity, model, scale, part],
         outputs=[slider, result, note],
@@ -151,7 +158,7 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
     )
     done.success(lambda: gr.DownloadButton(interactive=True), outputs=result, api_visibility="private")
     done.success(None, js=scroll_to("comparison"), api_visibility="private")
-    done.success(None, js=describe("comparison", words.BEFORE, words.AFTER), api_visibility="private")
+    done.success(None, js=describe("comparison", strings.BEFORE, strings.AFTER), api_visibility="private")
 
     def arrive() -> tuple[Any, ...]:
         label = shelf.usable()
@@ -160,7 +167,7 @@ def upscale_tab(shelf: Shelf[Upscaler]) -> UpscaleTab:
     return UpscaleTab(picture, arrive, [problem, fidelity, scale, button, hint, model])
 
 
-def settings(shelf: Shelf[Upscaler], label: str) -> tuple[Any, ...]:
+def settings(shelf: ModelRegistry[Upscaler], label: str) -> tuple[Any, ...]:
     """What the tab is to show of a model: the problem, fidelity, scale, button and hint."""
     try:
         upscaler = shelf.get(label)
@@ -168,18 +175,18 @@ def settings(shelf: Shelf[Upscaler], label: str) -> tuple[Any, ...]:
     except HubganError as error:
         reason = gr.Markdown(shelf.problem(label, error), visible=True)
         return reason, gr.skip(), gr.skip(), gr.Button(interactive=False), ""
-    purpose = words.RESTORES if (upscaler.training_run or {}).get("degraded") else ""
+    purpose = strings.RESTORES if (upscaler.training_run or {}).get("degraded") else ""
     return (
         gr.Markdown(visible=False),
         gr.Slider(visible=mixes),
         gr.Slider(maximum=upscaler.scale, value=upscaler.scale, visible=upscaler.scale > 1),
         gr.Button(_words(upscaler.scale), interactive=True),
-        words.HINT.format(purpose=purpose, takes=Limit.of(upscaler.scale).takes),
+        strings.HINT.format(purpose=purpose, takes=Limit.of(upscaler.scale).takes),
     )
 
 
 def _words(scale: float) -> str:
-    return words.UPSCALE.format(scale=scale) if scale > 1 else words.RESTORE
+    return strings.UPSCALE.format(scale=scale) if scale > 1 else strings.RESTORE
 
 
 def _caption(scale: float) -> gr.Button:
@@ -187,4 +194,4 @@ def _caption(scale: float) -> gr.Button:
 
 
 def _size(image: Image.Image) -> str:
-    return words.SIZE.format(width=image.width, height=image.height)
+    return strings.SIZE.format(width=image.width, height=image.height)

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from hubgan.data import Squares
 from hubgan.errors import ConfigError, DataError
-from hubgan.evaluation.features import RealImages, Samples, real_images, samples_of
+from hubgan.evaluation.extraction import RealImages, Samples, real_images, samples_of
 from hubgan.evaluation.reference import Reference
 from hubgan.evaluation.results import result, rounded, versions
-from hubgan.files import beside
-from hubgan.images import Sheet, to_image
+from hubgan.media.grid import ImageGrid
+from hubgan.media.images import to_image
 from hubgan.metrics import (
     EfficientNetLite0,
     FeatureExtractor,
@@ -31,7 +31,8 @@ from hubgan.metrics import (
 from hubgan.models import Generator
 from hubgan.models.card import Result
 from hubgan.models.latents import truncate
-from hubgan.processes import decide
+from hubgan.runtime.files import atomic_write
+from hubgan.runtime.processes import decide
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,8 @@ def evaluate_generator(
     _check(reference, trained_on, truncation, picture)
     device = generator.device
     extractor = (extractor or EfficientNetLite0()).to(device)
-    view = Squares(size=generator.image_size, channels=generator.channels, flip=False)
-    look = partial(real_images, view=view, extractor=extractor, seed=seed, device=device, progress=progress)
+    transform = Squares(size=generator.image_size, channels=generator.channels, flip=False)
+    look = partial(real_images, transform=transform, extractor=extractor, seed=seed, device=device, progress=progress)
 
     wanted = reals or samples
     real = look(reference, places=range(wanted))
@@ -137,7 +138,7 @@ def evaluate_generator(
                 classifier = LinearClassifier.fit(trained.features, labels[0], len(generator.labels))
                 every += figures.label_accuracy(classifier, fake, real.features, labels[1])
             if picture is not None:
-                _draw_pairs(picture, view, trained_on, trained, fake.images, copying)
+                _draw_pairs(picture, transform, trained_on, trained, fake.images, copying)
         return every
 
     return decide(results)
@@ -238,17 +239,17 @@ def _labels(images: RealImages, reference: Reference, names: tuple[str, ...]) ->
 
 
 def _draw_pairs(
-    file: Path, view: Squares, reference: Reference, trained: RealImages, images: Tensor, found: Memorisation
+    file: Path, transform: Squares, reference: Reference, trained: RealImages, images: Tensor, found: Memorisation
 ) -> None:
     """The samples nearest to a training image, each beside it, the nearest pair first."""
     chosen = found.distances.argsort()[:_PAIRS].tolist()
-    side = view.size * _ENLARGED
-    sheet = Sheet(len(chosen), (2 * side, side))
+    side = transform.size * _ENLARGED
+    sheet = ImageGrid(len(chosen), (2 * side, side))
     for index in chosen:
         row = int(trained.rows[found.nearest[index]])
         pair = Image.new("RGB", (2 * side, side))
-        for place, pixels in enumerate((images[index], view.prepare(reference.source.image(row)))):
+        for place, pixels in enumerate((images[index], transform.prepare(reference.source.image(row)))):
             pair.paste(to_image(pixels).resize((side, side), Image.Resampling.NEAREST), (place * side, 0))
         sheet.add(pair)
-    with beside(file) as unfinished:
+    with atomic_write(file) as unfinished:
         sheet.image.save(unfinished, "PNG")

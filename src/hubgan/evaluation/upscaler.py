@@ -17,11 +17,11 @@ from hubgan.data.degradation import degrade_by_seed
 from hubgan.errors import DataError, ImageError
 from hubgan.evaluation.reference import Reference, attempts, drawn_cells
 from hubgan.evaluation.results import result, rounded, versions
-from hubgan.images import flatten, to_image, to_tensor
+from hubgan.media.images import flatten, to_image, to_tensor
 from hubgan.metrics import PerceptualDistance, fidelity, psnr, sharpness_ratio, shrink, ssim
 from hubgan.models import Upscaler
 from hubgan.models.card import Result
-from hubgan.processes import decide
+from hubgan.runtime.processes import decide
 
 logger = logging.getLogger(__name__)
 

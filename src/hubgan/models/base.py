@@ -13,7 +13,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from hubgan.errors import ConfigError, ModelError
-from hubgan.hub import Place, Repository
+from hubgan.hub.download import ModelSource
+from hubgan.hub.upload import Repository
 from hubgan.models.card import PICTURE, TrainingRun, model_card, renewed
 from hubgan.models.config import CARD, CONFIG, WEIGHTS, build, network_options, read_config, write_config
 from hubgan.models.weights import check_fit, read_weights
@@ -235,11 +236,11 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         if wanted is not None and not isinstance(wanted, torch.dtype):
             raise ConfigError(f"dtype must be one of PyTorch's, such as torch.bfloat16, not {wanted!r}")
         name = str(pretrained_model_name_or_path)
-        place = Place(name, subfolder, revision, token, cache_dir, force_download, local_files_only)
+        place = ModelSource(name, subfolder, revision, token, cache_dir, force_download, local_files_only)
         return cls._load(place, strict).to(device, wanted).eval()
 
     @classmethod
-    def _load(cls: type[Self], place: Place, strict: bool) -> Self:
+    def _load(cls: type[Self], place: ModelSource, strict: bool) -> Self:
         config_file = place.file(CONFIG)
         config = read_config(config_file)
         if config.kind and config.kind not in [kind.__name__ for kind in cls.__mro__]:

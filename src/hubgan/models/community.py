@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from hubgan.errors import ModelError
-from hubgan.hub import PICKLES, Place
+from hubgan.hub.download import PICKLES, ModelSource
 from hubgan.models.config import CONFIG, WEIGHTS, Config, read_config
 from hubgan.models.weights import read_weights
 from hubgan.networks import UPSCALERS
@@ -27,7 +27,7 @@ class Found(NamedTuple):
     config: Config | None
 
 
-def find(place: Place, weights_name: str | None = None, allow_pickle: bool = False) -> Found | None:
+def find(place: ModelSource, weights_name: str | None = None, allow_pickle: bool = False) -> Found | None:
     """The community weights at a place, which may be a file itself; None where a model of hubgan's own lies.
 
     Args:

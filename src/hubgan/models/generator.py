@@ -71,7 +71,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         """
         return self._draw(n, _source(seed))
 
-    def label_numbers(self, n: int, labels: Labels | None = None, *, seed: int | None = None) -> Tensor | None:
+    def label_ids(self, n: int, labels: Labels | None = None, *, seed: int | None = None) -> Tensor | None:
         """The classes of `n` images as numbers, int64 (n,); None for a model without classes.
 
         Args:
@@ -175,7 +175,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             n = 1 if labels is None or isinstance(labels, int | str) else len(labels)
         if n < 1:
             raise ConfigError(f"n must be 1 or more, got {n}")
-        numbers, latents = self.label_numbers(n, labels, seed=seed), self.latents(n, seed=seed)
+        numbers, latents = self.label_ids(n, labels, seed=seed), self.latents(n, seed=seed)
         if truncation is not None:
             latents = truncate(latents, truncation)
         return self.images_from(latents, numbers, batch_size=batch_size, output_type=output_type)
@@ -211,7 +211,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if truncation is not None:
             points = truncate(points, truncation)
         number = 1 if labels is None else len(seeds)
-        numbers = self.label_numbers(number, labels, seed=seeds[0])
+        numbers = self.label_ids(number, labels, seed=seeds[0])
         way = walk(points, frames, loop=loop)
         if numbers is not None:
             nearest_seed = (positions(len(seeds), frames, loop=loop) + 0.5).floor().long() % len(seeds)
@@ -232,7 +232,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         Args:
             latents: as `latents` draws them. An image depends on its latent and label alone; cut into parts at
                 multiples of 16 they give the same images, bit for bit, as at once.
-            labels: int64 (n,), as `label_numbers` gives them.
+            labels: int64 (n,), as `label_ids` gives them.
             batch_size: at most so many images (rounded up to a multiple of 16) are on the device at once.
             output_type: "pil" for a list of PIL images, "np" for an array (n, size, size, channels) and "pt" for a
                 tensor (n, channels, size, size) on the CPU, both float32 in [0, 1].
@@ -323,7 +323,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             sources = generator if isinstance(generator, list) else [generator] * batch_size
             class_labels = [int(torch.randint(len(self.labels), (1,), generator=source, device=_device(source)))
                             for source in sources]  # fmt: skip
-        labels = self.label_numbers(batch_size, class_labels)
+        labels = self.label_ids(batch_size, class_labels)
         return pipeline_output(self.images_from(latents, labels, output_type=output_type), return_dict)
 
     def _check_labels(self, labels: Tensor | None, n: int) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from hubgan.errors import ConfigError, ImageError
-from hubgan.images import WHITE_16, ImageInput, to_image
+from hubgan.media.images import WHITE_16, ImageInput, to_image
 
 OutputType: TypeAlias = Literal["pil", "np", "pt"]
 Images: TypeAlias = list[Image.Image] | np.ndarray | Tensor

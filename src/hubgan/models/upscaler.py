@@ -12,17 +12,26 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hubgan.errors import ConfigError, ImageError, ModelError
-from hubgan.hub import Place
-from hubgan.images import LUMA, WHITE_16, ImageInput, open_image, split_alpha, to_floats, to_image, upscale_tiled
+from hubgan.hub.download import ModelSource
+from hubgan.media.animation import is_animation
+from hubgan.media.images import (
+    LUMA,
+    WHITE_16,
+    ImageInput,
+    open_image,
+    split_alpha,
+    to_floats,
+    to_image,
+)
 from hubgan.models import community
 from hubgan.models.base import HubModel
 from hubgan.models.config import CONFIG, PIXEL_WEIGHTS
 from hubgan.models.pipeline import as_output, check_output_type, one_by_one, pipeline_output
+from hubgan.models.tiling import upscale_tiled
 from hubgan.models.weights import mix
 from hubgan.networks import UPSCALERS
 from hubgan.networks.community import COMMUNITY, CommunityNetwork
-from hubgan.precision import computes_in_bf16
-from hubgan.video import is_animation
+from hubgan.runtime.devices import computes_in_bf16
 
 logger = logging.getLogger(__name__)
 
@@ -279,15 +288,15 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         """
         if not 0 <= fidelity <= 1:
             raise ConfigError(f"fidelity is {fidelity:g}; it goes from 0 (most detail) to 1 (nearest to the original)")
-        if unknown := place.keys() - {field.name for field in fields(Place)}:
+        if unknown := place.keys() - {field.name for field in fields(ModelSource)}:
             raise TypeError(f"{cls.__name__}.from_pretrained() has no argument {', '.join(sorted(unknown))}")
         if not use_safetensors:
             raise ConfigError("use_safetensors=False: pass allow_pickle=True to read a .pth")
         name, dtype = str(pretrained_model_name_or_path), dtype or torch_dtype
-        found = community.find(Place(name, **place), weights_name, allow_pickle)
+        found = community.find(ModelSource(name, **place), weights_name, allow_pickle)
         if found is None:
             model = super().from_pretrained(name, device=device, dtype=dtype, strict=strict, **place)
-            return model._at_fidelity(fidelity, Place(name, **place)) if fidelity else model
+            return model._at_fidelity(fidelity, ModelSource(name, **place)) if fidelity else model
         if fidelity:
             raise ConfigError(f"{name} was made elsewhere and has one set of weights: leave fidelity out")
         model = cls(community.load(found, dtype), source=found.source)
@@ -306,9 +315,9 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             ModelError: it cannot be found or reached.
         """
         name = str(pretrained_model_name_or_path)
-        return not Path(name).is_file() and PIXEL_WEIGHTS in Place(name, **place).files()
+        return not Path(name).is_file() and PIXEL_WEIGHTS in ModelSource(name, **place).files()
 
-    def _at_fidelity(self: Self, fidelity: float, place: Place) -> Self:
+    def _at_fidelity(self: Self, fidelity: float, place: ModelSource) -> Self:
         at_commit = place.at_commit_of(place.file(CONFIG))
         if PIXEL_WEIGHTS not in at_commit.files():
             raise ModelError(f"{place.name} holds no {PIXEL_WEIGHTS}, so there is nothing to mix: leave fidelity out")

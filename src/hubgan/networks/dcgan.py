@@ -18,7 +18,15 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from hubgan.networks.layers import in_fast_layout, spectral
-from hubgan.networks.options import STRICT, Channels, Classes, ImageSize, LatentDim, Width, check_labels
+from hubgan.networks.validation import (
+    STRICT,
+    Channels,
+    Classes,
+    ImageSize,
+    LatentDim,
+    Width,
+    check_labels,
+)
 
 _EMBEDDING = 32  # numbers that a label becomes for the generator
 

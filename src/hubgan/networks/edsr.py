@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle
 
 from hubgan.networks.fused import conv_add, conv_relu
-from hubgan.networks.options import STRICT, Channels, Depth, Scale, Stride, Width
+from hubgan.networks.validation import (
+    STRICT,
+    Channels,
+    Depth,
+    Scale,
+    Stride,
+    Width,
+)
 
 _SLACK = 1.5  # times the range of the neighbouring pixels; with 1 fine texture is a little less sharp
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from hubgan.networks.layers import he
-from hubgan.networks.options import STRICT, Channels, Depth, Width
+from hubgan.networks.validation import STRICT, Channels, Depth, Width
 
 
 def _norm(conv: nn.Conv2d, norm: str) -> nn.Module:

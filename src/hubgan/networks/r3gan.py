@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, pad
 
 from hubgan.networks.layers import in_fast_layout
-from hubgan.networks.options import (
+from hubgan.networks.validation import (
     STRICT,
     Channels,
     Classes,

@@ -20,7 +20,15 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from hubgan.networks.layers import in_fast_layout, spectral
-from hubgan.networks.options import STRICT, Channels, Classes, ImageSize, LatentDim, Width, check_labels
+from hubgan.networks.validation import (
+    STRICT,
+    Channels,
+    Classes,
+    ImageSize,
+    LatentDim,
+    Width,
+    check_labels,
+)
 
 _RELU = 2**0.5  # the gain of a layer behind ReLU
 

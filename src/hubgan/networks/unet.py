@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
 from hubgan.networks.layers import he, spectral
-from hubgan.networks.options import STRICT, Channels, Width
+from hubgan.networks.validation import STRICT, Channels, Width
 
 _SLOPE = 0.2
 _HALVED = 3  # times

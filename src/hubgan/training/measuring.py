@@ -12,10 +12,10 @@ from hubgan.errors import DataError
 from hubgan.evaluation import Reference, table
 from hubgan.models import HubModel
 from hubgan.models.card import Result
-from hubgan.training import wording
+from hubgan.training import describe
 from hubgan.training.config import TrainingConfig, UpscalingConfig
 from hubgan.training.options import load_recipe
-from hubgan.training.record.run_folder import run_path
+from hubgan.training.run.run_folder import run_path
 from hubgan.training.task import Task
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
     config: TrainingConfig = task.config
     if not config.eval_samples:
         return None
-    name = config.dataset_name or wording.dataset(config.dataset)
+    name = config.dataset_name or describe.dataset(config.dataset)
     trained_on = Reference(source, name, config.split)
     seen = f"{config.split}{_SEEN}" if isinstance(config, UpscalingConfig) else config.split  # there it matters
     on_training_images = Measurement(task, Reference(source, name, seen), trained_on)
@@ -121,7 +121,7 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
 def _open(config: TrainingConfig) -> Reference:
     if config.eval_dataset is not None:
         split = config.eval_split or "train"
-        return Reference(load_images(config.eval_dataset, split=split), wording.dataset(config.eval_dataset), split)
+        return Reference(load_images(config.eval_dataset, split=split), describe.dataset(config.eval_dataset), split)
     assert config.eval_split is not None
     source = load_images(
         config.dataset,
@@ -132,4 +132,4 @@ def _open(config: TrainingConfig) -> Reference:
         classes=config.classes,
         streaming=config.streaming,
     )
-    return Reference(source, config.dataset_name or wording.dataset(config.dataset), config.eval_split)
+    return Reference(source, config.dataset_name or describe.dataset(config.dataset), config.eval_split)

@@ -149,7 +149,7 @@ class _Noise:
 
 def _batch(task: Task[Any], config: TrainingConfig) -> tuple[Tensor, Tensor]:
     """A batch on the meta device; its shapes are those of a batch of one."""
-    image = torch.zeros(1, config.channels, task.view.size, task.view.size, dtype=torch.uint8)
+    image = torch.zeros(1, config.channels, task.transform.size, task.transform.size, dtype=torch.uint8)
     one: tuple[Tensor, Tensor] = task.batch(image, _Noise())  # type: ignore[arg-type]
     inputs, real = (torch.empty(config.batch_size, *t.shape[1:], dtype=t.dtype, device=_META) for t in one)
     return inputs, real

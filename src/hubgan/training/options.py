@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from hubgan.errors import ConfigError, nearest
 from hubgan.training.config import GenerationConfig, TrainingConfig, UpscalingConfig
-from hubgan.training.wording import without_remark
+from hubgan.training.describe import without_remark
 
 CONFIGS: dict[str, type[TrainingConfig]] = {"generation": GenerationConfig, "upscaling": UpscalingConfig}
 DEFAULT_RECIPE = "cifar-dcgan"

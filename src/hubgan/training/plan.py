@@ -7,12 +7,12 @@ from accelerate import Accelerator
 from hubgan.data import ImageSource
 from hubgan.errors import DataError
 from hubgan.models import HubModel
-from hubgan.training import wording
+from hubgan.training import describe
 from hubgan.training.config import TrainingConfig, UpscalingConfig
 from hubgan.training.measuring import Measurement
 from hubgan.training.memory import estimate
-from hubgan.training.record.provenance import hardware_line, precision
-from hubgan.training.record.run_folder import run_path
+from hubgan.training.run.provenance import hardware_line, precision
+from hubgan.training.run.run_folder import run_path
 from hubgan.training.schedules import is_used
 from hubgan.training.task import Task
 
@@ -83,7 +83,7 @@ def _budget(config: TrainingConfig, accelerator: Accelerator, source: ImageSourc
     }
     given = [f"{limit} {name}" for name, limit in limits.items() if limit]
     lines = [" or ".join(given) + (", whichever is first" if len(given) > 1 else "") or "none: it has no end"]
-    drawn = wording.global_batch(config, accelerator) * config.discriminator_steps
+    drawn = describe.global_batch(config, accelerator) * config.discriminator_steps
     counts = [limit for limit in (config.max_images, config.max_steps and config.max_steps * drawn) if limit]
     if counts:
         images = min(counts)
@@ -91,7 +91,7 @@ def _budget(config: TrainingConfig, accelerator: Accelerator, source: ImageSourc
         if source is not None and source.size:
             meant += f" and {images / source.size:,.1f} epochs"
         lines.append(f"at most {meant}" if config.max_minutes else meant)
-    lines.append(f"global batch {wording.batch(config, accelerator)}")
+    lines.append(f"global batch {describe.batch(config, accelerator)}")
     if config.discriminator_steps > 1:
         lines.append(f"{config.discriminator_steps} discriminator steps for one of the generator, on {drawn:,} images")
     if isinstance(config, UpscalingConfig):
@@ -108,7 +108,7 @@ def _optimisation(config: TrainingConfig) -> list[str]:
     }
     if isinstance(config, UpscalingConfig):
         scheduled["learning rate of the generator, adversarial part"] = config.adversarial_learning_rate
-    lines = [f"{name}: {wording.schedule(value, config)}" for name, value in scheduled.items()]
+    lines = [f"{name}: {describe.schedule(value, config)}" for name, value in scheduled.items()]
     if config.optimizer != "adam":
         lines.append(f"optimizer of the generator: {config.optimizer.capitalize()}")
     lines.append(f"objective: {config.objective.replace('_', '-')}")
@@ -118,11 +118,11 @@ def _optimisation(config: TrainingConfig) -> list[str]:
             f" {config.perceptual_weight:g}, adversarial {config.adversarial_weight:g}, consistency"
             f" {config.consistency_weight:g}"
         )
-    lines.append(f"penalties: {wording.penalties(config) or 'none'}")
+    lines.append(f"penalties: {describe.penalties(config) or 'none'}")
     if config.clip_grad_norm:
         lines.append(f"gradients clipped to norm {config.clip_grad_norm:g}")
-    lines.append(f"averaging: {wording.averaging(config)}")
-    lines.append(f"augmentation: {wording.augmentation(config) or 'none'}")
+    lines.append(f"averaging: {describe.averaging(config)}")
+    lines.append(f"augmentation: {describe.augmentation(config) or 'none'}")
     if config.augment and is_used(config.augment_probability) and config.augment_target is not None:
         lines.append("  the probability begins at 0")
     return lines
@@ -146,7 +146,7 @@ def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None) -
     lines.append(f"fingerprint {source.fingerprint}")
     if not source.streaming and source.size:
         try:
-            examples = source.examples(task.view, _EXAMPLES)
+            examples = source.examples(task.transform, _EXAMPLES)
         except DataError as error:
             return [*lines, str(error)]
         mean = sum(example.numel() for example in examples) / len(examples)

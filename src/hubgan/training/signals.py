@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 import psutil
 
 
-class StopWish:
+class StopSignal:
     """While it is entered, the first SIGTERM or SIGINT only sets `signal`; a second SIGINT interrupts at once.
 
     `accelerate launch` with one process does not hand on the SIGTERM that ends it, so the end of that launcher counts
@@ -29,7 +29,7 @@ class StopWish:
             self._signal = signal.SIGTERM
         return self._signal
 
-    def __enter__(self) -> "StopWish":
+    def __enter__(self) -> "StopSignal":
         if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no handlers
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._wish)

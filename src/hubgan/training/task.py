@@ -6,13 +6,13 @@ from typing import Any, Generic, TypeVar
 from PIL import Image
 from torch import Tensor
 
-from hubgan.data import ImageSource, View
+from hubgan.data import ImageSource, Transform
 from hubgan.evaluation import Reference
 from hubgan.models import Discriminator, HubModel
 from hubgan.models.card import Result
+from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.config import TrainingConfig
 from hubgan.training.losses import OBJECTIVES
-from hubgan.training.machine import SharedRandom
 from hubgan.training.penalties import Critic
 from hubgan.training.schedules import Schedule, value_at
 
@@ -25,7 +25,7 @@ class Task(ABC, Generic[C]):
     Attributes:
         model: what is trained and published.
         discriminator: its opponent.
-        view: what training sees of an image.
+        transform: what training sees of an image.
         labelled: whether the networks take the numbers of the images' classes too.
         caption: says what the preview shows.
         measures: says what `measure` measures, with `samples` for how many.
@@ -34,7 +34,7 @@ class Task(ABC, Generic[C]):
 
     model: HubModel
     discriminator: Discriminator
-    view: View
+    transform: Transform
     labelled: bool = False
     caption: str
     measures: str

@@ -10,18 +10,18 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hubgan.data import Drawn
+from hubgan.data import RawBatch
 from hubgan.errors import ConfigError
 from hubgan.models import Discriminator, HubModel
+from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.augmentation import AdaptiveProbability, DiffAugment
 from hubgan.training.averaging import MovingAverage, average_buffers
 from hubgan.training.config import TrainingConfig
-from hubgan.training.machine import SharedRandom
+from hubgan.training.monitor import overlap
 from hubgan.training.optimizers import make_optimizer
 from hubgan.training.penalties import Critic, Penalties
 from hubgan.training.schedules import at_zero, is_used
 from hubgan.training.task import Task
-from hubgan.training.watch import overlap
 
 Figures: TypeAlias = dict[str, Tensor]
 
@@ -108,7 +108,7 @@ class Updates:
         self._probability = self._adaptive.probability if adapts else at(c.augment_probability)
         return rates | ({"augment_probability": self._probability} if self._augment else {})
 
-    def batch(self, drawn: Drawn, position: int) -> Batch:
+    def batch(self, drawn: RawBatch, position: int) -> Batch:
         """Images and labels on the device as what the two networks are given."""
         self.random.seek(position)
         tensors = self.task.batch(drawn.images, self.random)

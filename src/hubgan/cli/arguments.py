@@ -1,0 +1,154 @@
+"""Options that several commands share."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hubgan.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
+
+    from hubgan import Generator, Upscaler
+
+
+def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = False) -> None:
+    """Add MODEL and where exactly it is; with `elsewhere` also what helps to read weights that were made elsewhere."""
+    file = ", its file of weights" if elsewhere else ""
+    parser.add_argument(
+        "model", metavar="MODEL", help=f"{kind}: its folder{file}, or its name on the Hub (user/model)"
+    )
+    group = parser.add_argument_group("which model exactly")
+    group.add_argument("--revision", metavar="NAME", help="branch, tag or commit on the Hub")
+    group.add_argument(
+        "--subfolder", metavar="FOLDER", help="where in the folder or repository it lies (default: top)"
+    )
+    if elsewhere:
+        group.add_argument("--weights-name", metavar="FILE", help="the file of weights, where an upscaler has several")
+        group.add_argument(
+            "--allow-pickle",
+            action="store_true",
+            help="read a pickle (.pth) too, by spandrel's restricted unpickler",
+        )
+
+
+def add_truncation(parser: argparse.ArgumentParser) -> None:
+    """Add --truncation."""
+    parser.add_argument(
+        "--truncation",
+        metavar="T",
+        type=float,
+        help="draw latents towards the mean: less odd, less diverse; 1 is usual",
+    )
+
+
+def add_fidelity(parser: argparse.ArgumentParser) -> None:
+    """Add --fidelity."""
+    parser.add_argument(
+        "--fidelity",
+        metavar="F",
+        type=float,
+        help="from 0, the most detail, which may be invented (default), to 1, smoother and nearest to the original;"
+        " for models that hold both kinds of weights",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="where to compute: cpu, cuda, cuda:1, mps, ...; auto takes a GPU if there is one (default: auto)",
+    )
+
+
+def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    """The type of an option that takes a whole number, at least `low` and at most `high`."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if number < low or (high is not None and number > high):
+            bounds = f"from {low} to {high}" if high is not None else f"from {low} on"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}")
+        return number
+
+    return parse
+
+
+def find_device(name: str) -> str:
+    """The device called `name`, "auto" for a GPU where there is one, as torch calls it.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    import torch
+
+    if name == "auto":
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return found.type if found else "cpu"
+    try:
+        torch.ones(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"--device {name}: this machine has no such device ({reason})") from error
+    return name
+
+
+def process_device(name: str, state: "PartialState") -> str:
+    """The same for one of several processes: with "auto" each has a device of its own."""
+    return str(state.device) if state.num_processes > 1 and name == "auto" else find_device(name)
+
+
+def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upscaler, Path | None]":
+    """The model that MODEL and the options beside it name, of either kind.
+
+    Returns:
+        It, and the folder that hubgan has saved it in; None for others, which are left as they are.
+
+    Raises:
+        ConfigError: it is of another kind, or what else `from_pretrained` raises.
+    """
+    from hubgan import Generator, Upscaler
+    from hubgan.hub.download import ModelSource
+    from hubgan.models.config import CONFIG, read_config
+
+    place, kind, folder = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision), None, None
+    foreign = {name: getattr(args, name, None) for name in ("weights_name", "allow_pickle")}
+    if not Path(args.model).is_file() and CONFIG in place.files() and not foreign["weights_name"]:
+        kind, folder = read_config(place.file(CONFIG)).kind, place.folder
+    where = {"subfolder": args.subfolder, "revision": args.revision, "device": device}
+    if kind == "Generator":
+        return Generator.from_pretrained(args.model, **where), folder
+    if kind not in (None, "Upscaler"):
+        raise ConfigError(f"{args.model} holds a {kind}: give a generator or an upscaler")
+    known = {name: value for name, value in foreign.items() if value}
+    return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **known), folder
+
+
+@contextmanager
+def training_packages() -> Iterator[None]:
+    """Turn a failing import into a ConfigError that says how to install what training, too, is done with."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        raise ConfigError(f"the package {package} is missing: pip install 'hubgan[train]'") from error
+
+
+@contextmanager
+def enough_memory(remedy: str) -> Iterator[None]:
+    """Turn want of memory into a ModelError that ends with `remedy`."""
+    import torch
+
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)  # on a CPU
+        if not known:
+            raise
+        raise ModelError(f"there is not enough memory: {remedy}") from error

@@ -1,0 +1,238 @@
+"""Which pictures are meant, where their results go, and how a picture is written."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from PIL import Image
+
+from hubgan.errors import ConfigError, ImageError
+from hubgan.media.animation import Animation, in_palette, is_animation, open_animation
+from hubgan.media.images import open_image
+from hubgan.runtime.files import atomic_write
+
+if TYPE_CHECKING:
+    from hubgan.data import ImageSource
+
+_READ = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
+         ".ppm", ".tif", ".tiff", ".webp")  # fmt: skip
+WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
+           ".gif": "GIF"}  # fmt: skip
+_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
+_MOST_EXIF = 65_500  # bytes in a JPEG
+
+
+class Picture(NamedTuple):
+    """A picture to enlarge, and the folder it was found in (None when it was named itself)."""
+
+    path: Path
+    folder: Path | None = None
+
+
+class Row(NamedTuple):
+    """A picture of a data set."""
+
+    data: "ImageSource"
+    number: int
+
+    def __str__(self) -> str:
+        return f"row {self.number} of {self.data.name}"
+
+
+class Job(NamedTuple):
+    """A picture, the file that its result goes into, and the folder to name when all is done."""
+
+    source: Path | Row
+    target: Path
+    place: Path
+
+    def open(self) -> tuple[Image.Image, Animation | None]:
+        """The picture, and the animation of which it is the first frame.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        if isinstance(self.source, Row):
+            return self.source.data.image(self.source.number), None
+        return open_image(self.source, deep=True), open_animation(self.source)
+
+
+def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) -> list[Picture]:
+    """The pictures that `inputs` name, files and folders, each folder's in the order of their names.
+
+    In a folder a picture is known by its ending; what is hidden and the folder `leave_out` are passed over.
+
+    Raises:
+        ImageError: there is no such file or folder, or a folder holds no pictures.
+    """
+    pictures: list[Picture] = []
+    for path in inputs:
+        if path.is_dir():
+            found = sorted(_inside(path, recursive, leave_out))
+            if not found:
+                remedy = "" if recursive else "; its subfolders are looked into with --recursive"
+                raise ImageError(f"{path} holds no pictures ({', '.join(e[1:] for e in _READ)}){remedy}")
+            pictures += [Picture(file, path) for file in found]
+        elif path.exists():
+            pictures.append(Picture(path))
+        else:
+            raise ImageError(f"{path} does not exist: check the path")
+    return pictures
+
+
+def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale: float) -> list[Job]:
+    """Where every result goes: beside a picture as `name-x4.png`, beside a folder as a folder `name-x4`, or into
+    `output`, where all keep their names and those of a folder their subfolders.
+
+    Args:
+        pictures: the pictures.
+        output: a folder; for a single picture it may be a file.
+        ending: of all results, such as ".png"; None keeps a picture's own where that can be written, else ".png".
+        scale: how many times larger the results are, for the names.
+
+    Raises:
+        ConfigError: two results would have the same name, one of them is also a picture to enlarge, or `output`
+            cannot be written.
+    """
+    if output and (_is_file(output) or (output.exists() and not output.is_dir())):
+        return [_into_file(pictures, output, ending)]
+    jobs = {_job(picture, output, ending, scale): picture.path for picture in pictures}  # named twice, done once
+    sources = {path.resolve() for path in jobs.values()}
+    taken: dict[Path, Path] = {}
+    for job, path in jobs.items():
+        target = job.target.resolve()
+        if target == path.resolve():
+            raise ConfigError(f"{path} would be replaced by its own result: write into another folder (-o)")
+        if target in sources:
+            raise ConfigError(
+                f"{job.target} is both the result of {path} and a picture to enlarge: leave it out, or write"
+                " into another folder (-o)"
+            )
+        if (other := taken.setdefault(target, path.resolve())) != path.resolve():
+            raise ConfigError(
+                f"{other} and {path} would both become {job.target}: rename one of them, or enlarge them apart"
+            )
+    return list(jobs)
+
+
+def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Job]:
+    """Where the results of a data set go: `output/00000000.png` and so on, by the numbers of the rows; with labels
+    into a subfolder for each, as `imagefolder` of `datasets` reads them. Rows without a label lie at the top.
+
+    Args:
+        data: the data set.
+        output: a folder.
+        ending: of all results, such as ".webp"; None for ".png".
+
+    Raises:
+        ConfigError: `output` is a file, or lies in the folder of the data set, or the name of a label cannot be that
+            of a folder.
+    """
+    if _is_file(output) or (output.exists() and not output.is_dir()):
+        raise ConfigError(f"-o {output} is one file, which cannot take a data set: name a folder")
+    source = Path(data.name).expanduser()
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(f"-o {output} lies in {data.name}, and would become a part of it: name another place")
+    names: list[str] = [""] * len(data)
+    if data.label_column and data.classes:
+        numbers = [data.numbers.get(str(value)) for value in data.rows[data.label_column]]
+        names = ["" if number is None else data.classes[number] for number in numbers]
+    for name in data.classes:
+        if name.startswith(".") or not name.strip() or set(name) & set("/\\:\0"):
+            raise ConfigError(f"{data.name} has the label {name!r}, which cannot be the name of a folder")
+    return [
+        Job(Row(data, number), output / name / f"{number:08d}{ending or '.png'}", output)
+        for number, name in enumerate(names)
+    ]
+
+
+def shared(jobs: list[Job], process: int, processes: int) -> list[Job]:
+    """Those of one process of several. What may end as PNG of the same name is for one of them."""
+    numbers: dict[Path, int] = {}
+    return [job for job in jobs if numbers.setdefault(job.target.with_suffix(""), len(numbers)) % processes == process]
+
+
+def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = False) -> str | None:
+    """What keeps the enlarged `image`, or the animation that begins with it, from being written in the format of
+    `target`; None for nothing.
+    """
+    kind = WRITTEN[target.suffix.lower()]
+    if kind == "JPEG" and moving:
+        return "JPEG holds a single picture"
+    if kind == "JPEG" and "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255):
+        return "JPEG has no transparency"
+    longest = _LONGEST_SIDE.get(kind)
+    if longest and max(image.size) * scale > longest:
+        return f"{kind} has at most {longest:,} pixels a side"
+    return None
+
+
+def save(image: Image.Image, path: Path, quality: int = 95) -> None:
+    """Write a picture with its profile and EXIF, in the format that `path` ends in; folders are made when missing.
+
+    More EXIF than a JPEG can hold is left out.
+    """
+    kind = WRITTEN[path.suffix.lower()]
+    by_kind: dict[str, dict[str, Any]] = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}
+    options = by_kind.get(kind, {})
+    exif = image.info.get("exif")
+    if exif and (kind != "JPEG" or len(exif) <= _MOST_EXIF):
+        options["exif"] = exif
+    if kind != "PNG" and image.mode == "I;16":  # which PNG alone holds
+        image = open_image(image).convert("L")
+    if kind == "JPEG" and "A" in image.getbands():  # there is nothing to be seen through, see `obstacle`
+        image = image.convert(image.mode.rstrip("A"))
+    if kind == "GIF":
+        image = in_palette(image)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as unfinished:
+        image.save(unfinished, kind, icc_profile=image.info.get("icc_profile"), **options)
+
+
+def _inside(folder: Path, recursive: bool, leave_out: Path | None) -> Iterator[Path]:
+    results = leave_out and leave_out.resolve()
+    for place, folders, files in os.walk(folder):
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in _READ:
+                yield Path(place, name)
+        inner = [name for name in folders if not name.startswith(".") and Path(place, name).resolve() != results]
+        folders[:] = inner if recursive else []
+
+
+def _is_file(output: Path) -> bool:
+    return output.suffix.lower() in _READ and not output.is_dir()
+
+
+def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Job:
+    if len(pictures) != 1 or pictures[0].folder:
+        raise ConfigError(f"-o {output} is one file, which cannot take several pictures: name a folder")
+    kind = WRITTEN.get(output.suffix.lower())
+    if kind is None:
+        raise ConfigError(f"-o {output}: pictures are written as .png, .jpg, .webp or .gif")
+    if ending and WRITTEN[ending] != kind:
+        raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other: leave one out")
+    source = pictures[0].path
+    if output.resolve() == source.resolve():
+        raise ConfigError(f"{source} would be replaced by its own result: name another file (-o)")
+    return Job(source, output, output.parent)
+
+
+def _job(picture: Picture, output: Path | None, ending: str | None, scale: float) -> Job:
+    path, folder = picture
+    suffix = ending or (path.suffix if path.suffix.lower() in WRITTEN else ".png")
+    if suffix.lower() == ".gif" and not is_animation(path):
+        suffix = ".png"  # which loses no colours
+    if folder is None and output is None:
+        return Job(path, path.with_name(f"{path.stem}-x{scale:g}{suffix}"), path.parent)
+    inside = Path(path.name) if folder is None else path.relative_to(folder)
+    place = output or _enlarged(folder or path, scale)
+    return Job(path, place / inside.with_name(path.stem + suffix), place)
+
+
+def _enlarged(folder: Path, scale: float) -> Path:
+    if folder.name in ("", ".."):  # such as "."
+        folder = folder.resolve()
+    if not folder.name:
+        raise ConfigError(f"there is no place beside {folder}: name a folder for the results (-o)")
+    return folder.with_name(f"{folder.name}-x{scale:g}")

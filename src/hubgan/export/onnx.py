@@ -1,0 +1,129 @@
+"""Models for other runtimes: ONNX."""
+
+import copy
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hubgan.errors import ConfigError, ModelError
+from hubgan.models import Generator, Upscaler
+from hubgan.networks.community import CommunityNetwork
+from hubgan.runtime.files import atomic_write
+from hubgan.version import __version__
+
+OPSET = 18
+_MOST_DIFFERENCE = 2e-3  # half a grey level of 8 bits
+
+
+class _Images(nn.Module):
+    """Latents, and labels where there are classes, to images in [0, 1]."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.network = generator
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.network.forward(latents, labels).add(1).div(2).clamp(0, 1)
+
+
+class _Large(nn.Module):
+    """Images to larger ones, in [0, 1]."""
+
+    def __init__(self, upscaler: Upscaler) -> None:
+        super().__init__()
+        self.network = upscaler
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network.forward(images).clamp(0, 1)
+
+
+def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = OPSET) -> Path:
+    """Write a model as ONNX (https://onnx.ai), and check by onnxruntime that it computes the same.
+
+    A generator takes `latents` (batch, latent_dim) from a standard normal and, where it has classes, `labels`, their
+    numbers (int64, batch), and gives `images` (batch, channels, size, size). An upscaler takes `images` (batch,
+    channels, height, width) and gives `large` (batch, channels, height x scale, width x scale). Images are float32 in
+    [0, 1]. batch, height and width are free, the latter from 2 on. The file's metadata hold the model's configuration,
+    as `hubgan`.
+
+    Tiles, transparency, profiles and the like are a matter of `Upscaler.upscale`, not of the network.
+
+    Args:
+        model: its weights are exported in float32; it stays as it is.
+        file: written beside and renamed into place.
+        opset: the version of ONNX's operators, 18 to 21.
+
+    Raises:
+        ConfigError: onnx, onnxscript or onnxruntime is missing, there is no such opset, or the network was made
+            elsewhere.
+        ModelError: the network cannot be exported, the file cannot be written, or what it computes is not the same.
+    """
+    if not 18 <= opset <= 21:
+        raise ConfigError(f"opset is {opset}: take one from 18 to 21")
+    if isinstance(model.network, CommunityNetwork):
+        raise ConfigError("a network that was made elsewhere is not exported: take the tools of where it was made")
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401, by PyTorch's exporter
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        raise ConfigError(f"the package {package} is missing: pip install 'hubgan[onnx]'") from error
+    network, inputs, others, sizes = _network(copy.deepcopy(model).cpu().float())
+    result, file = ("images" if isinstance(model, Generator) else "large"), Path(file)
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "# The axis name")  # PyTorch's: two inputs share the batch
+            program: Any = torch.onnx.export(
+                network.eval(),
+                tuple(inputs.values()),
+                input_names=list(inputs),
+                output_names=[result],
+                dynamic_shapes=sizes,
+                opset_version=opset,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+            graph = program.model_proto
+            about = {"hubgan": __version__, "class": model._kind(), **model.config}
+            onnx.helper.set_model_props(graph, {"hubgan": json.dumps(about)})
+            session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+            difference = max(_difference(network, session, given) for given in (inputs, others))
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ModelError(f"this network cannot be exported: {error}") from error
+    if not difference <= _MOST_DIFFERENCE:
+        raise ModelError(f"onnxruntime computes something else: images differ by up to {difference:.2g}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(file) as unfinished:
+            onnx.save(graph, unfinished)
+    except OSError as error:
+        raise ModelError(f"{file} cannot be written: {error}") from error
+    return file
+
+
+def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor], dict[str, Tensor], Any]:
+    """What is exported, inputs to try it with, others of other sizes, and which sizes are free."""
+    batch = torch.export.Dim("batch")
+    if isinstance(model, Upscaler):
+        height, width = (torch.export.Dim(name, min=2) for name in ("height", "width"))
+        given, others = ({"images": torch.rand(n, model.channels, *size)} for n, size in ((2, (24, 32)), (1, (2, 41))))
+        return _Large(model), given, others, ({0: batch, 2: height, 3: width},)
+    given, others = ({"latents": model.latents(n, seed=0)} for n in (2, 1))
+    sizes: list[Any] = [{0: batch}]
+    if model.labels:
+        for each in (given, others):
+            each["labels"] = torch.arange(len(each["latents"])) % len(model.labels)
+        sizes.append({0: batch})
+    return _Images(model), given, others, tuple(sizes)
+
+
+def _difference(network: nn.Module, session: Any, inputs: dict[str, Tensor]) -> float:
+    """How far the two are apart at most."""
+    (found,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+    return (torch.from_numpy(found) - network(*inputs.values())).abs().max().item()

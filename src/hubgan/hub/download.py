@@ -1,0 +1,212 @@
+"""The Hub's client with errors for people: files found, fetched and checked; commits that are whole or not made."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from huggingface_hub import (
+    HfApi,
+    constants,
+    get_token,
+    hf_hub_download,
+    snapshot_download,
+)
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils.sha import git_hash
+
+from hubgan.errors import ModelError
+from hubgan.runtime.files import sha256
+
+logger = logging.getLogger(__name__)
+
+PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
+_SHA256, _SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A folder on this machine, or a repository on the Hub, and how to read it.
+
+    Attributes:
+        name: the folder's path, or the Hub name (user/model). A folder that exists goes first.
+        subfolder: where in it to look.
+        revision: branch, tag or commit on the Hub.
+        token: access token; None takes the one of `hf auth login`, False sends none.
+        cache_dir, force_download, local_files_only: as in `huggingface_hub.hf_hub_download`.
+    """
+
+    name: str
+    subfolder: str | None = None
+    revision: str | None = None
+    token: str | bool | None = field(default=None, repr=False)
+    cache_dir: str | Path | None = None
+    force_download: bool = False
+    local_files_only: bool = False
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder on this machine; None for a repository."""
+        # Unlike Path.is_dir, os.path.isdir raises no error for a name too long to be one.
+        return Path(self.name, self.subfolder or "") if os.path.isdir(self.name) else None  # noqa: PTH112
+
+    def files(self) -> list[str]:
+        """The names of the files that lie there, not those in folders of it.
+
+        Where the Hub does not answer, these are the files of a repository that the cache holds.
+
+        Raises:
+            ModelError: there is no such place, or it cannot be reached.
+        """
+        if (folder := self.folder) is not None:
+            return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+        with self._read("its list of files"):
+            try:
+                if self.local_files_only:
+                    raise OfflineModeIsEnabled
+                api, patience = HfApi(token=self.token), constants.HF_HUB_ETAG_TIMEOUT
+                about = api.model_info(self.name, revision=self.revision, timeout=patience)
+                paths = [PurePosixPath(file.rfilename) for file in about.siblings or []]
+                return sorted(path.name for path in paths if path.parent == PurePosixPath(self.subfolder or ""))
+            except (OfflineModeIsEnabled, HTTPError) as error:
+                if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:  # it refused
+                    raise
+                found = snapshot_download(
+                    self.name, revision=self.revision, cache_dir=self.cache_dir, local_files_only=True
+                )
+                return sorted(path.name for path in Path(found, self.subfolder or "").glob("*") if path.is_file())
+
+    def file(self, filename: str) -> Path:
+        """The path of one file there, fetched into the cache from a repository.
+
+        What came from the Hub is compared with the checksum that the Hub gave for it, each time: a damaged file is
+        removed from the cache.
+
+        Raises:
+            ModelError: there is no such place or file, it cannot be reached, or its bytes are damaged.
+        """
+        if (folder := self.folder) is not None:
+            if (folder / filename).is_file():
+                return folder / filename
+            raise ModelError(_missing(filename, str(folder), self.files()))
+        with self._read(filename):
+            file = Path(
+                hf_hub_download(
+                    self.name,
+                    filename,
+                    subfolder=self.subfolder,
+                    revision=self.revision,
+                    token=self.token,
+                    cache_dir=self.cache_dir,
+                    force_download=self.force_download,
+                    local_files_only=self.local_files_only,
+                )
+            )
+        check_bytes(file, self._shown)
+        return file
+
+    def at_commit_of(self, file: Path) -> "ModelSource":
+        """The same place at the commit that a file of it came from: what is fetched next belongs to that file."""
+        if self.folder is not None:
+            return self
+        commit = file.parents[len(PurePosixPath(self.subfolder or "").parts)].name  # the cache has a folder for each
+        return replace(self, revision=commit) if _SHA1.fullmatch(commit) else self
+
+    @property
+    def _shown(self) -> str:
+        return f"{self.name} ({constants.ENDPOINT})"
+
+    @contextmanager
+    def _read(self, what: str) -> Iterator[None]:
+        name = self.name
+        check_token(self.token)
+        try:
+            yield
+        except ModelError:
+            raise
+        except HFValidationError as error:
+            raise ModelError(f"{name!r} is neither a folder on this machine nor a Hub name (user/model)") from error
+        except GatedRepoError as error:
+            raise ModelError(f"{name} asks for consent first: give it on its page at {constants.ENDPOINT}") from error
+        except RepositoryNotFoundError as error:
+            raise ModelError(
+                f"{name!r} is neither a folder on this machine nor a model you can see at {constants.ENDPOINT};"
+                " check the spelling, and for a private model log in (hf auth login) or pass token="
+            ) from error
+        except RevisionNotFoundError as error:
+            raise ModelError(f"{self._shown} has no revision {self.revision!r}") from error
+        except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+            if isinstance(error.__cause__, HfHubHTTPError):  # it was reached, and did not give the file
+                raise ModelError(f"cannot get {what} of {self._shown}: {in_one_line(error.__cause__)}") from error
+            raise ModelError(
+                f"{name!r} is no folder on this machine, it is not in the download cache, and the Hub"
+                f" ({constants.ENDPOINT}) cannot be reached; check the connection, or pass the path of a folder"
+            ) from error
+        except EntryNotFoundError as error:
+            inside = os.path.join(self.subfolder or "", what)  # noqa: PTH118
+            raise ModelError(_missing(inside, self._shown, self._files_or_none())) from error
+        except (HTTPError, OSError, RuntimeError, ValueError) as error:
+            raise ModelError(f"cannot get {what} of {self._shown}: {in_one_line(error)}") from error
+
+    def _files_or_none(self) -> list[str]:
+        try:
+            return self.files()
+        except ModelError:
+            return []
+
+
+def _missing(filename: str, where: str, files: list[str]) -> str:
+    pickles = [name for name in files if name.endswith(PICKLES)]
+    if pickles and filename.endswith(".safetensors"):
+        return (
+            f"{where} has no {filename}, only {', '.join(pickles)}: pickled weights can run any code"
+            " when they are read, so hubgan refuses them; convert them to safetensors first"
+        )
+    return f"{where} has no {filename}: it is not a model that hubgan saved, or it is incomplete"
+
+
+def check_bytes(file: Path, where: str) -> None:
+    """Compare a file of the cache with the checksum by which the Hub names it, and remove it when it differs."""
+    if not file.is_symlink():  # where links are not to be had, the cache does not keep the checksum
+        return
+    blob = Path(file.parent, os.readlink(file))  # noqa: PTH115  # one step only: a shared blob is a link again
+    if _SHA256.fullmatch(blob.name):
+        found = sha256(file)
+    elif _SHA1.fullmatch(blob.name):
+        found = git_hash(file.read_bytes())
+    else:
+        return
+    if found == blob.name:
+        return
+    try:
+        for link in (file.resolve(), blob, file):
+            link.unlink(missing_ok=True)
+        remedy = "it was removed from the cache: load it again to download it anew"
+    except OSError as error:
+        remedy = f"remove {file} and load it again ({error})"
+    raise ModelError(f"{file.name} of {where} was damaged on its way or on the disk (checksum); {remedy}")
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error of the client says, which is several lines, in one."""
+    return re.sub(r" For more information check: \S+", "", " ".join(str(error).split())).rstrip(".")
+
+
+def check_token(token: str | bool | None) -> None:
+    """Refuse a token that cannot be one before it is sent: what an HTTP library says of a bad header quotes it."""
+    secret = token if isinstance(token, str) else get_token() if token is not False else None
+    if secret and not re.fullmatch(r"[!-~]+", secret):
+        raise ModelError("the access token holds a space, a line break or a letter that no token has: copy it again")

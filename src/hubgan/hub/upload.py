@@ -1,0 +1,188 @@
+"""To the Hub: commits that are whole or not made, with errors for people."""
+
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    constants,
+    hf_hub_download,
+)
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    LocalTokenNotFoundError,
+)
+from huggingface_hub.utils import filter_repo_objects
+
+from hubgan.errors import ModelError
+from hubgan.hub.download import check_bytes, check_token, in_one_line
+
+logger = logging.getLogger(__name__)
+
+_REFUSALS = {
+    401: "it does not know you: log in (hf auth login), or set HF_TOKEN",
+    403: "your access token may not do that: make one that may write there, and log in with it (hf auth login)",
+    412: "somebody else has changed it meanwhile",
+}
+
+
+class Pushed(NamedTuple):
+    """What came of a push: the address of its commit, or of the last one where nothing had changed."""
+
+    url: str
+    changed: bool
+
+
+class Repository:
+    """A repository on the Hub as it stands now, made when it is missing, and what one commit may add to it.
+
+    Args:
+        name: the Hub name; a bare name belongs to the user.
+        repo_type: "model" or "space".
+        space_sdk: of a new Space, "gradio".
+        private: make it private if it is new.
+        token: access token; by default the one of `hf auth login`.
+        branch: main by default; made when it is missing.
+        again: how to go on after a failure, one sentence for people.
+
+    Attributes:
+        name: its full name.
+        head: the last commit of the branch.
+
+    Raises:
+        ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached; or it is there, and
+            public where it should be private.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        repo_type: str = "model",
+        space_sdk: str | None = None,
+        private: bool = False,
+        token: str | None = None,
+        branch: str | None = None,
+        again: str = "",
+    ) -> None:
+        self.name, self._type, self._branch, self._token, self._again = name, repo_type, branch, token, again
+        with self._told():
+            self._api = HfApi(token=token)
+            self.name = self._api.create_repo(
+                name, private=private or None, exist_ok=True, repo_type=repo_type, space_sdk=space_sdk
+            ).repo_id
+            about = self._api.repo_info(self.name, repo_type=repo_type)
+            if private and about.private is False:
+                raise ModelError(
+                    f"{self.name} is there already, and public: push without private, or make it private in its"
+                    " settings on the Hub first"
+                )
+            if branch and not branch.startswith("refs/"):  # a pull request is there already
+                self._api.create_branch(self.name, branch=branch, repo_type=repo_type, exist_ok=True)
+            if branch:
+                about = self._api.repo_info(self.name, repo_type=repo_type, revision=branch)
+        self.head = str(about.sha)
+        self.files = {file.rfilename for file in getattr(about, "siblings", None) or []}
+
+    def read(self, path: str) -> str | None:
+        """A text file of it; None when there is none.
+
+        Raises:
+            ModelError: the Hub cannot be reached.
+        """
+        if path not in self.files:
+            return None
+        # In a cache of its own: what counts is what is there now, and a damaged file must not be taken for words.
+        with self._told(), tempfile.TemporaryDirectory() as cache:
+            file = hf_hub_download(
+                self.name, path, repo_type=self._type, revision=self.head, token=self._token, cache_dir=cache
+            )
+            check_bytes(Path(file), self.name)
+            try:
+                return Path(file).read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
+                raise ModelError(f"{path} of {self.name} is not UTF-8 text: correct it on the Hub") from error
+
+    def commit(
+        self,
+        files: Mapping[str, Path | bytes],
+        *,
+        message: str,
+        create_pr: bool = False,
+        delete: Iterable[str] = (),
+        delete_patterns: Sequence[str] = (),
+    ) -> Pushed:
+        """Put files into it in one commit; none is made when they are all there already.
+
+        When this fails the branch stays as it was; what was uploaded of large files is kept by the Hub and skipped
+        next time.
+
+        Args:
+            files: what goes where, a path on this machine or the bytes.
+            message: the commit's first line.
+            create_pr: open a pull request instead.
+            delete: files to remove, of those that are there.
+            delete_patterns: remove the files whose names match, too.
+
+        Raises:
+            ModelError: not allowed, the Hub cannot be reached, or somebody else has changed the branch since it was
+                looked at.
+        """
+        operations: list[Any] = [CommitOperationAdd(path, content) for path, content in files.items()]
+        gone = self.files & set(delete)
+        if delete_patterns:
+            gone |= set(filter_repo_objects(self.files, allow_patterns=list(delete_patterns)))
+        gone -= {*files, ".gitattributes"}  # without the latter the Hub forgets which files are large
+        operations += [CommitOperationDelete(path, is_folder=False) for path in sorted(gone)]
+        with self._told(), _quiet():
+            made = self._api.create_commit(
+                self.name,
+                operations,
+                repo_type=self._type,
+                commit_message=message,
+                revision=self._branch,
+                create_pr=create_pr,
+                parent_commit=self.head,
+            )
+        return Pushed(made.pr_url or str(made.commit_url), made.oid != self.head)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what the Hub's client raises into a ModelError that says what to do."""
+        check_token(self._token)
+        what, whole = f"cannot push to {self.name}", "A commit is made whole or not at all." if self._again else ""
+        try:
+            yield
+        except ModelError:
+            raise
+        except HFValidationError as error:
+            raise ModelError(f"{what}: not a Hub name (user/model); {in_one_line(error)}") from error
+        except LocalTokenNotFoundError as error:
+            raise ModelError(f"{what}: {_REFUSALS[401]}. {self._again}".strip()) from error
+        except (HTTPError, OSError, RuntimeError, ValueError) as error:  # the client fails with any of them
+            refusal = _REFUSALS.get(error.response.status_code) if isinstance(error, HfHubHTTPError) else None
+            reason = f"{what} at {constants.ENDPOINT}: {refusal or in_one_line(error)}."
+            raise ModelError(" ".join(filter(None, [reason, whole, self._again]))) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The client warns when there is nothing to commit; here that is no trouble."""
+    client = logging.getLogger("huggingface_hub.hf_api")
+
+    def about_nothing(record: logging.LogRecord) -> bool:
+        return "No files have been modified" not in record.getMessage()
+
+    client.addFilter(about_nothing)
+    try:
+        yield
+    finally:
+        client.removeFilter(about_nothing)

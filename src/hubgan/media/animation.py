@@ -1,0 +1,168 @@
+"""Animations as they are found: GIF, WebP, APNG, read frame by frame and written again with their times."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from hubgan.errors import ImageError
+from hubgan.media.images import check_size, identify, open_image
+from hubgan.runtime.files import atomic_write
+
+_FEW_PIXELS = 128 * 128  # so many are matched to their palette once more in no time
+_MOVING = ("GIF", "WEBP", "PNG", "AVIF")
+_MOST_PLAYS = 65_535
+_VISIBLE = 128  # alpha from here on; a GIF's pixels are to be seen or not
+
+
+class Animation(NamedTuple):
+    """A moving picture as a file holds it.
+
+    Attributes:
+        frames: one after another, RGB or RGBA, all of one size.
+        durations: of each, in milliseconds.
+        plays: how often it is shown; 0 is for ever.
+    """
+
+    frames: Iterable[Image.Image]
+    durations: list[int]
+    plays: int = 0
+
+
+def open_animation(path: str | Path) -> Animation | None:
+    """The animation in a GIF, WebP, PNG or AVIF file; None where it holds a still picture, or several pages.
+
+    Each frame is decoded once before this returns, so that a damaged file is known then; `frames` decodes them once
+    more, one at a time, as `hubgan.images.open_image` does.
+
+    Raises:
+        ImageError: the file cannot be read, or a frame has more than `hubgan.images.MAX_PIXELS`.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            image = identify(file, str(path))
+            if not _moves(image):
+                return None
+            durations, size = [], image.size
+            for frame in _seen(image):
+                if frame.size != size:
+                    raise ImageError(f"{path} cannot be read: its frames differ in size")
+                durations.append(round(frame.info.get("duration", 0)))
+            loop = image.info.get("loop", 1 if image.format == "GIF" else 0)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise nearly every kind on broken bytes
+        raise ImageError(f"{path} cannot be read: check that it is whole and accessible ({error})") from error
+    repeats = image.format == "GIF" and "loop" in image.info and loop  # a GIF counts how often it is shown once more
+    return Animation(_frames(path), durations, min(loop + 1, _MOST_PLAYS) if repeats else loop)
+
+
+def save_animation(animation: Animation, path: Path, *, quality: int = 95) -> None:
+    """Write an animation, in the format that `path` ends in; folders are made when missing.
+
+    All frames are in memory at once. In a GIF each has 256 colours of its own, and is opaque or not, pixel by pixel.
+
+    Args:
+        animation: with one frame at least.
+        path: ends in .gif, .webp or .png.
+        quality: of WebP, 1 to 100.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    frames, durations, plays = list(animation.frames), animation.durations, animation.plays
+    grey = all(frame.mode in ("L", "LA") for frame in frames)
+    mode = "RGBA" if any(map(_transparent, frames)) else "L" if grey else "RGB"
+    frames = [frame if frame.mode == mode else frame.convert(mode) for frame in frames]
+    kind = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}[path.suffix.lower()]
+    options: dict[str, Any] = {"loop": plays}
+    profile, exif = (frames[0].info.get(key) for key in ("icc_profile", "exif"))
+    if kind == "GIF":
+        options = {} if plays == 1 else {"loop": max(plays - 1, 0)}
+        frames = [in_palette(frame) for frame in frames]
+        options["disposal"] = 2 if any("transparency" in frame.info for frame in frames) else 1
+        durations = _hundredths(durations)
+    else:
+        options |= {"icc_profile": profile} | ({"exif": exif} if exif else {})
+        options |= {"quality": quality} if kind == "WEBP" else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        save_frames(frames, file, kind, durations, options)
+
+
+def _transparent(frame: Image.Image) -> bool:
+    return "A" in frame.getbands() and frame.getchannel("A").getextrema() != (255, 255)
+
+
+def _hundredths(durations: list[int]) -> list[int]:
+    """Milliseconds as a GIF counts them, by tens, so that no frame begins off by more than a half, nor browsers slow
+    it down: what is shown at all is shown for two hundredths, and for as long as a GIF can say.
+    """
+    if all(duration % 10 == 0 for duration in durations):
+        return [min(duration, 655_350) for duration in durations]
+    found = rounded_times([Fraction(sum(durations[:count])) for count in range(len(durations) + 1)], 10)
+    return [min(max(new, 20), 655_350) if old else 0 for old, new in zip(durations, found, strict=True)]
+
+
+def is_animation(path: str | Path) -> bool:
+    """Whether a file holds an animation, by its beginning; not if it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return _moves(identify(file, str(path)))
+    except Exception:  # decoders raise nearly every kind on broken bytes
+        return False
+
+
+def _moves(image: Image.Image) -> bool:
+    return image.format in _MOVING and getattr(image, "is_animated", False)
+
+
+def _seen(image: Image.Image) -> Iterator[Image.Image]:
+    """The opened animation itself, moved on to each frame and decoded."""
+    for number in range(int(getattr(image, "default_image", False)), image.n_frames):  # type: ignore[attr-defined]
+        image.seek(number)
+        check_size(image, "a frame")  # it may be larger than the first one
+        image.load()
+        yield image
+
+
+def _frames(path: str | Path) -> Iterator[Image.Image]:
+    with Path(path).open("rb") as file:
+        yield from map(open_image, _seen(identify(file, str(path))))
+
+
+def save_frames(
+    frames: list[Image.Image], file: Path, kind: str, durations: list[int], options: dict[str, Any]
+) -> None:
+    # A list of durations is for several frames: of one Pillow's writers want a number.
+    duration = durations if len(frames) > 1 else durations[0]
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:], duration=duration, **options)
+
+
+def rounded_times(starts: list[Fraction], unit: int) -> list[int]:
+    """The times between moments, each of which goes to the next multiple of `unit`."""
+    rounded = [round(start / unit) * unit for start in starts]
+    return [end - start for start, end in pairwise(rounded)]
+
+
+def in_palette(frame: Image.Image) -> Image.Image:
+    """As a GIF can hold it: with a palette of its own, unless it is grey; each pixel opaque or not to be seen.
+
+    No dithering, whose dots would dance from frame to frame.
+    """
+    if frame.mode == "L":
+        return frame
+    transparent = "A" in frame.getbands()
+    hidden = frame.getchannel("A").point([255] * _VISIBLE + [0] * (256 - _VISIBLE)) if transparent else None
+    colours = 256 if hidden is None else 255
+    few = frame.width * frame.height <= _FEW_PIXELS
+    result = frame.convert("RGB").quantize(
+        colours, Image.Quantize.MEDIANCUT, kmeans=2 if few else 0, dither=Image.Dither.NONE
+    )
+    if hidden is not None:
+        result.paste(colours, mask=hidden)
+        result.info["transparency"] = colours
+    return result

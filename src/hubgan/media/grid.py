@@ -1,0 +1,40 @@
+"""Images side by side in one picture."""
+
+import math
+
+from PIL import Image
+
+from hubgan.errors import ImageError
+from hubgan.media.images import MAX_PIXELS
+
+_GAP = 2  # between the images of a grid
+
+
+class ImageGrid:
+    """Images side by side at their own size on white; `image` is what there is so far.
+
+    Args:
+        count: how many images there will be.
+        size: their width and height in pixels.
+        columns: how many are side by side; by default as many as make it a square.
+
+    Raises ImageError when the grid would have more than `MAX_PIXELS`.
+    """
+
+    def __init__(self, count: int, size: tuple[int, int], columns: int | None = None) -> None:
+        self._columns, self._size, self._added = columns or math.ceil(math.sqrt(count)), size, 0
+        rows = math.ceil(count / self._columns)
+        width, height = (n * (side + _GAP) + _GAP for n, side in zip((self._columns, rows), size, strict=True))
+        if width * height > MAX_PIXELS:
+            raise ImageError(
+                f"A grid of {count:,} images of {size[0]} x {size[1]} pixels would have more than {MAX_PIXELS:,}"
+                " pixels: take fewer, or no grid."
+            )
+        self.image = Image.new("RGB", (width, height), "white")
+
+    def add(self, image: Image.Image) -> None:
+        """Put the next image onto the grid."""
+        row, column = divmod(self._added, self._columns)
+        place = [_GAP + n * (side + _GAP) for n, side in zip((column, row), self._size, strict=True)]
+        self.image.paste(image, (place[0], place[1]))
+        self._added += 1

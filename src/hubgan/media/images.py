@@ -1,0 +1,307 @@
+"""Untrusted picture in, tensor out, picture back: decoding, orientation, alpha, colour profile.
+
+Pictures are PIL images of 8 bit a channel (grey ones of 16, mode I;16, where that is said); tensors are C x H x W,
+uint8 in [0, 255] or float in [0, 1].
+Nothing here changes a global setting of Pillow or torch, so every function may run in many threads. torch, which takes
+seconds to import, comes only with the first tensor.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, TypeAlias, Union
+
+import numpy as np
+from PIL import Image, ImageChops, ImageCms, ImageOps
+from typing_extensions import TypeIs
+
+from hubgan.errors import ConfigError, ImageError
+
+if TYPE_CHECKING:
+    import torch
+
+ImageInput: TypeAlias = Union[str, os.PathLike[str], bytes, Image.Image, np.ndarray, "torch.Tensor"]
+MAX_PIXELS = 64_000_000
+LUMA = (0.299, 0.587, 0.114)
+"""What red, green and blue are worth in grey (ITU-R BT.601), as Pillow has it."""
+WHITE_16 = 65535
+"""White in 16 bits."""
+# Pictures that people have; not formats that run a program (EPS) or have no signature.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIF")
+_HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # ISO/IEC 23008-12; AVIF has others
+
+
+def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Image.Image:
+    """Return `source` as an upright RGB or RGBA picture that is fully decoded and shares no memory with it.
+
+    `source` is a path, the bytes of a file in one of `FORMATS` (the first frame counts; HEIF, in which iPhones
+    save, needs the package pillow-heif), a PIL image of any mode (of an animation, the frame that it shows), an
+    array (H x W or H x W x C), or a tensor (C x H x W); the last two have 1, 3 or 4 channels, uint8 or float in
+    [0, 1], or one of uint16. EXIF orientation is applied. An alpha channel or a transparent colour makes it RGBA. 16
+    bits are scaled to 8; modes I and F do not tell their scale, so their largest value does: up to 1 (F), 255 or
+    65535. CMYK and grey pictures are converted to sRGB by their profile. `info` of the result holds at most
+    `icc_profile`, if that is a valid RGB profile, `exif`, which turns it no further, and `grey`, true for a picture
+    without colours (mode 1, L, LA, I or F).
+
+    With `deep` a grey picture of 16 bits without a transparent value keeps them: mode I;16, and its grey profile.
+
+    Raises ImageError when there is no such file, it is no picture, needs a package that is missing, is broken,
+    empty, or of a wrong shape, type or range, or has more than `max_pixels` pixels; that is known from the header,
+    before decoding.
+    """
+    name = getattr(source, "filename", "") or "the picture"
+    if _is_tensor(source):
+        source, name = to_image(source), "the tensor"
+    elif isinstance(source, np.ndarray):
+        source, name = _from_array(source, "the array"), "the array"
+    elif isinstance(source, str | os.PathLike):
+        name = os.fsdecode(source)
+    elif not isinstance(source, Image.Image | bytes):
+        raise ImageError(f"Not a picture: {source!r:.80}. Give a path, bytes, a PIL image, array or tensor.")
+    try:
+        if isinstance(source, Image.Image):
+            return _finish(source, name, max_pixels, deep)
+        with io.BytesIO(source) if isinstance(source, bytes) else _file(name) as file:
+            return _finish(identify(file, name), name, max_pixels, deep)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise nearly every kind on broken bytes
+        raise ImageError(f"{name} cannot be read: check that it is whole and accessible ({error})") from error
+
+
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    """Return `image` as uint8 C x H x W in [0, 255]: C is 1 for mode L, 3 for all others, flattened first."""
+    import torch
+
+    pixels = np.array(image if image.mode == "L" else flatten(image))
+    return torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).contiguous()
+
+
+def to_floats(image: Image.Image) -> torch.Tensor:
+    """Return `image` as float32 C x H x W in [0, 1]; C is 1 for modes L and I;16, and 3 for all others, flattened."""
+    import torch
+
+    if image.mode != "I;16":
+        return to_tensor(image).float() / 255
+    return torch.from_numpy(np.asarray(image, np.float32) / np.float32(WHITE_16))[None]
+
+
+def to_image(tensor: torch.Tensor) -> Image.Image:
+    """Return a C x H x W tensor, uint8 or float in [0, 1], as a picture: L, RGB or RGBA for C = 1, 3 or 4; I;16 for
+    a single channel of uint16.
+
+    Floats are rounded to the nearest grey level, also from up to half a level outside [0, 1]. Raises
+    ImageError for any other shape, type or range, and for NaN.
+    """
+    shape = tuple(tensor.shape)
+    if len(shape) != 3 or shape[0] not in (1, 3, 4) or not tensor.numel():
+        raise ImageError(f"the tensor has shape {shape}: give one picture, C x H x W, of 1, 3 or 4 channels.")
+    plain = tensor.float() if tensor.is_floating_point() else tensor  # numpy has no bfloat16
+    return _from_array(plain.detach().cpu().permute(1, 2, 0).numpy(), "the tensor")
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Return `image` as RGB, what is transparent laid onto white. An RGB picture is returned itself."""
+    image = _standard(image, "the picture")
+    if image.mode == "RGB":
+        return image
+    result = image.convert("RGB")
+    result.paste("white", mask=ImageOps.invert(image.getchannel("A")))
+    return result
+
+
+def fit(image: Image.Image, size: int, channels: int) -> Image.Image:
+    """Return the largest centred square of `image`, scaled to `size` x `size` pixels (Lanczos, antialiased).
+
+    `channels` is 3 for RGB or 1 for L; transparency becomes white. A picture of the right size keeps its
+    pixels. Raises ConfigError for any other `channels` and for a `size` below 1.
+    """
+    if size < 1 or channels not in (1, 3):
+        raise ConfigError(f"A picture cannot be {size} x {size} x {channels}: size >= 1, channels 1 or 3.")
+    square = ImageOps.fit(flatten(image), (size, size), Image.Resampling.LANCZOS)
+    return square.convert("L" if channels == 1 else "RGB")
+
+
+def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colours (RGB, or I;16) and the alpha (L, or None if `image` has none) of a picture, to resize apart.
+
+    The colour under alpha 0 is arbitrary, often black, and would seep into the visible edge when resized.
+    It is replaced by the colour of the visible pixels around it; all other pixels keep theirs.
+    """
+    if image.mode == "I;16":
+        return image, None
+    image = _standard(image, "the picture")
+    return (_bleed(image), image.getchannel("A")) if image.mode == "RGBA" else (image, None)
+
+
+def _is_tensor(source: object) -> TypeIs[torch.Tensor]:
+    return any((kind.__module__, kind.__name__) == ("torch", "Tensor") for kind in type(source).__mro__)
+
+
+def _bleed(image: Image.Image) -> Image.Image:
+    """Return RGBA as RGB, invisible pixels filled from ever coarser averages of the visible ones."""
+    colour = image.convert("RGB")
+    visible = image.getchannel("A").point([0] + [255] * 255)
+    if visible.getextrema() in ((0, 0), (255, 255)):
+        return colour
+    known = Image.merge("RGBA", (*colour.split(), visible))  # in 8 bit a faint alpha would lose the hue
+    coarse = _bleed(known.reduce(2)).resize(image.size, Image.Resampling.BILINEAR)
+    return Image.composite(colour, coarse, visible)
+
+
+def _file(name: str) -> IO[bytes]:
+    path = Path(name)
+    if not path.is_file():
+        what = "is a folder: name one picture in it" if path.is_dir() else "does not exist: check the path"
+        raise ImageError(f"{name} {what}.")
+    return path.open("rb")
+
+
+def check_size(image: Image.Image, name: str, max_pixels: int = MAX_PIXELS) -> None:
+    """Raise ImageError when `image` is empty or has more than `max_pixels`, which its header tells."""
+    if not 0 < image.width * image.height <= max_pixels:
+        raise ImageError(f"{name} has {image.width} x {image.height} pixels: give from 1 to {max_pixels}.")
+
+
+def identify(file: IO[bytes], name: str) -> Image.Image:
+    """The picture in a file as Pillow opens it, by its header alone. Raises ImageError when it is none of `FORMATS`.
+
+    Not by `Image.open`, whose limit of pixels is a global of the whole process.
+    """
+    Image.init()
+    prefix = file.read(16)
+    if prefix[4:8] == b"ftyp" and _HEVC_BRANDS & _brands(file, prefix):
+        file.seek(0)
+        return _heif(file, name)
+    for factory, accept in (Image.OPEN[key] for key in FORMATS if key in Image.OPEN):
+        if accept and accept(prefix) is True:  # a string says that this Pillow lacks the format's library
+            file.seek(0)
+            return factory(file, "")
+    problem = "not a picture in a known format" if prefix else "empty"
+    raise ImageError(f"{name} is {problem}: give one of {', '.join(FORMATS)}.")
+
+
+def _brands(file: IO[bytes], prefix: bytes) -> set[bytes]:
+    """What a file of the ISO base media format says it is: its major brand, and those it is compatible with."""
+    box = prefix + file.read(min(int.from_bytes(prefix[:4], "big"), 256) - len(prefix))
+    return {box[start : start + 4] for start in range(8, len(box), 4)}
+
+
+def _heif(file: IO[bytes], name: str) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile
+    except ModuleNotFoundError as error:
+        remedy = "pip install 'hubgan[heif]', or save it as JPEG or PNG"
+        raise ImageError(f"{name} is HEIF (HEIC), which needs the package pillow-heif: {remedy}.") from error
+    return HeifImageFile(file)
+
+
+def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool) -> Image.Image:
+    """Decode, turn upright and standardise; the result is always a copy."""
+    check_size(image, name, max_pixels)
+    image.load()
+    try:
+        upright = ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF says nothing about the pixels
+        upright = image.copy()
+        upright.info.pop("exif", None)
+    result = (deep and _with_16_bits(upright, name)) or _standard(upright, name)
+    space = "GRAY" if result.mode == "I;16" else "RGB"
+    keep = ("exif", "icc_profile") if _profile_space(result) == space else ("exif",)
+    result.info = {key: result.info[key] for key in keep if result.info.get(key)}  # of HEIC without EXIF it is None
+    if _is_grey(image):
+        result.info["grey"] = True
+    return result
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether a picture has no colours by its mode, or had none when it was opened here, and still has none."""
+    if image.mode in ("1", "L", "LA") or _is_high(image.mode):
+        return True
+    if image.info.get("grey") is not True or image.mode not in ("RGB", "RGBA"):  # a file may say it too, in words
+        return False
+    red, green, blue = image.split()[:3]
+    return all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
+
+
+def _standard(image: Image.Image, name: str) -> Image.Image:
+    """Return `image` as RGB or RGBA, itself if it is that already; a profile that no longer fits is used."""
+    if _is_high(image.mode):
+        image = _to_8_bit(image, name)
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    space = {"CMYK": "CMYK", "1": "GRAY", "L": "GRAY", "LA": "GRAY"}.get(image.mode)
+    if space != _profile_space(image):
+        return image if image.mode == mode else image.convert(mode)
+    source = image if space == "CMYK" else image.convert("L")
+    profile, target = io.BytesIO(image.info["icc_profile"]), ImageCms.createProfile("sRGB")
+    try:
+        result = ImageCms.buildTransform(profile, target, source.mode, "RGB").apply(source)
+    except ImageCms.PyCMSError:  # such as a profile for another direction
+        return image.convert(mode)
+    if mode == "RGBA":
+        result.putalpha(image.convert("RGBA").getchannel("A"))
+    result.info = {key: value for key, value in image.info.items() if key == "exif"}
+    return result
+
+
+def _profile_space(image: Image.Image) -> str:
+    """Return the colour space of the ICC profile, such as RGB, CMYK or GRAY; empty without a valid one."""
+    try:
+        return ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])).profile.xcolor_space.strip()
+    except (KeyError, TypeError, OSError):
+        return ""
+
+
+def _with_16_bits(image: Image.Image, name: str) -> Image.Image | None:
+    """Return a copy of `image` in mode I;16; None if it has 8 bits, or a value that stands for transparent."""
+    if not _is_high(image.mode) or isinstance(image.info.get("transparency"), int):
+        return None
+    values, white = _values(image, name)
+    if white != WHITE_16:
+        return None
+    result = Image.fromarray(np.rint(values).astype(np.uint16))
+    result.info = image.info.copy()
+    return result
+
+
+def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
+    """Return a picture of mode I;16, I or F as L, or as LA if one of its values stands for transparent."""
+    values, white = _values(image, name)
+    result = Image.fromarray(np.rint(values * np.float32(255 / white)).astype(np.uint8))
+    result.info = image.info.copy()
+    if isinstance(key := result.info.pop("transparency", None), int):
+        result.putalpha(Image.fromarray(np.uint8(255) * (values != key)))
+    return result
+
+
+def _is_high(mode: str) -> bool:
+    """Whether pictures of a mode may have more than 8 bits a channel."""
+    return mode in ("I", "F") or mode.startswith("I;16")
+
+
+def _values(image: Image.Image, name: str) -> tuple[np.ndarray, int]:
+    """Return the values of a picture of mode I;16, I or F, and the one that is white."""
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    whites = {"I": (255, WHITE_16), "F": (1, 255, WHITE_16)}.get(image.mode, (WHITE_16,))
+    white = next((white for white in whites if low >= 0 and high <= white), None)
+    if white is None:
+        raise ImageError(f"{name} holds values from {low} to {high}: save it with 8 or 16 bits a channel.")
+    return values, white
+
+
+def _from_array(array: np.ndarray, name: str) -> Image.Image:
+    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,), (4,)) or not array.size:
+        raise ImageError(f"{name} has shape {array.shape}: give H x W, or H x W x C of 1, 3 or 4 channels.")
+    if np.issubdtype(array.dtype, np.floating):
+        low, high = array.min(), array.max()
+        if not (low >= -0.5 / 255 and high <= 1 + 0.5 / 255):  # so written, NaN fails too
+            raise ImageError(f"{name} holds values from {low} to {high}: scale them to [0, 1], without NaN.")
+        array = np.rint(array * 255).clip(0, 255).astype(np.uint8)
+    array = array[..., 0] if array.shape[2:] == (1,) else array
+    if array.dtype != np.uint8 and not (array.dtype == np.uint16 and array.ndim == 2):
+        grey = " or, of one channel, uint16" if array.dtype == np.uint16 else ""
+        raise ImageError(f"{name} holds {array.dtype}: give uint8 in [0, 255]{grey} or float in [0, 1].")
+    return Image.fromarray(array).copy()

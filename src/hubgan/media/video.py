@@ -1,0 +1,124 @@
+"""Moving pictures. Frames in, a file out: GIF and WebP by Pillow, MP4 by PyAV (the package `av`, which brings FFmpeg).
+And animations as they are found, read frame by frame and written again with their times: GIF, WebP, APNG.
+"""
+
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from hubgan.errors import ConfigError
+from hubgan.media.animation import in_palette, rounded_times, save_frames
+from hubgan.runtime.files import atomic_write
+
+_FASTEST_GIF = 50  # a GIF counts hundredths of a second, and browsers slow down what is shown for one of them only
+_BT709, _LIMITED = 1, 1  # the colours of HD video in 16 to 235, by the numbers of ITU-T H.273 and of FFmpeg
+
+
+def check_video(path: Path, fps: int) -> None:
+    """Raise ConfigError if `save_video` could not write it: before the work rather than after.
+
+    Args:
+        path: ends in .gif, .webp or .mp4.
+        fps: pictures a second, 1 or more; of a GIF 50 at most.
+    """
+    ending = path.suffix.lower()
+    if ending not in _WRITERS:
+        raise ConfigError(f"{path}: moving pictures are written as {', '.join(_WRITERS)}")
+    if fps < 1 or (ending == ".gif" and fps > _FASTEST_GIF):
+        bounds = f"1 to {_FASTEST_GIF} in a GIF" if ending == ".gif" else "1 or more"
+        raise ConfigError(f"fps must be {bounds}, got {fps}")
+    if ending == ".mp4":
+        _av()
+
+
+def save_video(frames: Iterable[Image.Image], path: Path, *, fps: int, scale: int = 1, loop: bool = True) -> None:
+    """Write pictures as a moving one, in the format that `path` ends in; folders are made when missing.
+
+    GIF has at most 256 colours a picture, each with a palette of its own: that comes nearer to the pictures, and
+    flickers less, than one palette for all. WebP is lossless. MP4 is H.264 with 4:2:0 chroma, which plays everywhere;
+    an odd side gets one more row or column. The same frames give the same bytes, of an MP4 with the same FFmpeg.
+
+    Args:
+        frames: one picture at least, RGB or L, all of one size.
+        path: ends in .gif, .webp or .mp4.
+        fps: pictures a second; each is shown to the next hundredth (GIF) or thousandth (WebP) of a second.
+        scale: each pixel becomes so many a side.
+        loop: GIF and WebP: begin again at the end, for ever. Players of MP4 do as they like.
+
+    Raises:
+        ConfigError: as `check_video`, or there are no frames.
+        OSError: the file cannot be written.
+    """
+    check_video(path, fps)
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise ConfigError(f"{path}: there are no frames to write")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        _WRITERS[path.suffix.lower()](chain([first], frames), file, fps, scale, loop)
+
+
+def _save_gif(frames: Iterable[Image.Image], file: Path, fps: int, scale: int, loop: bool) -> None:
+    few = [_enlarged(in_palette(frame), scale) for frame in frames]
+    save_frames(few, file, "GIF", _durations(len(few), fps, 10), {"loop": 0} if loop else {})
+
+
+def _save_webp(frames: Iterable[Image.Image], file: Path, fps: int, scale: int, loop: bool) -> None:
+    large = [_enlarged(frame.convert("RGB"), scale) for frame in frames]
+    save_frames(large, file, "WEBP", _durations(len(large), fps, 1), {"loop": 0 if loop else 1, "lossless": True})
+
+
+def _save_mp4(frames: Iterable[Image.Image], file: Path, fps: int, scale: int, loop: bool) -> None:
+    av = _av()
+    with av.open(str(file), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "16"})  # hardly to be told from lossless
+        stream.pix_fmt = "yuv420p"
+        # Named, as players guess otherwise, by the picture's size and not all alike.
+        context, colour = stream.codec_context, {"dst_colorspace": _BT709, "dst_color_range": _LIMITED}
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _LIMITED
+        context.thread_count = 1  # the bytes depend on it
+        for number, frame in enumerate(frames):
+            pixels = _even(np.asarray(_enlarged(frame.convert("RGB"), scale)))
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p", **colour)
+            if not number:
+                stream.height, stream.width = pixels.shape[:2]
+            picture.pts, picture.time_base = number, Fraction(1, fps)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+
+
+_WRITERS: dict[str, Callable[[Iterable[Image.Image], Path, int, int, bool], None]] = {
+    ".gif": _save_gif,
+    ".webp": _save_webp,
+    ".mp4": _save_mp4,
+}
+
+
+def _durations(frames: int, fps: int, unit: int) -> list[int]:
+    """Milliseconds, multiples of `unit`, of each frame, so that none begins off by more than half a unit."""
+    return rounded_times([Fraction(1000 * number, fps) for number in range(frames + 1)], unit)
+
+
+def _enlarged(frame: Image.Image, scale: int) -> Image.Image:
+    return frame.resize((frame.width * scale, frame.height * scale), Image.Resampling.NEAREST)
+
+
+def _even(pixels: np.ndarray) -> np.ndarray:
+    """H x W x 3 with even sides, as chroma is stored for two by two pixels: an odd one's last line is repeated."""
+    height, width, _ = pixels.shape
+    return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise ConfigError("MP4 needs the package av: pip install 'hubgan[video]', or write a .gif or .webp") from error
+    return av

@@ -1,0 +1,1 @@
+"""Models and demos to the Hub."""

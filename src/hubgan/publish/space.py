@@ -1,0 +1,249 @@
+"""The demo to the Hub: a Space that runs it, made or updated by one commit."""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import SpaceCard, SpaceCardData, get_hf_file_metadata, hf_hub_url
+from huggingface_hub.errors import EntryNotFoundError, HTTPError, RepositoryNotFoundError
+from yaml import YAMLError
+
+from hubgan.errors import ConfigError, ModelError
+from hubgan.hub.download import ModelSource
+from hubgan.hub.upload import Pushed, Repository
+from hubgan.models import Generator, Upscaler
+from hubgan.models.card import PICTURE
+from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS
+from hubgan.networks.community import CommunityNetwork
+
+if sys.version_info >= (3, 11):
+    from tomllib import loads as read_toml
+else:
+
+    def read_toml(text: str) -> dict[str, Any]:
+        """Python 3.10 reads no TOML by itself; tomlkit comes with Gradio."""
+        try:
+            from tomlkit import parse
+        except ImportError as error:
+            raise ConfigError("on Python 3.10 this needs tomlkit: pip install 'hubgan[demo]'") from error
+        return parse(text).unwrap()
+
+
+logger = logging.getLogger(__name__)
+
+RECORD = ".hubgan-files"
+_APP, _LICENSE, _PROJECT, _PACKAGE = "app.py", "LICENSE", "pyproject.toml", "src/hubgan"
+_FOLDERS = (f"{_PACKAGE}/", "model_cards/")
+# What is not needed to run the demo; what is new in the package is sent until it is named here.
+_LEFT_OUT = {"__main__.py", "cli", "data", "evaluation", "export", "metrics", "publish", "recipes", "training"}
+# The newest that ZeroGPU takes; any other hardware takes it too.
+_TORCH_BELOW = "2.12"
+_OURS = ("sdk", "sdk_version", "python_version", "app_file", "models", "preload_from_hub")
+# The README that the Hub puts into a Space made on its website.
+_UNWRITTEN = "Check out the configuration reference at https://huggingface.co/docs/hub/spaces-config-reference"
+_BODY = """
+# {title}
+
+Make images with a GAN, and enlarge pictures with another one. The page names the models and shows their cards. Both
+can be called as an API as well: see "Use via API" below the page.
+
+Made with hubgan: `hubgan space` makes and updates this repository. It writes `app.py`, `requirements.txt`, `LICENSE`,
+`src/hubgan` and the models anew each time; these words, and files of other names, are left as they are.
+"""
+
+
+def push_space(
+    repo_id: str,
+    *,
+    generators: Sequence[str],
+    upscalers: Sequence[str],
+    checkout: Path,
+    private: bool = False,
+    token: str | None = None,
+    commit_message: str | None = None,
+) -> Pushed:
+    """Make a Space that shows these models, or update one, in one commit; none is made when nothing is new.
+
+    A model that is a folder travels along, in `model_cards/`; one on the Hub is fetched when the Space is built. All
+    are loaded here first, so that what cannot run is not pushed.
+
+    On an update `app.py`, `requirements.txt`, `LICENSE`, `src/hubgan` and the models in `model_cards/` are written
+    anew, and what an earlier push put into these two folders is deleted when it is no longer needed (`.hubgan-files`
+    lists it). Files of other names are left alone. Of a README.md that is there, the words stay and so does its header
+    but for sdk, sdk_version, python_version, app_file, models and preload_from_hub.
+
+    Args:
+        repo_id: the Space's name (user/space).
+        generators: of each its Hub name, or a folder that holds a Generator; one or more, of which visitors choose.
+        upscalers: likewise, or a folder that holds other people's weights, or their file.
+        checkout: the folder of this repository, which the demo is taken from.
+        private: make the Space private if it is new; an error if it is there and public.
+        token: access token; by default the one of `hf auth login`.
+        commit_message: the commit's first line.
+
+    Raises:
+        ConfigError: `checkout` is not one; a model is of another kind, two folders have the same name, or the
+            header of a README.md cannot be read.
+        ModelError: a model cannot be found, reached or loaded; or the push fails.
+    """
+    _check_checkout(checkout)
+    kinds: tuple[tuple[str, type[Generator] | type[Upscaler], Sequence[str]], ...] = (
+        ("GENERATORS", Generator, generators),
+        ("UPSCALERS", Upscaler, upscalers),
+    )
+    shown: dict[str, list[str]] = {}
+    models: list[_Model] = []
+    for variable, kind, names in kinds:
+        if not names:
+            raise ConfigError(f"there is no {kind.__name__.lower()}: name one")
+        found = [_model(kind, name, token) for name in names]
+        shown[variable] = [model.shown for model in found]
+        models += found
+    by_name: dict[str, str] = {}
+    for name, model in zip([*generators, *upscalers], models, strict=True):
+        if model.shown in by_name:
+            raise ConfigError(
+                f"{by_name[model.shown]} and {name} would both become {model.shown}: rename one of the folders"
+            )
+        by_name[model.shown] = name
+
+    files: dict[str, Path | bytes] = dict(_package(checkout))
+    for model in models:
+        files |= model.files
+    record = sorted(files)
+    files |= {
+        _APP: _app(checkout, shown).encode(),
+        _LICENSE: checkout / _LICENSE,
+        "requirements.txt": _requirements(checkout, models).encode(),
+        RECORD: "\n".join([*record, ""]).encode(),
+    }
+    repository = Repository(
+        repo_id,
+        repo_type="space",
+        space_sdk="gradio",
+        private=private,
+        token=token,
+        again="To go on, run the same command again",
+    )
+    if (readme := _readme(repository.read(CARD), checkout, models, repository.name)) is not None:
+        files[CARD] = readme.encode()
+    earlier = (repository.read(RECORD) or "").splitlines()
+    return repository.commit(
+        files,
+        message=commit_message or "Push the demo from hubgan",
+        delete=[path for path in earlier if path.startswith(_FOLDERS)],
+    )
+
+
+def _check_checkout(checkout: Path) -> None:
+    for name in (_APP, CARD, _LICENSE, _PROJECT, f"{_PACKAGE}/demo"):
+        if not (checkout / name).exists():
+            raise ConfigError(
+                f"{checkout} is no checkout of hubgan, it has no {name}: clone the repository, and name its folder by"
+                " --checkout"
+            )
+
+
+def _package(checkout: Path) -> dict[str, Path]:
+    """Of the package what runs the demo, without caches, by the names in the Space."""
+    found = {}
+    for path in sorted((checkout / _PACKAGE).rglob("*")):
+        inside = path.relative_to(checkout / _PACKAGE)
+        hidden = any(part.startswith((".", "__pycache__")) for part in inside.parts)
+        if path.is_file() and not hidden and inside.parts[0] not in _LEFT_OUT:
+            found[f"{_PACKAGE}/{inside.as_posix()}"] = path
+    return found
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model as the Space has it: its name in `app.py`, its files there, or where on the Hub they come from."""
+
+    shown: str
+    files: dict[str, Path]
+    hub_name: str | None
+    preload: str | None
+    community: bool
+
+
+def _model(kind: type[Generator] | type[Upscaler], name: str, token: str | None) -> _Model:
+    """A model that has been loaded, and so runs: it is of this kind and whole."""
+    community = isinstance(kind.from_pretrained(name, token=token).network, CommunityNetwork)
+    if (file := Path(name)).is_file():
+        inside = f"model_cards/{file.stem}"
+        return _Model(inside, {f"{inside}/{file.name}": file}, None, None, community)
+    place = ModelSource(name, token=token)
+    there = place.files()
+    theirs = [file for file in there if community and file.lower().endswith(".safetensors")]
+    needed = [file for file in there if file in (CONFIG, WEIGHTS, PIXEL_WEIGHTS, *theirs)]
+    if (folder := place.folder) is not None:
+        inside = f"model_cards/{folder.resolve().name}"
+        travels = [*needed, *(file for file in (CARD, PICTURE) if file in there)]
+        return _Model(inside, {f"{inside}/{file}": folder / file for file in travels}, None, None, community)
+    preload = None
+    if not _is_public(name, needed[0]):
+        logger.warning("%s is not public: the Space needs a secret HF_TOKEN (in its settings) that may read it", name)
+    elif not re.search(r"[\s,]", "".join(needed)):  # the header has no way to write these
+        preload = f"{name} {','.join(needed)}"
+    return _Model(name, {}, name, preload, community)
+
+
+def _is_public(name: str, file: str) -> bool:
+    """Whether a Space without a token can fetch a model's files."""
+    try:
+        get_hf_file_metadata(hf_hub_url(name, file), token=False)
+    except (RepositoryNotFoundError, EntryNotFoundError):
+        return False
+    except HTTPError as error:
+        raise ModelError(f"cannot tell whether a Space may read {name}: {error}") from error
+    return True
+
+
+def _app(checkout: Path, shown: dict[str, list[str]]) -> str:
+    """`app.py` with the names of these models, by its variables."""
+    text = (checkout / _APP).read_text(encoding="utf-8")
+    for variable, value in shown.items():
+        lines = re.findall(rf"^{variable} = .*$", text, re.MULTILINE)
+        if len(lines) != 1:
+            raise ConfigError(f"{checkout / _APP} has {len(lines)} lines '{variable} = ...' where it should have one")
+        text = text.replace(lines[0], f"{variable} = {json.dumps(value, ensure_ascii=False)}")
+    return text
+
+
+def _requirements(checkout: Path, models: list[_Model]) -> str:
+    """What the demo needs of what pyproject.toml lists."""
+    project = read_toml((checkout / _PROJECT).read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["demo"]
+    if any(model.community for model in models):
+        wanted += extras["community"]
+    capped = (re.sub("^torch>=.*", rf"\g<0>,<{_TORCH_BELOW}", line) for line in wanted)
+    return "\n".join(["# Written by `hubgan space`; torch is what ZeroGPU takes as well.", *capped, ""])
+
+
+def _readme(before: str | None, checkout: Path, models: list[_Model], repo_id: str) -> str | None:
+    """The README.md of the Space; None when the one that is there may stay as it is."""
+    title = repo_id.partition("/")[2]
+    ours = _card(checkout / CARD, (checkout / CARD).read_text(encoding="utf-8")).data.to_dict()
+    ours["models"] = [model.hub_name for model in models if model.hub_name] or None
+    ours["preload_from_hub"] = [model.preload for model in models if model.preload] or None
+    card = _card(f"README.md of {repo_id}", before or f'---\ntitle: "{title}"\n---\n')
+    header, body = card.data.to_dict(), card.text
+    if _UNWRITTEN in body or not body.strip():
+        header, body = {**ours, **header}, _BODY.format(title=title)
+    elif all(header.get(key) == ours.get(key) for key in _OURS):
+        return None
+    header |= {key: ours.get(key) for key in _OURS}
+    return f"---\n{SpaceCardData(**header).to_yaml(original_order=list(header))}\n---\n{body}"
+
+
+def _card(name: object, text: str) -> SpaceCard:
+    try:
+        return SpaceCard(text)
+    except (YAMLError, ValueError, TypeError) as error:
+        raise ConfigError(f"the header of {name} cannot be read, correct it there: {error}") from error

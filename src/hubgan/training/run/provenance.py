@@ -1,0 +1,241 @@
+"""What makes a run's folder explain itself: `run.json`, with how the run was begun and every time it was gone on with.
+
+It stays on this machine, as it tells paths and hardware. Tokens are masked all the same.
+"""
+
+import json
+import logging
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import uuid
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from accelerate import Accelerator
+from accelerate.utils import get_int_from_env
+
+from hubgan.runtime.files import write_text
+from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.version import __version__
+
+logger = logging.getLogger(__name__)
+
+RUN = "run.json"
+_PACKAGES = (
+    "torch", "torchvision", "accelerate", "datasets", "diffusers", "huggingface_hub", "safetensors", "numpy", "pillow",
+    "pydantic", "torchmetrics",
+)  # fmt: skip
+_SECRET = re.compile(r"hf_[A-Za-z0-9]{8,}|(?<=://)[^/@\s]+@")
+_LOCAL_PROCESSES = ["LOCAL_WORLD_SIZE", "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"]
+_BUDGET = {"max_images", "max_steps", "max_minutes"}
+# Options that a run may change when it goes on, as its weights do not depend on them.
+_FREE = {
+    "config", "resume", "dry_run", "output_dir", "push_to_hub", "private", "dataset_name", "license", "notice",
+    "num_workers", "decoded_gb", "log_every", "report_to", "sample_every", "checkpoint_every", "keep_checkpoints",
+    "on_nonfinite", "eval_every", "eval_samples", "eval_dataset", "eval_split",
+}  # fmt: skip
+
+
+def describe_run(
+    config: TrainingConfig,
+    accelerator: Accelerator,
+    *,
+    fingerprint: str | None = None,
+    images: int | None = None,
+    skipped: int | None = None,
+) -> dict[str, Any]:
+    """Everything to know about a run that begins: an id, its options, its data, and its first session.
+
+    Args:
+        config: the resolved options.
+        accelerator: the run's.
+        fingerprint: what tells this content of the data set from another.
+        images: how many images are trained on, if that is known.
+        skipped: how many could not be read, or were too small; None where that is not known, as of a stream.
+
+    Returns:
+        A dictionary that JSON can hold: `id`, `options`, `data`, `seed`, `sessions`.
+    """
+    data: dict[str, Any] = {"name": config.dataset, "config": config.dataset_config, "split": config.split}
+    data |= {"fingerprint": fingerprint, "images": images, "skipped": skipped}
+    return _masked(
+        {
+            "id": uuid.uuid4().hex[:12],
+            "options": config.model_dump(mode="json"),
+            "data": data,
+            "seed": config.seed,
+            "sessions": [describe_session(accelerator)],
+        }
+    )
+
+
+def describe_session(accelerator: Accelerator) -> dict[str, Any]:
+    """One start of a run: when, how, on which machine, with which versions."""
+    return _masked(
+        {
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "command": shlex.join(sys.argv),
+            "processes": accelerator.num_processes,
+            "machines": _machines(accelerator),
+            "precision": precision(accelerator),
+            "hardware": hardware(accelerator),
+            "versions": versions(),
+            "git": git_revision(),
+        }
+    )
+
+
+def record_run(folder: Path, run: dict[str, Any], checkpoint: Path | None = None) -> None:
+    """Write `run.json`; a run that goes on adds its session to those that are there, and changes nothing else.
+
+    The session tells the checkpoint, and as `changed` the options that are others than those it was begun with.
+
+    Args:
+        folder: the run's.
+        run: what `describe_run` returned.
+        checkpoint: what the run goes on from, None when it begins.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    session = run["sessions"][-1] | {"checkpoint": _masked(str(checkpoint)) if checkpoint else None}
+    before = read_run(folder) if checkpoint else None
+    if before is None:
+        written = run | {"sessions": [session]}
+    else:
+        options, sessions = before.get("options") or {}, before.get("sessions") or []
+        session["changed"] = {name: value for name, value in run["options"].items() if options.get(name) != value}
+        written = before | {"sessions": [*sessions, session]}
+    write_text(folder / RUN, json.dumps(written, indent=2) + "\n")
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """What `run.json` says; None if there is none, or it is not one."""
+    try:
+        run = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        logger.warning("%s cannot be read: %s", folder / RUN, error)
+        return None
+    return run if isinstance(run, dict) else None
+
+
+def changed_options(old: dict[str, Any], new: TrainingConfig) -> dict[str, tuple[Any, Any]]:
+    """Options that matter and are not those the run was begun with: name to (then, now).
+
+    Options that touch no weights are left out, and so is the budget where no schedule follows it.
+
+    Args:
+        old: the `options` of `run.json`.
+        new: the options that the run goes on with.
+    """
+    options = new.model_dump(mode="json")
+    scheduled = isinstance(new, UpscalingConfig) or any(
+        isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, float | int) for part in value)
+        for value in new.model_dump().values()
+    )
+    free = _FREE - ({"num_workers"} if new.streaming else set()) | (set() if scheduled else _BUDGET)
+    return {
+        name: (old[name], value)
+        for name, value in options.items()
+        if name in old and name not in free and old[name] != value
+    }
+
+
+def precision(accelerator: Accelerator) -> str:
+    """What the networks compute in, by its usual name."""
+    return {"no": "float32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
+
+
+def versions() -> dict[str, str]:
+    """Of everything a result may depend on."""
+    found = {"python": platform.python_version(), "hubgan": __version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    if torch.version.cuda:
+        found["cuda"] = torch.version.cuda
+    if torch.version.hip:
+        found["rocm"] = torch.version.hip
+    if torch.cuda.is_available():
+        if cudnn := torch.backends.cudnn.version():
+            found["cudnn"] = str(cudnn)
+        driver = Path("/proc/driver/nvidia/version")
+        if driver.is_file() and (number := re.search(r"\b\d+\.\d+(\.\d+)?\b", driver.read_text(encoding="utf-8"))):
+            found["driver"] = number[0]
+    return found | {"os": platform.platform()}
+
+
+def hardware(accelerator: Accelerator) -> dict[str, Any]:
+    """The main process's machine: processor, cores, threads of a process, memory in GiB, GPUs."""
+    gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return {
+        "device": accelerator.device.type,
+        "processor": processor(),
+        "cores": psutil.cpu_count(logical=False),
+        "usable_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "gpus": [{"name": gpu.name, "memory_gib": round(gpu.total_memory / 2**30, 1)} for gpu in gpus],
+    }
+
+
+def hardware_line(accelerator: Accelerator) -> str:
+    """What a run computes on, in a few words."""
+    processes = accelerator.num_processes
+    if accelerator.device.type == "cuda":
+        return f"{processes} x {torch.cuda.get_device_name()}"
+    threads = torch.get_num_threads()
+    each = f", {processes} processes" if processes > 1 else ""
+    return f"{threads} CPU thread{'s' if threads > 1 else ''}{each} ({processor()}, {accelerator.device.type})"
+
+
+def processor() -> str:
+    """The processor's name."""
+    if sys.platform == "linux" and os.access("/proc/cpuinfo", os.R_OK):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def git_revision() -> dict[str, Any] | None:
+    """The revision of the checkout that hubgan runs from, and whether it was changed; None if it runs from none."""
+    package = Path(__file__).resolve().parents[2]
+
+    def git(*arguments: str) -> str:
+        # Without locks, which a kill in this moment would leave in somebody's checkout.
+        command = ["git", "--no-optional-locks", "-C", str(package), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "version.py")  # an installed package may lie in somebody else's checkout
+        return {"revision": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", ":/"))}
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+
+
+def _machines(accelerator: Accelerator) -> int:
+    return max(1, accelerator.num_processes // max(1, get_int_from_env(_LOCAL_PROCESSES, accelerator.num_processes)))
+
+
+def _masked(value: Any) -> Any:
+    """The same with whatever looks like a token masked."""
+    if isinstance(value, str):
+        return _SECRET.sub("***", value)
+    if isinstance(value, dict):
+        return {key: _masked(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_masked(part) for part in value]
+    return value

@@ -1,0 +1,323 @@
+"""The folder of a run: what is written on the way, and the repository it ends as."""
+
+import json
+import logging
+import math
+import platform
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import yaml
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import save
+
+from hubgan.errors import ConfigError, ModelError, TrainingError
+from hubgan.hub.upload import Repository
+from hubgan.models import Discriminator, HubModel
+from hubgan.models.card import Result, TrainingRun
+from hubgan.publish.folder import push_folder
+from hubgan.runtime.files import atomic_write, write_text
+from hubgan.runtime.processes import decide
+from hubgan.training import describe
+from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.training.run.provenance import (
+    changed_options,
+    describe_run,
+    hardware_line,
+    precision,
+    read_run,
+    record_run,
+)
+from hubgan.training.run.report import METRICS, REPORT, SAMPLES, write_report
+from hubgan.training.run.trackers import check_tracker, start_tracker, track, track_image
+from hubgan.training.task import Task
+from hubgan.version import __version__
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = 60  # seconds until every machine sees what one has written to a shared disk
+_PRIVATE = {"config", "resume", "dry_run", "push_to_hub", "private", "output_dir", "dataset_name"}
+
+
+def run_path(config: TrainingConfig) -> Path:
+    """Where the run that a configuration describes is kept."""
+    return Path(config.output_dir or f"runs/{Path(config.config).stem}")
+
+
+class RunFolder:
+    """`path/`: metrics.jsonl, samples/, checkpoints/, run.json, recipe.yaml and report.html on the way; at the end the
+    model, its card and samples.png as well.
+
+    Raises:
+        ConfigError: the folder cannot be written, holds another run, or is not the same for all machines; or the
+            tracker is not installed.
+        ModelError: the repository to push to cannot be made.
+    """
+
+    def __init__(self, config: TrainingConfig, accelerator: Accelerator) -> None:
+        self.config, self.accelerator = config, accelerator
+        self.path = run_path(config)
+        self.checkpoints = self.path / "checkpoints"
+        self._metrics, self._samples = self.path / METRICS, self.path / SAMPLES
+        decide(self._prepare)
+        self._check_shared()
+
+    def compare(self, fingerprint: str) -> None:
+        """Warn where options or data are others than those that the run was begun with (on the main process)."""
+        before = read_run(self.path) if self.accelerator.is_main_process else None
+        if before and (changed := changed_options(before.get("options") or {}, self.config)):
+            words = ", ".join(f"{name} {now} (was {then})" for name, (then, now) in changed.items())
+            logger.warning("the run goes on with other options than it was begun with: %s", words)
+        if before and (data := before.get("data") or {}).get("fingerprint") not in (None, fingerprint):
+            logger.warning("the data set is not what it was when the run was begun (%s)", data.get("name"))
+
+    def begin(
+        self,
+        step: int,
+        checkpoint: Path | None,
+        *,
+        fingerprint: str | None = None,
+        images: int | None = None,
+        skipped: int | None = None,
+    ) -> None:
+        """Write run.json and recipe.yaml, and start the tracker; called on every process before the first step.
+
+        Args:
+            step: where the run stands.
+            checkpoint: what it goes on from, None when it begins.
+            fingerprint, images, skipped: as `describe_run` takes them.
+
+        Raises:
+            ConfigError: the tracker does not start.
+            TrainingError: the folder cannot be written.
+        """
+
+        def write() -> None:
+            run = describe_run(self.config, self.accelerator, fingerprint=fingerprint, images=images, skipped=skipped)
+            try:
+                record_run(self.path, run, checkpoint)
+                self._write_recipe()
+            except OSError as error:
+                raise TrainingError(f"the run's folder {self.path} cannot be written: {error}") from error
+
+        decide(write)
+        if self.accelerator.is_main_process:
+            self._report()
+        start_tracker(self.accelerator, self.config, self.path, step)
+
+    def resume_at(self, step: int) -> None:
+        """Forget what was logged after a step, and lines that a kill cut short (on the main process).
+
+        Raises:
+            TrainingError: the folder cannot be changed.
+        """
+        try:
+            lines = self._metrics.read_text(encoding="utf-8", errors="replace").split("\n")
+            kept = "".join(f"{line}\n" for line in lines if _steps(line) <= step)
+            if kept:
+                write_text(self._metrics, kept)
+            else:
+                self._metrics.unlink()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise TrainingError(f"{self._metrics} cannot be cut at step {step}: {error}") from error
+        for sample in self._samples.glob("step-*.png"):
+            number = sample.stem.removeprefix("step-")
+            if number.isdigit() and int(number) > step:
+                sample.unlink(missing_ok=True)
+
+    def log(self, values: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl and to the tracker (on the main process); NaN and infinity become null."""
+        if not self.accelerator.is_main_process:
+            return
+        line = {name: value if not isinstance(value, float) or math.isfinite(value) else None
+                for name, value in values.items()}  # fmt: skip
+        try:
+            with self._metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, allow_nan=False) + "\n")
+        except OSError as error:  # the next checkpoint will meet it too, and end the run on every process
+            logger.warning("%s cannot be written: %s", self._metrics, error)
+        track(self.accelerator, line, int(values["steps"]))
+
+    def preview(self, task: Task[Any], model: HubModel, step: int) -> None:
+        """Write samples/step-00001000.png, hand it to the tracker, renew report.html (on the main process)."""
+        image = task.preview(model)
+        try:
+            _save_image(image, self._samples / f"step-{step:08d}.png")
+        except OSError as error:
+            logger.warning("the samples of step %d cannot be written: %s", step, error)
+        track_image(self.accelerator, image, step)
+        self._report()
+
+    def keep_before_adversarial(self, task: Task[Any], model: HubModel) -> None:
+        """Write the weights that an adversarial part begins with, where the task publishes them too.
+
+        Raises:
+            TrainingError: they cannot be written.
+        """
+        if task.before_adversarial is None:
+            return
+        try:
+            with atomic_write(self.path / task.before_adversarial) as file:
+                weights = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
+                file.write_bytes(save(weights, metadata={"format": "pt"}))  # save_file's would be its owner's alone
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(f"{self.path / task.before_adversarial} cannot be written: {error}") from error
+
+    def save(self, task: Task[Any], model: HubModel, discriminator: Discriminator, counters: dict[str, Any]) -> None:
+        """Turn the folder into a repository ready to push.
+
+        Args:
+            task: draws the preview.
+            model, discriminator: to save.
+            counters: where the run stands.
+
+        Raises:
+            ModelError: it cannot be saved.
+        """
+        model.training_run = discriminator.training_run = self._record(counters, task)
+        try:
+            image = task.preview(model)
+            for file in (self.path / "samples.png", self._samples / f"step-{counters['steps']:08d}.png"):
+                _save_image(image, file)
+            self._write_recipe()
+        except OSError as error:
+            raise ModelError(f"cannot save the model in {self.path}: {error}") from error
+        model.save_pretrained(self.path, model_card_kwargs={"name": self._name()})
+        card = {"name": self._name(), "subfolder": "discriminator"}
+        discriminator.save_pretrained(self.path / "discriminator", model_card_kwargs=card)
+
+    def finish(self, model: HubModel, results: list[Result]) -> None:
+        """Write figures into the card of the model that was saved, and push the folder when that was asked for.
+
+        Raises:
+            ModelError: it cannot be saved or pushed.
+        """
+        if results:
+            model.training_run = cast(TrainingRun, {**(model.training_run or {}), "results": results})
+            model.save_pretrained(self.path, model_card_kwargs={"name": self._name()})
+        self._report()
+        if self.config.push_to_hub:
+            push_folder(self.path, self.config.push_to_hub, private=self.config.private)
+
+    # -- parts
+
+    def _prepare(self) -> None:
+        config = self.config
+        check_tracker(config)
+        if self._metrics.exists() or any(self.checkpoints.glob("step-*")):
+            if not config.resume:
+                raise ConfigError(
+                    f"{self.path} already holds a run; go on with it by --resume auto, or name another folder"
+                    " with --output_dir"
+                )
+            resumed = Path(config.resume).expanduser().resolve()
+            if config.resume != "auto" and resumed.is_dir() and resumed.parent != self.checkpoints.resolve():
+                raise ConfigError(
+                    f"{self.path} holds another run than the checkpoint {config.resume}; name another folder with"
+                    " --output_dir"
+                )
+        try:
+            self._samples.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise ConfigError(f"the run's folder {self.path} cannot be written: {error}") from error
+        if config.push_to_hub:
+            Repository(config.push_to_hub, private=config.private)
+
+    def _check_shared(self) -> None:
+        """Each machine must see what the main process writes: a folder of the same name is not enough."""
+        if self.accelerator.num_processes == 1:
+            return
+        mark = self.path / decide(lambda: f".seen-{uuid.uuid4().hex}")
+        if self.accelerator.is_main_process:
+            mark.touch()
+        deadline = time.monotonic() + _PATIENCE
+        self.accelerator.wait_for_everyone()
+        # Listing asks a network disk anew, where looking for one name may be answered from memory.
+        while not (seen := self.path.is_dir() and mark in self.path.iterdir()) and time.monotonic() < deadline:
+            time.sleep(1)
+        blind = gather_object([] if seen else [platform.node()])
+        if self.accelerator.is_main_process:
+            mark.unlink(missing_ok=True)
+        if blind:
+            raise ConfigError(
+                f"output_dir must be on a disk that all machines see: {', '.join(sorted(set(blind)))} does not see"
+                f" {self.path.resolve()} of the first machine"
+            )
+
+    def _name(self) -> str:
+        return self.config.push_to_hub or self.path.resolve().name
+
+    def _report(self) -> None:
+        try:
+            write_report(self.path)
+        except Exception as error:  # a picture of the run is never worth the run
+            logger.warning("%s cannot be written: %s", self.path / REPORT, error)
+
+    def _write_recipe(self) -> None:
+        options = self.config.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
+        recipe = options | {"dataset": describe.without_remark(self._dataset_name())}
+        for name in ("eval_dataset", "pretrained_model", "pretrained_discriminator"):
+            if name in options:
+                recipe[name] = describe.dataset(options[name])
+        write_text(self.path / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+
+    def _dataset_name(self) -> str:
+        return self.config.dataset_name or describe.dataset(self.config.dataset)
+
+    def _record(self, counters: dict[str, Any], task: Task[Any]) -> TrainingRun:
+        """What the card says about the training."""
+        config, accelerator = self.config, self.accelerator
+        classes = f", classes {', '.join(config.classes)}" if config.classes else ""
+        several = (
+            f"{config.discriminator_steps} for one of the generator, each on images of its own"
+            if config.discriminator_steps > 1
+            else ""
+        )
+        began = config.pretrained_model and describe.dataset(config.pretrained_model)
+        facts = {
+            "data set": f"{self._dataset_name()}, split {config.split}{classes}",
+            "images seen": f"{counters['images']:,}, in {counters['steps']:,} steps of"
+            f" {describe.batch(config, accelerator)}",
+            "began with": f"the weights of {began}" if began else "",
+            "time": f"{counters['seconds'] / 60:.0f} minutes on {hardware_line(accelerator)}",
+            "precision": precision(accelerator),
+            "objective": config.objective.replace("_", "-"),
+            "optimizer": "Muon; Adam for the discriminator" if config.optimizer == "muon" else "",
+            "discriminator updates": several,
+            "penalties": describe.penalties(config),
+            "augmentation": describe.augmentation(config),
+            "averaging": describe.averaging(config),
+            "recipe": "`recipe.yaml` beside this card: `accelerate launch train.py --config recipe.yaml`, with"
+            " `--dataset` where the data lies elsewhere",
+            "software": f"hubgan {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+        }
+        facts = {key: value for key, value in facts.items() if value}
+        run: dict[str, object] = {"dataset": describe.without_remark(self._dataset_name()), "facts": facts}
+        run |= {"picture_caption": task.caption, "license": config.license, "notice": config.notice}
+        run |= {"degraded": config.degraded if isinstance(config, UpscalingConfig) else 0}
+        return cast(TrainingRun, {key: value for key, value in run.items() if value})
+
+
+def _steps(line: str) -> float:
+    """The step that a line of metrics.jsonl belongs to; infinity for one that was cut short."""
+    try:
+        return float(json.loads(line)["steps"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def _save_image(image: Image.Image, path: Path) -> None:
+    with atomic_write(path) as file:
+        image.save(file, "PNG")

@@ -1,0 +1,325 @@
+"""Data sets in, training images and their order out: real files, the real `datasets` library."""
+
+import zipfile
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from helpers.common import SAMPLE
+from helpers.images_at_hand import (
+    SAME,
+    SMALL,
+    decoded,
+    python,
+    same,
+    save,
+    take,
+)
+from helpers.loopback_hub import LoopbackHub
+from hubgan.data import (
+    Crops,
+    EndlessSampler,
+    Squares,
+    StreamedImages,
+    load_images,
+    uniforms,
+)
+from hubgan.errors import ConfigError, DataError, ImageError
+from hubgan.media.images import to_tensor
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+# -- opening a data set ------------------------------------------------------------------------------------------
+
+
+def test_the_sample_that_comes_with_hubgan() -> None:
+    source = load_images(str(SAMPLE))
+    assert source.column == "img"  # found by its type: CIFAR-10 does not call it "image"
+    assert source.label_column == "label"
+    assert source.label_names[3] == "cat"
+    assert len(source) == source.size == 500
+    images = decoded(source, SAME)
+    assert len(images) == 500
+    assert images._prepared(0).shape == (3, 32, 32)
+    assert images._prepared(0).dtype == torch.uint8
+    assert images.batch(list(range(500)), 0).float().std() > 30
+
+
+def test_a_folder_of_all_kinds_of_images(tmp_path: Path) -> None:
+    for index, mode in enumerate(("RGB", "L", "RGBA", "P", "1", "LA")):
+        save(tmp_path / "sub" / f"{index}.png", mode)
+    save(tmp_path / "photo.jpg")
+    save(tmp_path / "cmyk.jpg", "CMYK")
+    assert decoded(tmp_path).batch(list(range(8)), 0).shape == (8, 3, 16, 16)
+    assert decoded(tmp_path, Squares(size=16, channels=1, flip=False))._prepared(0).shape == (1, 16, 16)
+    streamed = StreamedImages(load_images(str(tmp_path), streaming=True), SMALL, buffer=10)
+    assert take(streamed.batches(batch_size=8, seed=0), 1)[0].shape == (8, 3, 16, 16)
+
+
+def test_transparent_pixels_become_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (16, 16), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert decoded(tmp_path)._prepared(0).min() == 255
+
+
+def test_large_images_are_cropped_in_the_middle_and_shrunk(tmp_path: Path) -> None:
+    pixels = np.zeros((64, 128, 3), np.uint8)
+    pixels[:, 32:96] = 255
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    assert decoded(tmp_path)._prepared(0).min() > 200
+
+
+def test_local_data_sets_of_other_makes(tmp_path: Path) -> None:
+    rows = datasets.load_dataset(str(SAMPLE), split="train").select(range(5))
+    rows.rename_column("img", "picture").save_to_disk(tmp_path / "saved")
+    assert load_images(str(tmp_path / "saved")).column == "picture"
+    datasets.DatasetDict(train=rows, test=rows).save_to_disk(tmp_path / "dict")
+    assert len(load_images(str(tmp_path / "dict"), split="test")) == 5
+    assert load_images(str(tmp_path / "dict"), split="test", streaming=True).size == 5
+    with pytest.raises(DataError, match=r"no split 'valid'; it has train, test"):
+        load_images(str(tmp_path / "dict"), split="valid")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_parquet_file(streaming: bool) -> None:
+    file, folder = (load_images(str(name), streaming=streaming) for name in (SAMPLE / "train.parquet", SAMPLE))
+    assert file.streaming == streaming
+    assert same(file.examples(SAME, 3), folder.examples(SAME, 3))
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_images_in_a_zip_file(tmp_path: Path, streaming: bool) -> None:
+    save(tmp_path / "a.png")
+    (tmp_path / "data").mkdir()
+    with zipfile.ZipFile(tmp_path / "data" / "all.zip", "w") as file:
+        file.write(tmp_path / "a.png", "a.png")
+    examples = load_images(str(tmp_path / "data"), streaming=streaming).examples(SMALL, 2)
+    assert [example.shape for example in examples] == [(3, 16, 16)]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_data_set_on_the_hub(hub: LoopbackHub, streaming: bool) -> None:
+    datasets.load_dataset(str(SAMPLE), split="train").select(range(5)).push_to_hub("tester/few")
+    assert len(load_images("tester/few", streaming=streaming).examples(SAME, 9)) == 5
+
+
+def test_broken_images_are_skipped_and_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("not a picture")
+    save(tmp_path / "c.png")
+    (tmp_path / "d.png").write_bytes((tmp_path / "c.png").read_bytes()[:40])
+    for _ in range(2):  # the second time the images come from the cache
+        caplog.clear()
+        images = decoded(tmp_path)
+        assert len(images) == images.skipped == 2
+        assert "skipped 2 of 4 images" in caplog.text
+        assert "b.png" in caplog.text
+        assert len(caplog.records) == 1
+
+
+def test_empty_cells_are_broken_images(tmp_path: Path) -> None:
+    cells = list(load_images(str(SAMPLE)).rows[:2]["img"])
+    cells += [{"bytes": b"", "path": None}, None]
+    features = datasets.Features(img=datasets.Image(decode=False))
+    datasets.Dataset.from_dict({"img": cells}, features=features).save_to_disk(tmp_path)
+    assert len(decoded(tmp_path)) == 2
+
+
+def test_only_broken_images(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("not a picture")
+    for _ in range(2):
+        with pytest.raises(DataError, match="none of its 1 images can be read"):
+            decoded(tmp_path)
+    with pytest.raises(DataError, match="none of its images can be used"):
+        load_images(str(tmp_path)).examples(SMALL, 1)
+    save(tmp_path / "b.png")
+    with pytest.raises(DataError, match=r"none of its 2 images can be used: 1 cannot be read.*; 1 are smaller than"):
+        decoded(tmp_path, Crops(size=32, channels=3, flip=True))
+
+
+def test_no_image_column(tmp_path: Path) -> None:
+    datasets.Dataset.from_dict({"text": ["a"], "label": [1]}).save_to_disk(tmp_path)
+    with pytest.raises(DataError, match=r"no image column; its columns are text \(string\), label \(int64\)"):
+        load_images(str(tmp_path))
+    with pytest.raises(DataError, match="no image column 'label'"):
+        load_images(str(tmp_path), column="label")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_of_several_image_columns_none_is_guessed(tmp_path: Path, streaming: bool) -> None:
+    one, other = Image.new("RGB", (32, 32)), Image.new("RGB", (64, 64))
+    datasets.Dataset.from_dict({"small": [one], "large": [other]}).cast(
+        datasets.Features({"small": datasets.Image(), "large": datasets.Image()})
+    ).to_parquet(tmp_path / "pairs.parquet")
+    file = str(tmp_path / "pairs.parquet")
+    with pytest.raises(DataError, match="has several image columns, small, large: choose one"):
+        load_images(file, streaming=streaming)
+    assert load_images(file, column="large", streaming=streaming).column == "large"
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_places_that_hold_no_data(tmp_path: Path, streaming: bool) -> None:
+    with pytest.raises(DataError, match=r"cannot open|holds no data set"):
+        load_images(str(tmp_path), streaming=streaming)
+    with pytest.raises(DataError, match="there is no folder"):
+        load_images(str(tmp_path / "missing"), streaming=streaming)
+    save(tmp_path / "one.png")
+    with pytest.raises(DataError, match="is a file"):
+        load_images(str(tmp_path / "one.png"), streaming=streaming)
+    with pytest.raises(DataError, match="cannot open"):
+        load_images(str(SAMPLE), split="valid", streaming=streaming)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_hub_name_that_is_not_there_says_what_to_pass(hub: LoopbackHub, streaming: bool) -> None:
+    with pytest.raises(DataError, match="Pass --dataset the path of a folder"):
+        load_images("uoft-cs/cifar10", streaming=streaming)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_some_classes_alone(streaming: bool) -> None:
+    source = load_images(str(SAMPLE), classes=("cat", "5"), streaming=streaming)
+    labels = Counter(row["label"] for row in source.rows)
+    assert set(labels) == {3, 5}
+    everything = Counter(load_images(str(SAMPLE)).rows["label"])
+    assert labels == {label: everything[label] for label in (3, 5)}
+    assert source.fingerprint != load_images(str(SAMPLE), streaming=streaming).fingerprint
+    with pytest.raises(DataError, match="no class 'dgo'; did you mean 'dog'"):
+        load_images(str(SAMPLE), classes=("dgo",), streaming=streaming)
+
+
+def test_labels_that_are_words_or_missing(tmp_path: Path) -> None:
+    rows = load_images(str(SAMPLE)).rows.select(range(3)).remove_columns("label")
+    rows.save_to_disk(tmp_path / "without")
+    with pytest.raises(DataError, match="no labels to choose classes by"):
+        load_images(str(tmp_path / "without"), classes=("cat",))
+    rows.add_column("kind", ["red", "blue", "red"]).save_to_disk(tmp_path / "words")
+    source = load_images(str(tmp_path / "words"), label_column="kind", classes=("red",), streaming=True)
+    assert source.size == 2
+    assert source.label_names is None
+    with pytest.raises(DataError, match="no class 'rde'; did you mean 'red'"):
+        load_images(str(tmp_path / "words"), label_column="kind", classes=("rde",))
+    with pytest.raises(DataError, match="no label column 'kid'; did you mean 'kind'"):
+        load_images(str(tmp_path / "words"), label_column="kid")
+
+
+def test_a_class_without_images(tmp_path: Path) -> None:
+    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=["a", "b"]))
+    rows = datasets.Dataset.from_dict({"image": [Image.new("L", (9, 9))], "label": [0]}, features=features)
+    rows.to_parquet(tmp_path / "one.parquet")
+    with pytest.raises(DataError, match="no image of the classes b"):
+        load_images(str(tmp_path / "one.parquet"), classes=("b",))
+    source = load_images(str(tmp_path / "one.parquet"), classes=("b",), streaming=True)
+    with pytest.raises(DataError, match="the stream holds no images"):
+        next(StreamedImages(source, SMALL, buffer=10).batches(batch_size=1, seed=0))
+
+
+def test_the_fingerprint_is_that_of_the_data(tmp_path: Path, launch_environment: dict[str, str]) -> None:
+    for index in range(4):
+        save(tmp_path / "images" / "ab"[index % 2] / f"{index}.png", value=index)
+    code = f"""
+from hubgan.data import load_images
+for streaming in (False, True):
+    for classes in ((), ("a",)):
+        print(load_images({str(tmp_path / "images")!r}, classes=classes, streaming=streaming).fingerprint)"""
+    environment = launch_environment | {"HF_DATASETS_CACHE": str(tmp_path / "cache")}
+    first = python(code, environment)
+    assert python(code, environment) == first
+    assert len(set(first.split())) == 4
+    save(tmp_path / "images" / "a" / "0.png", value=99)
+    assert not set(python(code, environment).split()) & set(first.split())
+
+
+# -- views -------------------------------------------------------------------------------------------------------
+
+
+def test_squares_are_mirrored_where_their_draw_says_so() -> None:
+    images = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
+    transform = Squares(size=8, channels=3, flip=True)
+    result = transform.augment(images, torch.tensor([[0.1], [0.9], [0.49], [0.5]]))
+    assert torch.equal(result, torch.stack([images[0].flip(-1), images[1], images[2].flip(-1), images[3]]))
+    assert torch.equal(transform.augment(list(images), torch.tensor([[0.1], [0.9], [0.49], [0.5]])), result)
+
+
+def test_crops_have_every_place_equally_often_and_all_eight_ways_to_lie() -> None:
+    image = torch.arange(5 * 6).view(1, 5, 6).to(torch.uint8)
+    plain, flipped = (Crops(size=4, channels=1, flip=flip) for flip in (False, True))
+    count = 6000
+    crops = plain.augment([image] * count, uniforms(0, torch.arange(count), plain.draws))
+    places = Counter(crops[:, 0, 0, 0].tolist())
+    assert set(places) == {0, 1, 2, 6, 7, 8}
+    assert all(abs(number - count / 6) < 4 * (count / 6) ** 0.5 for number in places.values())
+    corners = flipped.augment([image] * count, uniforms(0, torch.arange(count), flipped.draws))
+    variants = Counter(corner.numpy().tobytes() for corner in corners)
+    assert len(variants) == 6 * 8
+    assert min(variants.values()) > count / 48 / 2
+    last = plain.augment([image], torch.full((1, 2), 1 - 2**-24))
+    assert last[0, 0, -1, -1] == 29
+
+
+def test_pictures_are_reduced_before_they_are_cropped() -> None:
+    transform = Crops(size=32, channels=3, flip=False, reduce=0.5)
+    picture = Image.effect_noise((100, 66), 60).convert("RGB")
+    assert torch.equal(transform.prepare(picture), to_tensor(picture.resize((50, 33), Image.Resampling.BICUBIC)))
+    with pytest.raises(ImageError, match=r"100 x 62 pixels are smaller than a crop of 32 pixels, made 0\.5"):
+        transform.prepare(Image.new("RGB", (100, 62)))
+    with pytest.raises(ConfigError, match=r"reduce is 1\.5"):
+        Crops(size=32, channels=3, flip=False, reduce=1.5)
+    assert transform.key != Crops(size=32, channels=3, flip=False).key
+
+
+def test_views_refuse_what_they_cannot_use() -> None:
+    with pytest.raises(ImageError, match="31 x 64 pixels are smaller than a crop of 32"):
+        Crops(size=32, channels=3, flip=True).prepare(Image.new("RGB", (31, 64)))
+    with pytest.raises(ConfigError, match="channels 1 or 3"):
+        Squares(size=32, channels=2, flip=True)
+
+
+# -- order -------------------------------------------------------------------------------------------------------
+
+
+def correlation(one: Tensor, other: Tensor) -> float:
+    return abs(float(torch.corrcoef(torch.stack([one, other]))[0, 1]))
+
+
+def test_uniforms_are_uniform_and_independent() -> None:
+    count = 100_000
+    draws = uniforms(3, torch.arange(count), 4)
+    assert draws.shape == (count, 4)
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    assert abs(draws.mean() - 1 / 2) < 0.002
+    assert abs(draws.var() - 1 / 12) < 0.001
+    counts = torch.histc(draws, 64, 0, 1)
+    expected = 4 * count / 64
+    assert ((counts - expected) ** 2 / expected).sum() < 120  # chi squared, 63 degrees of freedom
+    limit = 4 / count**0.5
+    assert correlation(draws[:-1, 0], draws[1:, 0]) < limit
+    assert correlation(draws[:, 0], draws[:, 1]) < limit
+    for other in (4, 3 + 2**32, -3):
+        assert correlation(draws[:, 0], uniforms(other, torch.arange(count), 1)[:, 0]) < limit
+    assert torch.equal(uniforms(3, torch.tensor([77]), 2), draws[77:78, :2])
+    assert uniforms(3, torch.arange(5), 0).shape == (5, 0)
+
+
+def test_the_order_of_an_epoch_is_a_permutation() -> None:
+    keys = [key for batch in islice(EndlessSampler(10, 4, 1), 10) for key in batch]
+    epochs = [keys[start : start + 10] for start in range(0, 40, 10)]
+    for number, epoch in enumerate(epochs):
+        assert sorted(epoch) == list(range(10 * number, 10 * number + 10))
+    assert len({tuple(key % 10 for key in epoch) for epoch in epochs}) == 4
+    assert keys[:10] != next(iter(EndlessSampler(10, 10, 2)))
+
+
+@pytest.mark.parametrize("position", [0, 3, 10, 25])
+def test_the_order_is_the_same_for_all_positions_batches_and_processes(position: int) -> None:
+    whole = next(iter(EndlessSampler(10, 100, 1)))[position : position + 48]
+    parts = [islice(EndlessSampler(10, 4, 1, position, rank, 3), 4) for rank in range(3)]
+    assert [key for turn in zip(*parts, strict=True) for part in turn for key in part] == whole

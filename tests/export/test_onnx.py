@@ -1,0 +1,129 @@
+"""Models for other runtimes: what ONNX files compute, what they say of themselves, and what cannot be exported."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.command_line import Run
+from hubgan import Discriminator, Generator, Upscaler
+from hubgan.errors import ConfigError
+from hubgan.export.onnx import export_onnx
+from hubgan.networks.community import CommunityNetwork
+
+onnx = pytest.importorskip("onnx", reason="pip install 'hubgan[onnx]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'hubgan[onnx]'")
+
+
+def run_file(file: Path, **inputs: torch.Tensor) -> torch.Tensor:
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    (result,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+    return torch.from_numpy(result)
+
+
+def trained(model: Any) -> Any:
+    """With weights and statistics that are none of those a model begins with."""
+    torch.manual_seed(0)
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(
+                value + 0.05 * torch.rand_like(value) if "running" not in name else 0.5 + torch.rand_like(value)
+            )
+    return model
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"image_size": 16, "width": 4},
+        {"image_size": 16, "width": 4, "channels": 1, "norm": "none"},
+        {"image_size": 8, "width": 4, "labels": ["cat", "dog"]},
+        {"architecture": "sngan", "image_size": 16, "width": 4, "labels": ["cat", "dog"]},
+        {"architecture": "r3gan", "image_size": 16, "width": 16, "depth": 1, "labels": ["cat", "dog"]},
+    ],
+)
+def test_a_generator_makes_the_same_images(tmp_path: Path, options: dict[str, Any]) -> None:
+    model = trained(Generator(**options)).train()
+    file = export_onnx(model, tmp_path / "new" / "model.onnx")
+    assert model.training and [path.name for path in file.parent.iterdir()] == ["model.onnx"]
+    for count in (1, 5):
+        inputs = {"latents": model.latents(count, seed=3)}
+        labels = model.label_ids(count, seed=3)
+        expected = model.images_from(inputs["latents"], labels, output_type="pt")
+        made = run_file(file, **inputs, **({} if labels is None else {"labels": labels}))
+        torch.testing.assert_close(made, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("scale", "channels", "stride"), [(1, 3, 1), (2, 1, 1), (3, 3, 2), (4, 3, 1)])
+def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, scale: int, channels: int, stride: int) -> None:
+    model = trained(Upscaler(scale=scale, channels=channels, width=4, depth=2, stride=stride)).eval()
+    file = export_onnx(model, tmp_path / "model.onnx")
+    for size in ((1, channels, 24, 32), (3, channels, 2, 41)):
+        images = torch.rand(size)
+        with torch.no_grad():
+            expected = model.forward(images).clamp(0, 1)
+        torch.testing.assert_close(run_file(file, images=images), expected, atol=1e-4, rtol=0)
+
+
+def test_weights_in_half_precision_are_exported_in_float32(tmp_path: Path) -> None:
+    model = trained(Upscaler(scale=2, width=4, depth=1)).half()
+    file = export_onnx(model, tmp_path / "model.onnx")
+    assert model.dtype == torch.float16
+    images = torch.rand(1, 3, 10, 9)
+    with torch.no_grad():
+        expected = model.float().eval()(images).clamp(0, 1)
+    torch.testing.assert_close(run_file(file, images=images), expected, atol=1e-4, rtol=0)
+
+
+def test_the_file_says_what_it_is(tmp_path: Path) -> None:
+    graph = onnx.load(export_onnx(Upscaler(scale=2, width=4, depth=1), tmp_path / "model.onnx", opset=20))
+    onnx.checker.check_model(graph)
+    about = json.loads({entry.key: entry.value for entry in graph.metadata_props}["hubgan"])
+    assert (about["class"], about["scale"], about["depth"]) == ("Upscaler", 2, 1)
+    assert {entry.domain: entry.version for entry in graph.opset_import}[""] == 20
+    sizes = [[d.dim_param or d.dim_value for d in x.type.tensor_type.shape.dim] for x in graph.graph.input]
+    assert sizes == [["batch", 3, "height", "width"]]
+
+
+def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Upscaler(scale=2, width=4, depth=1)
+    file = tmp_path / "model.onnx"
+    with pytest.raises(ConfigError, match="opset is 7"):
+        export_onnx(model, file, opset=7)
+    foreign = Upscaler(scale=2, width=4, depth=1)
+    foreign.network.__class__ = type("Foreign", (CommunityNetwork,), {})
+    with pytest.raises(ConfigError, match="made elsewhere"):
+        export_onnx(foreign, file)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ConfigError, match=r"onnxruntime is missing: pip install 'hubgan\[onnx\]'"):
+        export_onnx(model, file)
+    assert not file.exists()
+
+
+def test_the_command(hubgan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Upscaler(scale=2, width=4, depth=1).save_pretrained("up")
+    Generator(image_size=8, width=4, labels=["cat", "dog"]).save_pretrained("gen")
+    Discriminator(image_size=8, width=4).save_pretrained("judge")
+    status, said, _ = hubgan("export", "up")
+    assert status == 0 and said.startswith("up.onnx: ") and "to large, 2 times as large" in said
+    images = torch.rand(1, 3, 9, 12)
+    with torch.no_grad():
+        expected = Upscaler.from_pretrained("up")(images).clamp(0, 1)
+    np.testing.assert_allclose(run_file(Path("up.onnx"), images=images), expected, atol=1e-4)
+
+    status, said, _ = hubgan("export", "gen", "-o", "models/gen.onnx")
+    assert status == 0 and "latents (batch, 100) and labels (batch) to images (batch, 3, 8, 8)" in said
+    for argv, complaint in {
+        ("export", "up"): "up.onnx is there already",
+        ("export", "judge"): "holds a Discriminator",
+        ("export", "gen", "--fidelity", "1"): "leave out --fidelity",
+        ("export", "up", "-o", "x.onnx", "--fidelity", "1"): "pixel.safetensors",
+    }.items():
+        status, _, complained = hubgan(*argv)
+        assert status == 2 and complaint in complained
+    assert hubgan("export", "up", "--overwrite")[0] == 0

@@ -1,0 +1,129 @@
+"""The demo for tests: `app.py` in a folder laid out like a Space, tiny real models, a real browser."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE, SCALE = 16, 3
+CLASSES = ["cat", "dog", "ship"]
+# What visitors come with: a monitor, or a phone held upright.
+SCREENS: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": {"width": 1280, "height": 800}},
+    "phone": {
+        "viewport": {"width": 375, "height": 667},
+        "device_scale_factor": 2,
+        "is_mobile": True,
+        "has_touch": True,
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a Space has it, with untrained models beside it."""
+    import torch
+    from PIL import Image
+    from safetensors.torch import save_file
+
+    from hubgan import Generator, Upscaler
+
+    folder = tmp_path_factory.mktemp("space")
+    shutil.copy(ROOT / "app.py", folder)
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    examples = folder / "src" / "hubgan" / "demo" / "examples"
+    shutil.rmtree(examples, ignore_errors=True)
+    examples.mkdir()
+    Image.linear_gradient("L").resize((10, 20)).save(examples / "example.png")
+    torch.manual_seed(0)
+    Generator(image_size=SIZE, width=4).save_pretrained(folder / "tiny-generator")
+    Generator(image_size=SIZE, width=4, labels=CLASSES).save_pretrained(folder / "tiny-classes")
+    upscaler = Upscaler(scale=SCALE, width=4, depth=1)
+    upscaler.save_pretrained(folder / "tiny-upscaler")
+    torch.nn.init.normal_(upscaler.network.tail.weight, std=0.1)  # another picture at the other end of the fidelity
+    save_file(upscaler.state_dict(), folder / "tiny-upscaler" / "pixel.safetensors")
+    return folder
+
+
+def environment(space: Path, **changes: str) -> dict[str, str]:
+    """The environment of a demo of these models."""
+    # PYTHONPATH could lead to another hubgan, PYTHONDONTWRITEBYTECODE would hide which one ran.
+    dropped = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+    return {
+        **{key: value for key, value in os.environ.items() if key not in dropped},
+        "HUBGAN_GENERATORS": f"{space / 'tiny-generator'},{space / 'tiny-classes'}",
+        "HUBGAN_UPSCALERS": str(space / "tiny-upscaler"),
+        "GRADIO_TEMP_DIR": str(space / "cache"),
+        "HF_HUB_OFFLINE": "1",
+        **changes,
+    }
+
+
+@pytest.fixture(scope="session")
+def url(space: Path) -> Iterator[str]:
+    """The address of the running demo."""
+    pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
+    pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    from helpers.browsing import running
+
+    with running(sys.executable, space, environment(space), space / "log.txt") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """A browser, for the whole session."""
+    pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    from helpers.browsing import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(params=["desktop-light", "phone-dark"])
+def page(browser: "Browser", url: str, request: pytest.FixtureRequest) -> "Iterator[Page]":
+    """The demo in a fresh tab, on each screen and in each theme: it must not complain, nor call another host."""
+    screen, theme = request.param.split("-")
+    complaints: list[str] = []
+
+    def check_host(request: "Request") -> None:
+        if urlsplit(request.url).netloc not in (urlsplit(url).netloc, ""):  # data: and blob: have none
+            complaints.append(f"request to {request.url}")
+
+    def check_console(message: "ConsoleMessage") -> None:
+        # Gradio's slider says the latter when it is zoomed by fingers, and zooms.
+        if message.type == "error" and "preventDefault inside passive event listener" not in message.text:
+            complaints.append(message.text)
+
+    tab = browser.new_page(**SCREENS[screen], color_scheme=theme)
+    tab.context.grant_permissions(["camera", "clipboard-read", "clipboard-write"])
+    tab.set_default_timeout(60_000)
+    tab.on("request", check_host)
+    tab.on("console", check_console)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        tab.goto(url)
+        tab.locator(".samples .thumbnail-lg").first.wait_for()
+        assert tab.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
+        yield tab
+        too_wide = tab.evaluate("document.documentElement.scrollWidth") - tab.viewport_size["width"]
+    finally:
+        tab.close()
+    assert not complaints and too_wide <= 0
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where pictures of the page are kept, to be looked at."""
+    folder = ROOT / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,57 @@
+"""Training as users start it, for the tests: `accelerate launch train.py` in processes of its own."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from helpers.common import ROOT, SAMPLE, forget_accelerator
+from hubgan.training import parse, train
+from kill import train_forked
+
+TINY = ["--config", "quickstart", "--width", "8", "--batch_size", "16", "--max_minutes", "None", "--log_every", "4",
+        "--eval_samples", "0"]  # fmt: skip
+PHOTO = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--width", "8", "--depth", "1", "--crop_size", "32",
+         "--discriminator_width", "4", "--discriminator_steps", "1", "--batch_size", "8", "--log_every", "1",
+         "--max_images", "None",
+         "--eval_samples", "0"]  # fmt: skip
+
+
+def command(processes: int, *options: str) -> list[str]:
+    """`accelerate launch --cpu train.py` with these options."""
+    return ["accelerate", "launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1",
+            "--mixed_precision", "no", "--dynamo_backend", "no", str(ROOT / "train.py"), *options]  # fmt: skip
+
+
+def launch(environment: dict[str, str], processes: int, *options: str) -> None:
+    """Launch, and wait for a good end."""
+    done = subprocess.run(
+        command(processes, *options), env=environment, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def train_here(*options: str) -> Path:
+    """Train in this process, which can train again."""
+    try:
+        return train(parse(options))
+    finally:
+        forget_accelerator()
+
+
+def train_in_two(run: Path, *options: str, before: Callable[[], object] = int) -> None:
+    """Train in two processes."""
+    log = run.with_suffix(".log")
+    assert train_forked([*options, "--output_dir", str(run)], log, 2, before=before), log.read_text()[-3000:]
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def state(checkpoint: Path, number: int) -> dict[str, Any]:
+    """What the n-th object that keeps a state has put into a checkpoint."""
+    return torch.load(checkpoint / f"custom_checkpoint_{number}.pkl", weights_only=False)

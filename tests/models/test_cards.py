@@ -1,0 +1,228 @@
+"""Model cards: what they say, what they keep, and that their code runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from helpers.common import ROOT
+from helpers.loopback_hub import LoopbackHub
+from hubgan import Discriminator, Generator, Upscaler
+from hubgan.errors import ModelError
+from hubgan.models import MODELS, HubModel
+from hubgan.models.card import PICTURE, Result, TrainingRun, is_untouched, renewed
+from hubgan.models.config import read_config
+
+TINY = {"width": 8, "latent_dim": 16}
+RESULT: Result = {
+    "metric": "fd-enl0",
+    "name": "FD-ENL0",
+    "value": 182.34,
+    "dataset": "uoft-cs/cifar10",
+    "split": "test",
+    "revision": "0b2714987fa478483af9968de7c934580d0bb9a2",
+    "samples": 10_000,
+    "extractor": "EfficientNet-Lite0",
+    "settings": {"seed": 0, "floor": 18.02},
+}
+RUN: TrainingRun = {
+    "dataset": "uoft-cs/cifar10",
+    "facts": {"images seen": "1,234", "time": "3 minutes on 1 CPU thread"},
+    "results": [RESULT],
+    "license": "other",
+    "notice": "CIFAR-10 states no licence.",
+}
+SHIPPED = sorted(path.parent for path in (ROOT / "model_cards").rglob("config.json"))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    model = Generator(**TINY)
+    model.training_run = RUN
+    model.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def header(card: str) -> dict[str, object]:
+    return yaml.safe_load(card.split("---")[1])
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def save_again(folder: Path, value: float = 150.0) -> str:
+    model = Generator.from_pretrained(folder)
+    model.training_run = {**RUN, "results": [{**RESULT, "value": value}], "facts": {"images seen": "9,999"}}
+    model.save_pretrained(folder)
+    return (folder / "README.md").read_text()
+
+
+# -- what a card says
+
+
+def test_the_card_says_what_the_model_is_and_keeps_its_training(saved: Path) -> None:
+    Generator.from_pretrained(saved).save_pretrained(saved)
+    card = (saved / "README.md").read_text()
+    assert 'Generator.from_pretrained("model")' in card
+    for words in ("images seen: 1,234", "3 minutes on 1 CPU thread", "CIFAR-10 states no licence", "biases",
+                  '- latent_dim: `16`'):  # fmt: skip
+        assert words in card
+    Generator(**TINY).save_pretrained(saved / "new")
+    assert "was not trained" in (saved / "new" / "README.md").read_text()
+    assert "Nothing was measured" in (saved / "new" / "README.md").read_text()
+
+
+def test_the_metadata_is_what_the_hub_asks_for(saved: Path, hub: LoopbackHub) -> None:
+    card = ModelCard.load(saved / "README.md")
+    assert card.data.library_name == "hubgan"
+    assert card.data.pipeline_tag == "unconditional-image-generation"
+    assert card.data.datasets == ["uoft-cs/cifar10"]
+    assert card.data.license == "other"
+    assert {"hubgan", "gan", "dcgan"} <= set(card.data.tags)
+    card.validate()  # by the Hub
+
+
+def test_every_measured_figure_is_in_the_model_index(saved: Path) -> None:
+    (found,) = ModelCard.load(saved / "README.md").data.eval_results
+    assert (found.metric_type, found.metric_name, found.metric_value) == ("fd-enl0", "FD-ENL0", 182.34)
+    assert found.task_type == "unconditional-image-generation"
+    assert (found.dataset_type, found.dataset_split) == ("uoft-cs/cifar10", "test")
+    assert found.dataset_revision == RESULT["revision"]
+    wanted = {"extractor": "EfficientNet-Lite0", "samples": 10_000, "seed": 0, "floor": 18.02}
+    assert found.metric_args == wanted
+    row = next(line for line in (saved / "README.md").read_text().splitlines() if line.startswith("| FD-ENL0"))
+    for words in ("**182.34**", "test", "10,000", "floor 18.02"):
+        assert words in row
+    told = f"- On uoft-cs/cifar10: EfficientNet-Lite0; data `{RESULT['revision']}`; seed 0"
+    assert told in (saved / "README.md").read_text()
+
+
+def test_the_picture_beside_the_card_is_shown(saved: Path) -> None:
+    assert PICTURE not in (saved / "README.md").read_text()
+    Image.new("RGB", (4, 4)).save(saved / PICTURE)
+    Generator.from_pretrained(saved).save_pretrained(saved)
+    assert f"![Samples]({PICTURE})" in (saved / "README.md").read_text()
+
+
+# -- what a person has written
+
+
+def test_words_written_by_hand_stay_and_the_results_are_renewed(saved: Path) -> None:
+    change(saved / "README.md", "## Limits and bias", "## Cats\n\nMostly cats.\n\n## Limits and bias")
+    card = save_again(saved)
+    assert "Mostly cats." in card
+    assert "**150**" in card and "182.34" not in card
+    assert "images seen: 1,234" in card  # as it was: not hubgan's any more
+    assert ModelCard(card).data.eval_results[0].metric_value == 150
+    assert not is_untouched(card)
+    assert "Mostly cats." in save_again(saved, 140.0)  # and again
+
+
+def test_a_header_written_by_hand_stays_while_the_body_is_renewed(saved: Path) -> None:
+    change(saved / "README.md", "license: other", "license: cc-by-4.0\nlanguage: en")
+    change(saved / "README.md", "- dcgan\n", "- dcgan\n- cats\n")
+    card = save_again(saved)
+    about = header(card)
+    assert (about["license"], about["language"]) == ("cc-by-4.0", "en")
+    assert {"cats", "dcgan", "hubgan"} <= set(about["tags"])
+    assert ModelCard(card).data.eval_results[0].metric_value == 150
+    assert "images seen: 9,999" in card
+    assert header(save_again(saved))["license"] == "cc-by-4.0"
+
+
+def test_an_untouched_card_is_renewed_as_a_whole_also_with_windows_line_ends(saved: Path) -> None:
+    file = saved / "README.md"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert is_untouched(file.read_bytes().decode())
+    assert "images seen: 9,999" in save_again(saved)
+
+
+def test_results_whose_marks_were_deleted_stay_deleted(saved: Path) -> None:
+    file = saved / "README.md"
+    file.write_text(re.sub(r"## Results.*## The network", "## The network", file.read_text(), flags=re.DOTALL))
+    assert "150" not in save_again(saved).split("---", 2)[2]
+
+
+def test_a_header_from_an_editor_that_marks_files_and_one_odd_tag_are_taken(saved: Path) -> None:
+    file = saved / "README.md"
+    change(file, "license: other", "license: mit")
+    file.write_text("\ufeff" + file.read_text())
+    assert header(save_again(saved))["license"] == "mit"
+    file.write_text("---\ntags: 3\n---\nWords.")
+    assert header(save_again(saved))["tags"][0] == 3
+
+
+def test_results_that_are_no_longer_true_leave_the_header(saved: Path) -> None:
+    change(saved / "README.md", "license: other", "license: mit")
+    model = Generator.from_pretrained(saved)
+    model.training_run = None
+    model.save_pretrained(saved)
+    assert "model-index" not in header((saved / "README.md").read_text())
+
+
+def test_a_card_of_the_hubs_making_takes_the_body_and_keeps_its_licence(saved: Path) -> None:
+    card = renewed("---\nlicense: mit\n---\n", (saved / "README.md").read_text())
+    assert header(card)["license"] == "mit"
+    assert "## Load it" in card
+    assert renewed("", (saved / "README.md").read_text()) == (saved / "README.md").read_text()
+    mine = renewed("Only my words, no header.", (saved / "README.md").read_text())
+    assert "Only my words" in mine and header(mine)["library_name"] == "hubgan"
+
+
+@pytest.mark.parametrize("broken", ["license: [", "- a list", "2024: a year"])
+def test_a_broken_header_is_an_error_and_nothing_is_written(saved: Path, broken: str) -> None:
+    file = saved / "README.md"
+    file.write_text(f"---\n{broken}\n---\nWords.")
+    with pytest.raises(ModelError, match=r"header of .*README\.md"):
+        save_again(saved)
+    assert "Words." in file.read_text()
+
+
+# -- the snippets, and the cards of the published models
+
+
+@pytest.mark.parametrize(
+    "model", [Generator(**TINY), Upscaler(width=8, depth=1), Discriminator(width=8), Discriminator("patch", width=4)]
+)
+def test_the_snippet_of_a_new_card_runs(model: HubModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (9, 7), "teal").save("photo.jpg")
+    model.save_pretrained("mine")
+    run_snippet(Path("mine/README.md"))
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: str(path.relative_to(ROOT / "model_cards")))
+def test_the_snippet_of_a_published_card_runs_as_printed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for model in (ROOT / "model_cards").iterdir():
+        Path(model.name).symlink_to(model)
+    Image.effect_noise((64, 48), 64).convert("RGB").save("photo.jpg")
+    run_snippet(folder / "README.md")
+    config = read_config(folder / "config.json")
+    if config.kind == "Upscaler":
+        scale = config.options["scale"]
+        assert Image.open(f"photo-x{scale}.png").size == (64 * scale, 48 * scale)
+
+
+def run_snippet(card: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", card.read_text(), re.DOTALL)
+    exec(code, {})
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: str(path.relative_to(ROOT / "model_cards")))
+def test_a_published_card_is_what_hubgan_writes(folder: Path) -> None:
+    top = ROOT / "model_cards" / folder.relative_to(ROOT / "model_cards").parts[0]
+    model = MODELS[str(read_config(folder / "config.json").kind)].from_pretrained(folder)
+    about = {"picture": PICTURE} if (folder / PICTURE).is_file() else {}
+    about |= {"subfolder": folder.name} if folder != top else {}
+    assert (folder / "README.md").read_text() == str(model.generate_model_card(name=top.name, **about))
+    if not isinstance(model, Discriminator):
+        assert ModelCard.load(folder / "README.md").data.eval_results

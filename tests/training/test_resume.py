@@ -1,0 +1,214 @@
+"""Runs that are stopped, killed, and gone on with."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from helpers.launching import (
+    PHOTO,
+    TINY,
+    command,
+    launch,
+    metrics,
+    train_here,
+)
+from hubgan import Generator, Upscaler
+from hubgan.errors import ConfigError, ModelError, TrainingError
+from kill import kill_and_compare, train_forked
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return Generator.from_pretrained(folder).state_dict()
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    expected = weights(one)
+    for key, value in weights(other).items():
+        assert torch.equal(value, expected[key]), key
+
+
+@pytest.mark.parametrize("task", ["generation", "upscaling"])
+def test_runs_killed_at_random_moments_end_like_one_never_stopped(task: str) -> None:
+    assert kill_and_compare(task, trials=3) > 0
+
+
+def test_two_processes_killed_at_random_moments_end_like_two_never_stopped() -> None:
+    assert kill_and_compare("generation", trials=1, processes=2) > 0
+
+
+@pytest.mark.parametrize(("every", "steps", "optimizer"), [(10, 40, "adam"), (35, 40, "muon")])
+def test_a_resumed_run_ends_like_one_never_stopped(every: int, steps: int, optimizer: str, tmp_path: Path) -> None:
+    """Within an epoch of 31 steps, and past its end."""
+    options = [*TINY, "--max_steps", str(steps), "--checkpoint_every", str(every), "--keep_checkpoints", "9",
+               "--optimizer", optimizer]  # fmt: skip
+    whole = train_here(*options, "--output_dir", str(tmp_path / "whole"))
+    checkpoint = str(whole / "checkpoints" / f"step-{every:08d}")
+    resumed = train_here(*options, "--output_dir", str(tmp_path / "resumed"), "--resume", checkpoint)
+    assert metrics(resumed)[-1]["steps"] == steps
+    assert_same_weights(whole, resumed)
+
+
+def test_a_stream_goes_on_where_it_was(tmp_path: Path) -> None:
+    options = [*TINY, "--streaming", "True", "--shuffle_buffer", "100", "--max_steps", "40", "--checkpoint_every",
+               "33", "--keep_checkpoints", "9"]  # fmt: skip
+    whole = train_here(*options, "--output_dir", str(tmp_path / "whole"))
+    checkpoint = str(whole / "checkpoints" / "step-00000033")
+    workers = ["--num_workers", "1", "--resume", checkpoint]
+    assert_same_weights(whole, train_here(*options, "--output_dir", str(tmp_path / "resumed"), *workers))
+
+
+def test_resume_auto_starts_or_goes_on(tmp_path: Path) -> None:
+    options = [*TINY, "--output_dir", str(tmp_path / "run"), "--checkpoint_every", "3", "--resume", "auto"]
+    train_here(*options, "--max_steps", "3")  # nothing to resume yet
+    train_here(*options, "--max_steps", "6")
+    assert [line["steps"] for line in metrics(tmp_path / "run")] == [3, 4, 6]
+
+
+def test_going_on_from_an_earlier_checkpoint_takes_back_what_came_after(tmp_path: Path) -> None:
+    options = [*TINY, "--output_dir", str(tmp_path / "run"), "--checkpoint_every", "4", "--keep_checkpoints", "3"]
+    run = train_here(*options, "--max_steps", "12")
+    train_here(*options, "--max_steps", "8", "--resume", str(run / "checkpoints" / "step-00000004"))
+    assert [line["steps"] for line in metrics(run)] == [4, 8]
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["step-00000004", "step-00000008"]
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = [*TINY, "--output_dir", str(tmp_path / "run"), "--checkpoint_every", "4"]
+    run = train_here(*options, "--max_steps", "8")
+    whole = train_here(*TINY, "--output_dir", str(tmp_path / "whole"), "--max_steps", "12")
+    last = run / "checkpoints" / "step-00000008"
+    with (last / "optimizer.bin").open("r+b") as file:
+        file.truncate(100)
+    train_here(*options, "--max_steps", "12", "--resume", "auto")
+    assert "step-00000008" in caplog.text and "optimizer.bin" in caplog.text
+    assert [line["steps"] for line in metrics(run)] == [4, 8, 12]
+    assert_same_weights(whole, run)
+    for checkpoint in (run / "checkpoints").iterdir():
+        (checkpoint / "model.safetensors").write_bytes(b"")
+    with pytest.raises(TrainingError, match="step-00000012"):
+        train_here(*options, "--max_steps", "16", "--resume", "auto")
+
+
+def test_checkpoints_that_do_not_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options = [*TINY, "--output_dir", str(tmp_path / "run")]
+    train_here(*options, "--max_steps", "2")
+    with pytest.raises(ModelError, match=r"cannot go on from .*made with other networks or options"):
+        train_here(*options, "--max_steps", "4", "--width", "16", "--resume", "auto")
+    assert "width 16 (was 8)" in caplog.text
+
+
+def test_a_run_goes_on_with_another_number_of_processes_or_batches(tmp_path: Path) -> None:
+    """The global batch stays, and so do the weights within rounding: 8 x 1, then 2 x 2 on two processes, then 4 x 2.
+
+    Without BatchNorm, which sees one batch of one process, and spectral normalisation, which changes at each use.
+    """
+    options = [*PHOTO, "--pixel_share", "0", "--discriminator_norm", "none", "--checkpoint_every", "3",
+               "--perceptual_weight", "0", "--learning_rate", "1e-4"]  # fmt: skip
+    whole = train_here(*options, "--max_steps", "9", "--output_dir", str(tmp_path / "whole"))
+    run, accumulated = tmp_path / "run", ["--gradient_accumulation_steps", "2", "--batch_size"]
+    # Schedules go by the budget: so each part has that of the whole, and loses its later checkpoints.
+    for step, processes, batch in ((3, 1, []), (6, 2, [*accumulated, "2"]), (9, 1, [*accumulated, "4"])):
+        arguments = [*options, "--max_steps", "9", "--keep_checkpoints", "9", "--resume", "auto", *batch]
+        log = tmp_path / "log"
+        assert train_forked([*arguments, "--output_dir", str(run)], log, processes), log.read_text()[-3000:]
+        for later in (run / "checkpoints").iterdir():
+            if int(later.name[5:]) > step:
+                shutil.rmtree(later)
+    assert [line["images"] for line in metrics(run)] == [8 * step for step in range(1, 10)]
+    expected = Upscaler.from_pretrained(whole).state_dict()
+    for key, value in Upscaler.from_pretrained(run).state_dict().items():
+        torch.testing.assert_close(value, expected[key], rtol=1e-2, atol=1e-5, msg=key)
+
+
+def test_another_runs_checkpoint_does_not_take_a_folder_that_holds_a_run(tmp_path: Path) -> None:
+    options = [*TINY, "--max_steps", "2", "--output_dir"]
+    one, other = (train_here(*options, str(tmp_path / name)) for name in ("one", "other"))
+    with pytest.raises(ConfigError, match="holds another run"):
+        train_here(*options, str(other), "--resume", str(one / "checkpoints" / "step-00000002"))
+    assert (other / "checkpoints" / "step-00000002").exists()
+
+
+def test_a_run_is_not_a_checkpoint(tmp_path: Path) -> None:
+    run = train_here(*TINY, "--max_steps", "2", "--output_dir", str(tmp_path / "run"))
+    with pytest.raises(ConfigError, match=r"did you mean .*step-00000002"):
+        train_here(*TINY, "--output_dir", str(tmp_path / "other"), "--resume", str(run), "--max_steps", "3")
+
+
+def test_adaptive_augmentation_may_begin_when_a_run_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options = [*TINY, "--output_dir", str(tmp_path / "run"), "--resume", "auto"]
+    train_here(*options, "--max_steps", "4")
+    train_here(*options, "--max_steps", "8", "--augment", "cutout", "--augment_target", "0.6")
+    assert "augment_target 0.6 (was None)" in caplog.text
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["options"]["max_steps"] == 4
+    assert run["sessions"][-1]["changed"] == {"max_steps": 8, "augment": ["cutout"], "augment_target": 0.6}
+    assert "100%" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("processes", "number", "whole_group"),
+    [
+        (1, signal.SIGTERM, False),
+        (1, signal.SIGTERM, True),
+        (1, signal.SIGINT, True),
+        (2, signal.SIGTERM, False),
+        (2, signal.SIGINT, True),
+    ],
+)
+def test_a_signal_saves_before_the_run_leaves(
+    processes: int, number: int, whole_group: bool, launch_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Sent to the launcher alone, as a cluster does, or to all its processes, as a terminal does."""
+    run = tmp_path / "run"
+    options = [*TINY, "--max_steps", "100000", "--checkpoint_every", "100000", "--output_dir", str(run)]
+    process = subprocess.Popen(
+        command(processes, *options), env=launch_environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    await_file(run / "metrics.jsonl", process)
+    (os.killpg if whole_group else os.kill)(process.pid, number)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    await_gone(process.pid)
+    checkpoints = list((run / "checkpoints").glob("step-*"))
+    assert len(checkpoints) == 1
+    steps = int(checkpoints[0].name[5:])
+    launch(launch_environment, processes, *options, "--max_steps", str(steps + 2), "--resume", "auto")
+    assert metrics(run)[-1]["steps"] == steps + 2
+
+
+def await_file(file: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not (file.exists() and file.stat().st_size):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1][-3000:]
+        time.sleep(0.1)
+
+
+def await_gone(group: int) -> None:
+    """Wait until every process of a group has left: a launcher may leave before the one that saves."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the run did not leave")
+
+
+@pytest.mark.parametrize("task", [TINY, PHOTO])
+def test_a_run_that_has_ended_ends_again(task: Sequence[str], tmp_path: Path) -> None:
+    options = [*task, "--max_steps", "2", "--output_dir", str(tmp_path / "run")]
+    run = train_here(*options)
+    before = (run / "model.safetensors").read_bytes()
+    train_here(*options, "--resume", "auto")
+    assert (run / "model.safetensors").read_bytes() == before

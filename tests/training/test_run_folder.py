@@ -1,0 +1,385 @@
+"""The folder of a run: what it says of itself, and what is left of it when a run goes on."""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from accelerate import Accelerator
+from PIL import Image
+
+from helpers.common import SAMPLE, forget_accelerator
+from hubgan.data import load_images
+from hubgan.errors import ConfigError, TrainingError
+from hubgan.models import Discriminator, Generator
+from hubgan.training import describe
+from hubgan.training.config import TrainingConfig
+from hubgan.training.memory import activation_bytes, estimate
+from hubgan.training.options import parse
+from hubgan.training.plan import describe_plan
+from hubgan.training.run.curves import panels
+from hubgan.training.run.provenance import changed_options, describe_run, read_run, record_run
+from hubgan.training.run.report import write_report
+from hubgan.training.run.run_folder import RunFolder
+from hubgan.training.tasks.generation import Generation
+from hubgan.training.tasks.upscaling import Upscaling
+
+TINY = ["--config", "quickstart", "--width", "8", "--batch_size", "16"]
+TASK: Any = SimpleNamespace(preview=lambda model: Image.new("RGB", (64, 64), "red"), caption="Samples")
+
+
+def configure(folder: Path, *options: str) -> TrainingConfig:
+    return parse([*TINY, "--output_dir", str(folder), *options])
+
+
+def open_folder(folder: Path, *options: str) -> RunFolder:
+    config = configure(folder, *options)
+    tracker = None if config.report_to == "none" else config.report_to
+    accelerator = Accelerator(cpu=True, log_with=tracker, project_dir=str(folder / "trackers"))
+    return RunFolder(config, accelerator)
+
+
+def log(folder: RunFolder, *steps: int, **values: float) -> None:
+    for step in steps:
+        folder.log({"steps": step, "images": step * 16, "seconds": step / 2, "discriminator": 1 / step, **values})
+
+
+def lines(folder: RunFolder) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
+
+
+# -- metrics and samples
+
+
+def test_what_comes_after_the_checkpoint_is_forgotten(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    log(folder, 10, 20, 30)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"steps": 15, "ima')  # cut short by a kill
+    for step in (10, 20, 30):
+        folder.preview(TASK, Generator("dcgan"), step)
+    folder.resume_at(20)
+    assert [line["steps"] for line in lines(folder)] == [10, 20]
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == ["step-00000010.png", "step-00000020.png"]
+    log(folder, 30)
+    assert [line["steps"] for line in lines(folder)] == [10, 20, 30]
+    folder.resume_at(0)
+    assert not (tmp_path / "metrics.jsonl").exists()
+    folder.resume_at(0)
+
+
+def test_numbers_that_are_not_finite_are_valid_json(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    log(folder, 1, adversarial=float("nan"), r1=float("inf"))
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    line = json.loads((tmp_path / "metrics.jsonl").read_text(), parse_constant=refuse)
+    assert line["adversarial"] is None and line["r1"] is None and line["discriminator"] == 1
+
+
+def test_a_full_disk_stops_no_figures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = open_folder(tmp_path)
+    (tmp_path / "metrics.jsonl").mkdir()
+    (tmp_path / "samples").rmdir()
+    with caplog.at_level(logging.WARNING, "hubgan"):
+        log(folder, 1)
+        folder.preview(TASK, Generator("dcgan"), 1)
+    assert "metrics.jsonl cannot be written" in caplog.text and "samples of step 1 cannot be written" in caplog.text
+    with pytest.raises(TrainingError, match="cannot be cut"):
+        folder.resume_at(1)
+
+
+# -- run.json
+
+
+def test_a_run_tells_of_its_beginning_and_of_every_time_it_went_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "--notice", "hf_abcdefghijkl of mine", "https://me:secret@host/x"])
+    open_folder(tmp_path, "--batch_size", "8").begin(0, None, fingerprint="f00", images=500, skipped=2)
+    first = json.loads((tmp_path / "run.json").read_text())
+    assert first["data"] | {"fingerprint": "f00", "images": 500, "skipped": 2} == first["data"]
+    assert (first["seed"], first["options"]["batch_size"], first["options"]["learning_rate"]) == (0, 8, 2e-4)
+    (session,) = first["sessions"]
+    assert session["command"] == "train.py --notice '*** of mine' https://***host/x"
+    assert session["started"].endswith("+00:00") and session["checkpoint"] is None
+    assert session["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert session["hardware"]["memory_gib"] > 0 and session["hardware"]["gpus"] == []
+    assert (session["processes"], session["machines"]) == (1, 1)
+    assert session["git"] is None or len(session["git"]["revision"]) == 40
+    checkpoint = tmp_path / "checkpoints" / "step-00000004"
+    with caplog.at_level(logging.WARNING, "hubgan"):
+        folder = open_folder(tmp_path, "--batch_size", "4", "--resume", "auto")
+        folder.compare("f00")
+        folder.begin(4, checkpoint)
+    assert "batch_size 4 (was 8)" in caplog.text
+    run = read_run(tmp_path)
+    assert run is not None and run | {"sessions": [session]} == first
+    assert [s["checkpoint"] for s in run["sessions"]] == [None, str(checkpoint)]
+
+
+def test_a_damaged_record_is_written_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "run.json").write_text('{"opt')
+    accelerator = Accelerator(cpu=True)
+    record_run(tmp_path, describe_run(configure(tmp_path), accelerator), tmp_path / "step-00000001")
+    run = read_run(tmp_path)
+    assert run is not None and len(run["sessions"]) == 1
+    assert "run.json cannot be read" in caplog.text
+
+
+def test_options_that_matter_and_differ(tmp_path: Path) -> None:
+    old = configure(tmp_path).model_dump(mode="json")
+    same = ["--resume", "auto", "--log_every", "3", "--num_workers", "1", "--max_minutes", "9", "--report_to", "wandb"]
+    assert changed_options(old, configure(tmp_path / "other", *same)) == {}
+    new = configure(tmp_path, "--max_minutes", "9", "--learning_rate", "2e-4", "1e-4", "--augment", "color")
+    assert changed_options(old, new) == {
+        "max_minutes": (2.0, 9.0),  # which matters where a schedule follows it
+        "learning_rate": (2e-4, [2e-4, 1e-4]),
+        "augment": ([], ["color"]),
+    }
+    assert changed_options({}, new) == {}
+
+
+# -- the folder
+
+
+def test_the_recipe_is_there_from_the_start_without_private_paths(tmp_path: Path) -> None:
+    open_folder(tmp_path / "run", "--augment", "color", "--learning_rate", "1e-3", "0").begin(0, None)
+    text = (tmp_path / "run" / "recipe.yaml").read_text()
+    recipe = yaml.safe_load(text)
+    assert recipe["dataset"] == SAMPLE.name and recipe["learning_rate"] == [1e-3, 0] and recipe["augment"] == ["color"]
+    assert str(tmp_path) not in text and "resume" not in recipe
+    assert parse(["--config", str(tmp_path / "run" / "recipe.yaml")]).learning_rate == (1e-3, 0)
+
+
+def test_a_remark_on_the_data_set_is_not_in_the_recipe(tmp_path: Path) -> None:
+    open_folder(tmp_path / "run", "--dataset_name", "user/pictures (JPEG copy)").begin(0, None)
+    assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["dataset"] == "user/pictures"
+
+
+def test_a_folder_that_holds_a_run(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "step-00000001").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"already holds a run.*--resume auto"):
+        open_folder(tmp_path)
+    open_folder(tmp_path, "--resume", "auto")
+
+
+def test_a_tracker_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="pip install trackio"):
+        open_folder(tmp_path / "run", "--report_to", "trackio")
+    assert not (tmp_path / "run").exists()
+
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+from accelerate import Accelerator
+from hubgan.errors import HubganError
+from hubgan.training.run import run_folder
+from hubgan.training.options import parse
+
+run_folder._PATIENCE = 1
+accelerator = Accelerator(cpu=True)
+said = []
+
+def attempt(*options):
+    try:
+        run_folder.RunFolder(parse(["--config", "quickstart", *options]), accelerator)
+        said.append("done")
+    except HubganError as error:
+        said.append(str(error))
+
+here = Path.cwd()
+attempt("--output_dir", str(here / "shared"))
+attempt("--output_dir", str(here / "file" / "run"))
+folder = here / str(accelerator.process_index)
+(folder / "run").mkdir(parents=True)
+os.chdir(folder)  # as on another machine, where the same path is another folder
+attempt("--output_dir", "run")
+(here / f"said-{accelerator.process_index}").write_text("\\n".join(said))
+accelerator.end_training()
+"""
+
+
+def test_every_machine_must_see_the_folder(tmp_path: Path, launch_environment: dict[str, str]) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "file").touch()
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "script.py"]
+    environment = launch_environment | {"ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = ((tmp_path / f"said-{index}").read_text().splitlines() for index in range(2))
+    assert first[0] == second[0] == "done"
+    assert "cannot be written" in first[1] and first[1] == second[1]
+    assert "disk that all machines see" in first[2] and "disk that all machines see" in second[2]
+    assert not list((tmp_path / "shared").glob(".seen-*"))
+
+
+# -- trackers
+
+
+def test_tensorboard_shows_one_run_though_it_was_gone_on_with(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = open_folder(tmp_path, "--report_to", "tensorboard", "--learning_rate", "2e-4", "1e-4")
+    folder.begin(0, None)
+    log(folder, 1, 2, 3, 4, adversarial=float("nan"))
+    folder.preview(TASK, Generator("dcgan"), 4)
+    folder.accelerator.end_training()
+    forget_accelerator()
+    folder = open_folder(tmp_path, "--report_to", "tensorboard", "--resume", "auto")
+    folder.begin(2, tmp_path / "checkpoints" / "step-00000002")
+    log(folder, 3, 5)
+    folder.preview(TASK, Generator("dcgan"), 5)
+    folder.accelerator.end_training()
+    events = EventAccumulator(str(tmp_path / "trackers" / "hubgan"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("discriminator")] == [1, 2, 3, 5]  # what came after 2 is hidden
+    assert [event.value for event in events.Scalars("discriminator")] == pytest.approx([1, 1 / 2, 1 / 3, 1 / 5])
+    assert "adversarial" not in events.Tags()["scalars"]
+    (image,) = events.Images("samples")
+    assert (image.step, image.width, image.height) == (5, 64, 64)
+
+
+# -- the report
+
+
+def test_the_report_holds_all_of_a_run(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path / "my <run>", "--r1_weight", "1")
+    folder.begin(0, None, fingerprint="f00", images=500)
+    for step in range(1, 31):
+        log(folder, step, r1=0.1, something_new=step, generator_gradient_norm=10.0**step, images_per_second=1234.0)
+        image = Image.new("RGB", (64, 64), (8 * step, 0, 0))
+        image.save(folder.path / "samples" / f"step-{step:08d}.png")
+    write_report(folder.path)
+    page = (folder.path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 12 and page.count("<svg ") == 5
+    for words in ("my &lt;run&gt;", "step 30<", "step 1<", "Losses", "Something new", "R1 <b>0.1</b>", "r1_weight",
+                  "1,234", "quickstart", "480", "f00", "Gradient norms", "torch"):  # fmt: skip
+        assert words in page, words
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page and 'src="/' not in page
+    assert len(page) < 1_000_000
+
+
+def test_a_report_of_nearly_nothing(tmp_path: Path) -> None:
+    write_report(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"steps": 1, "images": 2, "discriminator": null, "adversarial": 3}\n{"st')
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "step-00000001.png").write_bytes(b"no picture")
+    write_report(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "Losses" in page and "cannot be read" in page
+
+
+def test_many_lines_make_a_small_curve() -> None:
+    (svg,) = panels([{"steps": i, "images": i, "pixel": i % 7} for i in range(1, 50_000)])
+    assert len(svg) < 60_000
+
+
+# -- the plan
+
+
+def test_the_plan_says_everything_and_leaves_the_networks_alone(tmp_path: Path) -> None:
+    options = ["--max_minutes", "None", "--max_images", "16000", "--learning_rate", "2e-4", "5e-5", "--augment",
+               "cutout", "--r1_weight", "1", "--penalty_every", "4", "--gradient_accumulation_steps", "2",
+               "--discriminator_steps", "5", "--classes", "cat", "dog"]  # fmt: skip
+    config = configure(tmp_path / "run", *options)
+    task = Generation(config)  # type: ignore[arg-type]
+    before = task.model.state_dict()
+    plan = describe_plan(task, config, Accelerator(cpu=True), load_images(str(SAMPLE)))
+    for words in (
+        f"Generator dcgan: {task.model.num_parameters():,} parameters", "Discriminator dcgan", "image_size 32", "MiB",
+        "16,000 images are 100 steps and 32.0 epochs", "global batch 32 (16 x 2 accumulated)",
+        "2e-4 to 5e-5, cosine, over 100 % of the run", "objective: non-saturating", "R1, gamma 1", "once in 4",
+        "500 images, column 'img'", "10 labels", "only cat, dog", "split train", "fingerprint ", "1 MiB decoded",
+        "DiffAugment", "(cutout)", str(tmp_path / "run"), "the last 2 kept", "float32", "half-life",
+    ):  # fmt: skip
+        assert words in plan, words
+    assert all(value.device.type == "cpu" and torch.equal(value, before[key])
+               for key, value in task.model.state_dict().items())  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_plan_of_an_upscaler(tmp_path: Path) -> None:
+    options = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--crop_size", "32", "--depth", "1", "--width", "8"]
+    config = parse(options)
+    plan = describe_plan(Upscaling(config), config, Accelerator(cpu=True))  # type: ignore[arg-type]
+    for words in ("Upscaler edsr", "Discriminator patch", "the first 75% with the pixel loss alone", "other networks",
+                  "adversarial part: 5e-5", "random crops of 32 pixels", "not opened", "(luma 0)"):  # fmt: skip
+        assert words in plan, words
+
+
+def test_what_autograd_holds_is_counted_once() -> None:
+    layer = torch.nn.Linear(8, 8, bias=False, device="meta")
+    images = torch.empty(4, 8, device="meta")
+
+    def step() -> None:
+        hidden = layer(images)  # holds the images
+        (hidden.tanh() + hidden.sin()).sum().backward()  # hold the tanh, and what goes into the sine
+
+    each = 4 * 8 * 4
+    assert activation_bytes(step, layer.parameters()) == (3 + 2) * each
+    assert activation_bytes(lambda: layer(images), layer.parameters()) == (1 + 2) * each
+
+
+def test_the_estimate_grows_with_what_is_asked_for(tmp_path: Path) -> None:
+    def parts(*options: str, precision: str = "no", processes: int = 1) -> dict[str, int]:
+        config = configure(tmp_path, *options)
+        return estimate(Generation(config), config, precision, processes)  # type: ignore[arg-type]
+
+    plain = parts()
+    assert parts("--batch_size", "32")["activations"] == pytest.approx(2 * plain["activations"], rel=0.05)
+    assert parts("--r1_weight", "1")["activations"] > 1.2 * plain["activations"]
+    assert parts(precision="bf16")["activations"] == plain["activations"] // 2
+    assert parts(processes=2)["gradients"] == 2 * plain["gradients"]
+    learned = sum(m.num_parameters() for m in (Generator("dcgan", width=8), Discriminator("dcgan", width=8)))
+    assert plain["optimizers"] == 2 * 4 * learned and plain["gradients"] == 4 * learned
+
+
+# -- words
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "exponential, half-life 2,000 images, and at most 5 % of the images seen"),
+        (["--ema_rampup", "0", "--ema_half_life", "0", "500"],
+         "exponential, half-life in images 0 to 500, cosine, over 100 % of the run"),
+        (["--ema_half_life", "0"], "none"),
+    ],
+)  # fmt: skip
+def test_averaging_in_words(options: list[str], words: str, tmp_path: Path) -> None:
+    assert describe.averaging(configure(tmp_path, *options)) == words
+
+
+def test_the_card_says_only_what_is_true(tmp_path: Path) -> None:
+    counters = {"images": 192, "steps": 12, "seconds": 60.0}
+    facts = open_folder(tmp_path / "a", "--flip", "False")._record(counters, TASK)["facts"]
+    assert facts["images seen"] == "192, in 12 steps of 16"
+    assert not {"penalties", "augmentation", "optimizer", "discriminator updates"} & set(facts)
+    options = ["--objective", "wasserstein", "--gradient_accumulation_steps", "2", "--discriminator_steps", "5",
+               "--augment", "color", "translation", "--augment_target", "0.6",
+               "--optimizer", "muon"]  # fmt: skip
+    facts = open_folder(tmp_path / "b", *options)._record(counters, TASK)["facts"]
+    assert facts["images seen"] == "192, in 12 steps of 32 (16 x 2 accumulated)"
+    assert facts["penalties"] == "WGAN-GP, lambda 10"
+    assert "keeps the mean sign of real logits at 0.6" in facts["augmentation"]
+    assert facts["discriminator updates"].startswith("5 for one")
+    assert facts["optimizer"].startswith("Muon")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(2e-4, "2e-4"), (1.25e-5, "1.25e-5"), (0, "0"), (0.5, "0.5"), (90_000, "90,000"), (1e-3, "0.001")],
+)
+def test_numbers_in_words(value: float, words: str) -> None:
+    assert describe.number(value) == words
