@@ -5,10 +5,39 @@ The command line prints them without a stack trace; everything else that is rais
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import NamedTuple
+
+
+class Remedy(NamedTuple):
+    """What to do about an error, where Python and the command line have different words for it."""
+
+    python: str
+    command_line: str
 
 
 class HubganError(ValueError):
-    """Base of the errors below; catching it catches every complaint hubgan has about its input."""
+    """Base of the errors below; catching it catches every complaint hubgan has about its input.
+
+    Args:
+        message: what is wrong, and with which thing; no full stop at the end.
+        remedy: what to do about it, as a sentence without its full stop. A `Remedy` has one wording for Python and
+            one for the command line.
+
+    `str()` gives the message and the remedy in Python's words; `for_command_line()` gives both as `hubgan` and
+    `train.py` print them.
+    """
+
+    def __init__(self, message: str, remedy: str | Remedy = "") -> None:
+        super().__init__(message, remedy)  # both are in `args`, so that the error can be pickled
+        self.message = message
+        self.remedy = remedy if isinstance(remedy, Remedy) else Remedy(remedy, remedy)
+
+    def __str__(self) -> str:
+        return _sentences(self.message, self.remedy.python)
+
+    def for_command_line(self) -> str:
+        """The message, and the remedy as an option or a command."""
+        return _sentences(self.message, self.remedy.command_line)
 
 
 class ConfigError(HubganError):
@@ -36,3 +65,7 @@ def nearest(word: object, known: Iterable[str]) -> str:
     known = list(known)
     matches = get_close_matches(str(word), known, n=1)
     return f"; did you mean {matches[0]!r}?" if matches else f"; known: {', '.join(known)}"
+
+
+def _sentences(message: str, remedy: str) -> str:
+    return f"{message}. {remedy}" if remedy else message

@@ -317,7 +317,7 @@ def environment_of(wanted: list[Requirement], folder: Path) -> Path:
 def test_what_was_uploaded_runs_with_its_requirements_alone(
     hub: LoopbackHub, folders: Path, browser: "Browser"
 ) -> None:
-    browsing = pytest.importorskip("browsing", reason="the demo's test needs playwright")
+    browsing = pytest.importorskip("helpers.browsing", reason="the demo's test needs playwright")
     torch.manual_seed(1)
     Generator(image_size=SIZE, width=4).push_to_hub("tester/dcgan")
     push(folders, generators=["tester/dcgan"])

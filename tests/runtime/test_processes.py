@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 import torch
 from hubgan.errors import HubganError
-from hubgan.processes import decide, is_main, join_processes, share_out
+from hubgan.runtime.processes import decide, is_main, join_processes, share_out
 
 state = join_processes(cpu=True)
 rank, fault = state.process_index, sys.argv[1]
