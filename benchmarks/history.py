@@ -9,7 +9,7 @@ The runs must have kept their checkpoints (`--keep_checkpoints 100`). Grids go t
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers.utils import make_image_grid
@@ -101,10 +101,11 @@ def _load(run: Path, checkpoint: Path, dataset: str) -> Generator:
     """The averaged generator of a checkpoint."""
     config = load_recipe(str(run / "recipe.yaml"))
     task = Generation(config)  # type: ignore[arg-type]
-    task.look_at(load_images(dataset, split=config.split, label_column=config.label_column, classes=config.classes))
+    task.setup_data(load_images(dataset, split=config.split, label_column=config.label_column, classes=config.classes))
     average = torch.load(checkpoint / "custom_checkpoint_0.pkl", map_location="cpu", weights_only=True)
-    task.model.load_state_dict(average)
-    return task.model.eval()
+    generator = task.networks["generator"]
+    generator.load_state_dict(average)
+    return cast(Generator, generator.eval())
 
 
 if __name__ == "__main__":

@@ -38,15 +38,16 @@ _LONGEST = 120.0
 # Everything that has a state is on: lazy penalties, adaptive augmentation, several discriminator steps, schedules.
 TASKS = {
     "generation": [
-        "--config", "quickstart", "--max_minutes", "None", "--max_steps", "25", "--width", "8", "--batch_size", "16",
-        "--discriminator_steps", "2", "--discriminator_norm", "spectral", "--r1_weight", "1", "--penalty_every", "3",
+        "--config", "quickstart", "--max_minutes", "None", "--max_steps", "25", "--batch_size", "16",
+        "--generator.width", "8", "--discriminator.width", "8",
+        "--discriminator_steps", "2", "--discriminator.norm", "spectral", "--r1_weight", "1", "--penalty_every", "3",
         "--augment", "color", "translation", "cutout", "--augment_target", "0.6", "--learning_rate", "2e-4", "5e-5",
         "--adam_beta2", "0.9", "0.99",
     ],
     "upscaling": [
-        "--config", "photo-x4", "--dataset", str(SAMPLE), "--max_images", "None", "--max_steps", "16", "--width", "8",
-        "--depth", "1", "--crop_size", "24", "--discriminator_width", "4", "--batch_size", "4",
-        "--pixel_share", "0.4", "--augment", "cutout", "--gradient_accumulation_steps", "2",
+        "--config", "photo-x4", "--dataset", str(SAMPLE), "--max_images", "None", "--max_steps", "16",
+        "--upscaler.width", "8", "--upscaler.depth", "1", "--discriminator.width", "4", "--crop_size", "24",
+        "--batch_size", "4", "--pixel_share", "0.4", "--augment", "cutout", "--gradient_accumulation_steps", "2",
     ],
 }  # fmt: skip
 COMMON = ["--checkpoint_every", "4", "--log_every", "3", "--sample_every", "10", "--resume", "auto",

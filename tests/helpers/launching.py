@@ -12,12 +12,11 @@ from helpers.common import ROOT, SAMPLE, forget_accelerator
 from hubgan.training import parse, train
 from kill import train_forked
 
-TINY = ["--config", "quickstart", "--width", "8", "--batch_size", "16", "--max_minutes", "None", "--log_every", "4",
-        "--eval_samples", "0"]  # fmt: skip
-PHOTO = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--width", "8", "--depth", "1", "--crop_size", "32",
-         "--discriminator_width", "4", "--discriminator_steps", "1", "--batch_size", "8", "--log_every", "1",
-         "--max_images", "None",
-         "--eval_samples", "0"]  # fmt: skip
+TINY = ["--config", "quickstart", "--generator.width", "8", "--discriminator.width", "8", "--batch_size", "16",
+        "--max_minutes", "None", "--log_every", "4", "--eval_samples", "0"]  # fmt: skip
+PHOTO = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--upscaler.width", "8", "--upscaler.depth", "1",
+         "--crop_size", "32", "--discriminator.width", "4", "--discriminator_steps", "1", "--batch_size", "8",
+         "--log_every", "1", "--max_images", "None", "--eval_samples", "0"]  # fmt: skip
 
 
 def command(processes: int, *options: str) -> list[str]:

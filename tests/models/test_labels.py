@@ -195,11 +195,14 @@ def test_names_must_be_different_words(labels: object) -> None:
 # -- training
 
 CONDITIONAL = [*TINY, "--conditional", "True", "--max_steps", "6", "--sample_every", "100", "--mixed_precision", "no"]
-R3GAN = ["--architecture", "r3gan", "--discriminator", "r3gan", "--depth", "1", "--objective", "relativistic",
-         "--r1_weight", "1", "--r2_weight", "1", "--penalty_every", "2"]  # fmt: skip
+R3GAN = ["--generator.architecture", "r3gan", "--discriminator.architecture", "r3gan", "--generator.width", "8",
+         "--discriminator.width", "8", "--generator.depth", "1", "--discriminator.depth", "1",
+         "--objective", "relativistic", "--r1_weight", "1", "--r2_weight", "1", "--penalty_every", "2"]  # fmt: skip
 
 
-@pytest.mark.parametrize("network", [[], R3GAN, ["--architecture", "sngan", "--discriminator", "sngan"]])
+@pytest.mark.parametrize(
+    "network", [[], R3GAN, ["--generator.architecture", "sngan", "--discriminator.architecture", "sngan"]]
+)
 def test_a_run_learns_classes(network: list[str], tmp_path: Path) -> None:
     run = train_here(*CONDITIONAL, *network, "--output_dir", str(tmp_path / "run"))
     generator = Generator.from_pretrained(run)
@@ -238,11 +241,12 @@ def test_a_resumed_run_ends_as_one_never_stopped(tmp_path: Path) -> None:
 
 def test_an_option_that_a_network_has_not(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="dcgan has no option 'depth'"):
-        train_here(*TINY, "--depth", "2", "--max_steps", "1", "--output_dir", str(tmp_path))
+        train_here(*TINY, "--generator.depth", "2", "--max_steps", "1", "--output_dir", str(tmp_path))
 
 
 def test_an_option_that_one_network_has(tmp_path: Path) -> None:
-    run = train_here(*TINY, "--discriminator", "r3gan", "--depth", "1", "--patch", "2", "--discriminator_norm", "None",
+    run = train_here(*TINY, "--discriminator.architecture", "r3gan", "--discriminator.depth", "1",
+                     "--discriminator.patch", "2",
                      "--max_steps", "1", "--output_dir", str(tmp_path))  # fmt: skip
     assert "depth" not in Generator.from_pretrained(run).config
     assert Discriminator.from_pretrained(run / "discriminator").config["depth"] == 1

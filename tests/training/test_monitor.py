@@ -7,7 +7,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from hubgan.training.monitor import Meter, Watch, overlap
+from hubgan.training.monitor import Meter, Monitor, overlap
 
 
 def test_overlap_is_the_correlation_of_neighbours() -> None:
@@ -39,24 +39,24 @@ def test_the_meter_gives_means_of_what_is_finite_and_goes_on_from_a_checkpoint()
 
 def test_what_is_not_finite_is_named() -> None:
     figures = {"adversarial": torch.tensor(1.0), "generator_gradient_norm": torch.tensor(math.nan)}
-    assert Watch(scaled=False).trouble(figures) == "generator gradient norm"
-    assert Watch(scaled=False).trouble({"adversarial": torch.tensor(1.0)}) == ""
+    assert Monitor(scaled=False).trouble(figures) == "generator gradient norm"
+    assert Monitor(scaled=False).trouble({"adversarial": torch.tensor(1.0)}) == ""
 
 
 def test_under_fp16_an_overflow_is_trouble_only_when_it_goes_on() -> None:
-    watch = Watch(scaled=True)
+    monitor = Monitor(scaled=True)
     overflow = {"adversarial": torch.tensor(1.0), "generator_gradient_norm": torch.tensor(math.inf)}
-    assert not any(watch.trouble(overflow) for _ in range(49))
-    assert "50 steps on end" in watch.trouble(overflow)
-    assert watch.trouble({"adversarial": torch.tensor(math.nan)}) == "adversarial"
+    assert not any(monitor.trouble(overflow) for _ in range(49))
+    assert "50 steps on end" in monitor.trouble(overflow)
+    assert monitor.trouble({"adversarial": torch.tensor(math.nan)}) == "adversarial"
 
 
 def test_fakes_that_look_alike_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    watch, alike = Watch(scaled=False), {"fake_overlap": 0.9, "real_overlap": 0.1}
+    monitor, alike = Monitor(scaled=False), {"fake_overlap": 0.9, "real_overlap": 0.1}
     with caplog.at_level(logging.WARNING):
         for _ in range(9):
-            watch.complain(alike, progress=0.01)  # an untrained generator
+            monitor.warn_of_collapse(alike, progress=0.01)  # an untrained generator
         assert not caplog.records
         for _ in range(9):
-            watch.complain(alike, progress=0.5)
+            monitor.warn_of_collapse(alike, progress=0.5)
     assert [("may be collapsing" in record.message) for record in caplog.records] == [True]

@@ -6,15 +6,19 @@ from pathlib import Path
 import pytest
 
 from hubgan.errors import ConfigError
-from hubgan.training.config import GenerationConfig, UpscalingConfig
-from hubgan.training.options import load_recipe, parse, recipes
+from hubgan.training.config import NetworkConfig
+from hubgan.training.options import RECIPES, load_recipe, parse, recipes
+from hubgan.training.tasks.generation import GenerationConfig
+from hubgan.training.tasks.upscaling import UpscalingConfig
 
 
 def test_no_word_at_all_is_the_reference_on_cifar10() -> None:
     config = parse([])
     assert isinstance(config, GenerationConfig)
     reference = {
-        "dataset": "uoft-cs/cifar10", "architecture": "dcgan", "image_size": 32, "latent_dim": 100, "width": 64,
+        "dataset": "uoft-cs/cifar10", "image_size": 32,
+        "generator": {"architecture": "dcgan", "latent_dim": 100, "width": 64, "norm": "batch"},
+        "discriminator": {"architecture": "dcgan", "width": 64, "norm": "batch"},
         "objective": "non_saturating", "batch_size": 128, "learning_rate": 2e-4, "discriminator_learning_rate": 2e-4,
         "adam_beta1": 0.5, "adam_beta2": 0.999,
     }  # fmt: skip
@@ -29,9 +33,14 @@ def test_every_recipe_loads_and_has_an_end(name: str) -> None:
 
 
 def test_a_recipe_may_build_on_another(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("base: photo-x4\nscale: 2\n")
+    (tmp_path / "mine.yaml").write_text("base: photo-x4\nupscaler: {scale: 2}\n")
     mine, base = load_recipe(str(tmp_path / "mine.yaml")), load_recipe("photo-x4")
-    assert mine == base.model_copy(update={"scale": 2, "config": str(tmp_path / "mine.yaml")})
+    assert isinstance(base, UpscalingConfig)
+    upscaler = NetworkConfig(**(base.upscaler.model_dump() | {"scale": 2}))
+    assert mine == base.model_copy(update={"upscaler": upscaler, "config": str(tmp_path / "mine.yaml")})
+    (tmp_path / "other.yaml").write_text("base: photo-x4\ndiscriminator: {architecture: unet, width: 16}\n")
+    other = load_recipe(str(tmp_path / "other.yaml"))
+    assert other.discriminator.model_dump() == {"architecture": "unet", "width": 16}  # type: ignore[attr-defined]
     (tmp_path / "third.yaml").write_text(f"base: {tmp_path / 'mine.yaml'}\n")
     with pytest.raises(ConfigError, match="has a base of its own"):
         load_recipe(str(tmp_path / "third.yaml"))
@@ -43,7 +52,7 @@ def test_a_recipe_may_build_on_another(tmp_path: Path) -> None:
 def test_options_change_a_recipe() -> None:
     config = parse(["--config", "photo-x4", "--max_steps", "7", "--flip", "False", "--crop_size=64"])
     assert isinstance(config, UpscalingConfig)
-    assert (config.max_steps, config.flip, config.crop_size, config.scale) == (7, False, 64, 4)
+    assert (config.max_steps, config.flip, config.crop_size, config.upscaler.options["scale"]) == (7, False, 64, 4)
 
 
 def test_the_last_of_two_recipes_counts_as_of_any_option() -> None:
@@ -124,6 +133,86 @@ def test_help_names_every_option_and_explains_it(capsys: pytest.CaptureFixture[s
     text = capsys.readouterr().out
     assert all(f"--{option}" in text for option in UpscalingConfig.model_fields)
     assert "Weight of the adversarial loss" in text
+    assert all(f" {group} options " in text for group in UpscalingConfig.groups())
+    assert "--upscaler.depth" in text and "--discriminator.norm" in text
+    first = {name: (RECIPES / f"{name}.yaml").read_text().partition("\n")[0] for name in recipes()}
+    for name, line in first.items():  # each with a line on what it is for
+        assert line.startswith("# ") and line.endswith(".")
+        assert re.search(rf"^  {name} +{re.escape(line[2:])}$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--dry_run"], {"dry_run": True}),
+        (["--streaming", "--seed", "3"], {"streaming": True, "seed": 3}),
+        (["--resume", "--dry_run", "False"], {"resume": "auto", "dry_run": False}),
+        (["--resume=runs/one/checkpoints/step-00000001"], {"resume": "runs/one/checkpoints/step-00000001"}),
+        (["--flip"], {"flip": True}),
+        (["--no_such"], None),
+    ],
+)
+def test_a_bare_option_is_a_switch(arguments: list[str], expected: dict[str, object] | None) -> None:
+    if expected is None:
+        with pytest.raises(SystemExit):
+            parse(arguments)
+    else:
+        assert parse(arguments).model_dump(include=set(expected)) == expected
+
+
+# -- blocks of networks
+
+
+def test_a_networks_options_are_those_of_its_architecture() -> None:
+    config = parse(
+        ["--generator.architecture", "r3gan", "--generator.width", "96", "--discriminator.norm", "spectral"]
+    )
+    assert isinstance(config, GenerationConfig)
+    assert config.generator.model_dump() == {
+        "architecture": "r3gan", "latent_dim": 64, "width": 96, "depth": 2, "group_width": 16, "patch": 1,
+    }  # fmt: skip
+    assert config.discriminator.model_dump() == {"architecture": "dcgan", "width": 64, "norm": "spectral"}
+
+
+def test_an_option_of_another_architecture_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--generator.depth", "2"])
+    assert "--generator.depth" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="did you mean 'r3gan'"):
+        parse(["--discriminator.architecture", "r3gam"])
+
+
+@pytest.mark.parametrize(
+    ("block", "complaint"),
+    [
+        ("generator: {architecture: dcgan, depth: 2}", "generator: dcgan has no option 'depth'"),
+        ("generator: {architecture: dcgan, image_size: 64}", "generator.image_size is not an option of the block"),
+        ("generator: {width: 64}", "generator must be a block that names an architecture"),
+        ("discriminator: dcgan", r"Write discriminator: {architecture: dcgan}"),
+        ("generator: {architecture: dcgn}", "generator.architecture is 'dcgn'; did you mean 'dcgan'"),
+        ("width: 64", "width is now generator.width and discriminator.width"),
+        ("discriminator_norm: spectral", "discriminator_norm is now discriminator.norm"),
+    ],
+)
+def test_blocks_that_cannot_be_used(tmp_path: Path, block: str, complaint: str) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(f"task: generation\ndataset: x\nmax_steps: 1\n{block}\n")
+    with pytest.raises(ConfigError, match=complaint):
+        load_recipe(str(recipe))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--width", "96"], "--width is now --generator.width and --discriminator.width"),
+        (["--architecture=r3gan"], "--architecture is now --generator.architecture"),
+        (["--discriminator", "r3gan"], "--discriminator is now a block of options. Pass --discriminator.architecture"),
+        (["--config", "photo-x4", "--scale", "2"], "--scale is now --upscaler.scale"),
+    ],
+)
+def test_an_old_flat_option_names_the_new_one(arguments: list[str], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        parse(arguments)
 
 
 def test_what_a_recipe_says_of_its_data_set_is_not_said_of_another() -> None:

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from hubgan.networks import DISCRIMINATORS
 from hubgan.training.losses import OBJECTIVES
-from hubgan.training.penalties import Critic, Penalties, interpolated, zero_centred
+from hubgan.training.penalties import Discriminate, Penalties, interpolated, zero_centred
 
 SHAPE = (5, 3, 4, 4)
 
 
-def linear(weight: Tensor) -> Critic:
+def linear(weight: Tensor) -> Discriminate:
     return lambda images: images.flatten(1) @ weight.to(images.dtype)
 
 

@@ -103,7 +103,7 @@ def test_checkpoints_that_do_not_fit(tmp_path: Path, caplog: pytest.LogCaptureFi
     options = [*TINY, "--output_dir", str(tmp_path / "run")]
     train_here(*options, "--max_steps", "2")
     with pytest.raises(ModelError, match=r"cannot go on from .*made with other networks or options"):
-        train_here(*options, "--max_steps", "4", "--width", "16", "--resume", "auto")
+        train_here(*options, "--max_steps", "4", "--generator.width", "16", "--resume", "auto")
     assert "width 16 (was 8)" in caplog.text
 
 
@@ -112,7 +112,7 @@ def test_a_run_goes_on_with_another_number_of_processes_or_batches(tmp_path: Pat
 
     Without BatchNorm, which sees one batch of one process, and spectral normalisation, which changes at each use.
     """
-    options = [*PHOTO, "--pixel_share", "0", "--discriminator_norm", "none", "--checkpoint_every", "3",
+    options = [*PHOTO, "--pixel_share", "0", "--discriminator.norm", "none", "--checkpoint_every", "3",
                "--perceptual_weight", "0", "--learning_rate", "1e-4"]  # fmt: skip
     whole = train_here(*options, "--max_steps", "9", "--output_dir", str(tmp_path / "whole"))
     run, accumulated = tmp_path / "run", ["--gradient_accumulation_steps", "2", "--batch_size"]

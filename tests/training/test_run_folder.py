@@ -30,8 +30,8 @@ from hubgan.training.run.run_folder import RunFolder
 from hubgan.training.tasks.generation import Generation
 from hubgan.training.tasks.upscaling import Upscaling
 
-TINY = ["--config", "quickstart", "--width", "8", "--batch_size", "16"]
-TASK: Any = SimpleNamespace(preview=lambda model: Image.new("RGB", (64, 64), "red"), caption="Samples")
+TINY = ["--config", "quickstart", "--generator.width", "8", "--discriminator.width", "8", "--batch_size", "16"]
+TASK: Any = SimpleNamespace(preview=lambda models: Image.new("RGB", (64, 64), "red"))
 
 
 def configure(folder: Path, *options: str) -> TrainingConfig:
@@ -63,7 +63,7 @@ def test_what_comes_after_the_checkpoint_is_forgotten(tmp_path: Path) -> None:
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"steps": 15, "ima')  # cut short by a kill
     for step in (10, 20, 30):
-        folder.preview(TASK, Generator("dcgan"), step)
+        folder.preview(TASK, {}, step)
     folder.resume_at(20)
     assert [line["steps"] for line in lines(folder)] == [10, 20]
     assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == ["step-00000010.png", "step-00000020.png"]
@@ -91,7 +91,7 @@ def test_a_full_disk_stops_no_figures(tmp_path: Path, caplog: pytest.LogCaptureF
     (tmp_path / "samples").rmdir()
     with caplog.at_level(logging.WARNING, "hubgan"):
         log(folder, 1)
-        folder.preview(TASK, Generator("dcgan"), 1)
+        folder.preview(TASK, {}, 1)
     assert "metrics.jsonl cannot be written" in caplog.text and "samples of step 1 cannot be written" in caplog.text
     with pytest.raises(TrainingError, match="cannot be cut"):
         folder.resume_at(1)
@@ -118,7 +118,7 @@ def test_a_run_tells_of_its_beginning_and_of_every_time_it_went_on(
     checkpoint = tmp_path / "checkpoints" / "step-00000004"
     with caplog.at_level(logging.WARNING, "hubgan"):
         folder = open_folder(tmp_path, "--batch_size", "4", "--resume", "auto")
-        folder.compare("f00")
+        folder.compare("f00", scheduled=False)
         folder.begin(4, checkpoint)
     assert "batch_size 4 (was 8)" in caplog.text
     run = read_run(tmp_path)
@@ -138,14 +138,15 @@ def test_a_damaged_record_is_written_anew(tmp_path: Path, caplog: pytest.LogCapt
 def test_options_that_matter_and_differ(tmp_path: Path) -> None:
     old = configure(tmp_path).model_dump(mode="json")
     same = ["--resume", "auto", "--log_every", "3", "--num_workers", "1", "--max_minutes", "9", "--report_to", "wandb"]
-    assert changed_options(old, configure(tmp_path / "other", *same)) == {}
+    assert changed_options(old, configure(tmp_path / "other", *same), scheduled=False) == {}
     new = configure(tmp_path, "--max_minutes", "9", "--learning_rate", "2e-4", "1e-4", "--augment", "color")
-    assert changed_options(old, new) == {
+    assert Generation(new).follows_budget and not Generation(configure(tmp_path)).follows_budget  # type: ignore[arg-type]
+    assert changed_options(old, new, scheduled=True) == {
         "max_minutes": (2.0, 9.0),  # which matters where a schedule follows it
         "learning_rate": (2e-4, [2e-4, 1e-4]),
         "augment": ([], ["color"]),
     }
-    assert changed_options({}, new) == {}
+    assert changed_options({}, new, scheduled=True) == {}
 
 
 # -- the folder
@@ -233,13 +234,13 @@ def test_tensorboard_shows_one_run_though_it_was_gone_on_with(tmp_path: Path) ->
     folder = open_folder(tmp_path, "--report_to", "tensorboard", "--learning_rate", "2e-4", "1e-4")
     folder.begin(0, None)
     log(folder, 1, 2, 3, 4, adversarial=float("nan"))
-    folder.preview(TASK, Generator("dcgan"), 4)
+    folder.preview(TASK, {}, 4)
     folder.accelerator.end_training()
     forget_accelerator()
     folder = open_folder(tmp_path, "--report_to", "tensorboard", "--resume", "auto")
     folder.begin(2, tmp_path / "checkpoints" / "step-00000002")
     log(folder, 3, 5)
-    folder.preview(TASK, Generator("dcgan"), 5)
+    folder.preview(TASK, {}, 5)
     folder.accelerator.end_training()
     events = EventAccumulator(str(tmp_path / "trackers" / "hubgan"))
     events.Reload()
@@ -290,14 +291,17 @@ def test_many_lines_make_a_small_curve() -> None:
 
 def test_the_plan_says_everything_and_leaves_the_networks_alone(tmp_path: Path) -> None:
     options = ["--max_minutes", "None", "--max_images", "16000", "--learning_rate", "2e-4", "5e-5", "--augment",
-               "cutout", "--r1_weight", "1", "--penalty_every", "4", "--gradient_accumulation_steps", "2",
+               "cutout", "--r1_weight", "1", "--discriminator.norm", "none", "--penalty_every", "4", "--gradient_accumulation_steps", "2",
                "--discriminator_steps", "5", "--classes", "cat", "dog"]  # fmt: skip
     config = configure(tmp_path / "run", *options)
     task = Generation(config)  # type: ignore[arg-type]
-    before = task.model.state_dict()
-    plan = describe_plan(task, config, Accelerator(cpu=True), load_images(str(SAMPLE)))
+    source = load_images(str(SAMPLE))
+    task.setup_data(source)
+    generator = task.networks["generator"]
+    before = generator.state_dict()
+    plan = describe_plan(task, config, Accelerator(cpu=True), source)
     for words in (
-        f"Generator dcgan: {task.model.num_parameters():,} parameters", "Discriminator dcgan", "image_size 32", "MiB",
+        f"Generator dcgan: {generator.num_parameters():,} parameters", "Discriminator dcgan", "image_size 32", "MiB",
         "16,000 images are 100 steps and 32.0 epochs", "global batch 32 (16 x 2 accumulated)",
         "2e-4 to 5e-5, cosine, over 100 % of the run", "objective: non-saturating", "R1, gamma 1", "once in 4",
         "500 images, column 'img'", "10 labels", "only cat, dog", "split train", "fingerprint ", "1 MiB decoded",
@@ -305,12 +309,13 @@ def test_the_plan_says_everything_and_leaves_the_networks_alone(tmp_path: Path) 
     ):  # fmt: skip
         assert words in plan, words
     assert all(value.device.type == "cpu" and torch.equal(value, before[key])
-               for key, value in task.model.state_dict().items())  # fmt: skip
+               for key, value in generator.state_dict().items())  # fmt: skip
     assert not (tmp_path / "run").exists()
 
 
 def test_the_plan_of_an_upscaler(tmp_path: Path) -> None:
-    options = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--crop_size", "32", "--depth", "1", "--width", "8"]
+    options = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--crop_size", "32"]
+    options += ["--upscaler.depth", "1", "--upscaler.width", "8"]
     config = parse(options)
     plan = describe_plan(Upscaling(config), config, Accelerator(cpu=True))  # type: ignore[arg-type]
     for words in ("Upscaler edsr", "Discriminator patch", "the first 75% with the pixel loss alone", "other networks",
@@ -338,7 +343,9 @@ def test_the_estimate_grows_with_what_is_asked_for(tmp_path: Path) -> None:
 
     plain = parts()
     assert parts("--batch_size", "32")["activations"] == pytest.approx(2 * plain["activations"], rel=0.05)
-    assert parts("--r1_weight", "1")["activations"] > 1.2 * plain["activations"]
+    plain_none = parts("--discriminator.norm", "none")
+    penalised = parts("--discriminator.norm", "none", "--r1_weight", "1")
+    assert penalised["activations"] > 1.2 * plain_none["activations"]
     assert parts(precision="bf16")["activations"] == plain["activations"] // 2
     assert parts(processes=2)["gradients"] == 2 * plain["gradients"]
     learned = sum(m.num_parameters() for m in (Generator("dcgan", width=8), Discriminator("dcgan", width=8)))
@@ -358,18 +365,24 @@ def test_the_estimate_grows_with_what_is_asked_for(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_averaging_in_words(options: list[str], words: str, tmp_path: Path) -> None:
-    assert describe.averaging(configure(tmp_path, *options)) == words
+    task = Generation(configure(tmp_path, *options))  # type: ignore[arg-type]
+    assert describe.averaging(task) == words
 
 
 def test_the_card_says_only_what_is_true(tmp_path: Path) -> None:
     counters = {"images": 192, "steps": 12, "seconds": 60.0}
-    facts = open_folder(tmp_path / "a", "--flip", "False")._record(counters, TASK)["facts"]
+
+    def record(name: str, *options: str) -> dict[str, str]:
+        folder = open_folder(tmp_path / name, *options)
+        return folder._record(counters, Generation(folder.config))["facts"]  # type: ignore[arg-type]
+
+    facts = record("a", "--flip", "False")
     assert facts["images seen"] == "192, in 12 steps of 16"
     assert not {"penalties", "augmentation", "optimizer", "discriminator updates"} & set(facts)
     options = ["--objective", "wasserstein", "--gradient_accumulation_steps", "2", "--discriminator_steps", "5",
-               "--augment", "color", "translation", "--augment_target", "0.6",
+               "--discriminator.norm", "none", "--augment", "color", "translation", "--augment_target", "0.6",
                "--optimizer", "muon"]  # fmt: skip
-    facts = open_folder(tmp_path / "b", *options)._record(counters, TASK)["facts"]
+    facts = record("b", *options)
     assert facts["images seen"] == "192, in 12 steps of 32 (16 x 2 accumulated)"
     assert facts["penalties"] == "WGAN-GP, lambda 10"
     assert "keeps the mean sign of real logits at 0.6" in facts["augmentation"]

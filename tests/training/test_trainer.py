@@ -33,14 +33,16 @@ from hubgan import Discriminator, Generator, Upscaler
 from hubgan.errors import ConfigError, DataError, ModelError, TrainingError
 from hubgan.models import HubModel
 from hubgan.training import parse
+from hubgan.training.adversarial import AdversarialLoss
 from hubgan.training.config import TrainingConfig
 from hubgan.training.schedules import value_at
-from hubgan.training.task import Task
+from hubgan.training.task import Batch, Phase
 from hubgan.training.tasks.upscaling import Upscaling, _places
-from hubgan.training.trainer import Counters, Run
+from hubgan.training.trainer import Counters, Trainer
 
 # Without BatchNorm, whose statistics are those of one process's batch where no GPU is.
-NO_BATCH_NORM = ["--generator_norm", "none", "--discriminator_norm", "spectral"]
+STRIDED = ["--upscaler.scale", "2", "--upscaler.stride", "4"]
+NO_BATCH_NORM = ["--generator.norm", "none", "--discriminator.norm", "spectral"]
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +114,9 @@ def test_upscaling_in_two_processes_starts_with_pixels_and_goes_on_adversarially
 def test_the_pixel_loss_may_weigh_luma(difference: tuple[float, ...], wanted: float) -> None:
     real = torch.zeros(1, 3, 4, 4)
     task = Upscaling(parse([*PHOTO, "--luma_weight", "2", "--perceptual_weight", "0"]))  # type: ignore[arg-type]
-    found = task.generator_losses(None, real, real + torch.tensor(difference).view(1, 3, 1, 1))
-    assert found["pixel"].item() == pytest.approx(wanted)  # the second differs in colour alone
+    fake = real + torch.tensor(difference).view(1, 3, 1, 1)
+    found = task.losses(Phase("pixel", ("upscaler",)), {}, Batch({"real": real}, cache={"fake": fake}))
+    assert found.terms["pixel"].item() == pytest.approx(wanted)  # the second differs in colour alone
 
 
 def test_training_begins_with_published_weights(tmp_path: Path) -> None:
@@ -139,14 +142,14 @@ def test_training_begins_with_published_weights(tmp_path: Path) -> None:
     for key, value in load_file(first / "model.safetensors").items():
         torch.testing.assert_close(value, load_file(third / "model.safetensors")[key], msg=key)
     with pytest.raises(ConfigError, match="is another network than this run trains: it has depth 1, not 2"):
-        train_here(*PHOTO, *begin, "--depth", "2", "--max_steps", "1", "--output_dir", folders[3])
+        train_here(*PHOTO, *begin, "--upscaler.depth", "2", "--max_steps", "1", "--output_dir", folders[3])
 
 
 def test_training_begins_with_the_weights_for_another_scale(tmp_path: Path) -> None:
     folders = [str(tmp_path / name) for name in ("first", "second")]
     steps = ["--max_steps", "1", "--pixel_share", "1", "--ema_half_life", "0"]
     first = train_here(*PHOTO, *steps, "--output_dir", folders[0])
-    begin = ["--pretrained_model", folders[0], "--scale", "2", "--learning_rate", "1e-12"]
+    begin = ["--pretrained_model", folders[0], "--upscaler.scale", "2", "--learning_rate", "1e-12"]
     second = train_here(*PHOTO, *steps, *begin, "--output_dir", folders[1])
     before, after = (load_file(folder / "model.safetensors") for folder in (first, second))
     assert before.pop("network.tail.weight").shape != after["network.tail.weight"].shape
@@ -172,7 +175,7 @@ def figures(folder: Path, names: str) -> list[list[float]]:
         ),
         (
             # At the recipe's rate Adam makes much of rounding, where a channel hardly has a gradient.
-            [*PHOTO, "--pixel_share", "0", "--discriminator_norm", "spectral",
+            [*PHOTO, "--pixel_share", "0", "--discriminator.norm", "spectral",
              "--discriminator_learning_rate", "2e-4"],
             "images discriminator adversarial pixel perceptual generator_gradient_norm",
         ),
@@ -203,18 +206,18 @@ def test_the_average_is_the_same_in_all_processes_and_saved_once(tmp_path: Path)
 
 def keep_averages() -> None:
     """Have each process write its average beside the checkpoint."""
-    save = Run._save
+    save = Trainer._save
 
-    def save_more(self: Run) -> None:
-        torch.save(self.updates.averaged.state_dict(), self.folder.path / f"average-{os.environ['RANK']}.pt")
+    def save_more(self: Trainer) -> None:
+        torch.save(self.step.models["generator"].state_dict(), self.folder.path / f"average-{os.environ['RANK']}.pt")
         save(self)
 
-    Run._save = save_more  # type: ignore[method-assign]
+    Trainer._save = save_more  # type: ignore[method-assign]
 
 
 def test_gradients_of_several_batches_add_up_to_those_of_one(tmp_path: Path) -> None:
     options = [*PHOTO, "--pixel_share", "0", "--max_steps", "4", "--perceptual_weight", "0", "--mixed_precision", "no"]
-    options += ["--discriminator_norm", "none"]  # spectral normalisation refines itself at every use
+    options += ["--discriminator.norm", "none"]  # spectral normalisation refines itself at every use
     train_here(*options, "--batch_size", "8", "--output_dir", str(tmp_path / "one"))
     parts = ["--batch_size", "2", "--gradient_accumulation_steps", "4"]
     train_here(*options, *parts, "--output_dir", str(tmp_path / "four"))
@@ -230,10 +233,10 @@ def test_gradients_of_several_batches_add_up_to_those_of_one(tmp_path: Path) -> 
     "options",
     [
         ["--objective", "minimax"],
-        ["--objective", "hinge", "--discriminator_norm", "spectral"],
+        ["--objective", "hinge", "--discriminator.norm", "spectral"],
         ["--objective", "least_squares", "--clip_grad_norm", "1"],
-        ["--objective", "wasserstein", "--discriminator_norm", "none", "--discriminator_steps", "3"],
-        ["--objective", "relativistic", "--r1_weight", "1", "0.1", "--r2_weight", "1", "--discriminator_norm", "none"],
+        ["--objective", "wasserstein", "--discriminator.norm", "none", "--discriminator_steps", "3"],
+        ["--objective", "relativistic", "--r1_weight", "1", "0.1", "--r2_weight", "1", "--discriminator.norm", "none"],
     ],
 )
 @pytest.mark.parametrize("task", [TINY, [*PHOTO, "--pixel_share", "0", "--perceptual_weight", "0"]])
@@ -260,7 +263,7 @@ def test_values_given_as_two_numbers_follow_the_images(tmp_path: Path) -> None:
 def test_figures_are_means_over_the_discriminators_steps(tmp_path: Path) -> None:
     """A lazy penalty is logged though it falls on the first of two steps."""
     options = ["--discriminator_steps", "2", "--r1_weight", "1", "--penalty_every", "4", "--log_every", "1"]
-    options += ["--discriminator_norm", "spectral", "--max_steps", "4", "--output_dir", str(tmp_path / "run")]
+    options += ["--discriminator.norm", "spectral", "--max_steps", "4", "--output_dir", str(tmp_path / "run")]
     assert ["r1" in line for line in metrics(train_here(*TINY, *options))] == [True, False, True, False]
 
 
@@ -279,7 +282,7 @@ def test_one_class_alone(tmp_path: Path) -> None:
 def test_compiled_networks_keep_the_names_of_their_weights(tmp_path: Path) -> None:
     if shutil.which("c++") is None:
         pytest.skip("torch.compile needs a C++ compiler")
-    options = ["--compile", "True", "--r1_weight", "1", "--discriminator_norm", "spectral", "--max_steps", "3"]
+    options = ["--compile", "True", "--r1_weight", "1", "--discriminator.norm", "spectral", "--max_steps", "3"]
     options += ["--output_dir", str(tmp_path / "run")]
     Generator.from_pretrained(train_here(*TINY, *options))
 
@@ -311,12 +314,12 @@ def test_the_report_is_one_file_with_curves_and_samples(run: Path) -> None:
 
 def poison(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
     """Make the generator's loss infinite at these calls, counted from 1."""
-    calls, sound = itertools.count(1), Task.adversarial_loss
+    calls, sound = itertools.count(1), AdversarialLoss.generator
 
-    def loss(self: Task[Any], *arguments: Any) -> torch.Tensor:
+    def loss(self: AdversarialLoss, *arguments: Any) -> torch.Tensor:
         return sound(self, *arguments) * (math.inf if next(calls) in steps else 1)
 
-    monkeypatch.setattr(Task, "adversarial_loss", loss)
+    monkeypatch.setattr(AdversarialLoss, "generator", loss)
 
 
 def test_a_run_stops_at_the_step_where_numbers_are_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +379,7 @@ def test_splitting_one_model_is_refused(name: str, tmp_path: Path, monkeypatch: 
 
 def test_bf16_and_no_average(tmp_path: Path) -> None:
     options = ["--mixed_precision", "bf16", "--ema_half_life", "0", "--max_images", "64", "--channels", "1"]
-    options += ["--r1_weight", "1", "--discriminator_norm", "spectral", "--clip_grad_norm", "1"]
+    options += ["--r1_weight", "1", "--discriminator.norm", "spectral", "--clip_grad_norm", "1"]
     run = train_here(*TINY, *options, "--output_dir", str(tmp_path / "run"))
     model = Generator.from_pretrained(run)
     assert (model.dtype, model.channels) == (torch.float32, 1)
@@ -401,11 +404,11 @@ def test_a_run_is_pushed_when_it_ends(hub: LoopbackHub, tmp_path: Path) -> None:
     ("options", "error", "words"),
     [
         (["--image_size", "33"], ConfigError, "power of two"),
-        (["--architecture", "dcgn"], ConfigError, "did you mean 'dcgan'"),
+        (["--generator.architecture", "dcgn"], ConfigError, "did you mean 'dcgan'"),
         (["--dataset", "/nowhere/at/all"], DataError, "no folder /nowhere/at/all"),
         (["--classes", "hose"], DataError, "did you mean 'horse'"),
         (["--mixed_precision", "fp16"], ConfigError, "fp16 needs a GPU"),
-        (["--objective", "wasserstein"], ConfigError, "--discriminator_norm spectral or none"),
+        (["--objective", "wasserstein"], ConfigError, "--discriminator.norm spectral or none"),
         (["--resume", "/nowhere"], ConfigError, "is not a checkpoint"),
         (["--max_steps", "None"], ConfigError, "has no end"),
         (["--seed", "5000000000"], ConfigError, "seed is 5000000000"),
@@ -424,8 +427,14 @@ def test_options_that_cannot_work(options: list[str], error: type[Exception], wo
     ("options", "words"),
     [
         (("--crop_size", "8"), "crop_size is 8; the losses need 24 or more"),
-        (("--scale", "2", "--stride", "4", "--crop_size", "24"), "crop_size is 24; the losses need 32 or more"),
-        (("--scale", "2", "--stride", "4", "--crop_size", "36"), r"a multiple of scale \(2\) x stride \(4\)"),
+        (
+            ("--upscaler.scale", "2", "--upscaler.stride", "4", "--crop_size", "24"),
+            "crop_size is 24; the losses need 32 or more",
+        ),
+        (
+            ("--upscaler.scale", "2", "--upscaler.stride", "4", "--crop_size", "36"),
+            "must be a multiple of 8, the upscaler's scale x stride",
+        ),
     ],
 )
 def test_crops_too_small_or_off_the_grid(options: tuple[str, ...], words: str, tmp_path: Path) -> None:

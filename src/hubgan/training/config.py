@@ -1,9 +1,12 @@
-"""Every number of a training run. The recipes in `hubgan/recipes` and the command line set them by these names.
+"""Every option of a training run. The recipes in `hubgan/recipes` and the command line set them by these names.
 
-Where two numbers are allowed, the value goes from the first to the second in the course of the run.
+A value given as two numbers goes from the first to the second in the course of the run. The classes below are the
+groups in which `--help` shows the options; a task's own configuration adds to them.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -14,6 +17,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
 )
+from torch import nn
 
 from hubgan.training.augmentation import Operation
 from hubgan.training.losses import OBJECTIVES
@@ -29,18 +33,46 @@ from hubgan.training.schedules import (
 Objective = Literal["minimax", "non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"]
 assert set(Objective.__args__) == set(OBJECTIVES)  # type: ignore[attr-defined]
 
+_GROUPS = ("data", "networks", "optimisation", "losses", "run", "evaluation", "card")
 
-class TrainingConfig(BaseModel):
-    """What both tasks share."""
+
+class OptionGroup(BaseModel):
+    """Options that `--help` shows together."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True, use_attribute_docstrings=True)
+    group: ClassVar[str] = ""
 
-    config: str = "cifar-dcgan"
-    """The recipe that sets the defaults of all other options: a name in hubgan/recipes, or a YAML file of your own."""
-    dry_run: bool = False
-    """Print the plan (networks, memory, schedules, data) and stop."""
 
-    # -- data
+class NetworkConfig(BaseModel):
+    """A block of a recipe: an architecture, and options that its own signature checks."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    architecture: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options beside the architecture."""
+        return dict(self.model_extra or {})
+
+
+@dataclass(frozen=True)
+class Architectures:
+    """Marks an option as a block of a network: `Annotated[NetworkConfig, Architectures(GENERATORS, ...)]`.
+
+    Attributes:
+        networks: the architectures to choose from.
+        given: options of theirs that are not the block's, as the task sets them.
+    """
+
+    networks: Mapping[str, type[nn.Module]]
+    given: tuple[str, ...] = ()
+
+
+class DataOptions(OptionGroup):
+    """The images to train on."""
+
+    group: ClassVar[str] = "data"
+
     dataset: str
     """A Hub name, a folder of images, a Parquet file, or a local data set."""
     dataset_name: str | None = None
@@ -67,39 +99,35 @@ class TrainingConfig(BaseModel):
     decoded_gb: NonNegativeFloat = 8.0
     """So many GB of images are decoded once and kept, in a file that all processes share; workers decode the rest."""
 
-    # -- where the weights begin
+
+class NetworkOptions(OptionGroup):
+    """The networks, and the weights they begin with."""
+
+    group: ClassVar[str] = "networks"
+
     pretrained_model: str | None = None
     """Begin with the weights of this model (a Hub name or a folder) instead of random ones."""
     pretrained_discriminator: str | None = None
     """Begin with the weights of this discriminator (a folder; of a training run, its folder discriminator)."""
 
-    # -- result
-    output_dir: str | None = None
-    """The run's folder, which ends as a repository ready to push; runs/<recipe> by default."""
-    push_to_hub: str | None = None
-    """Push the run's folder to this Hub repository (user/name) at the end."""
-    private: bool = False
-    """Make the pushed repository private."""
-    resume: str | None = None
-    """A checkpoint folder to go on from, or "auto" for the last good one of the output folder."""
 
-    # -- budget: the run ends with the first that is used up
+class OptimisationOptions(OptionGroup):
+    """The budget and the optimizers. The run ends with the first budget that is used up."""
+
+    group: ClassVar[str] = "optimisation"
+
     max_images: PositiveInt | None = None
     """Stop after so many training images have been seen, by all processes together."""
     max_steps: PositiveInt | None = None
     """Stop after so many generator updates."""
     max_minutes: PositiveFloat | None = None
     """Stop after so many minutes of training; schedules then follow the clock."""
-
-    # -- optimisation
     batch_size: PositiveInt = 128
     """Images a process has on its device at once."""
     gradient_accumulation_steps: PositiveInt = 1
     """Batches whose gradients are added up before an update."""
     discriminator_steps: PositiveInt = 1
     """Updates of the discriminator, each on images of its own, for one of the generator."""
-    objective: Objective = "non_saturating"
-    """The adversarial loss."""
     optimizer: Optimizer = "adam"
     """The generator's: adam, or muon with Adam's learning rates."""
     learning_rate: PositiveSchedule = 2e-4
@@ -121,7 +149,14 @@ class TrainingConfig(BaseModel):
     ema_rampup: NonNegativeFloat = 0.05
     """The half-life is at most this share of the images seen, so that a short run forgets its first weights."""
 
-    # -- penalties on the discriminator
+
+class LossOptions(OptionGroup):
+    """Losses, penalties on the discriminator, and augmentation."""
+
+    group: ClassVar[str] = "losses"
+
+    objective: Objective = "non_saturating"
+    """The adversarial loss."""
     r1_weight: NonNegativeSchedule = 0.0
     """Weight (gamma) of R1, the squared gradient at real images."""
     r2_weight: NonNegativeSchedule = 0.0
@@ -130,10 +165,6 @@ class TrainingConfig(BaseModel):
     """Weight (lambda) of WGAN-GP's penalty; 10 for the objective wasserstein, 0 for the others."""
     penalty_every: PositiveInt = 1
     """Discriminator steps from one penalty to the next, which counts for all of them."""
-    discriminator_norm: str | None = None
-    """The discriminator's normalisation: batch (dcgan only), spectral or none; by default its architecture's own."""
-
-    # -- augmentation
     flip: bool = True
     """Mirror images at random (super-resolution does it both ways, and turns them too)."""
     augment: tuple[Operation, ...] = ()
@@ -143,15 +174,30 @@ class TrainingConfig(BaseModel):
     augment_target: float | None = Field(None, gt=0, lt=1)
     """Adapt that probability from 0 on, so that the mean sign of the logits of real images stays here (ADA: 0.6)."""
 
-    # -- the machine
+
+class RunOptions(OptionGroup):
+    """The run: where it is kept, what is logged, and the machine."""
+
+    group: ClassVar[str] = "run"
+
+    config: str = "cifar-dcgan"
+    """The recipe that sets the defaults of all other options: a name in hubgan/recipes, or a YAML file of your own."""
+    dry_run: bool = False
+    """Print the plan (networks, memory, schedules, data) and stop."""
+    output_dir: str | None = None
+    """The run's folder, which ends as a repository ready to push; runs/<recipe> by default."""
+    push_to_hub: str | None = None
+    """Push the run's folder to this Hub repository (user/name) at the end."""
+    private: bool = False
+    """Make the pushed repository private."""
+    resume: str | None = None
+    """A checkpoint folder to go on from, or "auto" for the last good one of the output folder."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Seeds weights, data order, augmentation and noise."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
     """auto takes the half precision that `accelerate launch` asks for, else bf16 where the hardware computes in it."""
     compile: bool = False
     """Compile the networks with torch.compile."""
-
-    # -- on the way
     log_every: PositiveInt = 50
     """Steps between lines in metrics.jsonl."""
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
@@ -165,7 +211,12 @@ class TrainingConfig(BaseModel):
     on_nonfinite: Literal["stop", "rollback"] = "stop"
     """When a loss or a gradient is not finite: stop, or go back to the last checkpoint and draw other numbers."""
 
-    # -- what the result is worth, measured at the end for the card
+
+class EvaluationOptions(OptionGroup):
+    """What the result is worth, measured at the end for the card."""
+
+    group: ClassVar[str] = "evaluation"
+
     eval_samples: NonNegativeInt = 0
     """Measure by so many images, generated against as many real ones, or enlarged at most; 0 measures nothing."""
     eval_every: NonNegativeInt = 0
@@ -175,11 +226,42 @@ class TrainingConfig(BaseModel):
     eval_split: str | None = None
     """The split to measure on; by default the one trained on, or "train" of another data set."""
 
-    # -- the card
+
+class CardOptions(OptionGroup):
+    """What the model card states."""
+
+    group: ClassVar[str] = "card"
+
     license: str | None = None
     """The licence the model card states for the weights."""
     notice: str | None = None
     """A paragraph for the model card, such as what the data's licence implies."""
+
+
+class TrainingConfig(
+    RunOptions, CardOptions, EvaluationOptions, LossOptions, OptimisationOptions, NetworkOptions, DataOptions
+):
+    """The options that all tasks share."""
+
+    group: ClassVar[str] = ""
+    moved: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Options of earlier versions, and the ones that have taken their place."""
+
+    task: str
+    """The task of the recipe."""
+
+    @classmethod
+    def groups(cls) -> dict[str, list[str]]:
+        """The options by the names of their groups, in the order of `--help`."""
+        names: dict[str, list[str]] = {name: [] for name in _GROUPS}
+        for option in cls.model_fields:
+            names[cls._group_of(option)].append(option)
+        return names
+
+    @classmethod
+    def _group_of(cls, option: str) -> str:
+        owners = [base for base in cls.__mro__ if option in vars(base).get("__annotations__", {})]
+        return next((base.group for base in owners if issubclass(base, OptionGroup) and base.group), "run")
 
     @property
     def gradient_penalty(self) -> NonNegativeSchedule:
@@ -187,75 +269,3 @@ class TrainingConfig(BaseModel):
         if self.gradient_penalty_weight is not None:
             return self.gradient_penalty_weight
         return 10.0 if self.objective == "wasserstein" else 0.0
-
-
-class GenerationConfig(TrainingConfig):
-    """Train an image generator."""
-
-    task: Literal["generation"] = "generation"
-    """The task of the recipe."""
-    architecture: str = "dcgan"
-    """The generator's network."""
-    discriminator: str = "dcgan"
-    """The discriminator's network."""
-    image_size: PositiveInt = 32
-    """Side of the images in pixels, a power of two; images are centre-cropped and resized to it."""
-    latent_dim: PositiveInt | None = None
-    """Numbers in a latent; by default the architecture's own."""
-    width: PositiveInt | None = None
-    """Channels of both networks, as their architectures count them (dcgan, r3gan: at half the images' resolution); by
-    default each architecture's own."""
-    discriminator_width: PositiveInt | None = None
-    """The same of the discriminator, where it is another number."""
-    depth: PositiveInt | None = None
-    """Residual blocks of a stage, of each network that has them (r3gan)."""
-    group_width: PositiveInt | None = None
-    """Channels of a group of the convolutions, of each network that has them (r3gan)."""
-    patch: PositiveInt | None = None
-    """Pixels a side that the outermost layer takes at once, of each network that knows it: 1 or 2 (r3gan)."""
-    conditional: bool = False
-    """Learn the classes of the data: the generator can be asked for one, the discriminator judges by it."""
-    generator_norm: str | None = None
-    """The generator's normalisation: batch or none; by default its architecture's own."""
-
-
-class UpscalingConfig(TrainingConfig):
-    """Train an image upscaler."""
-
-    task: Literal["upscaling"] = "upscaling"
-    """The task of the recipe."""
-    architecture: str = "edsr"
-    """The upscaler's network."""
-    discriminator: str = "patch"
-    """The discriminator's network."""
-    scale: PositiveInt = 4
-    """How many times the network enlarges."""
-    width: PositiveInt = 48
-    """Channels of the upscaler."""
-    depth: PositiveInt = 10
-    """Blocks of the upscaler."""
-    stride: int = Field(1, ge=1, le=4)
-    """How many times coarser than the small picture the grid of the blocks is: 2 suits degraded pictures."""
-    discriminator_width: PositiveInt = 32
-    """Channels of the discriminator's first layer."""
-    crop_size: PositiveInt = 128
-    """Side in pixels of the crops of the large images."""
-    reduce: float = Field(1.0, gt=0, le=1)
-    """Make the large images so many times as large before they are cropped: below 1 hides the blocks of JPEGs."""
-    degraded: float = Field(0.0, ge=0, le=1)
-    """The probability that a small image is not just shrunk but blurred, resized, noisy and compressed as well."""
-    pixel_share: float = Field(0.5, ge=0, le=1)
-    """The part of the budget trained with the pixel loss alone, before the other losses join."""
-    pixel_weight: NonNegativeFloat = 1.0
-    """Weight of the pixel loss (mean absolute error) in the adversarial part."""
-    luma_weight: NonNegativeFloat = 0.0
-    """In the pixel loss, the weight of luma beside the three colours: of detail the eye sees mostly luma."""
-    consistency_weight: NonNegativeFloat = 5.0
-    """Weight of two mean absolute errors, in the adversarial part: of the result made small again, which keeps
-    colours, and of local means of each place in the blocks that the network lays, which keeps patterns out."""
-    perceptual_weight: NonNegativeFloat = 0.15
-    """Weight of the perceptual loss (distance of EfficientNet-Lite0 features)."""
-    adversarial_weight: NonNegativeFloat = 0.001
-    """Weight of the adversarial loss."""
-    adversarial_learning_rate: PositiveSchedule = 2e-4
-    """The generator's learning rate where the adversarial part begins."""

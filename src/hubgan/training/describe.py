@@ -1,11 +1,13 @@
 """A configuration in words, for the model card and the plan."""
 
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 
-from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.training.config import TrainingConfig
 from hubgan.training.schedules import Schedule, is_used
+from hubgan.training.task import Task
 
 
 def dataset(name: str) -> str:
@@ -27,56 +29,49 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 and float(value).is_integer() else f"{value:g}"
 
 
-def schedule(value: Schedule, config: TrainingConfig) -> str:
+def schedule(value: Schedule, task: Task[Any]) -> str:
     """A value that may change on the way: "2e-4", or "2e-4 to 5e-5, cosine, over 100 % of the run"."""
     if not isinstance(value, tuple):
         return number(value)
-    share = (
-        f"{config.schedule_share * 100:g} % of {'each part of ' if isinstance(config, UpscalingConfig) else ''}the run"
-    )
+    config, each = task.config, "each part of " if len(task.parts) > 1 else ""
+    share = f"{config.schedule_share * 100:g} % of {each}the run"
     return f"{number(value[0])} to {number(value[1])}, {config.schedule}, over {share}"
 
 
-def penalties(config: TrainingConfig) -> str:
+def penalties(task: Task[Any]) -> str:
     """The penalties on the discriminator that are in use; "" for none."""
+    config = task.config
     weights = {
         "R1, gamma": config.r1_weight,
         "R2, gamma": config.r2_weight,
         "WGAN-GP, lambda": config.gradient_penalty,
     }
-    used = [f"{name} {schedule(weight, config)}" for name, weight in weights.items() if is_used(weight)]
+    used = [f"{name} {schedule(weight, task)}" for name, weight in weights.items() if is_used(weight)]
     if not used:
         return ""
     every = f"; once in {config.penalty_every} discriminator steps, for all of them"
     return "; ".join(used) + (every if config.penalty_every > 1 else "")
 
 
-def augmentation(config: TrainingConfig) -> str:
+def augmentation(task: Task[Any]) -> str:
     """What happens to the images at random; "" for nothing."""
-    parts = []
-    if isinstance(config, UpscalingConfig):
-        turned = ", mirrored both ways and turned" if config.flip else ""
-        reduced = f" of pictures made {config.reduce:g} times as large" if config.reduce < 1 else ""
-        parts.append(f"random crops of {config.crop_size} pixels{reduced}{turned}")
-        if config.degraded:
-            parts.append(f"{config.degraded:.0%} of the small images degraded")
-    elif config.flip:
-        parts.append("mirrored left to right")
+    config, parts = task.config, list(task.augmentation())
     if config.augment:
         operations = f"DiffAugment of real and fake images ({', '.join(config.augment)})"
         if config.augment_target is None:
-            parts.append(f"{operations} with probability {schedule(config.augment_probability, config)}")
+            parts.append(f"{operations} with probability {schedule(config.augment_probability, task)}")
         else:
-            parts.append(f"{operations} with a probability that keeps the mean sign of real logits at"
-                         f" {config.augment_target:g}")  # fmt: skip
+            target = f"the mean sign of real logits at {config.augment_target:g}"
+            parts.append(f"{operations} with a probability that keeps {target}")
     return "; ".join(parts)
 
 
-def averaging(config: TrainingConfig) -> str:
+def averaging(task: Task[Any]) -> str:
     """How the weights that are saved come from those that are trained."""
+    config = task.config
     if not is_used(config.ema_half_life):
         return "none"
-    half_life = schedule(config.ema_half_life, config)
+    half_life = schedule(config.ema_half_life, task)
     several = isinstance(config.ema_half_life, tuple)
     kept = f"half-life in images {half_life}" if several else f"half-life {half_life} images"
     ramp = f", and at most {config.ema_rampup * 100:g} % of the images seen" if config.ema_rampup else ""

@@ -10,13 +10,12 @@ from accelerate import Accelerator
 from hubgan.data import ImageSource, load_images
 from hubgan.errors import DataError
 from hubgan.evaluation import Reference, table
-from hubgan.models import HubModel
 from hubgan.models.card import Result
 from hubgan.training import describe
-from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.training.config import TrainingConfig
 from hubgan.training.options import load_recipe
 from hubgan.training.run.run_folder import run_path
-from hubgan.training.task import Task
+from hubgan.training.task import Models, Task
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +39,14 @@ class Measurement:
     def __str__(self) -> str:
         return f"{self.task.measures.format(samples=self.task.config.eval_samples)}, {self.reference}"
 
-    def results(self, model: HubModel) -> list[Result]:
+    def results(self, models: Models) -> list[Result]:
         """The figures; none, with a warning, when anything goes wrong: they are never worth the model.
 
         Every process of the run must call it, and does a part of the work.
         """
         logger.info("measuring %s", self)
         try:
-            results = self.task.measure(model, self.reference, self.trained_on)
+            results = self.task.evaluate(models, self.reference, self.trained_on)
         except Exception as error:  # out of memory, a data set that is gone, a defect of hubgan
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             logger.warning("the model could not be measured: %s. When it is saved, measure it with: %s", reason,
@@ -96,7 +95,7 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
         return None
     name = config.dataset_name or describe.dataset(config.dataset)
     trained_on = Reference(source, name, config.split)
-    seen = f"{config.split}{_SEEN}" if isinstance(config, UpscalingConfig) else config.split  # there it matters
+    seen = f"{config.split}{_SEEN}" if task.marks_training_images else config.split
     on_training_images = Measurement(task, Reference(source, name, seen), trained_on)
     if config.eval_dataset is None and config.eval_split in (None, config.split):
         return on_training_images

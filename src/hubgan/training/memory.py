@@ -1,7 +1,7 @@
-"""How much memory a run will take on its device, found out without taking it: the step runs on the meta device."""
+"""How much memory a run will take on its device, without taking it: a step's losses run on the meta device."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from hubgan.data import RawBatch
+from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.config import TrainingConfig
 from hubgan.training.optimizers import kept_values
-from hubgan.training.schedules import is_used
-from hubgan.training.task import Task
+from hubgan.training.step import keeps_graph, optimizers_of, set_trainable
+from hubgan.training.task import Batch, Network, Task
 
 _META = torch.device("meta")
 
@@ -20,37 +22,41 @@ _META = torch.device("meta")
 def estimate(task: Task[Any], config: TrainingConfig, precision: str, processes: int) -> dict[str, int]:
     """Bytes that each part of a run takes on a process's device.
 
-    Left out are the convolutions' working space, augmentation, torch itself (on a GPU some hundred MiB), and the data.
+    Left out are the convolutions' working space, torch itself (on a GPU some hundred MiB), and the data.
 
     Args:
-        task: its networks are copied to the meta device; they are left as they are.
+        task: its networks are copied to the meta device; they are left unchanged.
         config: the run's options.
         precision: `no` or `float32`, `bf16`, `fp16`.
         processes: of the run; several keep a second copy of the gradients, to exchange them.
     """
     task = copy.deepcopy(task)
-    networks: list[nn.Module] = [task.model, task.discriminator]
-    learned = sum(_size(network.parameters()) for network in networks)
-    optimizers = zip((config.optimizer, "adam"), networks, strict=True)
-    kept = 4 * sum(kept_values(name, network.parameters()) for name, network in optimizers)  # in float32
-    constant = [module for module in vars(task).values() if isinstance(module, nn.Module) and module not in networks]
-    inputs, real = _batch(task, config)
-    labels = torch.zeros(len(real), dtype=torch.int64, device=_META) if task.labelled else None
+    networks: dict[str, nn.Module] = {name: network.to(_META).train() for name, network in task.networks.items()}
+    learned = sum(_size(network.parameters()) for network in networks.values())
+    kept = 4 * sum(  # in float32
+        kept_values(optimizer.kind, networks[name].parameters())
+        for names, optimizer in optimizers_of(task).items()
+        for name in names
+    )
+    averaged = [networks[name] for name in task.averaged]
+    constant = [module for module in vars(task).values() if isinstance(module, nn.Module)]
+    batch = _batch(task, config)
     half = precision in ("bf16", "fp16")
+    everything = [*networks.values(), *constant]
     activations = activation_bytes(
-        training_step(task, config, inputs, real, labels),
-        (tensor for network in [*networks, *constant] for tensor in [*network.parameters(), *network.buffers()]),
+        partial(_step, task, config, networks, batch),
+        (tensor for network in everything for tensor in [*network.parameters(), *network.buffers()]),
     )
     parts = {
-        "weights": learned + sum(_size(network.buffers()) for network in networks),
+        "weights": learned + sum(_size(network.buffers()) for network in networks.values()),
         "gradients": learned * (2 if processes > 1 else 1),
         "optimizers": kept,
-        "average": _size(task.model.parameters()) + _size(task.model.buffers()),
+        "average": sum(_size([*network.parameters(), *network.buffers()]) for network in averaged),
         "other networks": sum(_size([*module.parameters(), *module.buffers()]) for module in constant),
         # Autocast keeps nearly all of them in half precision, and a copy of the weights too.
         "activations": activations // 2 if half else activations,
         "weights in half precision": learned // 2 if half else 0,
-        "batch": _size([inputs, real]),
+        "batch": _size(batch.tensors.values()),
     }
     return {name: size for name, size in parts.items() if size}
 
@@ -93,53 +99,30 @@ def activation_bytes(step: Callable[[], object], constant: Iterable[Tensor] = ()
     return most + 2 * largest
 
 
-def training_step(
-    task: Task[Any], config: TrainingConfig, inputs: Tensor, real: Tensor, labels: Tensor | None = None
-) -> Callable[[], None]:
-    """One update of the discriminator and one of the generator as the loop does them, without the optimizers.
-
-    Args:
-        task: its networks are moved to the device of `inputs`.
-        config: the run's options.
-        inputs: what the model is given.
-        real: the real images of that batch.
-        labels: the numbers of their classes, where the networks take them.
-    """
-    condition = () if labels is None else (labels,)
-    networks = task.model.to(inputs.device).train(), task.discriminator.to(inputs.device).train()
-    model, judge = (partial(_call, network, condition) for network in networks)
-    opponent = networks[1]
-    keep = config.gradient_accumulation_steps == 1
-    penalties = sum(map(is_used, (config.r1_weight, config.r2_weight, config.gradient_penalty)))
-
-    def step() -> None:
-        with torch.set_grad_enabled(keep):
-            fake = model(inputs)
-        judged = task.judged(real), task.judged(fake.detach())
-        loss = task.objective.discriminator(*map(judge, judged))
-        for _ in range(penalties):
-            images = judged[0].detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(judge(images).sum(), images, create_graph=True)
-            loss = loss + gradient.square().sum()
-        loss.backward()
-        del loss
-        opponent.requires_grad_(False)
-        terms = task.generator_losses(judge, real, fake if keep else model(inputs))
-        torch.stack(list(terms.values())).sum().backward()
-        opponent.requires_grad_(True)
-
-    return step
+def _step(task: Task[Any], config: TrainingConfig, networks: Mapping[str, nn.Module], batch: Batch) -> None:
+    """The phases of the last part's step, as the trainer goes through them, without the optimizers."""
+    part = task.parts[-1]
+    callable_networks = {name: Network(network, network) for name, network in networks.items()}
+    for phase in part.phases:
+        set_trainable(networks, part, phase)
+        keep_graph = keeps_graph(part, phase, config)
+        batch.with_graph = keep_graph or not phase.detached
+        task.losses(phase, callable_networks, batch).total().backward()
+        if not keep_graph:
+            batch.cache.clear()
 
 
-def _call(network: nn.Module, condition: tuple[Tensor, ...], inputs: Tensor) -> Tensor:
-    return network(inputs, *condition)
-
-
-class _Noise:
+class _NoRandom(SharedRandom):
     """Stands in for the run's random numbers where only shapes matter."""
 
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def seek(self, position: int, *use: int) -> None:
+        pass
+
     def normal(self, n: int, *shape: int) -> Tensor:
-        return torch.zeros(n, *shape)
+        return torch.zeros(n, *shape, device=self._device)
 
     uniform = normal
 
@@ -147,12 +130,16 @@ class _Noise:
         return [0] * count
 
 
-def _batch(task: Task[Any], config: TrainingConfig) -> tuple[Tensor, Tensor]:
-    """A batch on the meta device; its shapes are those of a batch of one."""
+def _batch(task: Task[Any], config: TrainingConfig) -> Batch:
+    """A batch on the meta device, with the shapes that a batch of one image has."""
     image = torch.zeros(1, config.channels, task.transform.size, task.transform.size, dtype=torch.uint8)
-    one: tuple[Tensor, Tensor] = task.batch(image, _Noise())  # type: ignore[arg-type]
-    inputs, real = (torch.empty(config.batch_size, *t.shape[1:], dtype=t.dtype, device=_META) for t in one)
-    return inputs, real
+    labels = torch.zeros(1, dtype=torch.int64) if task.labelled else None
+    batch = task.batch(RawBatch(image, labels), _NoRandom(torch.device("cpu")))
+    many = config.batch_size
+    batch.tensors = {name: t.new_empty(many, *t.shape[1:], device=_META) for name, t in batch.tensors.items()}
+    batch.labels = None if labels is None else labels.new_empty(many, device=_META)
+    batch.random = _NoRandom(_META)
+    return batch
 
 
 def _size(tensors: Iterable[Tensor]) -> int:

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 REMEDIES = (
     "try a lower --learning_rate and --discriminator_learning_rate, --clip_grad_norm 1, a penalty (--r1_weight 1 with"
-    " --discriminator_norm spectral), another --objective, or bf16 (--mixed_precision bf16 or no) in place of fp16"
+    " --discriminator.norm spectral), another --objective, or bf16 (--mixed_precision bf16 or no) in place of fp16"
 )
 _COLLAPSE = 0.3
 _UNDER_WAY = 0.05  # an untrained generator makes one grey image
@@ -81,7 +81,7 @@ class Meter:
         self._past, self._figures = dict(state), {}
 
 
-class Watch:
+class Monitor:
     """Looks at the figures of a run: at every step for what is not finite, at every line of the log for collapse."""
 
     def __init__(self, scaled: bool) -> None:
@@ -103,14 +103,14 @@ class Watch:
         self._overflows = 0
         return _list(bad)
 
-    def complain(self, values: dict[str, float], progress: float) -> None:
+    def warn_of_collapse(self, values: dict[str, float], progress: float) -> None:
         """Warn where the fakes are much more alike than the real images, once the run is under way (0 to 1)."""
         excess = values.get("fake_overlap", math.nan) - values.get("real_overlap", math.nan)
         self._alike = self._alike + 1 if excess > _COLLAPSE and progress > _UNDER_WAY else 0
         if self._alike == _PATIENCE:
             logger.warning(
                 "the fakes look alike (overlap %.2f, real images %.2f): the generator may be collapsing. Look at the"
-                " samples; try lower learning rates, a penalty (--r1_weight 1 with --discriminator_norm spectral),"
+                " samples; try lower learning rates, a penalty (--r1_weight 1 with --discriminator.norm spectral),"
                 " --augment color translation cutout, or another --objective",
                 values["fake_overlap"], values["real_overlap"],
             )  # fmt: skip

@@ -1,26 +1,30 @@
 """From a recipe and a command line to a configuration."""
 
-import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import make_dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import field, make_dataclass
 from importlib import resources
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+import docstring_parser
 import tyro
 import yaml
 from pydantic import ValidationError
+from torch import nn
 
 from hubgan.errors import ConfigError, nearest
-from hubgan.training.config import GenerationConfig, TrainingConfig, UpscalingConfig
+from hubgan.models.config import network_options
+from hubgan.training.config import Architectures, NetworkConfig, TrainingConfig
 from hubgan.training.describe import without_remark
+from hubgan.training.tasks import TASKS
 
-CONFIGS: dict[str, type[TrainingConfig]] = {"generation": GenerationConfig, "upscaling": UpscalingConfig}
 DEFAULT_RECIPE = "cifar-dcgan"
 RECIPES = Path(str(resources.files("hubgan"))) / "recipes"
 _BASE = "base"
+_ALONE = {"resume": "auto"}
+"""What an option means without a value; a switch (True or False) means True."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
@@ -29,25 +33,29 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
     Exits with status 2 and a message on an unknown or unusable option, with 0 after `--help`.
 
     Raises:
-        ConfigError: the recipe cannot be found or used.
+        ConfigError: the recipe cannot be found or used, or an option has another name now.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    defaults = load_recipe(_recipe(arguments))
+    defaults = load_recipe(_value(arguments, "config") or DEFAULT_RECIPE)
     kind = type(defaults)
+    _refuse_moved(kind, [name for name, _ in _given(arguments)])
+    defaults = _with_architectures(defaults, arguments)
     given: Any = tyro.cli(
-        _plain(kind, defaults),
-        args=arguments,
+        _groups(kind, defaults),
+        args=_completed(kind, arguments),
         prog="accelerate launch train.py",
-        description=f"{kind.__doc__} The defaults below are those of the recipe {defaults.config!r};"
-        f" recipes: {', '.join(recipes())}, or a YAML file of your own (--config).",
-        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff),
+        description=f"{kind.__doc__} The defaults below are those of the recipe {defaults.config!r}.\n\n"
+        f"recipes (--config), or a YAML file of your own:\n{_recipe_list()}",
+        config=(tyro.conf.FlagConversionOff,),
         use_underscores=True,
     )
-    options = vars(given)
+    options: dict[str, Any] = {}
+    for group in vars(given).values():
+        options |= {name: vars(value) if _is_block(kind, name) else value for name, value in vars(group).items()}
     if defaults.dataset not in (options["dataset"], without_remark(options["dataset_name"] or "")):
         # What a recipe says of its own data set would be untrue of another one.
-        given_here = {argument.partition("=")[0] for argument in arguments}
-        options |= {name: None for name in ("license", "notice") if f"--{name}" not in given_here}
+        given_here = {name for name, _ in _given(arguments)}
+        options |= {name: None for name in ("license", "notice") if name not in given_here}
     return validate(kind, options)
 
 
@@ -59,8 +67,9 @@ def recipes() -> list[str]:
 def load_recipe(name: str) -> TrainingConfig:
     """A recipe by name or YAML file.
 
-    A `dataset` or `eval_dataset` that begins with "./" lies beside the recipe. What a recipe with a `base`, the name
-    or file of another one, does not say is that one's.
+    A `dataset` or `eval_dataset` that begins with "./" lies beside the recipe. A recipe may have a `base`, the name or
+    file of another one, whose options hold where it has none; a network's block is merged option by option, as long
+    as both have the same architecture.
 
     Raises:
         ConfigError: no such recipe, not YAML, an unknown option, or a value out of bounds.
@@ -69,16 +78,42 @@ def load_recipe(name: str) -> TrainingConfig:
     if base := options.pop(_BASE, None):
         below = _read(str(base))
         if _BASE in below:
-            raise ConfigError(f"{name}: its base {base} has a base of its own; name that one")
-        options = below | options
-    if options.get("task") not in CONFIGS:
-        raise ConfigError(f"{name} must name its task, as in 'task: generation'; tasks: {', '.join(CONFIGS)}")
-    return validate(CONFIGS[options["task"]], {**options, "config": name}, where=f"{name}: ")
+            raise ConfigError(f"{name}: its base {base} has a base of its own", f"Set base to {below[_BASE]}")
+        options = _merged(below, options)
+    if options.get("task") not in TASKS:
+        raise ConfigError(f"{name} must name its task, as in 'task: generation'", f"Known: {', '.join(TASKS)}")
+    return validate(TASKS[options["task"]].config_class, {**options, "config": name}, where=f"{name}: ")
+
+
+def validate(kind: type[TrainingConfig], options: dict[str, Any], where: str = "") -> TrainingConfig:
+    """Options as a configuration, with each network's block completed by the defaults of its architecture.
+
+    Raises:
+        ConfigError: names the option and what is wrong with it; for an unknown one the nearest known, for an old name
+            the new one.
+    """
+    _refuse_moved(kind, options, where, dashes="")
+    for option in options:
+        if option not in kind.model_fields:
+            raise ConfigError(f"{where}unknown option {option!r}{nearest(option, kind.model_fields)}")
+    completed = {
+        name: _block(f"{where}{name}", options.get(name, field.default), architectures)
+        for name, field, architectures in _blocks(kind)
+    }
+    try:
+        return kind(**(options | completed))
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0])  # what follows names the kinds of value that were tried
+        raise ConfigError(f"{where}{option} is {first.get('input')!r}: {first['msg']}") from error
+
+
+# -- recipes
 
 
 def _read(name: str) -> dict[str, Any]:
     """What a recipe says, by name or YAML file."""
-    file = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    file = _file(name)
     if not file.is_file():
         if file.parent == RECIPES:
             raise ConfigError(f"there is no recipe {name!r}{nearest(name, recipes())}")
@@ -88,37 +123,169 @@ def _read(name: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid YAML: {error}") from error
     if not isinstance(options, dict):
-        raise ConfigError(f"{file} must name its task, as in 'task: generation'; tasks: {', '.join(CONFIGS)}")
+        raise ConfigError(f"{file} must name its task, as in 'task: generation'", f"Known: {', '.join(TASKS)}")
     for option in ("dataset", "eval_dataset"):
         if str(options.get(option, "")).startswith("./"):
             options[option] = str((file.parent / options[option]).resolve())
     return options
 
 
-def validate(kind: type[TrainingConfig], options: dict[str, Any], where: str = "") -> TrainingConfig:
-    """Options as a configuration.
+def _file(name: str) -> Path:
+    return Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = below | above
+    for name, block in above.items():
+        old = below.get(name)
+        if isinstance(block, dict) and isinstance(old, dict):
+            same = block.get("architecture", old.get("architecture")) == old.get("architecture")
+            merged[name] = old | block if same else block
+    return merged
+
+
+def _recipe_list() -> str:
+    """The recipes with the first line of each, a comment that says what it is for."""
+    firsts = {name: _file(name).read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for name in recipes()}
+    return "\n".join(f"  {name:<26}{text}" for name, text in firsts.items())
+
+
+# -- blocks of networks
+
+
+def _blocks(kind: type[TrainingConfig]) -> Iterator[tuple[str, Any, Architectures]]:
+    """The options that are blocks of a network: name, field, architectures to choose from."""
+    for name, info in kind.model_fields.items():
+        for mark in info.metadata:
+            if isinstance(mark, Architectures):
+                yield name, info, mark
+
+
+def _is_block(kind: type[TrainingConfig], option: str) -> bool:
+    return any(name == option for name, _, _ in _blocks(kind))
+
+
+def _block(where: str, block: Any, architectures: Architectures) -> NetworkConfig:
+    """A network's block with all options of its architecture.
 
     Raises:
-        ConfigError: names the option, what is wrong with it, and for an unknown one the nearest known.
+        ConfigError: it is no block, or names an unknown architecture or option.
     """
-    for option in options:
-        if option not in kind.model_fields:
-            raise ConfigError(f"{where}unknown option {option!r}{nearest(option, kind.model_fields)}")
-    try:
-        return kind(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = str(first["loc"][0])  # what follows names the kinds of value that were tried
-        raise ConfigError(f"{where}{option} is {first.get('input')!r}: {first['msg']}") from error
+    if isinstance(block, str):
+        raise ConfigError(
+            f"{where} is a block of options now", f"Write {where.split()[-1]}: {{architecture: {block}}}"
+        )
+    values = block.model_dump() if isinstance(block, NetworkConfig) else block
+    if not isinstance(values, dict) or not isinstance(values.get("architecture"), str):
+        raise ConfigError(f"{where} must be a block that names an architecture, not {block!r}")
+    architecture = values["architecture"]
+    if architecture not in architectures.networks:
+        raise ConfigError(f"{where}.architecture is {architecture!r}{nearest(architecture, architectures.networks)}")
+    defaults = _own_options(architectures, architecture)
+    for option in values.keys() - {"architecture"}:
+        if option in architectures.given and option not in defaults:
+            raise ConfigError(f"{where}.{option} is not an option of the block", f"Set {option} outside the block")
+        if option not in defaults:
+            raise ConfigError(f"{where}: {architecture} has no option {option!r}{nearest(option, defaults)}")
+    return NetworkConfig(**({"architecture": architecture} | defaults | values))
 
 
-def _plain(kind: type[TrainingConfig], defaults: TrainingConfig) -> type:
-    """The options without their bounds, for a command line that only reads them: `validate` has the better words."""
-    fields = [
-        (name, Annotated[_unbounded(field.annotation), tyro.conf.arg(help=field.description)], getattr(defaults, name))
-        for name, field in kind.model_fields.items()
-    ]
-    return make_dataclass(kind.__name__, fields)
+def _own_options(architectures: Architectures, architecture: str) -> dict[str, Any]:
+    options = network_options(architectures.networks, architecture)
+    return {name: default for name, default in options.items() if name not in architectures.given}
+
+
+def _with_architectures(config: TrainingConfig, arguments: Sequence[str]) -> TrainingConfig:
+    """The configuration with the architectures that a command line names; another one begins with its own defaults."""
+    changed = {}
+    for name, _, architectures in _blocks(type(config)):
+        wanted = _value(arguments, f"{name}.architecture")
+        if wanted and wanted != getattr(config, name).architecture:
+            changed[name] = _block(f"--{name}", {"architecture": wanted}, architectures)
+    return config.model_copy(update=changed)
+
+
+def _refuse_moved(kind: type[TrainingConfig], names: Any, where: str = "", dashes: str = "--") -> None:
+    for name in names:
+        if name in kind.moved:
+            new = " and ".join(f"{dashes}{option}" for option in kind.moved[name])
+            raise ConfigError(f"{where}{dashes}{name} is now {new}")
+        if dashes and _is_block(kind, name):
+            raise ConfigError(f"--{name} is now a block of options", f"Pass --{name}.architecture")
+
+
+# -- the command line
+
+
+def _given(arguments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """The options on a command line, with the value that follows, if one does."""
+    for place, argument in enumerate(arguments):
+        if argument.startswith("--"):
+            name, separator, value = argument[2:].partition("=")
+            after = arguments[place + 1] if place + 1 < len(arguments) else None
+            yield name, value if separator else None if after is None or after.startswith("--") else after
+
+
+def _value(arguments: Sequence[str], option: str) -> str | None:
+    """The value of an option that must be known before the others' defaults are; the last one counts."""
+    return next((value for name, value in reversed(list(_given(arguments))) if name == option), None)
+
+
+def _completed(kind: type[TrainingConfig], arguments: Sequence[str]) -> list[str]:
+    """The command line with a value for each option that may stand alone."""
+    alone = _ALONE | {name: "True" for name, info in kind.model_fields.items() if info.annotation is bool}
+    words = []
+    for place, argument in enumerate(arguments):
+        words.append(argument)
+        last = place + 1 == len(arguments) or arguments[place + 1].startswith("--")
+        if argument.startswith("--") and last and argument[2:] in alone:
+            words.append(alone[argument[2:]])
+    return words
+
+
+def _groups(kind: type[TrainingConfig], defaults: TrainingConfig) -> type:
+    """The options in their groups, without bounds, for a command line that only reads them: `validate` checks them."""
+    groups = []
+    for title, names in kind.groups().items():
+        fields = [(name, *_field(kind, name, getattr(defaults, name))) for name in names]
+        group = make_dataclass(f"{title}", fields)
+        group.__doc__ = ""
+        groups.append((title, group, field(default_factory=group)))
+    return make_dataclass(kind.__name__, groups)
+
+
+def _field(kind: type[TrainingConfig], name: str, default: Any) -> tuple[Any, Any]:
+    info = kind.model_fields[name]
+    for block, _, architectures in _blocks(kind):
+        if block == name:
+            network = _network_class(name, architectures, default)
+            return Annotated[network, tyro.conf.arg(help=info.description)], field(default_factory=network)
+    return _flag(name, info.annotation, info.description or ""), default
+
+
+def _flag(name: str, annotation: Any, text: str) -> Any:
+    """A flag called `--name`, whatever group it is in."""
+    return Annotated[_unbounded(annotation), tyro.conf.arg(name=name, prefix_name=False, help=" ".join(text.split()))]
+
+
+def _network_class(name: str, architectures: Architectures, block: NetworkConfig) -> type:
+    """A block as a class of options for the command line, as the architecture's signature and docstring have them."""
+    network = architectures.networks[block.architecture]
+    hints = get_type_hints(network.__init__, include_extras=True)
+    described = _described(network)
+    choice = f"The architecture: {', '.join(architectures.networks)}. Another one begins with its own defaults."
+    fields: list[Any] = [("architecture", _flag(f"{name}.architecture", str, choice), block.architecture)]
+    for option, value in block.options.items():
+        fields.append((option, _flag(f"{name}.{option}", hints[option], described.get(option, "")), value))
+    made = make_dataclass(block.architecture, fields)
+    made.__doc__ = ""
+    return made
+
+
+def _described(network: type[nn.Module]) -> dict[str, str]:
+    """What an architecture's docstring says of its options."""
+    parsed = docstring_parser.parse(network.__doc__ or "").params
+    return {parameter.arg_name: parameter.description or "" for parameter in parsed}
 
 
 def _unbounded(annotation: Any) -> Any:
@@ -131,10 +298,3 @@ def _unbounded(annotation: Any) -> Any:
     if origin is tuple:
         return tuple[tuple(map(_unbounded, parts))]  # type: ignore[misc]
     return annotation
-
-
-def _recipe(arguments: Sequence[str]) -> str:
-    """The value of --config, which must be known before the other options' defaults are."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config", nargs="?", default=DEFAULT_RECIPE, const=DEFAULT_RECIPE)  # tyro says what is amiss
-    return parser.parse_known_args(arguments)[0].config

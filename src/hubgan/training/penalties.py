@@ -1,9 +1,10 @@
 """Gradient penalties on the discriminator: how steep its logits are in the pixels.
 
 They are computed in float32 at least, whatever autocast says: a squared gradient leaves the range of half precision.
-The critic must be differentiable twice: pass the plain network, not a wrapper that compiles it or casts its input.
+The discriminator must be differentiable twice: pass the plain network, not a wrapper that compiles it or casts its
+input.
 SyncBatchNorm is not (https://github.com/pytorch/pytorch/issues/61222).
-Where the critic has BatchNorm an image's gradient includes its influence on the batch's other logits.
+Where the discriminator has BatchNorm an image's gradient includes its influence on the batch's other logits.
 """
 
 from collections.abc import Callable
@@ -13,31 +14,31 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-Critic: TypeAlias = Callable[[Tensor], Tensor]
+Discriminate: TypeAlias = Callable[[Tensor], Tensor]
 """Images (N, channels, H, W) to logits, (N,) or (N, h, w)."""
 
-# Keeps the slope of the square root finite where a critic is flat; 1e-6 of a norm that is to be 1.
+# Keeps the slope of the square root finite where a discriminator is flat; 1e-6 of a norm that is to be 1.
 _EPSILON = 1e-12
 
 
-def zero_centred(critic: Critic, images: Tensor) -> Tensor:
+def zero_centred(discriminate: Discriminate, images: Tensor) -> Tensor:
     """R1 at real images, R2 at fakes (Mescheder et al. 2018, https://arxiv.org/abs/1801.04406, equation 9).
 
     Args:
-        critic: the discriminator; an image's logits are summed.
+        discriminate: the discriminator; an image's logits are summed.
         images: (N, channels, H, W), detached here.
 
     Returns:
         The mean over images of the gradient's squared norm, a scalar of 0 or more, without the weight gamma/2.
     """
-    return _squared_norms(critic, images).mean()
+    return _squared_norms(discriminate, images).mean()
 
 
-def interpolated(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+def interpolated(discriminate: Discriminate, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     """WGAN-GP's penalty (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028, equation 3).
 
     Args:
-        critic: the discriminator; an image's logits are summed.
+        discriminate: the discriminator; an image's logits are summed.
         real: (N, channels, H, W), detached here.
         fake: as many, of the same size, detached here.
         mix: (N,) in [0, 1], the share of the real image in each mixture.
@@ -47,7 +48,7 @@ def interpolated(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Ten
     """
     share = _upcast(mix).view(-1, 1, 1, 1)
     images = share * _upcast(real) + (1 - share) * _upcast(fake)
-    return (_squared_norms(critic, images).add(_EPSILON).sqrt() - 1).square().mean()
+    return (_squared_norms(discriminate, images).add(_EPSILON).sqrt() - 1).square().mean()
 
 
 @dataclass(frozen=True)
@@ -69,27 +70,29 @@ class Penalties:
     gradient_penalty: float = 0.0
     every: int = 1
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> dict[str, Tensor]:
+    def __call__(self, discriminate: Discriminate, real: Tensor, fake: Tensor, mix: Tensor) -> dict[str, Tensor]:
         """The terms to add to the discriminator's loss, by the names above; those of weight 0 are left out.
 
         Args:
-            critic, real, fake, mix: as `interpolated` takes them.
+            discriminate, real, fake, mix: as `interpolated` takes them.
         """
         terms: dict[str, Tensor] = {}
         if self.r1:
-            terms["r1"] = self.r1 / 2 * self.every * zero_centred(critic, real)
+            terms["r1"] = self.r1 / 2 * self.every * zero_centred(discriminate, real)
         if self.r2:
-            terms["r2"] = self.r2 / 2 * self.every * zero_centred(critic, fake)
+            terms["r2"] = self.r2 / 2 * self.every * zero_centred(discriminate, fake)
         if self.gradient_penalty:
-            terms["gradient_penalty"] = self.gradient_penalty * self.every * interpolated(critic, real, fake, mix)
+            terms["gradient_penalty"] = (
+                self.gradient_penalty * self.every * interpolated(discriminate, real, fake, mix)
+            )
         return terms
 
 
-def _squared_norms(critic: Critic, images: Tensor) -> Tensor:
-    """The squared norm (N,) of each image's gradient, with the graph to differentiate it by the critic's weights."""
+def _squared_norms(discriminate: Discriminate, images: Tensor) -> Tensor:
+    """The squared norm (N,) of each image's gradient, with the graph that leads to the discriminator's weights."""
     with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
         images = _upcast(images).detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(_upcast(critic(images)).sum(), images, create_graph=True)
+        (gradient,) = torch.autograd.grad(_upcast(discriminate(images)).sum(), images, create_graph=True)
         return gradient.square().sum((1, 2, 3))
 
 

@@ -6,9 +6,8 @@ from accelerate import Accelerator
 
 from hubgan.data import ImageSource
 from hubgan.errors import DataError
-from hubgan.models import HubModel
 from hubgan.training import describe
-from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import Measurement
 from hubgan.training.memory import estimate
 from hubgan.training.run.provenance import hardware_line, precision
@@ -38,14 +37,14 @@ def describe_plan(
     sections = {
         "networks": _networks(task),
         "memory": _memory(task, config, accelerator),
-        "budget": _budget(config, accelerator, source),
-        "optimisation": _optimisation(config),
+        "budget": _budget(task, config, accelerator, source),
+        "optimisation": _optimisation(task, config),
         "data": _data(task, config, source),
         "machine": [hardware_line(accelerator), f"precision {precision(accelerator)}"]
         + (["networks compiled"] if config.compile else []),
         "result": [*_result(config), f"measured at the end: {measurement or 'nothing'}"],
     }
-    lines = [f"Plan of the recipe {config.config} ({config.task}); nothing was started."]  # type: ignore[attr-defined]
+    lines = [f"Plan of the recipe {config.config} ({config.task}); nothing was started."]
     for name, parts in sections.items():
         lines += [f"\n{name}", *(f"  {part}" for part in parts)]
     return "\n".join(lines)
@@ -57,12 +56,11 @@ def size(count: float) -> str:
 
 
 def _networks(task: Task[Any]) -> list[str]:
-    networks: list[HubModel] = [task.model, task.discriminator]
     return [
         f"{type(network).__name__} {network.config['architecture']}: {network.num_parameters():,} parameters ("
         + ", ".join(f"{key} {value}" for key, value in network.config.items() if key != "architecture")
         + ")"
-        for network in networks
+        for network in task.networks.values()
     ]
 
 
@@ -71,11 +69,13 @@ def _memory(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -
     return [
         f"about {size(sum(parts.values()))} on the device of each process, by an estimate:",
         ", ".join(f"{name} {size(count)}" for name, count in parts.items()),
-        "left out: working space of convolutions, augmentation, torch itself, the data",
+        "left out: working space of convolutions, torch itself, the data",
     ]
 
 
-def _budget(config: TrainingConfig, accelerator: Accelerator, source: ImageSource | None) -> list[str]:
+def _budget(
+    task: Task[Any], config: TrainingConfig, accelerator: Accelerator, source: ImageSource | None
+) -> list[str]:
     limits = {
         "images": config.max_images and f"{config.max_images:,}",
         "steps": config.max_steps and f"{config.max_steps:,}",
@@ -94,35 +94,30 @@ def _budget(config: TrainingConfig, accelerator: Accelerator, source: ImageSourc
     lines.append(f"global batch {describe.batch(config, accelerator)}")
     if config.discriminator_steps > 1:
         lines.append(f"{config.discriminator_steps} discriminator steps for one of the generator, on {drawn:,} images")
-    if isinstance(config, UpscalingConfig):
-        lines.append(f"the first {config.pixel_share:.0%} with the pixel loss alone")
+    for part in task.parts:
+        if part.description:
+            where = "the first" if not part.start else f"from {part.start:.0%} on"
+            lines.append(f"{where} {part.end - part.start:.0%} {part.description}")
     return lines
 
 
-def _optimisation(config: TrainingConfig) -> list[str]:
-    scheduled = {
-        "learning rate of the generator": config.learning_rate,
-        "learning rate of the discriminator": config.discriminator_learning_rate,
-        "Adam beta 1": config.adam_beta1,
-        "Adam beta 2": config.adam_beta2,
-    }
-    if isinstance(config, UpscalingConfig):
-        scheduled["learning rate of the generator, adversarial part"] = config.adversarial_learning_rate
-    lines = [f"{name}: {describe.schedule(value, config)}" for name, value in scheduled.items()]
-    if config.optimizer != "adam":
-        lines.append(f"optimizer of the generator: {config.optimizer.capitalize()}")
+def _optimisation(task: Task[Any], config: TrainingConfig) -> list[str]:
+    lines = []
+    for part in task.parts:
+        which = f", {part.name} part" if len(task.parts) > 1 else ""
+        for phase in part.phases:
+            rate = describe.schedule(phase.optimizer.learning_rate, task)
+            kind = f" ({phase.optimizer.kind.capitalize()})"
+            lines.append(f"learning rate of the {phase.label}{which}: {rate}{kind}")
+    lines.append(f"Adam beta 1: {describe.schedule(config.adam_beta1, task)}")
+    lines.append(f"Adam beta 2: {describe.schedule(config.adam_beta2, task)}")
     lines.append(f"objective: {config.objective.replace('_', '-')}")
-    if isinstance(config, UpscalingConfig):
-        lines.append(
-            f"weights: pixel {config.pixel_weight:g} (luma {config.luma_weight:g}), perceptual"
-            f" {config.perceptual_weight:g}, adversarial {config.adversarial_weight:g}, consistency"
-            f" {config.consistency_weight:g}"
-        )
-    lines.append(f"penalties: {describe.penalties(config) or 'none'}")
+    lines += task.describe()
+    lines.append(f"penalties: {describe.penalties(task) or 'none'}")
     if config.clip_grad_norm:
         lines.append(f"gradients clipped to norm {config.clip_grad_norm:g}")
-    lines.append(f"averaging: {describe.averaging(config)}")
-    lines.append(f"augmentation: {describe.augmentation(config) or 'none'}")
+    lines.append(f"averaging: {describe.averaging(task)}")
+    lines.append(f"augmentation: {describe.augmentation(task) or 'none'}")
     if config.augment and is_used(config.augment_probability) and config.augment_target is not None:
         lines.append("  the probability begins at 0")
     return lines

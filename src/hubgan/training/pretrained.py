@@ -1,14 +1,12 @@
 """Networks that begin with the weights of published ones, to be trained on: fine-tuning."""
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from accelerate import Accelerator
 
 from hubgan.errors import ConfigError
 from hubgan.models import HubModel
-from hubgan.training.config import TrainingConfig
 from hubgan.training.task import Task
 
 logger = logging.getLogger(__name__)
@@ -16,8 +14,8 @@ logger = logging.getLogger(__name__)
 _SCALE = "scale"
 
 
-def load_pretrained(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -> None:
-    """Put the weights of `pretrained_model` and `pretrained_discriminator` into a task's networks, where given.
+def load_pretrained(task: Task[Any], accelerator: Accelerator) -> None:
+    """Put the weights of the published models that the run begins with into a task's networks.
 
     An upscaler for another scale is taken too, but for its last layer, whose shape depends on that: as EDSR (Lim et
     al. 2017, https://arxiv.org/abs/1707.02921) trains for one scale from another.
@@ -26,20 +24,18 @@ def load_pretrained(task: Task[Any], config: TrainingConfig, accelerator: Accele
         ConfigError: a network is not the one that the run asks for.
         ModelError: it cannot be found or reached, or is damaged.
     """
-    parts: list[tuple[str | None, HubModel, Callable[[str], HubModel]]] = [
-        (config.pretrained_model, task.model, task.pretrained),
-        (config.pretrained_discriminator, task.discriminator, type(task.discriminator).from_pretrained),
-    ]
-    for name, network, load in parts:
-        if name:
-            with accelerator.main_process_first():  # the first process fills the Hub's cache, the others read it
-                found = load(name)
-            _compare(name, found, network)
-            own, given = network.state_dict(), found.state_dict()
-            anew = [key for key in own if own[key].shape != given[key].shape]
-            if anew:
-                logger.info("%s has another scale: %s begin anew", name, ", ".join(anew))
-            network.load_state_dict(given | {key: own[key] for key in anew})
+    for network_name, name in task.pretrained().items():
+        if not name:
+            continue
+        with accelerator.main_process_first():  # the first process fills the Hub's cache, the others read it
+            found = task.load_pretrained(network_name, name)
+        network = task.networks[network_name]
+        _compare(name, found, network)
+        own, given = network.state_dict(), found.state_dict()
+        anew = [key for key in own if own[key].shape != given[key].shape]
+        if anew:
+            logger.info("%s has another scale: %s begin anew", name, ", ".join(anew))
+        network.load_state_dict(given | {key: own[key] for key in anew})
 
 
 def _compare(name: str, found: HubModel, wanted: HubModel) -> None:
@@ -47,4 +43,6 @@ def _compare(name: str, found: HubModel, wanted: HubModel) -> None:
     differ = [key for key in sorted(options) if found.config.get(key) != wanted.config.get(key)]
     if differ:
         words = "; ".join(f"{key} {found.config.get(key)!r}, not {wanted.config.get(key)!r}" for key in differ)
-        raise ConfigError(f"{name} is another network than this run trains: it has {words}. Set the run's options so")
+        raise ConfigError(
+            f"{name} is another network than this run trains: it has {words}", "Set the run's options to these"
+        )

@@ -48,3 +48,8 @@ def at_zero(schedule: Schedule) -> float:
 def is_used(schedule: Schedule) -> bool:
     """Whether a schedule is ever other than 0."""
     return any(schedule) if isinstance(schedule, tuple) else bool(schedule)
+
+
+def is_schedule(value: object) -> bool:
+    """Whether a value is given as two numbers."""
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, float | int) for part in value)

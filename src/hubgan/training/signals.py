@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: a wish to stop that the loop grants after its step, when it has saved."""
+"""SIGTERM and SIGINT: the trainer ends its step and saves before it stops."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ class StopSignal:
     def __enter__(self) -> "StopSignal":
         if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no handlers
             for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._wish)
+                self._before[number] = signal.signal(number, self._stop)
         return self
 
     def __exit__(
@@ -41,10 +41,10 @@ class StopSignal:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def _wish(self, number: int, frame: FrameType | None) -> None:
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self._signal == signal.SIGINT:
             raise KeyboardInterrupt
-        # Another signal may follow, from a launcher that ends its processes: that is still the first wish.
+        # Another signal may follow, from a launcher that ends its processes: the first one counts.
         self._signal = self._signal or number
 
 

@@ -13,27 +13,19 @@ from accelerate.utils import set_seed
 from tqdm.auto import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from hubgan.data import DecodedImages, ImageSource, RawBatch, StreamedImages, batches, load_images
-from hubgan.errors import ConfigError, TrainingError
+from hubgan.data import DecodedImages, ImageSource, RawBatch, StreamedImages, batches
+from hubgan.errors import TrainingError
 from hubgan.runtime.processes import decide, largest
-from hubgan.training.accelerator import make_accelerator
 from hubgan.training.config import TrainingConfig
-from hubgan.training.measuring import Measurement, brief, open_measurement
-from hubgan.training.monitor import REMEDIES, Meter, Watch
-from hubgan.training.plan import describe_plan
-from hubgan.training.pretrained import load_pretrained
+from hubgan.training.measuring import Measurement, brief
+from hubgan.training.monitor import REMEDIES, Meter, Monitor
 from hubgan.training.run.checkpoints import discard_after, find_checkpoint, load_checkpoint, save_checkpoint
-from hubgan.training.run.run_folder import RunFolder, run_path
-from hubgan.training.run.trackers import FOLDER
+from hubgan.training.run.run_folder import RunFolder
 from hubgan.training.signals import StopSignal, leave
-from hubgan.training.task import Task
-from hubgan.training.tasks.generation import Generation
-from hubgan.training.tasks.upscaling import Upscaling
-from hubgan.training.updates import Batch, Figures, Updates, check_penalties, means
+from hubgan.training.step import Figures, Step, keeps_graph, means
+from hubgan.training.task import Batch, Task
 
 logger = logging.getLogger(__name__)
-
-TASKS: dict[str, type[Task[Any]]] = {"generation": Generation, "upscaling": Upscaling}
 
 _RETURNS = 3
 
@@ -42,16 +34,22 @@ class Counters:
     """What a run has used up so far, kept in its checkpoints.
 
     Attributes:
-        steps: updates of the generator.
+        steps: steps, each of which ends with one update of its last phase (the generator's).
         images: training images drawn, by all processes; the place in the data, and in all random numbers.
-        updates: updates of the discriminator.
+        updates: updates of the phases before the last one (the discriminator's).
         rollbacks: returns to a checkpoint; each changes the seed of what follows.
         seconds: time spent training.
+        part: the number of the part of the run that the last step belonged to; None before the first step.
     """
 
     def __init__(self) -> None:
         self.steps = self.images = self.updates = self.rollbacks = 0
         self.seconds = 0.0
+        self.part: int | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """What a line of the log says of them."""
+        return {name: value for name, value in vars(self).items() if name != "part"}
 
     def state_dict(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -69,87 +67,13 @@ class Counters:
         return max(amount / limit for amount, limit in used if limit)
 
 
-def train(config: TrainingConfig) -> Path:
-    """Run the training that a configuration describes, on as many processes as it was launched with.
+class Trainer:
+    """Trains a task, step after step, and writes what a run leaves on the way.
 
-    Returns:
-        The run's folder, ready to push: the averaged model, the discriminator in `discriminator/`, the card, a
-        preview, the recipe.
-
-    Raises:
-        ConfigError: options that do not fit each other, the machine or the folder.
-        DataError: the data set cannot be found or used.
-        ModelError: the checkpoint to go on from does not fit, or the result cannot be saved or pushed.
-        TrainingError: the numbers are no longer finite, or no checkpoint is whole.
-        KeyboardInterrupt, SystemExit: SIGINT or SIGTERM came; a checkpoint was saved.
+    Attributes:
+        step: the networks, and how they are updated.
+        counters: what the run has used up.
     """
-    accelerator, task = _set_up(config)
-    folder = RunFolder(config, accelerator)
-    source = open_source(config, accelerator)
-    task.look_at(source)
-    load_pretrained(task, config, accelerator)
-    measurement = open_measurement(task, accelerator, source)
-    run = Run(task, config, accelerator, folder, source, measurement)
-    with StopSignal() as wish:
-        run.go(wish)
-    updates, counters = run.updates, run.counters.state_dict()
-    decide(lambda: folder.save(task, updates.averaged, updates.opponent, counters))
-    results = measurement.results(updates.averaged) if measurement else []
-    if results and config.eval_every:
-        folder.log(counters | brief(results))
-    decide(lambda: folder.finish(updates.averaged, results))
-    logger.info("done: %s holds the model, samples.png and report.html", folder.path)
-    accelerator.end_training()
-    return folder.path
-
-
-def plan(config: TrainingConfig) -> str:
-    """What `train` would do, in words, found out without doing it: networks, memory, budget, schedules, data.
-
-    Raises:
-        ConfigError, DataError: as `train` does.
-    """
-    accelerator, task = _set_up(config)
-    source = open_source(config, accelerator)
-    task.look_at(source)
-    load_pretrained(task, config, accelerator)
-    return describe_plan(task, config, accelerator, source, open_measurement(task, accelerator, source))
-
-
-def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
-    if not (config.max_images or config.max_steps or config.max_minutes):
-        raise ConfigError("the run has no end: set --max_images, --max_steps or --max_minutes")
-    if config.eval_every and not config.eval_samples:
-        raise ConfigError("eval_every needs images to measure by: set --eval_samples, such as 10000")
-    if not config.augment and (config.augment_target is not None or config.augment_probability != 1):
-        raise ConfigError("augment_target and augment_probability need operations: --augment color translation cutout")
-    accelerator = make_accelerator(config, project_dir=str(run_path(config) / FOLDER))
-    set_seed(config.seed)
-    task = TASKS[config.task](config)  # type: ignore[attr-defined]
-    check_penalties(config, task.discriminator)
-    return accelerator, task
-
-
-def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource:
-    """The data set that a configuration names.
-
-    Raises:
-        DataError: it cannot be found or used.
-    """
-    with accelerator.main_process_first():  # the first process fills the cache of `datasets`, the others read it
-        return load_images(
-            config.dataset,
-            config=config.dataset_config,
-            split=config.split,
-            column=config.image_column,
-            label_column=config.label_column,
-            classes=config.classes,
-            streaming=config.streaming,
-        )
-
-
-class Run:
-    """A run in the making: what changes from step to step, and what is written on the way."""
 
     def __init__(
         self,
@@ -163,18 +87,22 @@ class Run:
         self.task, self.config, self.accelerator, self.folder, self.source = task, config, accelerator, folder, source
         self._measurement = measurement
         self.images = self._open_data()
-        self.updates = Updates(task, config, accelerator)
+        self.step = Step(task, config, accelerator)
         self.counters, self._meter = Counters(), Meter(accelerator)
         accelerator.register_for_checkpointing(self.counters, self._meter)
-        self._watch, self._returns = Watch(scaled=accelerator.scaler is not None), Counter[Path]()
+        self._monitor, self._returns = Monitor(scaled=accelerator.scaler is not None), Counter[Path]()
         self._logged, self._waited = (0, 0.0), 0.0
         self._global_batch = config.batch_size * accelerator.num_processes
         # Each process has global random states of its own; the weights above were drawn from one seed.
         set_seed(config.seed, device_specific=True)
         self._resume()
 
-    def go(self, wish: StopSignal) -> None:
-        """Step after step, to the end of the budget or a wish to stop."""
+    def train(self, stop_signal: StopSignal) -> None:
+        """Train to the end of the budget, or until a signal asks to stop.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: a signal has come; a checkpoint was saved.
+        """
         counters, config = self.counters, self.config
         if counters.progress(config) >= 1:
             logger.info("the budget is used up already: to train on, raise --max_images, --max_steps or --max_minutes")
@@ -184,20 +112,20 @@ class Run:
                    bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}")  # fmt: skip
         with bar, logging_redirect_tqdm([logging.getLogger("hubgan")]):
             while counters.progress(config) < 1:
-                if stop := self._advance(wish, bar):
+                if stop := self._advance(stop_signal, bar):
                     logger.warning("stopped by a signal at step %d, saved; go on with --resume auto", counters.steps)
                     break
         if stop:
             self.accelerator.end_training()
             leave(stop)
 
-    def _advance(self, wish: StopSignal, bar: tqdm) -> int:
+    def _advance(self, stop_signal: StopSignal, bar: tqdm) -> int:
         """A step, and what is due after it; returns the number of the signal that has ended the run, or 0."""
         counters, config, accelerator = self.counters, self.config, self.accelerator
         figures, shown = self._step()
-        trouble = self._watch.trouble(figures)
+        trouble = self._monitor.trouble(figures)
         seconds = self._before + time.monotonic() - self._begun
-        counters.seconds, stop, troubled = largest((seconds, wish.signal, bool(trouble)), accelerator)
+        counters.seconds, stop, troubled = largest((seconds, stop_signal.signal, bool(trouble)), accelerator)
         if troubled:
             self._go_back(trouble)
             return 0
@@ -209,42 +137,57 @@ class Run:
             self._measure()
         bar.update(min(counters.progress(config), 1) - bar.n)
         if counters.steps % config.sample_every == 0 and accelerator.is_main_process:
-            self.folder.preview(self.task, self.updates.averaged, counters.steps)
+            self.folder.preview(self.task, self.step.models, counters.steps)
         if counters.steps % config.checkpoint_every == 0 or finished or stop:
-            if not self.updates.are_finite():  # the update after sound gradients may have ruined them
+            if not self.step.are_finite():  # the update after sound gradients may have ruined them
                 self._go_back("weights")
                 return 0
             self._save()
         return 0 if finished else int(stop)
 
     def _step(self) -> tuple[Figures, dict[str, float]]:
-        """One update of the generator, after those of the discriminator that belong to it."""
-        counters, config, updates = self.counters, self.config, self.updates
+        """One step: the updates of all phases of the present part."""
+        counters, config, step = self.counters, self.config, self.step
         progress, images_before = counters.progress(config), counters.images
-        shown = updates.go_to(progress)
-        adversarial = self.task.adversarial(progress)
-        if adversarial and not counters.updates and (counters.images or config.pretrained_model):
-            decide(lambda: self.folder.keep_before_adversarial(self.task, updates.averaged))
-        judged: list[Figures] = []
-        parts = config.gradient_accumulation_steps
-        for left in reversed(range(config.discriminator_steps if adversarial else 1)):
-            drawn = [self._draw() for _ in range(parts)]
-            if adversarial:
-                # With several batches to add up their graphs would not fit together, so the fakes are made again.
-                judged.append(updates.update_discriminator(drawn, counters.updates, keep=parts == 1 and left == 0))
-                counters.updates += 1
-                updates.adapt(judged[-1].pop("real_sign"), images=parts * self._global_batch)
-        watch = (counters.steps + 1) % config.log_every == 0
-        images = counters.images - images_before
-        figures = updates.update_generator(drawn, adversarial, images, counters.images, watch)
+        shown = step.set_progress(progress)
+        part = self.task.part(progress)
+        self._enter(self.task.parts.index(part))
+        figures: Figures = {}
+        drawn: list[Batch] = []
+        for phase in part.phases:
+            last, repeated = phase is part.phases[-1], list[Figures]()
+            for left in reversed(range(phase.repeats)):
+                if repeated or not drawn:  # a phase begins with the images that the one before has ended with
+                    drawn = [self._draw() for _ in range(config.gradient_accumulation_steps)]
+                found = step.update(
+                    phase,
+                    drawn,
+                    number=counters.steps if last else counters.updates,
+                    keep_graph=left == 0 and keeps_graph(part, phase, config),
+                    monitor=last and (counters.steps + 1) % config.log_every == 0,
+                )
+                if not last:
+                    counters.updates += 1
+                    step.adapt(found, images=len(drawn) * self._global_batch)
+                repeated.append(found)
+            figures |= means(repeated)
+        step.finish(counters.images - images_before, counters.images)
         counters.steps += 1
-        return means(judged) | figures, shown if adversarial else {"learning_rate": shown["learning_rate"]}
+        return figures, shown
+
+    def _enter(self, part: int) -> None:
+        """Keep the weights that a part begins with, if its task wants to publish them."""
+        before, self.counters.part = self.counters.part, part
+        begins = part != before if before is not None else not self.counters.steps
+        file = self.task.parts[part].keep_weights
+        if begins and file and (self.counters.images or self.config.pretrained_model):
+            decide(lambda: self.folder.keep_weights(self.step.models[self.task.main], file))
 
     def _draw(self) -> Batch:
         begun = time.monotonic()
-        drawn = next(self._batches)
+        raw = next(self._batches)
         self._waited += time.monotonic() - begun
-        batch = self.updates.batch(drawn, self.counters.images)
+        batch = self.step.batch(raw, self.counters.images)
         self.counters.images += self._global_batch
         return batch
 
@@ -252,8 +195,8 @@ class Run:
         """Log the figures of the average as it is now; the time they take does not count as training."""
         assert self._measurement is not None
         begun = time.monotonic()
-        results = self._measurement.results(self.updates.averaged)
-        self.folder.log(self.counters.state_dict() | brief(results))
+        results = self._measurement.results(self.step.models)
+        self.folder.log(self.counters.figures() | brief(results))
         pause = time.monotonic() - begun
         self._begun, self._logged = self._begun + pause, (self._logged[0], self._logged[1] + pause)
 
@@ -264,11 +207,11 @@ class Run:
         images_per_second, data_wait = (counters.images - images) / (now - then), self._waited / (now - then)
         self._logged, self._waited = (counters.images, now), 0.0
         values = self._meter.means()
-        self._watch.complain(values, counters.progress(self.config))
+        self._monitor.warn_of_collapse(values, counters.progress(self.config))
         speed = {"images_per_second": round(images_per_second, 1), "data_wait": round(data_wait, 4)}
         replaced = self.accelerator.reduce(torch.tensor(self.images.replaced, device=self.accelerator.device), "sum")
         speed |= {"replaced_images": int(replaced)} if replaced else {}
-        self.folder.log(counters.state_dict() | values | shown | speed)
+        self.folder.log(counters.figures() | values | shown | speed)
         return _brief(values) | {"img/s": f"{images_per_second:.0f}", "data": f"{data_wait:.0%}"}
 
     # -- going on, going back ----------------------------------------------------------------------------------
@@ -284,7 +227,8 @@ class Run:
         if self.config.resume:
             checkpoint = find_checkpoint(self.config.resume, self.folder.checkpoints)
         if checkpoint is not None:
-            self.folder.compare(self.source.fingerprint)  # first, as it may explain why the checkpoint does not fit
+            # First, as it may explain why the checkpoint does not fit.
+            self.folder.compare(self.source.fingerprint, scheduled=self.task.follows_budget)
             load_checkpoint(self.accelerator, checkpoint)
             logger.info("going on from %s", checkpoint)
         elif self.config.resume:
@@ -356,9 +300,9 @@ class Run:
     def _start(self) -> None:
         """From where the run stands: batches by a seed that is another after each return, and a fresh watch."""
         self._logged, self._waited = (self.counters.images, time.monotonic()), 0.0
-        self._watch = Watch(scaled=self.accelerator.scaler is not None)
+        self._monitor = Monitor(scaled=self.accelerator.scaler is not None)
         seed = self.config.seed + (self.counters.rollbacks << 31)
-        self.updates.reseed(seed)
+        self.step.reseed(seed)
         self._batches: Iterator[RawBatch] = batches(
             self.images,
             batch_size=self.config.batch_size,

@@ -23,7 +23,7 @@ from accelerate import Accelerator
 from accelerate.utils import get_int_from_env
 
 from hubgan.runtime.files import write_text
-from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.training.config import TrainingConfig
 from hubgan.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -129,24 +129,20 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     return run if isinstance(run, dict) else None
 
 
-def changed_options(old: dict[str, Any], new: TrainingConfig) -> dict[str, tuple[Any, Any]]:
+def changed_options(old: dict[str, Any], new: TrainingConfig, *, scheduled: bool) -> dict[str, tuple[Any, Any]]:
     """Options that matter and are not those the run was begun with: name to (then, now).
 
-    Options that touch no weights are left out, and so is the budget where no schedule follows it.
+    Options that touch no weights are left out, and so is the budget if nothing is `scheduled` by it.
 
     Args:
         old: the `options` of `run.json`.
         new: the options that the run goes on with.
+        scheduled: whether anything follows the budget.
     """
-    options = new.model_dump(mode="json")
-    scheduled = isinstance(new, UpscalingConfig) or any(
-        isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, float | int) for part in value)
-        for value in new.model_dump().values()
-    )
     free = _FREE - ({"num_workers"} if new.streaming else set()) | (set() if scheduled else _BUDGET)
     return {
         name: (old[name], value)
-        for name, value in options.items()
+        for name, value in new.model_dump(mode="json").items()
         if name in old and name not in free and old[name] != value
     }
 

@@ -11,16 +11,16 @@ from typing import Any
 from PIL import Image
 
 from hubgan.runtime.files import write_text
-from hubgan.training.config import GenerationConfig, TrainingConfig, UpscalingConfig
+from hubgan.training.config import NetworkConfig, TrainingConfig
 from hubgan.training.run.curves import panels
 from hubgan.training.run.provenance import read_run
+from hubgan.training.tasks import TASKS
 
 METRICS, SAMPLES, REPORT = "metrics.jsonl", "samples", "report.html"
 
 _EARLIER = 11
 _LARGE, _SMALL = 1200, 320
 _HEAVY = 1_500_000
-_CONFIGS: dict[str, type[TrainingConfig]] = {"generation": GenerationConfig, "upscaling": UpscalingConfig}
 
 _LINES, _LAST = 2000, 50  # of the log, to draw: a run of a week may have a hundred times as many
 
@@ -181,12 +181,15 @@ def _picture(file: Path, side: int) -> str:
 
 
 def _options(options: dict[str, Any]) -> str:
-    kind = _CONFIGS.get(options.get("task", ""), TrainingConfig)
+    task = TASKS.get(options.get("task", ""))
+    kind = task.config_class if task else TrainingConfig
     rows = []
     for name, value in options.items():
         field = kind.model_fields.get(name)
         default = None if field is None or field.is_required() else field.default
-        if value != (list(default) if isinstance(default, tuple) else default) and name != "config":
+        default = list(default) if isinstance(default, tuple) else default
+        default = default.model_dump() if isinstance(default, NetworkConfig) else default
+        if value != default and name != "config":
             given = "" if field is None or field.is_required() else _value(default)
             rows.append(f"<tr><td>{html.escape(name)}</td><td>{_value(value)}</td><td>{given}</td></tr>")
     if not rows:

@@ -20,13 +20,13 @@ from safetensors.torch import save
 
 from hubgan.errors import ConfigError, ModelError, TrainingError
 from hubgan.hub.upload import Repository
-from hubgan.models import Discriminator, HubModel
+from hubgan.models import HubModel
 from hubgan.models.card import Result, TrainingRun
 from hubgan.publish.folder import push_folder
 from hubgan.runtime.files import atomic_write, write_text
 from hubgan.runtime.processes import decide
 from hubgan.training import describe
-from hubgan.training.config import TrainingConfig, UpscalingConfig
+from hubgan.training.config import TrainingConfig
 from hubgan.training.run.provenance import (
     changed_options,
     describe_run,
@@ -37,7 +37,7 @@ from hubgan.training.run.provenance import (
 )
 from hubgan.training.run.report import METRICS, REPORT, SAMPLES, write_report
 from hubgan.training.run.trackers import check_tracker, start_tracker, track, track_image
-from hubgan.training.task import Task
+from hubgan.training.task import Models, Task
 from hubgan.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -69,10 +69,15 @@ class RunFolder:
         decide(self._prepare)
         self._check_shared()
 
-    def compare(self, fingerprint: str) -> None:
-        """Warn where options or data are others than those that the run was begun with (on the main process)."""
+    def compare(self, fingerprint: str, *, scheduled: bool) -> None:
+        """Warn where options or data are others than those that the run was begun with (on the main process).
+
+        Args:
+            fingerprint: of the data set.
+            scheduled: whether anything follows the budget, so that another budget changes it.
+        """
         before = read_run(self.path) if self.accelerator.is_main_process else None
-        if before and (changed := changed_options(before.get("options") or {}, self.config)):
+        if before and (changed := changed_options(before.get("options") or {}, self.config, scheduled=scheduled)):
             words = ", ".join(f"{name} {now} (was {then})" for name, (then, now) in changed.items())
             logger.warning("the run goes on with other options than it was begun with: %s", words)
         if before and (data := before.get("data") or {}).get("fingerprint") not in (None, fingerprint):
@@ -147,9 +152,9 @@ class RunFolder:
             logger.warning("%s cannot be written: %s", self._metrics, error)
         track(self.accelerator, line, int(values["steps"]))
 
-    def preview(self, task: Task[Any], model: HubModel, step: int) -> None:
+    def preview(self, task: Task[Any], models: Models, step: int) -> None:
         """Write samples/step-00001000.png, hand it to the tracker, renew report.html (on the main process)."""
-        image = task.preview(model)
+        image = task.preview(models)
         try:
             _save_image(image, self._samples / f"step-{step:08d}.png")
         except OSError as error:
@@ -157,43 +162,43 @@ class RunFolder:
         track_image(self.accelerator, image, step)
         self._report()
 
-    def keep_before_adversarial(self, task: Task[Any], model: HubModel) -> None:
-        """Write the weights that an adversarial part begins with, where the task publishes them too.
+    def keep_weights(self, model: HubModel, file: str) -> None:
+        """Write the weights that a part of the run begins with into a file that is published too.
 
         Raises:
             TrainingError: they cannot be written.
         """
-        if task.before_adversarial is None:
-            return
         try:
-            with atomic_write(self.path / task.before_adversarial) as file:
+            with atomic_write(self.path / file) as unfinished:
                 weights = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
-                file.write_bytes(save(weights, metadata={"format": "pt"}))  # save_file's would be its owner's alone
+                # The file that save_file makes could be read by its owner alone.
+                unfinished.write_bytes(save(weights, metadata={"format": "pt"}))
         except (OSError, SafetensorError) as error:
-            raise TrainingError(f"{self.path / task.before_adversarial} cannot be written: {error}") from error
+            raise TrainingError(f"{self.path / file} cannot be written: {error}") from error
 
-    def save(self, task: Task[Any], model: HubModel, discriminator: Discriminator, counters: dict[str, Any]) -> None:
+    def save(self, task: Task[Any], models: Models, counters: dict[str, Any]) -> None:
         """Turn the folder into a repository ready to push.
 
         Args:
-            task: draws the preview.
-            model, discriminator: to save.
+            task: says where its models go, and draws the preview.
+            models: to save.
             counters: where the run stands.
 
         Raises:
             ModelError: it cannot be saved.
         """
-        model.training_run = discriminator.training_run = self._record(counters, task)
+        run = self._record(counters, task)
         try:
-            image = task.preview(model)
+            image = task.preview(models)
             for file in (self.path / "samples.png", self._samples / f"step-{counters['steps']:08d}.png"):
                 _save_image(image, file)
             self._write_recipe()
         except OSError as error:
             raise ModelError(f"cannot save the model in {self.path}: {error}") from error
-        model.save_pretrained(self.path, model_card_kwargs={"name": self._name()})
-        card = {"name": self._name(), "subfolder": "discriminator"}
-        discriminator.save_pretrained(self.path / "discriminator", model_card_kwargs=card)
+        for name, folder in task.published.items():
+            models[name].training_run = run
+            subfolder = {"subfolder": folder} if folder else {}
+            models[name].save_pretrained(self.path / folder, model_card_kwargs={"name": self._name(), **subfolder})
 
     def finish(self, model: HubModel, results: list[Result]) -> None:
         """Write figures into the card of the model that was saved, and push the folder when that was asked for.
@@ -296,17 +301,16 @@ class RunFolder:
             "objective": config.objective.replace("_", "-"),
             "optimizer": "Muon; Adam for the discriminator" if config.optimizer == "muon" else "",
             "discriminator updates": several,
-            "penalties": describe.penalties(config),
-            "augmentation": describe.augmentation(config),
-            "averaging": describe.averaging(config),
+            "penalties": describe.penalties(task),
+            "augmentation": describe.augmentation(task),
+            "averaging": describe.averaging(task),
             "recipe": "`recipe.yaml` beside this card: `accelerate launch train.py --config recipe.yaml`, with"
             " `--dataset` where the data lies elsewhere",
             "software": f"hubgan {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
         }
         facts = {key: value for key, value in facts.items() if value}
         run: dict[str, object] = {"dataset": describe.without_remark(self._dataset_name()), "facts": facts}
-        run |= {"picture_caption": task.caption, "license": config.license, "notice": config.notice}
-        run |= {"degraded": config.degraded if isinstance(config, UpscalingConfig) else 0}
+        run |= {"picture_caption": task.caption, "license": config.license, "notice": config.notice, **task.card()}
         return cast(TrainingRun, {key: value for key, value in run.items() if value})
 
 

@@ -1,80 +1,133 @@
 """The task of image generation."""
 
-from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal
 
+import torch
 from PIL import Image
-from torch import Tensor, nn
+from pydantic import PositiveInt
 
-from hubgan.data import ImageSource, Squares
+from hubgan.data import ImageSource, RawBatch, Squares
 from hubgan.evaluation import Reference, evaluate_generator
 from hubgan.media.grid import ImageGrid
 from hubgan.models import Discriminator, Generator
 from hubgan.models.card import Result
-from hubgan.models.config import network_options
 from hubgan.networks import DISCRIMINATORS, GENERATORS
 from hubgan.runtime.seeding import SharedRandom
-from hubgan.training.config import GenerationConfig
-from hubgan.training.penalties import Critic
-from hubgan.training.task import Task
+from hubgan.training.adversarial import AdversarialLoss
+from hubgan.training.config import Architectures, NetworkConfig, NetworkOptions, TrainingConfig
+from hubgan.training.task import Batch, Losses, Models, Networks, OptimizerConfig, Part, Phase, Task
 
 _GRID = 8
+_SHARED = ("image_size", "channels", "classes")
+
+
+class GenerationNetworks(NetworkOptions):
+    """The generator and the discriminator."""
+
+    generator: Annotated[NetworkConfig, Architectures(GENERATORS, _SHARED)] = NetworkConfig(architecture="dcgan")
+    """The generator's network."""
+    discriminator: Annotated[NetworkConfig, Architectures(DISCRIMINATORS, _SHARED)] = NetworkConfig(
+        architecture="dcgan"
+    )
+    """The discriminator's network."""
+    image_size: PositiveInt = 32
+    """Side of the images in pixels, a power of two; images are centre-cropped and resized to it."""
+    conditional: bool = False
+    """Learn the classes of the data: the generator can be asked for one, the discriminator judges by it."""
+
+
+class GenerationConfig(GenerationNetworks, TrainingConfig):
+    """Train an image generator."""
+
+    moved: ClassVar[dict[str, tuple[str, ...]]] = {
+        "architecture": ("generator.architecture",),
+        "latent_dim": ("generator.latent_dim",),
+        "generator_norm": ("generator.norm",),
+        "width": ("generator.width", "discriminator.width"),
+        "discriminator_width": ("discriminator.width",),
+        "discriminator_norm": ("discriminator.norm",),
+        "depth": ("generator.depth", "discriminator.depth"),
+        "group_width": ("generator.group_width", "discriminator.group_width"),
+        "patch": ("generator.patch", "discriminator.patch"),
+    }
+
+    task: Literal["generation"] = "generation"
+    """The task of the recipe."""
 
 
 class Generation(Task[GenerationConfig]):
     """Latents to images that a discriminator takes for real ones."""
 
-    model: Generator
+    config_class = GenerationConfig
+    averaged = ("generator",)
+    published = MappingProxyType({"generator": "", "discriminator": "discriminator"})
     caption = "Samples, not selected: seed 0, the first 64"
     measures = "FD-ENL0, KD-ENL0 and the like of {samples:,} samples"
 
     def __init__(self, config: GenerationConfig) -> None:
         super().__init__(config)
-        self.labelled = config.conditional
-        self.transform = Squares(size=config.image_size, channels=config.channels, flip=config.flip)
-        self._build(("0", "1") if config.conditional else ())  # to find wrong options before the data are looked at
+        c = config
+        self.labelled = c.conditional
+        self.transform = Squares(size=c.image_size, channels=c.channels, flip=c.flip)
+        self.adversarial = AdversarialLoss(c)
+        betas = (c.adam_beta1, c.adam_beta2)
+        self.parts = (
+            Part(
+                "training",
+                (
+                    Phase(
+                        "discriminator",
+                        ("discriminator",),
+                        OptimizerConfig("adam", c.discriminator_learning_rate, betas),
+                        repeats=c.discriminator_steps,
+                        detached=True,
+                    ),
+                    Phase("generator", ("generator",), OptimizerConfig(c.optimizer, c.learning_rate, betas)),
+                ),
+            ),
+        )
+        with torch.device("meta"):  # finds wrong options before the data are opened, and takes no memory
+            self._build(("0", "1") if c.conditional else ())
+        self.adversarial.check(self.networks["discriminator"])
 
-    def look_at(self, source: ImageSource) -> None:
+    def setup_data(self, source: ImageSource) -> None:
         if self.config.conditional:
             source.check_labels()
-            self._build(source.classes)
+        self._build(source.classes if self.config.conditional else ())
 
-    def _build(self, classes: tuple[str, ...]) -> None:
+    def _build(self, labels: tuple[str, ...]) -> None:
         c = self.config
-        both = {"image_size": c.image_size, "channels": c.channels}
-        generator = _given(latent_dim=c.latent_dim, width=c.width, norm=c.generator_norm)
-        judge = _given(width=c.discriminator_width or c.width, norm=c.discriminator_norm, classes=len(classes) or None)
-        for name, value in _given(depth=c.depth, group_width=c.group_width, patch=c.patch).items():
-            judges = _knows(DISCRIMINATORS, c.discriminator, name)
-            if judges:
-                judge[name] = value
-            if _knows(GENERATORS, c.architecture, name) or not judges:  # or none of them, which is an error there
-                generator[name] = value
-        self.model = Generator(c.architecture, labels=classes, **both, **generator)
-        self.discriminator = Discriminator(c.discriminator, **both, **judge)
+        shared = {"image_size": c.image_size, "channels": c.channels}
+        classes = {"classes": len(labels)} if labels else {}
+        generator, discriminator = c.generator, c.discriminator
+        self.networks = {
+            "generator": Generator(generator.architecture, labels=labels, **shared, **generator.options),
+            "discriminator": Discriminator(discriminator.architecture, **shared, **classes, **discriminator.options),
+        }
 
-    def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
-        return random.normal(len(images), self.model.latent_dim), images.float().div(127.5).sub(1)
+    def batch(self, raw: RawBatch, random: SharedRandom) -> Batch:
+        generator = self.networks["generator"]
+        latents = random.normal(len(raw.images), generator.config["latent_dim"])
+        return Batch({"latents": latents, "real": raw.images.float().div(127.5).sub(1)}, raw.labels)
 
-    def generator_losses(self, critic: Critic | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        assert critic is not None
-        return {"adversarial": self.adversarial_loss(critic, real, fake)}
+    def losses(self, phase: Phase, networks: Networks, batch: Batch) -> Losses:
+        fake = batch.fake("fake", lambda: networks["generator"](batch["latents"], batch.labels))
+        if phase.name == "discriminator":
+            return self.adversarial.discriminator(networks["discriminator"], batch["real"], fake, batch)
+        loss = self.adversarial.generator(networks["discriminator"], batch["real"], fake, batch)
+        return Losses({"adversarial": loss})
 
-    def preview(self, model: Generator) -> Image.Image:
-        sheet = ImageGrid(_GRID**2, (model.image_size,) * 2)
-        for image in model.sample(_GRID**2, seed=0, labels=model.labels or None):
-            sheet.add(image)
-        return sheet.image
+    def preview(self, models: Models) -> Image.Image:
+        generator = models["generator"]
+        assert isinstance(generator, Generator)
+        grid = ImageGrid(_GRID**2, (generator.image_size,) * 2)
+        for image in generator.sample(_GRID**2, seed=0, labels=generator.labels or None):
+            grid.add(image)
+        return grid.image
 
-    def measure(self, model: Generator, reference: Reference, trained_on: Reference) -> list[Result]:
+    def evaluate(self, models: Models, reference: Reference, trained_on: Reference) -> list[Result]:
+        generator = models["generator"]
+        assert isinstance(generator, Generator)
         samples, seed = self.config.eval_samples, self.config.seed
-        return evaluate_generator(model, reference, samples=samples, seed=seed, floor=trained_on, progress=True)
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    """The options that are not None: for the others an architecture has values of its own, or does not know them."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _knows(networks: Mapping[str, type[nn.Module]], architecture: str, option: str) -> bool:
-    return architecture in networks and option in network_options(networks, architecture)
+        return evaluate_generator(generator, reference, samples=samples, seed=seed, floor=trained_on, progress=True)

@@ -1,139 +1,235 @@
 """The task of super-resolution: a pixel loss first, then an adversarial and a perceptual loss with it."""
 
 from collections.abc import Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal
 
 from PIL import Image
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss, pixel_unshuffle
 
-from hubgan.data import Crops, ImageSource
+from hubgan.data import Crops, ImageSource, RawBatch
 from hubgan.data.degradation import DRAWS, degrade, degrade_by_seed
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_upscaler
 from hubgan.media.grid import ImageGrid
 from hubgan.media.images import LUMA, to_image
 from hubgan.metrics import PerceptualDistance, reduced, shrink
-from hubgan.models import Discriminator, Upscaler
-from hubgan.models.card import Result
+from hubgan.models import Discriminator, HubModel, Upscaler
+from hubgan.models.card import Result, TrainingRun
 from hubgan.models.config import PIXEL_WEIGHTS
+from hubgan.networks import DISCRIMINATORS, UPSCALERS
 from hubgan.runtime.seeding import SharedRandom
-from hubgan.training.config import UpscalingConfig
-from hubgan.training.penalties import Critic
-from hubgan.training.task import Task
+from hubgan.training.adversarial import AdversarialLoss
+from hubgan.training.config import (
+    Architectures,
+    DataOptions,
+    LossOptions,
+    NetworkConfig,
+    NetworkOptions,
+    OptimisationOptions,
+    TrainingConfig,
+)
+from hubgan.training.schedules import PositiveSchedule
+from hubgan.training.task import Batch, Losses, Models, Networks, OptimizerConfig, Part, Phase, Task
 
-_SMALLEST_JUDGED = 16  # a side, by the discriminators
+_SMALLEST = 16  # a side, by the discriminators
 _GRID = 8  # what the discriminators want sides to be multiples of
 _EXAMPLES = 4
 _BLOCKS = 4  # a side, of a local mean
 
 
+class UpscalingNetworks(NetworkOptions):
+    """The upscaler and the discriminator."""
+
+    upscaler: Annotated[NetworkConfig, Architectures(UPSCALERS, ("channels",))] = NetworkConfig(architecture="edsr")
+    """The upscaler's network."""
+    discriminator: Annotated[NetworkConfig, Architectures(DISCRIMINATORS, ("channels", "image_size", "classes"))] = (
+        NetworkConfig(architecture="patch")
+    )
+    """The discriminator's network: patch or unet, which take images of any size."""
+
+
+class UpscalingData(DataOptions):
+    """The crops, and how the small pictures are made of them."""
+
+    crop_size: PositiveInt = 128
+    """Side in pixels of the crops of the large images."""
+    reduce: float = Field(1.0, gt=0, le=1)
+    """Make the large images so many times as large before they are cropped: below 1 hides the blocks of JPEGs."""
+    degraded: float = Field(0.0, ge=0, le=1)
+    """The probability that a small image is not just shrunk but blurred, resized, noisy and compressed as well."""
+
+
+class UpscalingLosses(LossOptions):
+    """The losses of both parts of the training."""
+
+    pixel_share: float = Field(0.5, ge=0, le=1)
+    """The part of the budget trained with the pixel loss alone, before the other losses join."""
+    pixel_weight: NonNegativeFloat = 1.0
+    """Weight of the pixel loss (mean absolute error) in the adversarial part."""
+    luma_weight: NonNegativeFloat = 0.0
+    """In the pixel loss, the weight of luma beside the three colours: of detail the eye sees mostly luma."""
+    consistency_weight: NonNegativeFloat = 5.0
+    """Weight of two mean absolute errors, in the adversarial part: of the result made small again, which keeps
+    colours, and of local means of each place in the blocks that the network lays, which keeps patterns out."""
+    perceptual_weight: NonNegativeFloat = 0.15
+    """Weight of the perceptual loss (distance of EfficientNet-Lite0 features)."""
+    adversarial_weight: NonNegativeFloat = 0.001
+    """Weight of the adversarial loss."""
+
+
+class UpscalingOptimisation(OptimisationOptions):
+    """The adversarial part has a learning rate of its own."""
+
+    adversarial_learning_rate: PositiveSchedule = 2e-4
+    """The generator's learning rate where the adversarial part begins."""
+
+
+class UpscalingConfig(UpscalingOptimisation, UpscalingLosses, UpscalingNetworks, UpscalingData, TrainingConfig):
+    """Train an image upscaler."""
+
+    moved: ClassVar[dict[str, tuple[str, ...]]] = {
+        "architecture": ("upscaler.architecture",),
+        "scale": ("upscaler.scale",),
+        "width": ("upscaler.width",),
+        "depth": ("upscaler.depth",),
+        "stride": ("upscaler.stride",),
+        "discriminator_width": ("discriminator.width",),
+        "discriminator_norm": ("discriminator.norm",),
+    }
+
+    task: Literal["upscaling"] = "upscaling"
+    """The task of the recipe."""
+
+
 class Upscaling(Task[UpscalingConfig]):
     """Small pictures to large ones. The small are made from the large: shrunk (antialiased bicubic), or degraded."""
 
-    before_adversarial = PIXEL_WEIGHTS
+    config_class = UpscalingConfig
+    averaged = ("upscaler",)
+    published = MappingProxyType({"upscaler": "", "discriminator": "discriminator"})
     measures = "PSNR and SSIM of at most {samples:,} pictures"
+    marks_training_images = True
 
     def __init__(self, config: UpscalingConfig) -> None:
         super().__init__(config)
-        self._block = config.scale * config.stride
-        if config.crop_size % self._block:
-            blocks = f"scale ({config.scale}) x stride ({config.stride})"
-            raise ConfigError(f"crop_size ({config.crop_size}) must be a multiple of {blocks}")
-        if config.discriminator == "unet" and config.crop_size % _GRID:
-            raise ConfigError(
-                f"crop_size ({config.crop_size}) must be a multiple of {_GRID} for the discriminator unet"
-            )
-        self._shift = -(-self._block // _GRID) * _GRID
-        if config.crop_size < (smallest := max(_SMALLEST_JUDGED + self._shift, _BLOCKS * self._block)):
-            raise ConfigError(f"crop_size is {config.crop_size}; the losses need {smallest} or more")
         c = config
-        sizes = {"width": c.width, "depth": c.depth, "stride": c.stride}
-        self.model = Upscaler(c.architecture, scale=c.scale, channels=c.channels, **sizes)
-        norm = {} if c.discriminator_norm is None else {"norm": c.discriminator_norm}
-        self.discriminator = Discriminator(c.discriminator, channels=c.channels, width=c.discriminator_width, **norm)
+        upscaler = Upscaler(c.upscaler.architecture, channels=c.channels, **c.upscaler.options)
+        self.scale, self._block = upscaler.scale, upscaler.scale * int(upscaler.config.get("stride", 1))
+        self._shift = -(-self._block // _GRID) * _GRID
+        self._check_crops()
+        discriminator = Discriminator(c.discriminator.architecture, channels=c.channels, **c.discriminator.options)
+        self.networks = {"upscaler": upscaler, "discriminator": discriminator}
+        self.parts = _parts(c)
+        self.adversarial = AdversarialLoss(c)
+        self.adversarial.check(discriminator)
         self.transform = Crops(size=c.crop_size, channels=c.channels, flip=c.flip, reduce=c.reduce)
-        wanted = c.perceptual_weight and c.pixel_share < 1
-        self.perceptual = _perceptual() if wanted else None
+        self.perceptual = _perceptual() if c.perceptual_weight and c.pixel_share < 1 else None
         what = "degraded pictures enlarged by bicubic interpolation" if c.degraded else "bicubic"
         self.caption = f"Left to right: {what}, this model, the original; pictures of the training set"
         self._examples: Sequence[Tensor] = []
-        self._start = [0, 0]
 
-    def pretrained(self, name: str) -> Upscaler:
-        """With those of its pixel part, where it has them and this training has such a part."""
+    def _check_crops(self) -> None:
+        size = self.config.crop_size
+        if size % self._block:
+            raise ConfigError(
+                f"crop_size ({size}) must be a multiple of {self._block}, the upscaler's scale x stride",
+                f"Set --crop_size {max(size // self._block, 1) * self._block}",
+            )
+        if self.config.discriminator.architecture == "unet" and size % _GRID:
+            raise ConfigError(
+                f"crop_size ({size}) must be a multiple of {_GRID} for the discriminator unet",
+                f"Set --crop_size {max(size // _GRID, 1) * _GRID}",
+            )
+        if size < (smallest := max(_SMALLEST + self._shift, _BLOCKS * self._block)):
+            raise ConfigError(
+                f"crop_size is {size}; the losses need {smallest} or more", f"Set --crop_size {smallest}"
+            )
+
+    def load_pretrained(self, network: str, name: str) -> HubModel:
+        """With the weights of the pixel part, if the model has them and this training has such a part."""
+        if network != "upscaler":
+            return super().load_pretrained(network, name)
         pixel = self.config.pixel_share > 0 and Upscaler.has_fidelity(name)
         return Upscaler.from_pretrained(name, fidelity=float(pixel))
 
-    def batch(self, images: Tensor, random: SharedRandom) -> tuple[Tensor, Tensor]:
-        self._start = random.integers(2, self._shift + 1)
-        large = images.float() / 255
-        small = shrink(large, self.config.scale)
+    def batch(self, raw: RawBatch, random: SharedRandom) -> Batch:
+        offset = random.integers(2, self._shift + 1)
+        large = raw.images.float() / 255
+        small = shrink(large, self.scale)
         if share := self.config.degraded:
             chosen = random.uniform(len(large)) < share
             draws, noise = random.uniform(len(large), DRAWS), random.normal(len(large), *large.shape[1:])
             if chosen.any():
-                small[chosen] = degrade(large[chosen], self.config.scale, draws[chosen], noise[chosen])
-        return small, large
+                small[chosen] = degrade(large[chosen], self.scale, draws[chosen], noise[chosen])
+        return Batch({"small": small, "real": large}, values={"offset": offset})
 
-    def adversarial(self, progress: float) -> bool:
-        return progress >= self.config.pixel_share
+    def losses(self, phase: Phase, networks: Networks, batch: Batch) -> Losses:
+        real, fake = batch["real"], batch.fake("fake", lambda: networks["upscaler"](batch["small"]))
+        if phase.name == "pixel":
+            return Losses({"pixel": self._pixel_loss(real, fake)})
+        c, discriminator = self.config, networks["discriminator"]
+        inner = partial(self._inner, offset=batch.values["offset"])
+        to_input = partial(self._to_discriminator_input, offset=batch.values["offset"])
+        if phase.name == "discriminator":
+            return self.adversarial.discriminator(discriminator, to_input(real), to_input(fake), batch)
+        terms = {"pixel": c.pixel_weight * self._pixel_loss(real, fake)}
+        loss = self.adversarial.generator(discriminator, to_input(real), to_input(fake), batch)
+        terms["adversarial"] = c.adversarial_weight * loss
+        if weight := c.consistency_weight:
+            terms["consistency"] = weight * self._consistency_loss(real, fake)
+        if self.perceptual is not None:
+            distances = self.perceptual.to(fake.device)(inner(fake.float()), inner(real))
+            terms["perceptual"] = c.perceptual_weight * distances.mean()
+        return Losses(terms)
 
-    def phase(self, progress: float) -> float:
-        share = self.config.pixel_share
-        return (progress - share) / max(1 - share, 1e-9) if self.adversarial(progress) else progress / share
-
-    def learning_rate(self, progress: float) -> float:
-        c = self.config
-        return self.scheduled(c.adversarial_learning_rate if self.adversarial(progress) else c.learning_rate, progress)
-
-    def judged(self, images: Tensor) -> Tensor:
-        return self._shifted(images) * 2 - 1
-
-    def _shifted(self, images: Tensor) -> Tensor:
-        """Images without a random part of their edges, in all of each side as much as a block measures, rounded up.
-
-        The networks that judge look at every second pixel, every fourth, and so on, and the upscaler makes each place
-        in a block of pixels by weights of its own. Were the two grids always in the same place, the upscaler would
-        learn to weave a pattern.
-        """
-        (top, left), (height, width) = self._start, (side - self._shift for side in images.shape[2:])
-        return images[:, :, top : top + height, left : left + width]
-
-    def generator_losses(self, critic: Critic | None, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        pixel = l1_loss(fake.float(), real)
+    def _pixel_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        loss = l1_loss(fake.float(), real)
         if (weight := self.config.luma_weight) and self.config.channels == 3:
             share = real.new_tensor(LUMA).view(1, -1, 1, 1)
-            pixel = pixel + weight * ((fake.float() - real) * share).sum(1).abs().mean()
-        if critic is None:
-            return {"pixel": pixel}
-        losses = {
-            "pixel": self.config.pixel_weight * pixel,
-            "adversarial": self.config.adversarial_weight * self.adversarial_loss(critic, real, fake),
-        }
-        if weight := self.config.consistency_weight:
-            colours, places = (
-                l1_loss(reduce(fake.float(), side), reduce(real, side))
-                for reduce, side in ((reduced, self.config.scale), (_places, self._block))
-            )
-            losses["consistency"] = weight * (colours + places)
-        if self.perceptual is not None:
-            self.perceptual.to(fake.device)
-            distances = self.perceptual(self._shifted(fake.float()), self._shifted(real))
-            losses["perceptual"] = self.config.perceptual_weight * distances.mean()
-        return losses
+            loss = loss + weight * ((fake.float() - real) * share).sum(1).abs().mean()
+        return loss
 
-    def look_at(self, source: ImageSource) -> None:
+    def _consistency_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        colours, places = (
+            l1_loss(reduce(fake.float(), side), reduce(real, side))
+            for reduce, side in ((reduced, self.scale), (_places, self._block))
+        )
+        return colours + places
+
+    def _to_discriminator_input(self, images: Tensor, offset: Sequence[int]) -> Tensor:
+        """Images in [0, 1] as discriminators take them, in [-1, 1]."""
+        return self._inner(images, offset) * 2 - 1
+
+    def _inner(self, images: Tensor, offset: Sequence[int]) -> Tensor:
+        """Images without a random part of their edges, `offset` (rows, columns) of up to a block a side.
+
+        The networks that judge look at every second pixel, every fourth, and so on, and the upscaler makes each place
+        in a block of pixels by weights of its own. If the two grids were always in the same place, the upscaler would
+        learn to weave a pattern.
+        """
+        (top, left), (height, width) = offset, (side - self._shift for side in images.shape[2:])
+        return images[:, :, top : top + height, left : left + width]
+
+    def setup_data(self, source: ImageSource) -> None:
         self._examples = source.examples(self.transform, _EXAMPLES)
 
-    def preview(self, model: Upscaler) -> Image.Image:
-        return compare(model, self._examples, seed=self.config.seed if self.config.degraded else None)
+    def preview(self, models: Models) -> Image.Image:
+        upscaler = models["upscaler"]
+        assert isinstance(upscaler, Upscaler)
+        return compare(upscaler, self._examples, seed=self.config.seed if self.config.degraded else None)
 
-    def measure(self, model: Upscaler, reference: Reference, trained_on: Reference) -> list[Result]:
+    def evaluate(self, models: Models, reference: Reference, trained_on: Reference) -> list[Result]:
+        upscaler = models["upscaler"]
+        assert isinstance(upscaler, Upscaler)
         return [
             figure
             for degraded in ((False, True) if self.config.degraded else (False,))
             for figure in evaluate_upscaler(
-                model,
+                upscaler,
                 reference,
                 samples=self.config.eval_samples,
                 seed=self.config.seed,
@@ -141,6 +237,42 @@ class Upscaling(Task[UpscalingConfig]):
                 progress=True,
             )
         ]
+
+    def describe(self) -> list[str]:
+        c = self.config
+        return [
+            f"weights: pixel {c.pixel_weight:g} (luma {c.luma_weight:g}), perceptual {c.perceptual_weight:g},"
+            f" adversarial {c.adversarial_weight:g}, consistency {c.consistency_weight:g}"
+        ]
+
+    def augmentation(self) -> list[str]:
+        c = self.config
+        turned = ", mirrored both ways and turned" if c.flip else ""
+        reduced = f" of pictures made {c.reduce:g} times as large" if c.reduce < 1 else ""
+        degraded = [f"{c.degraded:.0%} of the small images degraded"] if c.degraded else []
+        return [f"random crops of {c.crop_size} pixels{reduced}{turned}", *degraded]
+
+    def card(self) -> TrainingRun:
+        return {"degraded": self.config.degraded} if self.config.degraded else {}
+
+
+def _parts(c: UpscalingConfig) -> tuple[Part, ...]:
+    """The pixel loss alone, then all losses; a part that takes no share of the budget is left out."""
+    betas, share = (c.adam_beta1, c.adam_beta2), c.pixel_share
+    pixel = Phase("pixel", ("upscaler",), OptimizerConfig(c.optimizer, c.learning_rate, betas), log_name="generator")
+    discriminator = Phase(
+        "discriminator",
+        ("discriminator",),
+        OptimizerConfig("adam", c.discriminator_learning_rate, betas),
+        repeats=c.discriminator_steps,
+        detached=True,
+    )
+    generator = Phase("generator", ("upscaler",), OptimizerConfig(c.optimizer, c.adversarial_learning_rate, betas))
+    parts = (
+        Part("pixel", (pixel,), 0.0, share, "with the pixel loss alone"),
+        Part("adversarial", (discriminator, generator), share, 1.0, keep_weights=PIXEL_WEIGHTS),
+    )
+    return tuple(part for part in parts if part.end > part.start)
 
 
 def _places(images: Tensor, side: int) -> Tensor:

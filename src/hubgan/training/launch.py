@@ -1,0 +1,104 @@
+"""From a configuration to a run: everything is set up and checked, then the trainer trains."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from hubgan.data import ImageSource, load_images
+from hubgan.errors import ConfigError
+from hubgan.runtime.processes import decide
+from hubgan.training.accelerator import make_accelerator
+from hubgan.training.config import TrainingConfig
+from hubgan.training.measuring import brief, open_measurement
+from hubgan.training.plan import describe_plan
+from hubgan.training.pretrained import load_pretrained
+from hubgan.training.run.run_folder import RunFolder, run_path
+from hubgan.training.run.trackers import FOLDER
+from hubgan.training.signals import StopSignal
+from hubgan.training.task import Task
+from hubgan.training.tasks import TASKS
+from hubgan.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: TrainingConfig) -> Path:
+    """Run the training that a configuration describes, on as many processes as it was launched with.
+
+    Returns:
+        The run's folder, ready to push: the averaged model, the other networks in folders of it, the card, a
+        preview, the recipe.
+
+    Raises:
+        ConfigError: options that do not fit each other, the machine or the folder.
+        DataError: the data set cannot be found or used.
+        ModelError: the checkpoint to go on from does not fit, or the result cannot be saved or pushed.
+        TrainingError: the numbers are no longer finite, or no checkpoint is whole.
+        KeyboardInterrupt, SystemExit: SIGINT or SIGTERM came; a checkpoint was saved.
+    """
+    accelerator, task = _set_up(config)
+    folder = RunFolder(config, accelerator)
+    source = open_source(config, accelerator)
+    task.setup_data(source)
+    load_pretrained(task, accelerator)
+    measurement = open_measurement(task, accelerator, source)
+    trainer = Trainer(task, config, accelerator, folder, source, measurement)
+    with StopSignal() as stop:
+        trainer.train(stop)
+    models, counters = trainer.step.models, trainer.counters.figures()
+    decide(lambda: folder.save(task, models, counters))
+    results = measurement.results(models) if measurement else []
+    if results and config.eval_every:
+        folder.log(counters | brief(results))
+    decide(lambda: folder.finish(models[task.main], results))
+    logger.info("done: %s holds the model, samples.png and report.html", folder.path)
+    accelerator.end_training()
+    return folder.path
+
+
+def plan(config: TrainingConfig) -> str:
+    """What `train` would do, in words, found out without doing it: networks, memory, budget, schedules, data.
+
+    Raises:
+        ConfigError, DataError: as `train` does.
+    """
+    accelerator, task = _set_up(config)
+    source = open_source(config, accelerator)
+    task.setup_data(source)
+    load_pretrained(task, accelerator)
+    return describe_plan(task, config, accelerator, source, open_measurement(task, accelerator, source))
+
+
+def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
+    if not (config.max_images or config.max_steps or config.max_minutes):
+        raise ConfigError("the run has no end", "Set --max_images, --max_steps or --max_minutes")
+    if config.eval_every and not config.eval_samples:
+        raise ConfigError("eval_every needs images to measure by", "Set --eval_samples, for example to 10000")
+    if not config.augment and (config.augment_target is not None or config.augment_probability != 1):
+        raise ConfigError(
+            "augment_target and augment_probability need operations", "Pass --augment color translation cutout"
+        )
+    accelerator = make_accelerator(config, project_dir=str(run_path(config) / FOLDER))
+    set_seed(config.seed)
+    return accelerator, TASKS[config.task](config)
+
+
+def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource:
+    """The data set that a configuration names.
+
+    Raises:
+        DataError: it cannot be found or used.
+    """
+    with accelerator.main_process_first():  # the first process fills the cache of `datasets`, the others read it
+        return load_images(
+            config.dataset,
+            config=config.dataset_config,
+            split=config.split,
+            column=config.image_column,
+            label_column=config.label_column,
+            classes=config.classes,
+            streaming=config.streaming,
+        )
