@@ -1,6 +1,6 @@
 """Kill training runs with SIGKILL at random moments, and check that they end bit for bit like one never stopped.
 
-    python tests/kill.py --trials 100 --task generation upscaling
+    python tests/kill.py --trials 100 --task generation upscaling cycle
     python tests/kill.py --trials 20 --processes 2
 
 Each trial is a run in processes of its own, killed at moments drawn from the whole time that a run takes (start,
@@ -30,6 +30,8 @@ from typing import Any
 import numpy
 import torch
 
+from helpers.toy_cycle import register
+
 SAMPLE = Path(__file__).resolve().parents[1] / "src" / "hubgan" / "recipes" / "cifar10-sample"
 _TIMES = {"seconds", "images_per_second", "data_wait"}
 _KILLS = 3
@@ -48,6 +50,12 @@ TASKS = {
         "--config", "photo-x4", "--dataset", str(SAMPLE), "--max_images", "None", "--max_steps", "16",
         "--upscaler.width", "8", "--upscaler.depth", "1", "--discriminator.width", "4", "--crop_size", "24",
         "--batch_size", "4", "--pixel_share", "0.4", "--augment", "cutout", "--gradient_accumulation_steps", "2",
+    ],
+    # Two generators and two discriminators: not a task of hubgan's, but of the tests.
+    "cycle": [
+        "--config", str(Path(__file__).parent / "helpers" / "toy_cycle.yaml"), "--max_steps", "25",
+        "--discriminator_steps", "2", "--r1_weight", "1", "--penalty_every", "3", "--augment", "color", "translation",
+        "--augment_target", "0.6", "--learning_rate", "2e-4", "5e-5",
     ],
 }  # fmt: skip
 COMMON = ["--checkpoint_every", "4", "--log_every", "3", "--sample_every", "10", "--resume", "auto",
@@ -122,7 +130,8 @@ def run(
 ) -> bool:
     """Train, and kill when the time has come; whether the run came to its end."""
     arguments = [*TASKS[task], *COMMON, "--output_dir", str(folder), *options]
-    return train_forked(arguments, folder.with_suffix(".log"), processes, kill_after, first)
+    before = register if task == "cycle" else int
+    return train_forked(arguments, folder.with_suffix(".log"), processes, kill_after, first, before)
 
 
 def train_forked(
@@ -200,7 +209,7 @@ def fingerprint(folder: Path) -> dict[str, Any]:
     last = max((folder / "checkpoints").glob("step-*"))  # a kill may leave one more of the older ones
     for file in [
         *folder.glob("*.safetensors"),
-        *folder.glob("discriminator/*.safetensors"),
+        *folder.glob("*/*.safetensors"),
         *last.glob("*.safetensors"),
     ]:
         found[str(file.relative_to(folder))] = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -291,7 +291,8 @@ def test_many_lines_make_a_small_curve() -> None:
 
 def test_the_plan_says_everything_and_leaves_the_networks_alone(tmp_path: Path) -> None:
     options = ["--max_minutes", "None", "--max_images", "16000", "--learning_rate", "2e-4", "5e-5", "--augment",
-               "cutout", "--r1_weight", "1", "--discriminator.norm", "none", "--penalty_every", "4", "--gradient_accumulation_steps", "2",
+               "cutout", "--r1_weight", "1", "--discriminator.norm", "none", "--penalty_every", "4",
+               "--gradient_accumulation_steps", "2",
                "--discriminator_steps", "5", "--classes", "cat", "dog"]  # fmt: skip
     config = configure(tmp_path / "run", *options)
     task = Generation(config)  # type: ignore[arg-type]

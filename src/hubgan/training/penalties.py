@@ -90,7 +90,8 @@ class Penalties:
 
 def _squared_norms(discriminate: Discriminate, images: Tensor) -> Tensor:
     """The squared norm (N,) of each image's gradient, with the graph that leads to the discriminator's weights."""
-    with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
+    device = images.device.type if torch.amp.is_autocast_available(images.device.type) else "cpu"  # "meta" has none
+    with torch.enable_grad(), torch.autocast(device, enabled=False):
         images = _upcast(images).detach().requires_grad_()
         (gradient,) = torch.autograd.grad(_upcast(discriminate(images)).sum(), images, create_graph=True)
         return gradient.square().sum((1, 2, 3))

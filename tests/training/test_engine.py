@@ -1,0 +1,64 @@
+"""The engine is wider than one generator and one discriminator: a task of the tests has two of each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import HfApi
+
+from helpers.common import equal
+from helpers.launching import metrics, train_here, train_in_two
+from helpers.loopback_hub import LoopbackHub
+from helpers.toy_cycle import register
+from hubgan import Discriminator, Upscaler
+from hubgan.training import parse, plan
+from hubgan.training.tasks import TASKS
+from kill import TASKS as COMMANDS
+from kill import kill_and_compare
+
+FOLDERS = ("", "reverse", "judge_a", "judge_b")
+
+
+@pytest.fixture(autouse=True)
+def cycle() -> Iterator[None]:
+    register()
+    yield
+    del TASKS["cycle"]
+
+
+def test_two_generators_and_two_discriminators_train_and_are_published(hub: LoopbackHub, tmp_path: Path) -> None:
+    options = [*COMMANDS["cycle"], "--eval_samples", "0", "--log_every", "5", "--push_to_hub", "tester/cycle"]
+    run = train_here(*options, "--max_steps", "10", "--output_dir", str(tmp_path / "run"))
+    last = metrics(run)[-1]
+    assert last["steps"] == 10 and last["updates"] == 20
+    assert {"discriminator_a", "discriminator_b", "r1_a", "adversarial_a", "adversarial_b", "cycle",
+            "real_accuracy_b", "discriminator_gradient_norm", "generator_gradient_norm"} <= set(last)  # fmt: skip
+    files = {file.rfilename for file in HfApi().model_info("tester/cycle").siblings or []}
+    assert {f"{folder}/model.safetensors".lstrip("/") for folder in FOLDERS} <= files
+    for folder, kind in zip(FOLDERS, (Upscaler, Upscaler, Discriminator, Discriminator), strict=True):
+        pulled = kind.from_pretrained("tester/cycle", **({"subfolder": folder} if folder else {}))
+        assert equal(pulled, kind.from_pretrained(run / folder))
+
+
+def test_its_plan_is_told_without_a_step(tmp_path: Path) -> None:
+    text = plan(parse([*COMMANDS["cycle"], "--output_dir", str(tmp_path / "run")]))
+    assert text.count("Upscaler edsr") == text.count("Discriminator patch") == 2
+    assert "MiB" in text and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_killed_at_random_moments_it_ends_like_one_never_stopped(processes: int) -> None:
+    assert kill_and_compare("cycle", trials=2, processes=processes) > 0
+
+
+def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
+    options = [*COMMANDS["cycle"], "--eval_samples", "0", "--log_every", "1", "--max_steps", "4"]
+    train_here(*options, "--batch_size", "8", "--output_dir", str(tmp_path / "one"))
+    train_in_two(tmp_path / "two", *options, "--batch_size", "4", before=register)
+    names = ("images", "discriminator_a", "discriminator_b", "r1_a", "adversarial_a", "cycle")
+    one, two = (
+        torch.tensor([[line.get(name, 0) for name in names] for line in metrics(tmp_path / run)])
+        for run in ("one", "two")
+    )
+    torch.testing.assert_close(one, two, rtol=2e-3, atol=1e-5)
