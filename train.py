@@ -63,7 +63,7 @@ if __name__ == "__main__":
         elif (text := plan(config)) and first:
             sys.stdout.write(text + "\n")
     except HubganError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {error.for_command_line()}\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -62,7 +62,7 @@ def test_a_run_ends_as_a_repository_ready_to_push(run: Path) -> None:
         assert words in card
     assert str(SAMPLE.parent) not in card + (run / "config.json").read_text() + (run / "recipe.yaml").read_text()
     assert Image.open(run / "samples.png").size == (274, 274)
-    assert yaml.safe_load((run / "recipe.yaml").read_text())["width"] == 8
+    assert yaml.safe_load((run / "recipe.yaml").read_text())["generator"]["width"] == 8
 
 
 def test_a_run_tells_of_itself_on_the_way(run: Path) -> None:

@@ -1,4 +1,4 @@
-"""The set-up that a run finds: processes, devices, precision."""
+"""The accelerator of a run: processes, devices, precision."""
 
 import logging
 import os
@@ -43,8 +43,8 @@ def make_accelerator(config: TrainingConfig, project_dir: str | None = None) -> 
     for variable, name in _SPLITTING.items():
         if parse_flag_from_env(variable):
             raise ConfigError(
-                f"{name} is not supported: these networks fit on one device, so hubgan gives each device a whole copy."
-                " Choose multi-GPU without it in `accelerate config`, or launch with --multi_gpu"
+                f"{name} is not supported: these networks fit on one device, so each device holds a whole copy",
+                "Choose multi-GPU without it in `accelerate config`, or launch with --multi_gpu",
             )
     if os.environ.get("ACCELERATE_DYNAMO_BACKEND", "no").lower() != "no" and not config.compile:
         logger.warning("the launcher's dynamo backend is left aside; --compile True compiles the networks")
@@ -68,26 +68,24 @@ def make_accelerator(config: TrainingConfig, project_dir: str | None = None) -> 
             ],
         )
     except ValueError as error:
-        raise ConfigError(f"this machine cannot train so: {error}") from error
+        raise ConfigError(f"Accelerate cannot set up this machine: {error}") from error
     if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        raise ConfigError("fp16 needs a GPU; on a CPU use --mixed_precision bf16 or no")
+        raise ConfigError("fp16 needs a GPU", "Use --mixed_precision bf16 or no on a CPU")
     if accelerator.num_processes == 1 and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError(
-            "several processes were started, but Accelerate sees one: launch with accelerate launch --cpu"
-        )
+        raise ConfigError("several processes were started, but Accelerate sees one", "Use accelerate launch --cpu")
     return accelerator
 
 
 def _precision(wanted: str) -> str:
     """What "auto" means here: the launcher's half precision, else bf16 where the hardware computes in it.
 
-    A launcher's "no" does not count: it says so, too, when nobody was asked.
+    A launcher's "no" does not count: it is also its default.
     """
     if wanted != "auto":
         return wanted
     if (launched := os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) != "no":
         if launched not in ("bf16", "fp16"):
-            raise ConfigError(f"{launched} is not supported; choose --mixed_precision bf16, fp16 or no")
+            raise ConfigError(f"{launched} is not supported", "Choose --mixed_precision bf16, fp16 or no")
         return launched
     accelerator = None if parse_flag_from_env("ACCELERATE_USE_CPU") else torch.accelerator.current_accelerator(True)
     return "bf16" if computes_in_bf16(accelerator or "cpu") else "no"

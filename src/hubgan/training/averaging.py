@@ -30,7 +30,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module, images: int, images_seen: int, half_life: float, rampup: float = 0.0) -> None:
-        """Take in the model as it is now. Integer buffers (counters) are copied.
+        """Update the average with the present model. Integer buffers (counters) are copied.
 
         On all processes the average stays the same if the models are.
 

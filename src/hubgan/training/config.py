@@ -76,28 +76,28 @@ class DataOptions(OptionGroup):
     dataset: str
     """A Hub name, a folder of images, a Parquet file, or a local data set."""
     dataset_name: str | None = None
-    """What the card and the saved recipe call the data set; by default the Hub name, or the folder's own name. A
-    remark in brackets, as in "uoft-cs/cifar10 (JPEG copy)", is told in the card alone."""
+    """The data set's name in the card and in the saved recipe; by default the Hub name, or the folder's own name.
+    A remark in brackets, as in "uoft-cs/cifar10 (JPEG copy)", appears in the card only."""
     dataset_config: str | None = None
-    """The data set's configuration (subset), where it has several."""
+    """The data set's configuration (subset), if it has several."""
     split: str = "train"
     """The data set's split to train on."""
     image_column: str | None = None
-    """The column with the images; needed where several are of the feature type Image."""
+    """The column with the images; needed if there are several of the feature type Image."""
     label_column: str | None = None
     """The column with the labels; by default the first whose feature type is ClassLabel."""
     classes: tuple[str, ...] = ()
-    """Train on the images with these labels alone."""
+    """Train only on images with these labels."""
     streaming: bool = False
-    """Read the data set as it is needed, through a shuffled buffer, rather than download or decode it first."""
+    """Read images when they are needed, through a shuffled buffer, instead of downloading and decoding all first."""
     shuffle_buffer: PositiveInt = 10_000
     """Images (still encoded) in the buffer that shuffles a stream."""
     channels: Literal[1, 3] = 3
-    """1 trains on grey, 3 on colour."""
+    """1 for grey images, 3 for colour."""
     num_workers: NonNegativeInt | None = None
-    """Processes that prepare batches; by default none where all images are kept decoded, else up to 4."""
+    """Processes that prepare batches; by default 0 if all images are kept decoded, else up to 4."""
     decoded_gb: NonNegativeFloat = 8.0
-    """So many GB of images are decoded once and kept, in a file that all processes share; workers decode the rest."""
+    """Decode up to this many GB of images once and keep them in a file that all processes share."""
 
 
 class NetworkOptions(OptionGroup):
@@ -108,7 +108,7 @@ class NetworkOptions(OptionGroup):
     pretrained_model: str | None = None
     """Begin with the weights of this model (a Hub name or a folder) instead of random ones."""
     pretrained_discriminator: str | None = None
-    """Begin with the weights of this discriminator (a folder; of a training run, its folder discriminator)."""
+    """Begin with the weights of this discriminator, for example RUN/discriminator of an earlier run."""
 
 
 class OptimisationOptions(OptionGroup):
@@ -117,19 +117,19 @@ class OptimisationOptions(OptionGroup):
     group: ClassVar[str] = "optimisation"
 
     max_images: PositiveInt | None = None
-    """Stop after so many training images have been seen, by all processes together."""
+    """Stop after this number of training images, counted over all processes."""
     max_steps: PositiveInt | None = None
-    """Stop after so many generator updates."""
+    """Stop after this number of steps (updates of the generator)."""
     max_minutes: PositiveFloat | None = None
-    """Stop after so many minutes of training; schedules then follow the clock."""
+    """Stop after this number of minutes of training; schedules then follow the clock."""
     batch_size: PositiveInt = 128
     """Images a process has on its device at once."""
     gradient_accumulation_steps: PositiveInt = 1
     """Batches whose gradients are added up before an update."""
     discriminator_steps: PositiveInt = 1
-    """Updates of the discriminator, each on images of its own, for one of the generator."""
+    """Updates of the discriminator a step, each on images of its own."""
     optimizer: Optimizer = "adam"
-    """The generator's: adam, or muon with Adam's learning rates."""
+    """The generator's optimizer: adam, or muon, which takes Adam's learning rates."""
     learning_rate: PositiveSchedule = 2e-4
     """The learning rate of the generator."""
     discriminator_learning_rate: PositiveSchedule = 2e-4
@@ -139,9 +139,9 @@ class OptimisationOptions(OptionGroup):
     adam_beta2: BetaSchedule = 0.999
     """Adam's second beta."""
     schedule: Shape = "cosine"
-    """How a value that is given as two numbers goes from the first to the second."""
+    """How a value given as two numbers goes from the first to the second."""
     schedule_share: float = Field(1.0, gt=0, le=1)
-    """The share of the budget after which such a value has reached its second number."""
+    """The share of the budget after which a value given as two numbers has reached the second."""
     clip_grad_norm: NonNegativeFloat = 0.0
     """Clip the norm of the gradients to this; 0 does not."""
     ema_half_life: NonNegativeSchedule = 90_000
@@ -164,11 +164,11 @@ class LossOptions(OptionGroup):
     gradient_penalty_weight: NonNegativeSchedule | None = None
     """Weight (lambda) of WGAN-GP's penalty; 10 for the objective wasserstein, 0 for the others."""
     penalty_every: PositiveInt = 1
-    """Discriminator steps from one penalty to the next, which counts for all of them."""
+    """Discriminator updates from one penalty to the next; each penalty is weighted by this number."""
     flip: bool = True
-    """Mirror images at random (super-resolution does it both ways, and turns them too)."""
+    """Mirror images at random; super-resolution also flips them upside down and turns them."""
     augment: tuple[Operation, ...] = ()
-    """DiffAugment on all that the discriminator sees, real and fake."""
+    """DiffAugment operations on all images that the discriminator sees, real and fake."""
     augment_probability: ProbabilitySchedule = 1.0
     """The probability of each of these operations."""
     augment_target: float | None = Field(None, gt=0, lt=1)
@@ -181,9 +181,9 @@ class RunOptions(OptionGroup):
     group: ClassVar[str] = "run"
 
     config: str = "cifar-dcgan"
-    """The recipe that sets the defaults of all other options: a name in hubgan/recipes, or a YAML file of your own."""
+    """The recipe, which sets the defaults of all other options: a name from the list above, or a YAML file."""
     dry_run: bool = False
-    """Print the plan (networks, memory, schedules, data) and stop."""
+    """Print the plan (networks, memory, schedules, data) and stop. Alone it means True."""
     output_dir: str | None = None
     """The run's folder, which ends as a repository ready to push; runs/<recipe> by default."""
     push_to_hub: str | None = None
@@ -218,11 +218,11 @@ class EvaluationOptions(OptionGroup):
     group: ClassVar[str] = "evaluation"
 
     eval_samples: NonNegativeInt = 0
-    """Measure by so many images, generated against as many real ones, or enlarged at most; 0 measures nothing."""
+    """Number of images to measure by: generated ones, or pictures to enlarge at most; 0 measures nothing."""
     eval_every: NonNegativeInt = 0
-    """Measure by them on the way too, so many steps apart; 0 measures at the end alone."""
+    """Steps between measurements during the training; 0 measures at the end only."""
     eval_dataset: str | None = None
-    """The data set to measure on, where it is another one: a Hub name, a folder, a Parquet file."""
+    """The data set to measure on, if it is not the one trained on: a Hub name, a folder, a Parquet file."""
     eval_split: str | None = None
     """The split to measure on; by default the one trained on, or "train" of another data set."""
 

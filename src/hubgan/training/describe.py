@@ -11,13 +11,13 @@ from hubgan.training.task import Task
 
 
 def dataset(name: str) -> str:
-    """A path says where a data set lies on this machine, which is nobody's business: only its end is told."""
+    """A data set's name for a card: of a path only its last part, as the rest is private."""
     path = Path(name).expanduser()
     return path.resolve().name if path.exists() else name
 
 
 def without_remark(name: str) -> str:
-    """A data set's name as it is, where one is told with a remark: "uoft-cs/cifar10 (JPEG copy)"."""
+    """A data set's name without the remark of "uoft-cs/cifar10 (JPEG copy)"."""
     return name.partition(" (")[0]
 
 

@@ -1,4 +1,4 @@
-"""What a run is measured on at its end: opened when it begins, so that a wrong name costs no training."""
+"""The data that a run is measured on. It is opened before the training, so that a wrong name is found at once."""
 
 import logging
 import shlex
@@ -40,7 +40,7 @@ class Measurement:
         return f"{self.task.measures.format(samples=self.task.config.eval_samples)}, {self.reference}"
 
     def results(self, models: Models) -> list[Result]:
-        """The figures; none, with a warning, when anything goes wrong: they are never worth the model.
+        """The figures; none, with a warning, if anything goes wrong: a model is not lost for want of figures.
 
         Every process of the run must call it, and does a part of the work.
         """
@@ -106,14 +106,14 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
         recipe = load_recipe(config.config)
         if (config.eval_dataset, config.eval_split) == (recipe.eval_dataset, recipe.eval_split):
             logger.warning(
-                "%s. The recipe wants the model measured on that in the end; as it is not to be had, the images that"
-                " are trained on are taken. Name others with --eval_dataset and --eval_split",
+                "%s. The recipe measures the model on that data. It is not available, so the training images are used."
+                " Choose other data with --eval_dataset and --eval_split",
                 error,
             )
             return on_training_images
         raise DataError(
-            f"{error}. That is what the run would be measured on at its end: name other data with --eval_dataset and"
-            " --eval_split, or measure nothing with --eval_samples 0"
+            f"{error}. The run would be measured on that data",
+            "Choose other data with --eval_dataset and --eval_split, or pass --eval_samples 0",
         ) from error
 
 

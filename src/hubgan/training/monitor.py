@@ -1,4 +1,4 @@
-"""Figures that show trouble early, and what to try when they do."""
+"""Figures that show trouble early, and what to try then."""
 
 import logging
 import math
@@ -53,7 +53,7 @@ class Meter:
             self._figures.setdefault(name, []).append(value.detach())
 
     def means(self) -> dict[str, float]:
-        """The means over all processes since the last call, which they begin anew."""
+        """The means over all processes since the last call."""
         self.settle()
         means = {name: total / count for name, (total, count) in self._past.items() if count}
         self._past = {}

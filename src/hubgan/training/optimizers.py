@@ -30,7 +30,7 @@ def make_optimizer(
     try:
         from timm.optim import Muon
     except ImportError as error:
-        raise ConfigError("--optimizer muon needs the package timm: pip install 'timm>=1.0.22'") from error
+        raise ConfigError("--optimizer muon needs the package timm", "Run: pip install 'timm>=1.0.22'") from error
     return Muon(network.parameters(), rate, betas=betas, nesterov=True)
 
 

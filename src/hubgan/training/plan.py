@@ -31,7 +31,7 @@ def describe_plan(
         task: the task, with its networks.
         config: the run's options.
         accelerator: tells processes, device and precision.
-        source: the data set, where it has been opened.
+        source: the data set, if it has been opened.
         measurement: what is measured at the end, if anything is.
     """
     sections = {

@@ -34,7 +34,7 @@ def load_pretrained(task: Task[Any], accelerator: Accelerator) -> None:
         own, given = network.state_dict(), found.state_dict()
         anew = [key for key in own if own[key].shape != given[key].shape]
         if anew:
-            logger.info("%s has another scale: %s begin anew", name, ", ".join(anew))
+            logger.info("%s has another scale: %s begin with random weights", name, ", ".join(anew))
         network.load_state_dict(given | {key: own[key] for key in anew})
 
 

@@ -105,7 +105,7 @@ class Trainer:
         """
         counters, config = self.counters, self.config
         if counters.progress(config) >= 1:
-            logger.info("the budget is used up already: to train on, raise --max_images, --max_steps or --max_minutes")
+            logger.info("the budget is used up already. To train on, raise --max_images, --max_steps or --max_minutes")
         self._begun, self._before, stop = time.monotonic(), counters.seconds, 0
         self._start()
         bar = tqdm(total=1.0, initial=min(counters.progress(config), 1), disable=not self.accelerator.is_main_process,
@@ -192,7 +192,7 @@ class Trainer:
         return batch
 
     def _measure(self) -> None:
-        """Log the figures of the average as it is now; the time they take does not count as training."""
+        """Log the figures of the present averages; the time they take does not count as training."""
         assert self._measurement is not None
         begun = time.monotonic()
         results = self._measurement.results(self.step.models)
@@ -232,7 +232,7 @@ class Trainer:
             load_checkpoint(self.accelerator, checkpoint)
             logger.info("going on from %s", checkpoint)
         elif self.config.resume:
-            logger.info("there is no checkpoint in %s yet: starting anew", self.folder.checkpoints)
+            logger.info("there is no checkpoint in %s yet: starting from the beginning", self.folder.checkpoints)
         self._settle_in(checkpoint)
         source, images = self.source, self.images
         used, skipped = (len(images), images.skipped) if isinstance(images, DecodedImages) else (source.size, None)
@@ -255,7 +255,7 @@ class Trainer:
         """Return to the last good checkpoint and draw other numbers from there, or end the run.
 
         Raises:
-            TrainingError: told to stop, nowhere to return to, or returned there too often.
+            TrainingError: the run is configured to stop, or there is no checkpoint to return to, or it did not help.
         """
         counters = self.counters
         what = f"step {counters.steps}: {trouble or 'a figure of another process'} not finite"
@@ -323,6 +323,6 @@ def _brief(values: dict[str, float]) -> dict[str, str]:
         "gradient": ("discriminator_gradient_norm", "generator_gradient_norm"),
         "overlap": ("fake_overlap", "real_overlap"),
     }
-    told = {name: "/".join(f"{values[key]:.2g}" for key in keys if key in values) for name, keys in pairs.items()}
-    told |= {name: f"{values[name]:.2g}" for name in ("pixel", "perceptual") if name in values}
-    return {name: text for name, text in told.items() if text}
+    shown = {name: "/".join(f"{values[key]:.2g}" for key in keys if key in values) for name, keys in pairs.items()}
+    shown |= {name: f"{values[name]:.2g}" for name in ("pixel", "perceptual") if name in values}
+    return {name: text for name, text in shown.items() if text}

@@ -1,1 +1,1 @@
-"""What a run leaves on the disk: its folder, checkpoints, where it came from, figures, a report."""
+"""What a run leaves on the disk: its folder, checkpoints, provenance, figures and report."""

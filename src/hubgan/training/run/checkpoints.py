@@ -1,4 +1,4 @@
-"""Checkpoints: written beside, summed, and renamed, so that one is either whole or does not count.
+"""Checkpoints: written under another name, given checksums and renamed, so that each is whole or is not one.
 
 In a run's `checkpoints/` a `step-00001234` is a checkpoint. Its `checksums.json`, written last, names every file with
 its size and SHA-256. Other names count for nothing: `.saving-...` is being written, `.replaced-...` made room for a
@@ -28,7 +28,7 @@ _DISCARDED = "discarded-"
 
 
 def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, keep: int) -> Path:
-    """Save everything the accelerator prepared or was told of as `folder/step-00001234`, on every process.
+    """Save everything that the accelerator has prepared or registered as `folder/step-00001234`, on every process.
 
     Args:
         accelerator: what was prepared with it is saved.
@@ -39,7 +39,7 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, keep: int
     Raises:
         TrainingError: it cannot be written, in every process; earlier checkpoints are as they were.
     """
-    final, beside = folder / f"step-{step:08d}", folder / f".saving-{step:08d}"
+    final, partial = folder / f"step-{step:08d}", folder / f".saving-{step:08d}"
     failed = (
         TrainingError,
         f"cannot save the checkpoint {final}",
@@ -50,19 +50,19 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, keep: int
         with together(*failed):
             if accelerator.is_main_process:
                 _remove_unfinished(folder)
-                beside.mkdir(parents=True)
+                partial.mkdir(parents=True)
         # It counts batches to accumulate, of which none is half done; their number may be another in the next session.
         accelerator.step = 0
         with together(*failed):
-            accelerator.save_state(str(beside))
+            accelerator.save_state(str(partial))
         with together(*failed):
             if accelerator.is_main_process:
-                _seal(beside)
-                _put_in_place(beside, final)
+                _seal(partial)
+                _put_in_place(partial, final)
                 _prune(folder, step, keep)
     except TrainingError:
         if accelerator.is_main_process:
-            shutil.rmtree(beside, ignore_errors=True)  # what is left of it fills the disk
+            shutil.rmtree(partial, ignore_errors=True)  # what is left of it fills the disk
         raise
     finally:
         hook.remove()
@@ -235,13 +235,13 @@ def _seal(folder: Path) -> None:
     sync(folder)
 
 
-def _put_in_place(beside: Path, final: Path) -> None:
+def _put_in_place(partial: Path, final: Path) -> None:
     """Rename; one of the same name is moved away first, and lost only after."""
     replaced = final.with_name(f".replaced-{final.name.removeprefix('step-')}")
     if final.exists():
         final.rename(replaced)
     try:
-        beside.rename(final)
+        partial.rename(final)
     except OSError:
         if replaced.exists():
             replaced.rename(final)
@@ -251,7 +251,7 @@ def _put_in_place(beside: Path, final: Path) -> None:
 
 
 def _prune(folder: Path, step: int, keep: int) -> None:
-    """Remove all but the last `keep` checkpoints up to `step`, and what was discarded. A failure is no more than told.
+    """Remove all but the last `keep` checkpoints up to `step`, and what was discarded. A failure is only a warning.
 
     A checkpoint is renamed before it is removed: a kill in between leaves none that looks damaged.
     """

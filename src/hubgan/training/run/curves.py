@@ -138,7 +138,7 @@ def _written(value: float, scale: str) -> str:
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """So many points as can be seen, each the mean of its neighbours."""
+    """At most as many points as can be seen, each the mean of its neighbours."""
     size = math.ceil(len(points) / _POINTS)
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return [(sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups]

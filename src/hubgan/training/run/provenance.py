@@ -1,6 +1,6 @@
-"""What makes a run's folder explain itself: `run.json`, with how the run was begun and every time it was gone on with.
+"""`run.json`: how a run was started and resumed, with options, versions and hardware.
 
-It stays on this machine, as it tells paths and hardware. Tokens are masked all the same.
+The file is never pushed, as it holds paths. Tokens are masked all the same.
 """
 
 import json

@@ -108,7 +108,7 @@ def track_image(accelerator: Accelerator, image: Image.Image, step: int) -> None
 
 @contextmanager
 def _optional() -> Iterator[None]:
-    """A tracker that fails on the way is told of; the run goes on, with its own metrics.jsonl."""
+    """A tracker that fails is reported; the run goes on, with its own metrics.jsonl."""
     try:
         yield
     except Exception as error:  # each tracker has its own kinds

@@ -58,7 +58,7 @@ class UpscalingData(DataOptions):
     crop_size: PositiveInt = 128
     """Side in pixels of the crops of the large images."""
     reduce: float = Field(1.0, gt=0, le=1)
-    """Make the large images so many times as large before they are cropped: below 1 hides the blocks of JPEGs."""
+    """Shrink the large images to this share of their size before cropping; below 1 this hides the blocks of JPEGs."""
     degraded: float = Field(0.0, ge=0, le=1)
     """The probability that a small image is not just shrunk but blurred, resized, noisy and compressed as well."""
 
@@ -71,7 +71,7 @@ class UpscalingLosses(LossOptions):
     pixel_weight: NonNegativeFloat = 1.0
     """Weight of the pixel loss (mean absolute error) in the adversarial part."""
     luma_weight: NonNegativeFloat = 0.0
-    """In the pixel loss, the weight of luma beside the three colours: of detail the eye sees mostly luma."""
+    """Weight of luma in the pixel loss beside the three colours: the eye sees detail mostly in luma."""
     consistency_weight: NonNegativeFloat = 5.0
     """Weight of two mean absolute errors, in the adversarial part: of the result made small again, which keeps
     colours, and of local means of each place in the blocks that the network lays, which keeps patterns out."""
@@ -291,8 +291,8 @@ def _perceptual() -> PerceptualDistance:
 
 
 def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192, *, seed: int | None = None) -> Image.Image:
-    """Rows of bicubic, model, original for the middle of pictures (uint8, channels x H x W), `side` pixels wide; what
-    is enlarged is degraded by `seed` where there is one.
+    """Rows of bicubic, model, original for the middle of pictures (uint8, channels x H x W), `side` pixels wide; the
+    small pictures are degraded by `seed` if there is one.
     """
     side = min(side, *(min(picture.shape[1:]) for picture in pictures))
     side -= side % model.scale
