@@ -46,7 +46,7 @@ def derive(seed: int, *path: str | int) -> int:
             return int(_mix(_scramble(seed) ^ _mix(np.full(1, (epoch + 1) & _MASK, np.uint64) * _STEP))[0]) >> 1
         case ("update", *numbers) if _whole(numbers):  # what all images of an update share, in [0, 2**63]
             return abs(hash((seed, *numbers)))
-        case _ if _whole(path):  # everything else, in [0, 2**63); `hash` of whole numbers is the same in every process
+        case _ if _whole(path):  # everything else, in [0, 2**63); `hash` of whole numbers is fixed
             return hash((seed, *path)) & (2**63 - 1)
     raise LookupError(f"no stream of random numbers has the path {path!r}")
 
