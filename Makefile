@@ -4,13 +4,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test quality style clean
+.PHONY: demo test test-quick quality style clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python app.py
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+test-quick: $(VENV)/.installed
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow and not browser and not e2e"
 
 quality: $(VENV)/.installed
 	$(BIN)/ruff check .

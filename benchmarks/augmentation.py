@@ -15,6 +15,7 @@ import torch
 
 from benchmarks.classifier import BATCH, accuracy, images_of, trained
 from benchmarks.common import called, markdown, write
+from hubgan.runtime.seeding import permutation
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     )
     table: list[dict[str, Any]] = []
     for seed in args.seeds:
-        order = torch.randperm(len(train[0]), generator=torch.Generator().manual_seed(seed))
+        order = permutation(len(train[0]), seed)
         few = order[: round(args.share * len(order))]
         real = train[0][few], train[1][few]
         for name, sets in (("real", [real]), ("real and synthetic", [real, fakes]), ("synthetic", [fakes])):

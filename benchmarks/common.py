@@ -2,6 +2,8 @@
 
 import json
 import platform
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -14,8 +16,10 @@ import torch
 
 from hubgan.data import load_images
 from hubgan.evaluation import Reference
+from hubgan.training.run.provenance import git_revision
 
 RESULTS = Path(__file__).parent / "results"
+_GIT = git_revision()  # of the code that runs: a commit made in the meantime changes nothing
 _PACKAGES = ("torch", "torchmetrics", "datasets", "accelerate", "numpy", "pillow")
 
 
@@ -30,10 +34,12 @@ def called(dataset: str, name: str | None) -> str:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware."""
+    """The command, the commit and whether its checkout was changed (None without a checkout), hardware, versions."""
     processor = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "")
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor or platform.processor()
     return {
+        "command": shlex.join(["python", *sys.orig_argv[1:]]),
+        "git": _GIT,
         "hardware": device,
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
@@ -42,7 +48,7 @@ def environment() -> dict[str, Any]:
 
 
 def write(name: str, table: list[dict[str, Any]], **about: Any) -> Path:
-    """Write a table to `results/NAME.json`."""
+    """Write a table to `results/NAME.json`, with `about` and the environment."""
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{name}.json"
     file.write_text(json.dumps({**about, "environment": environment(), "table": table}, indent=1) + "\n")

@@ -1,9 +1,12 @@
 """The benchmarks run, and write what they found with all that it depends on; what they found is not tested."""
 
 import json
+import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import datasets
 import pytest
@@ -30,7 +33,9 @@ from helpers.launching import TINY, train_here
 from hubgan import Generator, Upscaler
 from hubgan.data import load_images
 from hubgan.export.dataset import synthesize
+from hubgan.training.run.provenance import git_revision
 
+SCRIPTS = [file for file in Path(common.__file__).parent.glob("*.py") if "def main()" in file.read_text()]
 NAMES = load_images(str(SAMPLE)).classes
 
 
@@ -40,9 +45,10 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "results"
 
 
-def call(module: object, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
+def call(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
     monkeypatch.setattr(sys, "argv", ["benchmark", *options])
-    module.main()  # type: ignore[attr-defined]
+    monkeypatch.setattr(sys, "orig_argv", [sys.executable, "-m", module.__name__, *options])
+    module.main()
 
 
 def test_a_run_measured_at_its_checkpoints(
@@ -67,12 +73,24 @@ def test_a_run_measured_at_its_checkpoints(
 
 
 def test_truncation(results: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Generator(width=4).save_pretrained(tmp_path / "model")
+    model = str(tmp_path / "model")
+    Generator(width=4).save_pretrained(model)
     options = ["--dataset", str(SAMPLE), "--split", "train", "--samples", "12", "--thresholds", "1"]
-    call(truncation, monkeypatch, str(tmp_path / "model"), *options)
+    call(truncation, monkeypatch, model, *options)
     found = json.loads((results / "truncation.json").read_text())
     assert [row["truncation"] for row in found["table"]] == ["none", "1"]
-    assert found["environment"]["torch"]
+    environment = found["environment"]
+    assert environment["torch"]
+    assert environment["command"] == shlex.join(["python", "-m", "benchmarks.truncation", model, *options])
+    if git := git_revision():  # None where the tests run from no checkout
+        assert environment["git"]["revision"] == git["revision"] and environment["git"]["dirty"] in (True, False)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_every_benchmark_writes_its_results_with_their_environment(script: Path) -> None:
+    source = script.read_text()
+    assert "write_text" not in source
+    assert re.search(r"^ +write\(", source, re.MULTILINE) or script.name == "crops.py"  # which draws a picture
 
 
 def test_augmentation(results: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

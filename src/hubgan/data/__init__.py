@@ -10,10 +10,11 @@ picture, `order.py` which image comes when. `decoded.py` keeps images decoded, i
 
 from hubgan.data.decoded import DecodedImages
 from hubgan.data.loader import batches
-from hubgan.data.order import EndlessSampler, RawBatch, uniforms
+from hubgan.data.order import EndlessSampler, RawBatch
 from hubgan.data.source import ImageSource, load_images
 from hubgan.data.streamed import StreamedImages
 from hubgan.data.transforms import Crops, Squares, Transform
+from hubgan.runtime.seeding import uniforms
 
 __all__ = [
     "Crops",

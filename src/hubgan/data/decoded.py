@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hubgan.data.order import uniforms
 from hubgan.data.pixels import complaint, prepared_pixels
 from hubgan.data.source import ImageSource
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError
+from hubgan.runtime.seeding import uniforms
 
 logger = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
 from hubgan.media.images import to_image, to_tensor
+from hubgan.runtime.seeding import torch_generator
 
 _MODES = ("area", "bilinear", "bicubic")
 _TAPS = 15  # of the blur's kernel, a side
@@ -56,7 +57,7 @@ def degrade(large: Tensor, scale: int, draws: Tensor, noise: Tensor) -> Tensor:
 
 def degrade_by_seed(large: Tensor, scale: int, seed: int, number: int) -> Tensor:
     """The same for one picture, (1, 1 or 3, H, W) on the CPU, by the seed and the picture's number alone."""
-    source = torch.Generator().manual_seed(hash((seed, number)) & (2**63 - 1))
+    source = torch_generator(seed, number)
     return degrade(large, scale, torch.rand(1, DRAWS, generator=source), torch.randn(large.shape, generator=source))
 
 

@@ -1,4 +1,4 @@
-"""Which image comes when, and the random numbers it gets: functions of the seed and the place, without any state.
+"""Which image comes when: a function of the seed and the place, without any state.
 
 So a run that goes on from a place draws what it would have drawn there, whatever happened before.
 """
@@ -6,13 +6,11 @@ So a run that goes on from a place draws what it would have drawn there, whateve
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's increment: 2**64 divided by the golden ratio, odd
-_MASK = 2**64 - 1
+from hubgan.runtime.seeding import permutation
 
 
 class RawBatch(NamedTuple):
@@ -22,33 +20,10 @@ class RawBatch(NamedTuple):
     labels: Tensor | None = None
 
 
-def uniforms(seed: int, keys: Tensor, draws: int) -> Tensor:
-    """Random numbers that depend on the seed, the key and the place in the row alone (SplitMix64).
-
-    Args:
-        seed: any whole number.
-        keys: int64 (N,), such as positions.
-        draws: how many numbers for each key.
-
-    Returns:
-        float32 (N, draws) in [0, 1), multiples of 2**-24, on the CPU.
-    """
-    places = np.arange(1, draws + 1, dtype=np.uint64) * _STEP
-    starts = _mix(_mix(keys.cpu().numpy().astype(np.uint64) * _STEP + _STEP) ^ _scramble(seed))
-    bits = _mix(starts[:, None] + places)
-    return torch.from_numpy((bits >> np.uint64(40)).astype(np.float32) * np.float32(2**-24))
-
-
-def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed, in [0, 2**63), of what is shuffled once an epoch."""
-    state = _scramble(seed) ^ _mix(np.full(1, (epoch + 1) & _MASK, np.uint64) * _STEP)
-    return int(_mix(state)[0]) >> 1
-
-
 class EndlessSampler(Sampler[list[int]]):
     """Batches of keys without an end, for a map-style data set of `length` images.
 
-    ModelSource p of the order is image `permutation[p % length]` of epoch `p // length`, and its key is
+    Place p of the order is image `permutation[p % length]` of epoch `p // length`, and its key is
     `epoch * length + image`. Each epoch has a permutation of its own. Batches go on across the end of an epoch, so no
     image is left out, and the order is the same for every batch size and every number of processes.
 
@@ -77,23 +52,8 @@ class EndlessSampler(Sampler[list[int]]):
             while len(keys) < self.batch_size:
                 at, offset = divmod(place + len(keys), self.length)
                 if at != epoch:
-                    epoch, order = at, self._permutation(at)
+                    epoch, order = at, permutation(self.length, self.seed, "epoch", at)
                 taken = order[offset : offset + self.batch_size - len(keys)]
                 keys += (taken + epoch * self.length).tolist()
             yield keys
             place += self.batch_size * self.world
-
-    def _permutation(self, epoch: int) -> Tensor:
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
-        return torch.randperm(self.length, generator=generator)
-
-
-def _scramble(seed: int) -> np.ndarray:
-    return _mix(np.full(1, seed & _MASK, np.uint64) + _STEP)
-
-
-def _mix(x: np.ndarray) -> np.ndarray:
-    """SplitMix64's output function: every bit of the result depends on every bit of `x` (uint64, wraps around)."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

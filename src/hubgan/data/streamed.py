@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from hubgan.data.decoding import Cell, decode, decoding_pool
-from hubgan.data.order import RawBatch, epoch_seed, uniforms
+from hubgan.data.order import RawBatch
 from hubgan.data.source import ImageSource
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError
+from hubgan.runtime.seeding import derive, uniforms
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class StreamedImages:
         epoch, start = divmod(position, self.source.size) if self.source.size else (0, position)
         while True:
             read = 0
-            rows = self.source.rows.shuffle(seed=epoch_seed(seed, epoch), buffer_size=self.buffer)
+            rows = self.source.rows.shuffle(seed=derive(seed, "epoch", epoch), buffer_size=self.buffer)
             for chunk in self._read(rows):
                 if read + len(chunk) > start:
                     yield from chunk[max(0, start - read) :]

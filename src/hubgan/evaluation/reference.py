@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import datasets
-import torch
 
 from hubgan.data import ImageSource
 from hubgan.data.decoding import Cell, decoding_pool, map_ahead
 from hubgan.errors import ImageError
+from hubgan.runtime.seeding import permutation
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +51,7 @@ def drawn_rows(source: ImageSource, seed: int, places: range) -> range | list[in
     """The rows at some places of an order that the seed decides; of a stream they are the places themselves."""
     if not isinstance(source.rows, datasets.Dataset):
         return places
-    order = torch.randperm(len(source.rows), generator=torch.Generator().manual_seed(seed))
-    return order[places.start : places.stop].tolist()
+    return permutation(len(source.rows), seed)[places.start : places.stop].tolist()
 
 
 def drawn_cells(source: ImageSource, seed: int, places: range | None = None) -> Iterator[Cell]:

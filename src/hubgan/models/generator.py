@@ -14,11 +14,11 @@ from hubgan.models.base import HubModel
 from hubgan.models.latents import positions, truncate, walk
 from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type, pipeline_output
 from hubgan.networks import DISCRIMINATORS, GENERATORS
+from hubgan.runtime.seeding import normals, torch_generator
 
 # The network always sees this many latents at once: kernels round differently for other batch sizes, and a seed must
 # give the same images whatever the batch size. More at once would be faster for many images and slower for a few.
 GROUP = 16
-_LABEL_STREAM = 0x5DEECE66D  # makes another seed of a seed, so that labels do not depend on latents
 
 Labels: TypeAlias = int | str | Sequence[int | str]
 """Classes by number or name: one for all images, or several that are taken in turn."""
@@ -69,7 +69,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
 
         The first latents of a larger `n` are those of a smaller one.
         """
-        return self._draw(n, _source(seed))
+        return normals(torch_generator(seed), n, self.latent_dim)
 
     def label_ids(self, n: int, labels: Labels | None = None, *, seed: int | None = None) -> Tensor | None:
         """The classes of `n` images as numbers, int64 (n,); None for a model without classes.
@@ -85,8 +85,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if labels is None:
             if not self.labels:
                 return None
-            source = _source(seed, _LABEL_STREAM)
-            return torch.randint(len(self.labels), (n,), generator=source)
+            return torch.randint(len(self.labels), (n,), generator=torch_generator(seed, "labels"))
         if not self.labels:
             raise ConfigError("this model has no classes: leave labels out")
         wanted = [labels] if isinstance(labels, int | str) else list(labels)
@@ -105,11 +104,6 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if isinstance(label, str):
             raise ConfigError(f"the model has no class {label!r}{nearest(label, self.labels)}")
         raise ConfigError(f"the model has no class {label!r}: its classes are 0 to {len(self.labels) - 1}")
-
-    def _draw(self, n: int, source: torch.Generator | None) -> Tensor:
-        # Where the count is no multiple of 16 PyTorch draws the last 16 numbers twice, which would depend on n.
-        rows = -(-n // 16) * 16
-        return torch.randn(rows, self.latent_dim, generator=source, device=_device(source))[:n].cpu()
 
     @overload
     def sample(
@@ -316,9 +310,9 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if batch_size < 1 or (isinstance(generator, list) and len(generator) != batch_size):
             raise ConfigError(f"batch_size is {batch_size}: give 1 or more, and no or one generator, or one an image")
         if isinstance(generator, list):
-            latents = torch.cat([self._draw(1, source) for source in generator])
+            latents = torch.cat([normals(source, 1, self.latent_dim) for source in generator])
         else:
-            latents = self._draw(batch_size, generator)
+            latents = normals(generator, batch_size, self.latent_dim)
         if self.labels and class_labels is None:
             sources = generator if isinstance(generator, list) else [generator] * batch_size
             class_labels = [int(torch.randint(len(self.labels), (1,), generator=source, device=_device(source)))
@@ -370,18 +364,6 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (N, channels, H, W) in [-1, 1], and of a network with classes their numbers (N,), to logits."""
         return self.network(images) if labels is None else self.network(images, labels)
-
-
-def _source(seed: int | None, stream: int = 0) -> torch.Generator:
-    """A source of random numbers on the CPU; each `stream` of a seed has its own."""
-    source = torch.Generator()
-    if seed is None:
-        source.seed()
-        return source
-    try:
-        return source.manual_seed(operator.index(seed) ^ stream)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"seed must be a whole number of at most 64 bits, not {seed!r}") from error
 
 
 def _device(source: torch.Generator | None) -> torch.device | str:

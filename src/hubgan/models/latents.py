@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from hubgan.errors import ConfigError
+from hubgan.runtime.seeding import normals, torch_generator
 
-_NOISE_STREAM = 0x9E3779B9  # makes another seed of a seed: the latent itself may be the first of that one
 _PARALLEL = 1e-6  # below this sine of their angle two latents span no plane to turn in
 
 
@@ -103,7 +103,8 @@ def neighbours(latent: Tensor, n: int, *, spread: float, seed: int | None = None
         seed: of the noise, which is unrelated to the latents of the same seed; None draws anew.
 
     Raises:
-        ConfigError: a spread outside [0, 1], `n` below 1, or a latent that is not (latent_dim,).
+        ConfigError: a spread outside [0, 1], `n` below 1, a latent that is not (latent_dim,), or a seed that is no
+            whole number of at most 64 bits.
     """
     if latent.ndim != 1:
         raise ConfigError(f"the latent must be (latent_dim,), got {tuple(latent.shape)}")
@@ -111,11 +112,5 @@ def neighbours(latent: Tensor, n: int, *, spread: float, seed: int | None = None
         raise ConfigError(f"n must be 1 or more, got {n}")
     if not 0 <= spread <= 1:
         raise ConfigError(f"spread must be from 0 to 1, got {spread}")
-    source = torch.Generator()
-    if seed is None:
-        source.seed()
-    else:
-        source.manual_seed(seed ^ _NOISE_STREAM)
-    # Where the count is no multiple of 16 PyTorch draws the last 16 numbers twice, which would depend on n.
-    noise = torch.randn(-(-n // 16) * 16, len(latent), generator=source)[:n].to(latent)
+    noise = normals(torch_generator(seed, "neighbours"), n, len(latent)).to(latent)
     return math.sqrt(1 - spread**2) * latent + spread * noise
