@@ -1,4 +1,4 @@
-"""Whether samples are of the classes they were asked for, as a linear classifier of real images' features judges."""
+"""Whether samples are of the classes they were asked for, by a linear classifier of real images' features."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from hubgan.errors import DataError
+from hubgan.metrics.inputs import FeatureSets
+from hubgan.metrics.registry import Figure, Measured, register_metric
 
 _ITERATIONS = 200
 
@@ -76,3 +78,20 @@ class LinearClassifier:
     def accuracy(self, features: Tensor, labels: Tensor) -> float:
         """The share of features (N, F) whose likeliest class is their label (N,)."""
         return float((self.predict(features) == labels).double().mean())
+
+
+@register_metric(
+    "Label accuracy",
+    Figure("label_accuracy", "label accuracy", "higher"),
+    legend="Label accuracy is the share of samples that a linear classifier, fitted to the features of the training"
+    " images, takes for the class they were asked for; beside it that of real images.",
+    needs={"features", "training images", "labels"},
+    beside="real",
+    scale="share",
+)
+def _measure(sets: FeatureSets) -> dict[str, Measured]:
+    training, labels = sets.training, sets.labels
+    assert training is not None and labels is not None
+    classifier = LinearClassifier.fit(training.features, labels.training, labels.classes)
+    samples = classifier.accuracy(sets.fake, labels.fake)
+    return {"label_accuracy": Measured(samples, beside=classifier.accuracy(sets.real, labels.real))}

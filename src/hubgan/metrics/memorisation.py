@@ -1,4 +1,4 @@
-"""Whether samples are copies of training images, by how near they are to a single one among features."""
+"""Whether samples are copies of training images: how near their features are to those of a single one."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from hubgan.errors import DataError
+from hubgan.metrics.inputs import FeatureSets
 from hubgan.metrics.neighbours import squared_distances
+from hubgan.metrics.registry import Figure, Measured, Settings, register_metric
 
 _AROUND = 50  # training images that tell how dense they lie about a sample
 
@@ -54,7 +56,8 @@ def nearest(fake: Tensor, real: Tensor, *, count: int = 1) -> Nearest:
     """
     if not len(fake) or not 1 <= count <= len(real):
         raise DataError(
-            f"{len(fake)} samples have not {count} nearest among {len(real)} images: take more, or 1 at least"
+            f"{len(fake)} samples have not {count} nearest among {len(real)} images",
+            "Take more images, or 1 sample and 1 neighbour at least",
         )
     parts = [part.topk(count, largest=False) for part in squared_distances(fake, real)]
     return Nearest(torch.cat([part.values for part in parts]).sqrt(), torch.cat([part.indices for part in parts]))
@@ -78,7 +81,7 @@ def memorisation(fake: Tensor, train: Tensor, test: Tensor, *, share: float = 0.
         DataError: one of the sets is empty, or there are fewer than two training images.
     """
     if not len(test):
-        raise DataError("there are no held-out images to compare with; name a split that was not trained on")
+        raise DataError("there are no held-out images to compare with", "Give images that were not trained on")
     distances, found = _relative(fake, train)
     usual = _relative(test, train)[0].sort().values
     threshold = usual[max(1, round(share * len(usual))) - 1]
@@ -96,7 +99,7 @@ def memorisation(fake: Tensor, train: Tensor, test: Tensor, *, share: float = 0.
 def _relative(points: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
     """Relative distances (N,), and which training images they are from."""
     if len(train) < 2:
-        raise DataError(f"{len(train)} training images are too few to tell a copy by: give 2 at least")
+        raise DataError(f"{len(train)} training images are too few to recognise a copy", "Give at least 2")
     found = nearest(points, train, count=min(_AROUND, len(train)))
     around = found.distances.mean(1)
     relative = found.distances[:, 0] / torch.where(around > 0, around, 1)
@@ -105,3 +108,24 @@ def _relative(points: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
 
 def _rank(ordered: Tensor, values: Tensor, *, right: bool) -> Tensor:
     return torch.searchsorted(ordered, values.contiguous(), right=right).double()
+
+
+@register_metric(
+    "Memorisation",
+    Figure("nearness", "nearness", "lower"),
+    Figure("copies", "copies", "lower"),
+    legend="Nearness is the probability that a sample is nearer to a single training image than a held-out real image"
+    " is (0.5: as near; 1: copies), copies the share of samples as near as the nearest 1 % of held-out images;"
+    " distances are relative to those of the 50 nearest training images.",
+    needs={"features", "training images"},
+    beside="real",
+    scale="share",
+)
+def _measure(sets: FeatureSets) -> dict[str, Measured]:
+    found, training = sets.memorisation, sets.training
+    assert training is not None
+    settings: Settings = {"training_images": training.total, "trained_on": training.name}
+    return {
+        "nearness": Measured(found.closer, beside=0.5, settings=settings),
+        "copies": Measured(found.copies, beside=found.expected, settings=settings),
+    }
