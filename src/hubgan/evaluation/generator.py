@@ -180,7 +180,7 @@ def _check(reference: Reference, trained_on: Reference | None, truncation: float
                 f"{picture}: the picture of the nearest training images is drawn as .png, from the training images",
                 Remedy(
                     python="Pass the name of a .png file as picture, and the training images as trained_on",
-                    command_line="Give the name of a .png file as --neighbours, and the training images' --train-split",
+                    command_line="Give the name of a .png file as --neighbours, and the split that was trained on",
                 ),
             )
         picture.parent.mkdir(parents=True, exist_ok=True)

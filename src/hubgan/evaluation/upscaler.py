@@ -95,7 +95,7 @@ def _evaluate(
             else:
                 yield pair
 
-    metrics = [(metric, metric.start(upscaler.device)) for metric in registry.measurable({"pairs"})]
+    metrics = [(metric, metric.start(upscaler.device)) for metric in registry.measurable(registry.UPSCALER_NEEDS)]
     measured: list[dict[str, Measured]] = []  # a picture each
     total = samples or reference.source.size
     for little, large in tqdm(islice(usable(), samples), total=total, desc="measuring", disable=not progress):

@@ -20,9 +20,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
-Direction = Literal["lower", "higher", "closest to 1"]
+Direction = Literal["lower", "higher", "closer to 1"]
 Need = Literal["features", "training images", "labels", "pairs"]
 Scale = Literal["linear", "log", "share"]
+
+GENERATOR_NEEDS: frozenset[Need] = frozenset({"features", "training images", "labels"})
+UPSCALER_NEEDS: frozenset[Need] = frozenset({"pairs"})
 
 Settings: TypeAlias = Mapping[str, str | int | float]
 

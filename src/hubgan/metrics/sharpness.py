@@ -40,7 +40,7 @@ def _fine_energy(pictures: Tensor, scale: int) -> Tensor:
 
 @register_metric(
     "Sharpness",
-    Figure("sharpness", "Sharpness", "closest to 1"),
+    Figure("sharpness", "Sharpness", "closer to 1"),
     legend="Sharpness is the energy of detail finer than the small picture holds, over the original's: 1 is as"
     " detailed, more is too much.",
     needs={"pairs"},
