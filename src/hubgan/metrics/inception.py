@@ -47,7 +47,7 @@ class InceptionV3(FeatureExtractor):
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
             raise ConfigError(
-                f"the package {error.name} is missing", "Run: pip install 'hubgan[inception]'"
+                f"the package {error.name} is missing", "Install it: pip install 'hubgan[inception]'"
             ) from error
         path = _download() if weights is None else Path(weights).expanduser()
         try:

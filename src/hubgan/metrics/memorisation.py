@@ -10,7 +10,7 @@ from hubgan.metrics.inputs import FeatureSets
 from hubgan.metrics.neighbours import squared_distances
 from hubgan.metrics.registry import Figure, Measured, Settings, register_metric
 
-_AROUND = 50  # training images that tell how dense they lie about a sample
+_AROUND = 50  # training images, whose mean distance measures how dense they are around a sample
 
 
 class Nearest(NamedTuple):
@@ -21,19 +21,20 @@ class Nearest(NamedTuple):
 
 
 class Memorisation(NamedTuple):
-    """How near samples are to single training images, beside held-out real images.
+    """How near samples are to single training images, compared with held-out real images.
 
-    A distance is relative: to the nearest training image, over the mean of those to the 50 nearest; 0 for a copy,
-    near 1 where one training image is as good as the next.
+    Distances are relative: the distance to the nearest training image over the mean distance to the 50 nearest. A copy
+    has 0; a sample that is about as far from many training images has nearly 1.
 
     Attributes:
-        closer: the probability that a sample's distance is smaller than a held-out image's, ties half: 0.5 as near,
-            1 copies.
-        copies: the share of samples whose distance is `threshold` at most.
-        expected: the same of held-out images, which cannot be copies. Many more `copies` than that are copies.
+        closer: the probability that a sample's distance is smaller than a held-out image's, where a tie counts half.
+            0.5 is as near, 1 is copies.
+        copies: the share of samples whose distance is at most `threshold`.
+        expected: the same share of held-out images, which cannot be copies. If `copies` is much larger, samples are
+            copies.
         threshold: a relative distance.
         distances: of the samples, float64 (N,).
-        nearest: the nearest training image of each sample, int64 (N,), to look at.
+        nearest: the index of the nearest training image of each sample, int64 (N,).
     """
 
     closer: float
@@ -49,7 +50,7 @@ def nearest(fake: Tensor, real: Tensor, *, count: int = 1) -> Nearest:
 
     Args:
         fake, real: (N, F) and (M, F), of one extractor and on one device.
-        count: how many.
+        count: the number of nearest images.
 
     Raises:
         DataError: there are fewer real images than `count`, or no samples.
@@ -64,18 +65,17 @@ def nearest(fake: Tensor, real: Tensor, *, count: int = 1) -> Nearest:
 
 
 def memorisation(fake: Tensor, train: Tensor, test: Tensor, *, share: float = 0.01) -> Memorisation:
-    """The relative distances of samples from their nearest training images, beside those of held-out real images.
+    """The relative distances of samples from their nearest training images, compared with those of held-out images.
 
-    Relative ones are those of Carlini et al. 2023 (https://arxiv.org/abs/2301.13188, section 4.2), as plain ones are
-    small wherever training images lie dense, about a blurred image for instance. To compare with held-out images, by
-    Mann and Whitney's U over the whole space, is Meehan et al. 2020's (https://arxiv.org/abs/2004.05675). Data sets
-    hold near-duplicates across their splits: these lower the threshold, and what a sample is found to copy should be
-    looked at.
+    Relative distances are those of Carlini et al. 2023 (https://arxiv.org/abs/2301.13188, section 4.2): absolute ones
+    are small wherever training images are dense, such as around a blurred image. The comparison with held-out images,
+    by Mann and Whitney's U over the whole space, is that of Meehan et al. 2020 (https://arxiv.org/abs/2004.05675).
+    Splits of a data set may share near-duplicates, which lower the threshold, so look at the pairs that are found.
 
     Args:
-        fake, train, test: (N, F), (M, F) and (K, F), of one extractor and on one device. Where training mirrors
-            images, add the mirrored ones to `train`.
-        share: the share of held-out images, the nearest ones, that sets the threshold.
+        fake, train, test: (N, F), (M, F) and (K, F), of one extractor and on one device. If training mirrors images,
+            add the mirrored ones to `train`.
+        share: the threshold is the distance below which this share of the held-out images lies.
 
     Raises:
         DataError: one of the sets is empty, or there are fewer than two training images.
@@ -97,7 +97,7 @@ def memorisation(fake: Tensor, train: Tensor, test: Tensor, *, share: float = 0.
 
 
 def _relative(points: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
-    """Relative distances (N,), and which training images they are from."""
+    """Relative distances (N,), and the indices of the nearest training images (N,)."""
     if len(train) < 2:
         raise DataError(f"{len(train)} training images are too few to recognise a copy", "Give at least 2")
     found = nearest(points, train, count=min(_AROUND, len(train)))

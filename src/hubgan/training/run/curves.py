@@ -29,11 +29,11 @@ _STYLE: Any = {
 
 @dataclass(frozen=True)
 class Panel:
-    """Figures that are drawn together.
+    """Figures that are drawn in one diagram.
 
     Attributes:
         title: its heading.
-        keys: names in metrics.jsonl, and what the legend calls them.
+        keys: the names in metrics.jsonl, with those in the legend.
         scale: `linear`, `log`, or `share` (0 to 1, written as per cent).
     """
 
