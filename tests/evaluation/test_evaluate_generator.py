@@ -213,7 +213,7 @@ def test_two_processes_measure_on_the_way(tmp_path: Path) -> None:
 
 
 def test_figures_on_the_way_need_a_number_of_images() -> None:
-    with pytest.raises(ConfigError, match="set --eval_samples"):
+    with pytest.raises(ConfigError, match="Set --eval_samples"):
         plan(parse([*TINY, "--max_steps", "1", "--eval_every", "5"]))
 
 
