@@ -18,7 +18,7 @@ from hubgan.cli import main
 from hubgan.data import Squares, load_images
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_generator
-from hubgan.evaluation.extraction import real_images, samples_of
+from hubgan.evaluation.extraction import generate_samples, real_features
 from hubgan.metrics import EfficientNetLite0, FeatureExtractor
 from hubgan.models import Generator
 from hubgan.models.card import Result
@@ -87,7 +87,7 @@ def test_labels_of_other_data_are_not_judged(caplog: pytest.LogCaptureFixture) -
 
 def test_classes_are_made_in_turn_and_may_be_in_another_order() -> None:
     generator = Generator(width=4, labels=["ship", "cat"])
-    assert samples_of(generator, Colours(), 5, seed=0).labels.tolist() == [0, 1, 0, 1, 0]
+    assert generate_samples(generator, Colours(), 5, seed=0).labels.tolist() == [0, 1, 0, 1, 0]
     trained = Reference(load_images(str(SAMPLE), classes=("cat", "ship"), split="train[:300]"), "some", "a")
     held_out = Reference(load_images(str(SAMPLE), classes=("ship", "cat"), split="train[300:]"), "some", "b")
     found = by_name(evaluate_generator(generator, held_out, trained_on=trained, samples=12))
@@ -147,9 +147,9 @@ class Counting(Colours):
 
 
 def test_what_is_seen_in_real_images_is_kept(cache: Path) -> None:
-    def look(extractor: FeatureExtractor, places: range, seed: int = 0, size: int = 32) -> Tensor:
+    def look(extractor: FeatureExtractor, positions: range, seed: int = 0, size: int = 32) -> Tensor:
         transform = Squares(size=size, channels=3, flip=False)
-        return real_images(part("train"), transform, extractor, places, seed=seed, device=torch.device("cpu"),
+        return real_features(part("train"), transform, extractor, positions, seed=seed, device=torch.device("cpu"),
                            progress=False).features  # fmt: skip
 
     extractor = Counting()
@@ -157,9 +157,9 @@ def test_what_is_seen_in_real_images_is_kept(cache: Path) -> None:
     assert extractor.seen == 50
     assert torch.equal(look(extractor, range(50)), first)
     assert extractor.seen == 50
-    for other in ({"places": range(49)}, {"seed": 1}, {"size": 16}):  # nothing of another question is taken
+    for other in ({"positions": range(49)}, {"seed": 1}, {"size": 16}):  # nothing of another question is taken
         before = extractor.seen
-        look(extractor, **{"places": range(50), **other})
+        look(extractor, **{"positions": range(50), **other})
         assert extractor.seen > before
     (file,) = (cache / "hubgan").glob("*-32-3-rgb-1-cpu-0-0-50.safetensors")
     file.write_bytes(file.read_bytes()[:-9])  # damaged: made again
@@ -213,7 +213,7 @@ def test_two_processes_measure_on_the_way(tmp_path: Path) -> None:
 
 
 def test_figures_on_the_way_need_a_number_of_images() -> None:
-    with pytest.raises(ConfigError, match="set --eval_samples"):
+    with pytest.raises(ConfigError, match="Set --eval_samples"):
         plan(parse([*TINY, "--max_steps", "1", "--eval_every", "5"]))
 
 

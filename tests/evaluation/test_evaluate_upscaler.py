@@ -332,11 +332,14 @@ def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["evaluate", str(tmp_path / "other"), "--dataset", "/no/such/folder"]) == 2
     assert "no folder /no/such/folder" in capsys.readouterr().err
     assert main(["evaluate", str(tmp_path / "other"), "--dataset", str(SAMPLE), "--small-column", "small"]) == 2
-    assert "holds a generator: leave out --small-column" in capsys.readouterr().err
+    assert "holds a generator, which does not use --small-column. Leave out" in capsys.readouterr().err
     Upscaler(width=8, depth=1).save_pretrained(tmp_path / "third")
     options = ["--truncation", "1", "--reals", "20", "--extractor", "enl0", "--batch-size", "8"]
     assert main(["evaluate", str(tmp_path / "third"), "--dataset", str(SAMPLE), *options]) == 2
-    assert "holds an upscaler: leave out --reals, --extractor, --truncation, --batch-size" in capsys.readouterr().err
+    assert (
+        "holds an upscaler, which does not use --reals, --extractor, --truncation, --batch-size. Leave out"
+        in capsys.readouterr().err
+    )
 
 
 def test_without_the_train_extra_an_error_says_what_to_install(launch_environment: dict[str, str]) -> None:

@@ -136,7 +136,7 @@ def test_files_that_do_not_hold_inceptions_weights(weights: Path, tmp_path: Path
 def test_weights_that_cannot_be_downloaded(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody listens
-    with pytest.raises(ConfigError, match=r"cannot download .*6726825d\.pth .*pass the path .*enl0"):
+    with pytest.raises(ConfigError, match=r"cannot download .*6726825d\.pth .*Pass the path .*enl0"):
         InceptionV3()
 
 

@@ -78,7 +78,7 @@ def test_an_outlier_spoils_precision_but_not_density() -> None:
 
 
 def test_sets_that_are_too_small() -> None:
-    with pytest.raises(DataError, match="3 images have not 3 neighbours each: take more"):
+    with pytest.raises(DataError, match=r"3 images have not 3 neighbours each\. Take more"):
         precision_recall(torch.randn(3, 2), torch.randn(9, 2))
     with pytest.raises(DataError, match="no samples"):
         density_coverage(torch.randn(9, 2), torch.randn(0, 2))

@@ -6,26 +6,23 @@
   hubgan evaluate me/photo-x4 --dataset my-photos
   accelerate launch -m hubgan evaluate me/cifar-r3gan --dataset my-photos
 
-Generators: the Frechet and the kernel distance of their images from real ones
-(FD-ENL0, KD-ENL0: by the features of EfficientNet-Lite0; FID and KID by those
-of Inception), precision and recall, density and coverage, the Inception score.
-With --train-split also how near they are to single training images, and
-whether they are of the classes that they were asked for. Upscalers: PSNR and
-SSIM on the Y channel, the perceptual distance by EfficientNet-Lite2 (PD-ENL2),
-the sharpness. Beside each figure stands what it must be compared with: the
-figure of other real images, or what bicubic enlarging reaches.
+Generated images are compared with real ones by the features of a network, and
+enlarged pictures with their originals on the Y channel. The metrics are listed
+below. Beside each figure stands what to compare it with: the figure of other
+real images, or that of bicubic enlarging.
 
-What is seen in real images is kept for the next time. Processes that
-`accelerate launch` or `torchrun` has started share the work.
+The features of real images are cached. Processes that `accelerate launch` or
+`torchrun` has started share the work.
 
-The figures of a folder go into its config.json and README.md, where they take
-the place of older ones on the same data; those of a model on the Hub are only
-printed.
+The figures of a folder are written into its config.json and README.md, and
+replace older ones on the same data. Those of a model on the Hub are printed.
 """
 
 import argparse
+from collections import UserString
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hubgan.cli.arguments import (
     add_device,
@@ -59,63 +56,68 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", metavar="DATA", required=True,
                       help="a Hub name, a folder of pictures, a Parquet file, or a local data set")  # fmt: skip
-    data.add_argument("--dataset-name", metavar="NAME", help="what the card calls it, where that is another name")
-    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), where it has several")
+    data.add_argument("--dataset-name", metavar="NAME", help="its name in the card, if that is another one")
+    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if it has several")
     data.add_argument("--split", default="train", help="its split to measure on (default: train)")
     data.add_argument(
-        "--image-column", metavar="NAME", help="the column with the (large) pictures, if several hold some"
+        "--image-column", metavar="NAME", help="the column with the (large) pictures, if there are several"
     )
-    data.add_argument("--label-column", metavar="NAME", help="the column with the labels; else the first of its kind")
-    data.add_argument("--classes", metavar="NAME", nargs="+", help="measure on the images with these labels alone")
+    data.add_argument("--label-column", metavar="NAME", help="the column with the labels (default: the first)")
+    data.add_argument("--classes", metavar="NAME", nargs="+", help="measure only on the images with these labels")
     data.add_argument("--small-column", metavar="NAME",
-                      help="upscalers: the column with the small pictures; else they are made from the large ones,"
-                      " as in training")  # fmt: skip
+                      help="upscalers: the column with the small pictures; by default they are made from the large"
+                      " ones, as in training")  # fmt: skip
     data.add_argument("--degraded", action="store_true", default=None,
-                      help="upscalers: make the small pictures blurred, noisy and compressed, by --seed; the figures"
-                      " are named after it")  # fmt: skip
+                      help="upscalers: make the small pictures blurred, noisy and compressed, by --seed; the names of"
+                      " the figures say so")  # fmt: skip
     data.add_argument("--floor-split", metavar="SPLIT",
-                      help="generators: the split whose distance from --split is the floor; else other images of"
-                      " --split, or its two halves")  # fmt: skip
+                      help="generators: the split whose distance from --split is the floor (default: --train-split,"
+                      " other images of --split, or its two halves)")  # fmt: skip
     data.add_argument("--train-split", metavar="SPLIT",
-                      help="generators: the split that was trained on, to see how near to it the samples are: all of"
-                      " it is measured, once; it is the floor's, too, unless --floor-split is another")  # fmt: skip
+                      help="generators: the split that was trained on, for the metrics that need the training images;"
+                      " all of its images are used")  # fmt: skip
     data.add_argument("--reals", metavar="N", type=whole(12),
-                      help="generators: how many of its images the distances are from, where these are not as many as"
-                      " samples")  # fmt: skip
-    see = parser.add_argument_group("what sees the features of generators' images")
+                      help="generators: the number of images of --split for the Frechet and the kernel"
+                      " distance (default: that of the samples)")  # fmt: skip
+    see = parser.add_argument_group("features of generators' images")
     see.add_argument("--extractor", choices=("enl0", "inception"),
                      help="EfficientNet-Lite0, which comes with a package, or Inception, whose weights are downloaded"
-                     " (default: enl0)")  # fmt: skip
+                     " (default: enl0); figures by Inception are those of the literature")  # fmt: skip
     see.add_argument("--inception-weights", metavar="FILE", type=Path,
-                     help="where Inception's weights lie, if they cannot be downloaded")  # fmt: skip
+                     help="the file with Inception's weights, if they cannot be downloaded")  # fmt: skip
     parser.add_argument("--truncation", metavar="T", type=float,
-                        help="generators: as `hubgan sample` takes it; the figures are only printed")  # fmt: skip
+                        help="generators: as in `hubgan sample`; the figures are only printed")  # fmt: skip
     add_fidelity(parser)
     parser.add_argument("--neighbours", metavar="FILE", type=Path,
                         help="with --train-split: draw the samples nearest to a training image, each beside it, into"
                         " a .png")  # fmt: skip
     parser.add_argument("--samples", metavar="N", type=whole(1),
-                        help=f"how many images: for generators as many as of the data, at most {_SAMPLES:,}, for"
-                        " upscalers all, if not told otherwise")  # fmt: skip
-    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, help="of samples and choices (default: 0)")
+                        help="the number of images (default: for generators that of the data, at most"
+                        f" {_SAMPLES:,}; for upscalers all)")  # fmt: skip
+    parser.add_argument(
+        "--seed", type=whole(0, 2**63 - 1), default=0, help="of samples and random choices (default: 0)"
+    )
     parser.add_argument("--batch-size", metavar="N", type=whole(1),
-                        help=f"generators: images made at once (default: {_BATCH})")  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="open model and data, say what would be measured, stop")
+                        help=f"generators: images generated at once (default: {_BATCH})")  # fmt: skip
+    parser.add_argument(
+        "--dry-run", action="store_true", help="open model and data, print what would be measured, and stop"
+    )
     add_device(parser)
+    parser.epilog = cast(str, _MetricsHelp())
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure, print the figures, and write those of a folder into its card."""
+    """Measure a model, print the figures, and write those of a folder into its card."""
     with training_packages():
-        import torchmetrics  # noqa: F401, or its absence would be told after the work
+        import torchmetrics  # noqa: F401, so that its absence is reported before the work
 
         from hubgan import evaluation
     from hubgan.runtime.processes import join_processes
 
     if args.neighbours and not args.train_split:
-        raise ConfigError("--neighbours needs the training images: name their split by --train-split")
+        raise ConfigError("--neighbours needs the training images", "Name their split with --train-split")
     if args.neighbours and args.neighbours.exists():
-        raise ConfigError(f"{args.neighbours} is there already: name another file by --neighbours")
+        raise ConfigError(f"{args.neighbours} exists already", "Name another file with --neighbours")
     state = join_processes(cpu=args.device == "cpu")
     model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)
@@ -140,14 +142,44 @@ def run(args: argparse.Namespace) -> None:
         print(f"written into config.json and README.md of {folder}")
 
 
+class _MetricsHelp(UserString):
+    """The registered metrics, for the end of the help. They import torch, so only when the help is printed."""
+
+    def __init__(self) -> None:
+        pass
+
+    @cached_property
+    def data(self) -> str:  # type: ignore[override]
+        from hubgan.metrics import registry
+
+        groups = {
+            "metrics of generators (the extractor's name follows, as in FD-ENL0)": registry.GENERATOR_NEEDS,
+            "metrics of upscalers": registry.UPSCALER_NEEDS,
+        }
+        lines = []
+        for heading, needs in groups.items():
+            lines.append(f"{heading}:")
+            for metric in registry.measurable(needs):
+                for figure in metric.figures:
+                    names = " or ".join(filter(None, [figure.name, figure.literature_name]))
+                    about = [] if names.lower() == metric.title.lower() else [metric.title]
+                    about.append(f"{figure.better} is better")
+                    about += ["needs --train-split"] if "training images" in metric.needs else []
+                    lines.append(f"  {names:<16}{'; '.join(about)}")
+            lines.append("")
+        return "\n".join(lines)
+
+
 def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler") -> None:
-    """An option that has no meaning for a model is an error: it would be ignored without a word."""
+    """Refuse options that the model does not use: they would be ignored silently."""
     from hubgan.models import Generator
 
     kind, wrong = ("a generator", _UPSCALERS) if isinstance(model, Generator) else ("an upscaler", _GENERATORS)
     given = [f"--{name.replace('_', '-')}" for name in wrong if getattr(args, name) is not None]
     if given:
-        raise ConfigError(f"{args.model} holds {kind}: leave out {', '.join(given)}, which it does not know")
+        raise ConfigError(
+            f"{args.model} holds {kind}, which does not use {', '.join(given)}", "Leave out these options"
+        )
 
 
 def _open(args: argparse.Namespace, split: str, column: str | None) -> "ImageSource":
@@ -158,7 +190,7 @@ def _open(args: argparse.Namespace, split: str, column: str | None) -> "ImageSou
 
 
 def _name(args: argparse.Namespace) -> str:
-    """What the figures call the data set: of a path only its end."""
+    """The name of the data set in results: of a path only its end."""
     path = Path(args.dataset).expanduser()
     return args.dataset_name or (path.resolve().name if path.exists() else args.dataset)
 
@@ -197,11 +229,14 @@ def _measure(
         )
     if args.small_column == reference.source.column:
         raise ConfigError(
-            f"--small-column {args.small_column} is the column of the large pictures, too: one must differ"
+            f"--small-column {args.small_column} is the column of the large pictures, too",
+            "Name two columns, with --image-column and --small-column",
         )
     small = _open(args, args.split, args.small_column) if args.small_column else None
     if args.degraded and small:
-        raise ConfigError("--degraded makes the small pictures, and --small-column names them: leave one out")
+        raise ConfigError(
+            "--degraded makes the small pictures, and --small-column names them", "Leave one of them out"
+        )
     return evaluate_upscaler(
         model,
         reference,

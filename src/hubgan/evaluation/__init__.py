@@ -1,4 +1,4 @@
-"""What a model is worth, in figures with all that is needed to measure them again: data, split, count, seed."""
+"""Models measured on data sets. The results say how to measure them again: data, split, number of images, seed."""
 
 from hubgan.evaluation.generator import evaluate_generator
 from hubgan.evaluation.reference import Reference

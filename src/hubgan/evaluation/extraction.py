@@ -1,7 +1,7 @@
-"""The features of real images, which are kept for the next time, and of generated ones.
+"""Features of real images, which are cached, and of generated ones.
 
-In several processes each computes a part, and all of them get the whole: bit for bit what one process computes, but
-for the last bits where pictures are broken, as those around them are then computed in other batches.
+Several processes (`accelerate launch`) compute a part each, and all of them get the whole. It is bit for bit what one
+process computes, except for the last bits if images are broken, as those around them then form other batches.
 """
 
 import logging
@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from hubgan.data import Squares
 from hubgan.data.decoding import decode
 from hubgan.errors import DataError, ImageError
-from hubgan.evaluation.reference import Reference, attempts, drawn_cells, drawn_rows
+from hubgan.evaluation.reference import Reference, prepare_ahead, shuffled_cells, shuffled_rows
 from hubgan.metrics import FeatureExtractor, extract
 from hubgan.models import Generator
 from hubgan.models.generator import Labels
@@ -29,60 +29,64 @@ from hubgan.runtime.processes import decide, is_main, share_out
 
 logger = logging.getLogger(__name__)
 
-_TOGETHER = 64  # an image's features may depend in the last bits on those computed with it: so many, or divisors
+_MULTIPLE = 64  # a process gets a multiple of the batch size: the last bits of features depend on the batch
 
 
-class RealImages(NamedTuple):
-    """What is known of real images: features, float32 (N, F), and rows in their data set, int64 (N,)."""
+class RealFeatures(NamedTuple):
+    """The features of real images, float32 (N, F), and their rows in the data set, int64 (N,)."""
 
     features: Tensor
     rows: Tensor
 
 
 class Samples(NamedTuple):
-    """Generated images, uint8 (N, C, H, W), their features, float32 (N, F), and labels, int64 (N,), if any."""
+    """Generated images, uint8 (N, C, H, W), their features, float32 (N, F), and their labels, int64 (N,), if any."""
 
     images: Tensor
     features: Tensor
     labels: Tensor | None
 
 
-def real_images(
+def real_features(
     reference: Reference,
     transform: Squares,
     extractor: FeatureExtractor,
-    places: range,
+    positions: range,
     *,
     seed: int,
     device: torch.device,
     progress: bool,
-) -> RealImages:
-    """The usable images at some places of the order that the seed decides.
+) -> RealFeatures:
+    """The features of the images at some positions of the order that the seed decides; broken images are left out.
 
-    What was computed once is kept in the cache folder of `datasets`, by the fingerprint of the data, the extractor
-    and the places; not of a stream.
+    They are cached in the folder of `datasets`, by the fingerprint of the data, the transform, the extractor and the
+    positions. Those of a stream are not cached.
 
     Raises:
-        DataError: none can be used, or reading breaks off.
+        DataError: no image can be used, or reading breaks off.
     """
     source = reference.source
-    file = _file(reference, transform, extractor, places, seed, device)
-    shown, refused = progress and is_main(), list[ImageError]()
-    if file and (known := decide(lambda: _read(file))) is not None:
-        return known
+    file = _cache_file(reference, transform, extractor, positions, seed, device)
+    show, broken = progress and is_main(), list[ImageError]()
+    if file and (cached := decide(lambda: _read_cache(file))) is not None:
+        return cached
 
-    def work(places: range) -> tuple[Tensor, Tensor]:
-        rows, used = iter(drawn_rows(source, seed, places)), []
+    def work(positions: range) -> tuple[Tensor, Tensor]:
+        rows, used = iter(shuffled_rows(source, seed, positions)), []
         cells = tqdm(
-            drawn_cells(source, seed, places), "measuring real images", len(places), unit="img", disable=not shown
+            shuffled_cells(source, seed, positions),
+            "measuring real images",
+            len(positions),
+            unit="img",
+            disable=not show,
         )
-        prepared = attempts(lambda cell: transform.prepare(decode(cell)), cells, source.name)
+        prepared = prepare_ahead(lambda cell: transform.prepare(decode(cell)), cells, source.name)
 
         def usable() -> Iterator[Tensor]:
             for image in prepared:
                 row = next(rows)
                 if isinstance(image, ImageError):
-                    refused.append(image)
+                    broken.append(image)
                 else:
                     used.append(row)
                     yield image
@@ -90,16 +94,16 @@ def real_images(
         return extract(extractor, usable(), device=device), torch.tensor(used, dtype=torch.int64)
 
     if source.size is not None:
-        places = range(min(places.start, source.size), min(places.stop, source.size))
-    found = RealImages(*share_out(work, places, _TOGETHER))
-    if places and not len(found.rows):
-        raise DataError(f"{reference}: none of its images can be used: {refused[0] if refused else 'there are none'}")
+        positions = range(min(positions.start, source.size), min(positions.stop, source.size))
+    found = RealFeatures(*share_out(work, positions, _MULTIPLE))
+    if positions and not len(found.rows):
+        raise DataError(f"{reference}: none of its images can be used: {broken[0] if broken else 'there are none'}")
     if file:
-        decide(lambda: _keep(file, found))
+        decide(lambda: _write_cache(file, found))
     return found
 
 
-def samples_of(
+def generate_samples(
     generator: Generator,
     extractor: FeatureExtractor,
     count: int,
@@ -110,55 +114,56 @@ def samples_of(
     batch_size: int = 64,
     progress: bool = False,
 ) -> Samples:
-    """The first images of a seed; of a generator with classes all of them in turn, if no others are named."""
+    """The first `count` images of a seed. Without `labels`, a generator with classes makes all of them in turn."""
     latents = generator.latents(count, seed=seed)
     if truncation is not None:
         latents = truncate(latents, truncation)
-    numbers = generator.label_ids(count, generator.labels or None if labels is None else labels)
-    shown = progress and is_main()
+    label_ids = generator.label_ids(count, generator.labels or None if labels is None else labels)
+    show = progress and is_main()
 
     def work(rows: range) -> tuple[Tensor, Tensor]:
         images = torch.empty(len(rows), generator.channels, *(generator.image_size,) * 2, dtype=torch.uint8)
-        here, done = slice(rows.start, rows.stop), 0
-        mine = None if numbers is None else numbers[here]
-        parts = generator.parts(latents[here], mine, batch_size=batch_size, output_type="pt")
-        for made in tqdm(parts, "generating", unit="batch", disable=not shown):
-            assert isinstance(made, Tensor)
-            images[done : done + len(made)] = made.mul(255).round()
-            done += len(made)
-        bar = tqdm(images, "measuring samples", unit="img", disable=not shown)
+        part, done = slice(rows.start, rows.stop), 0
+        batches = generator.parts(
+            latents[part], None if label_ids is None else label_ids[part], batch_size=batch_size, output_type="pt"
+        )
+        for batch in tqdm(batches, "generating", unit="batch", disable=not show):
+            assert isinstance(batch, Tensor)
+            images[done : done + len(batch)] = batch.mul(255).round()
+            done += len(batch)
+        bar = tqdm(images, "measuring samples", unit="img", disable=not show)
         return images, extract(extractor, bar, device=generator.device)
 
-    images, features = share_out(work, range(count), _TOGETHER)
-    return Samples(images, features, numbers)
+    images, features = share_out(work, range(count), _MULTIPLE)
+    return Samples(images, features, label_ids)
 
 
-def _file(
+def _cache_file(
     reference: Reference,
     transform: Squares,
     extractor: FeatureExtractor,
-    places: range,
+    positions: range,
     seed: int,
     device: torch.device,
 ) -> Path | None:
     if reference.source.streaming:
         return None
     folder = Path(datasets.config.HF_DATASETS_CACHE) / "hubgan"
-    order = f"{seed}-{places.start}-{places.stop}"
+    order = f"{seed}-{positions.start}-{positions.stop}"
     return folder / f"{reference.source.fingerprint}-{transform.key}-{extractor.key}-{device.type}-{order}.safetensors"
 
 
-def _read(file: Path) -> RealImages | None:
+def _read_cache(file: Path) -> RealFeatures | None:
     try:
-        return RealImages(**load_file(file))
+        return RealFeatures(**load_file(file))
     except (OSError, SafetensorError, TypeError):
         return None
 
 
-def _keep(file: Path, found: RealImages) -> None:
+def _write_cache(file: Path, found: RealFeatures) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as unfinished:
             save_file(found._asdict(), unfinished)
     except (OSError, SafetensorError) as error:
-        logger.warning("the features of real images cannot be kept for the next time: %s", error)
+        logger.warning("the features of real images cannot be cached: %s", error)

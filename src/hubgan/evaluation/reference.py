@@ -1,4 +1,4 @@
-"""Real images to measure against, in an order that a seed decides."""
+"""Real images to measure against, shuffled by a seed."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -26,8 +26,8 @@ class Reference:
 
     Attributes:
         source: the images.
-        dataset: what the figures call the data set: its Hub name, or words.
-        split: which split of it.
+        dataset: the name of the data set in results: that on the Hub, or words.
+        split: its split.
     """
 
     source: ImageSource
@@ -36,9 +36,9 @@ class Reference:
 
     @property
     def revision(self) -> str:
-        """The commit of the data set on the Hub, else the fingerprint of the rows."""
+        """The commit of the data set on the Hub; of other data sets the fingerprint of the rows."""
         for file in getattr(self.source.rows, "cache_files", []):
-            folder = Path(file["filename"]).parent.name  # `datasets` keeps what comes from the Hub by its commit
+            folder = Path(file["filename"]).parent.name  # `datasets` caches data of the Hub by commit
             if len(folder) == 40 and set(folder) <= set("0123456789abcdef"):
                 return folder
         return self.source.fingerprint
@@ -47,25 +47,26 @@ class Reference:
         return f"{self.dataset}, split {self.split}"
 
 
-def drawn_rows(source: ImageSource, seed: int, places: range) -> range | list[int]:
-    """The rows at some places of an order that the seed decides; of a stream they are the places themselves."""
+def shuffled_rows(source: ImageSource, seed: int, positions: range) -> range | list[int]:
+    """The rows at these positions of the order that the seed decides. A stream is not shuffled."""
     if not isinstance(source.rows, datasets.Dataset):
-        return places
-    return permutation(len(source.rows), seed)[places.start : places.stop].tolist()
+        return positions
+    return permutation(len(source.rows), seed)[positions.start : positions.stop].tolist()
 
 
-def drawn_cells(source: ImageSource, seed: int, places: range | None = None) -> Iterator[Cell]:
-    """The encoded images at these places, at all by default."""
+def shuffled_cells(source: ImageSource, seed: int, positions: range | None = None) -> Iterator[Cell]:
+    """The encoded images of these rows; by default of all."""
     rows = source.rows
     if isinstance(rows, datasets.Dataset):
-        chosen = drawn_rows(source, seed, places if places is not None else range(len(rows)))
+        chosen = shuffled_rows(source, seed, positions if positions is not None else range(len(rows)))
         return chain.from_iterable(source.read(rows.select(chosen)))
     cells = chain.from_iterable(source.read(rows))
-    return cells if places is None else islice(cells, places.start, places.stop)
+    return cells if positions is None else islice(cells, positions.start, positions.stop)
 
 
-def attempts(prepare: Callable[[T], R], items: Iterable[T], name: str) -> Iterator[R | ImageError]:
-    """Items prepared some ahead, in threads, or the ImageError that one raises, with a warning for the first."""
+def prepare_ahead(prepare: Callable[[T], R], items: Iterable[T], name: str) -> Iterator[R | ImageError]:
+    """Items, prepared ahead in threads. In place of an item that raises an ImageError is the error; the first is
+    logged as a warning."""
 
     def attempt(item: T) -> R | ImageError:
         try:

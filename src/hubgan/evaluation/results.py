@@ -1,50 +1,67 @@
 """Figures as results for a card, and as lines of text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 
 from hubgan.evaluation.reference import Reference
-from hubgan.models.card import BESIDE, Result
+from hubgan.metrics.registry import Measured, Metric, Settings, comparisons, metric_id
+from hubgan.models.card import Result
 
 
-def result(
+def results_of(
+    metric: Metric,
+    values: Mapping[str, Measured],
     reference: Reference,
+    *,
     samples: int,
-    extractor: str,
-    name: str,
-    value: float,
-    settings: dict[str, str | int | float],
+    settings: Settings,
+    extractor: str = "",
+    extractor_suffix: str = "",
     suffix: str = "",
-) -> Result:
-    """One figure of `samples` images, judged by what `extractor` (in words; "" for none) sees in them.
+) -> list[Result]:
+    """The figures of a metric as results.
 
-    The suffix follows the name in people's words alone, such as " at fidelity 1": the metric is the same.
+    Args:
+        metric: which metric.
+        values: its values, by the keys of its figures.
+        reference: what was measured on.
+        samples: the number of measured images.
+        settings: what all figures of an evaluation share; those of a value are added.
+        extractor: the network whose features were compared, in words; `metric.network` by default.
+        extractor_suffix: the end of the figures' names by that extractor, such as "-ENL0".
+        suffix: follows the name but not the metric, such as " at fidelity 1": the metric is the same.
     """
-    figure = Result(
-        metric=name.lower().replace(" ", "-"),
-        name=name + suffix,
-        value=rounded(value),
-        dataset=reference.dataset,
-        split=reference.split,
-        revision=reference.revision,
-        samples=samples,
-        settings=settings,
-    )
-    return figure | {"extractor": extractor} if extractor else figure
+    results = []
+    for figure in metric.figures:
+        measured, name = values[figure.key], figure.full_name(extractor_suffix)
+        about = {metric.beside: measured.beside, **settings, **measured.settings}
+        result = Result(
+            metric=metric_id(name),
+            name=name + suffix,
+            value=rounded(measured.value),
+            dataset=reference.dataset,
+            split=reference.split,
+            revision=reference.revision,
+            samples=samples,
+            settings={key: rounded(value) if isinstance(value, float) else value for key, value in about.items()},
+        )
+        network = extractor or metric.network
+        results.append(result | {"extractor": network} if network else result)
+    return results
 
 
 def merge(old: Iterable[Result], new: Iterable[Result]) -> list[Result]:
-    """Results with new ones in place of the old ones of the same name, data set and split."""
+    """Results, in which new ones replace old ones of the same name, data set and split."""
     kept = {(result["name"], result["dataset"], result.get("split")): result for result in (*old, *new)}
     return list(kept.values())
 
 
 def table(results: Iterable[Result]) -> str:
-    """Results in lines of text."""
+    """Results as lines of text."""
     rows = [("metric", "value", "beside it", "samples", "data")]
     for result in results:
         settings = result.get("settings", {})
-        beside = ", ".join(f"{key} {settings[key]:g}" for key in BESIDE if key in settings)
+        beside = ", ".join(f"{key} {settings[key]:g}" for key in comparisons() if key in settings)
         data = f"{result['dataset']}, split {result.get('split', '?')}"
         rows.append((result["name"], f"{result['value']:.5g}", beside, f"{result.get('samples', 0):,}", data))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -53,10 +70,10 @@ def table(results: Iterable[Result]) -> str:
 
 
 def rounded(value: float) -> float:
-    """To six digits, as figures are kept."""
+    """A figure as results hold it: with six digits."""
     return float(f"{value:.6g}")
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """The versions of packages, without what says how they were built."""
+    """The versions of packages, without the local part that says how they were built."""
     return {package: metadata.version(package).partition("+")[0] for package in packages}

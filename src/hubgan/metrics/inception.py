@@ -1,4 +1,4 @@
-"""What the Inception network of the FID sees in images: with it, figures can be compared with the literature's."""
+"""Features by the Inception network of the FID, for figures that can be compared with the literature's."""
 
 import hashlib
 import io
@@ -8,12 +8,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, Remedy
 from hubgan.metrics.features import FeatureExtractor
 
 _WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 _URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_WEIGHTS}"
-_REMEDY = f"pass the path of {_WEIGHTS} as weights, or measure with the extractor enl0, whose figures have other names"
+_ELSE = "or measure with the extractor enl0, whose figures have other names"
+_REMEDY = Remedy(
+    python=f"Pass the path of {_WEIGHTS} as weights, {_ELSE}",
+    command_line=f"Give the path of {_WEIGHTS} as --inception-weights, {_ELSE}",
+)
 
 
 class InceptionV3(FeatureExtractor):
@@ -24,8 +28,8 @@ class InceptionV3(FeatureExtractor):
     the last layer's bias, as in the code of the Inception score.
 
     Args:
-        weights: a file with the weights, in PyTorch's format, of which nothing but tensors is unpickled. Without it
-            they are downloaded (95 MB) to where torch.hub keeps its files, unless they are there.
+        weights: a file with the weights in PyTorch's format, from which only tensors are unpickled. By default they
+            are downloaded once (95 MB), into the folder of torch.hub.
 
     Raises:
         ConfigError: torch-fidelity is missing, the weights cannot be downloaded, or the file does not hold them.
@@ -42,7 +46,9 @@ class InceptionV3(FeatureExtractor):
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
-            raise ConfigError(f"the package {error.name} is missing: pip install 'hubgan[inception]'") from error
+            raise ConfigError(
+                f"the package {error.name} is missing", "Install it: pip install 'hubgan[inception]'"
+            ) from error
         path = _download() if weights is None else Path(weights).expanduser()
         try:
             content = path.read_bytes()
@@ -52,7 +58,7 @@ class InceptionV3(FeatureExtractor):
             )
         except (OSError, EOFError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise ConfigError(f"{path} does not hold the weights of Inception ({reason}); {_REMEDY}") from error
+            raise ConfigError(f"{path} does not hold the weights of Inception ({reason})", _REMEDY) from error
         self.version = hashlib.sha256(content).hexdigest()[:8]
         self.eval().requires_grad_(False)
 
@@ -75,5 +81,5 @@ def _download() -> Path:
                 _URL, str(path), hash_prefix=_WEIGHTS.rpartition("-")[2].removesuffix(".pth")
             )
         except (OSError, RuntimeError) as error:
-            raise ConfigError(f"cannot download the weights of Inception from {_URL} ({error}); {_REMEDY}") from error
+            raise ConfigError(f"cannot download the weights of Inception from {_URL} ({error})", _REMEDY) from error
     return path

@@ -1,4 +1,4 @@
-"""The Inception score of samples, from what a classifier makes of them."""
+"""The Inception score of samples, from a classifier's probabilities."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from hubgan.errors import DataError
+from hubgan.metrics.inputs import FeatureSets
+from hubgan.metrics.registry import Figure, Measured, register_metric
 
 
 class InceptionScore(NamedTuple):
@@ -17,15 +19,16 @@ class InceptionScore(NamedTuple):
 
 def inception_score(probabilities: Tensor, *, splits: int = 10, seed: int = 0) -> InceptionScore:
     """exp of the mean divergence of p(y|x) from p(y) (Salimans et al. 2016, https://arxiv.org/abs/1606.03498), in
-    float64: high where each sample is of a clear class and all classes occur.
+    float64: high if each sample is clearly of a class and all classes occur.
 
-    It looks at no real image, so copies and a single image a class are not punished. It grows with the samples of a
-    split, and says little of images unlike those of ImageNet.
+    It sees no real image, so it does not punish copies, or a single image a class. It grows with the number of samples
+    in a split, and says little about images unlike those of ImageNet.
 
     Args:
-        probabilities: (N, classes), of rows that sum to 1.
-        splits: parts of equal size, drawn at random lest each hold a class of its own; samples left over do not count.
-        seed: of the drawing.
+        probabilities: (N, classes); each row sums to 1.
+        splits: parts of equal size. They are drawn at random, as sorted samples would give each part a class of its
+            own. Samples left over do not count.
+        seed: of the parts.
 
     Raises:
         DataError: there are fewer samples than splits.
@@ -33,7 +36,7 @@ def inception_score(probabilities: Tensor, *, splits: int = 10, seed: int = 0) -
     size = len(probabilities) // splits
     if not size:
         raise DataError(
-            f"{len(probabilities)} samples cannot be split into {splits} parts: take more, or fewer splits"
+            f"{len(probabilities)} samples cannot be split into {splits} parts", "Take more samples, or fewer splits"
         )
     order = torch.randperm(len(probabilities), generator=torch.Generator().manual_seed(seed))
     parts = probabilities.double()[order[: size * splits].to(probabilities.device)].view(splits, size, -1)
@@ -41,3 +44,17 @@ def inception_score(probabilities: Tensor, *, splits: int = 10, seed: int = 0) -
     entropy = torch.special.entr(parts.mean(1)).sum(1) - torch.special.entr(parts).sum(2).mean(1)
     scores = entropy.exp()
     return InceptionScore(float(scores.mean()), float(scores.std(correction=0)))
+
+
+@register_metric(
+    "Inception score",
+    Figure("inception_score", "IS", "higher"),
+    legend="IS, the Inception score, is high where samples are clearly of a class and of all classes.",
+    needs={"features"},
+    beside="real",
+)
+def _measure(sets: FeatureSets) -> dict[str, Measured]:
+    equal = sets.equal
+    samples = inception_score(equal.probabilities(equal.fake))
+    real = inception_score(equal.probabilities(equal.real))
+    return {"inception_score": Measured(samples.mean, beside=real.mean, settings={"deviation": samples.deviation})}

@@ -1,4 +1,4 @@
-"""Who is near whom among features: Euclidean distances in float64, a part at a time, and what is made of them."""
+"""Nearest neighbours among features: Euclidean distances in float64, computed in parts."""
 
 from collections.abc import Iterator
 
@@ -8,14 +8,14 @@ from torch import Tensor
 from hubgan.errors import DataError
 
 _PART = 2**23  # distances at once: 64 MB
-# Products in float64 leave an error of about 1e-14 of the squared lengths, and features of float32 differ in the last
-# bits with the batch that they were computed in: what is nearer than a millionth of its length is equal.
+# Products in float64 leave an error of about 1e-14 of the squared lengths, and the last bits of float32 features
+# depend on the batch they were computed in: points nearer than a millionth of their length are equal.
 _EQUAL = 1e-12
 _MARGIN = 1e-6
 
 
 def squared_distances(points: Tensor, others: Tensor) -> Iterator[Tensor]:
-    """The squared distances of some points after another, float64 (some, M), to all others; 0 where they are equal.
+    """The squared distances of points to all others, in parts of float64 (points of the part, M); 0 for equal ones.
 
     Args:
         points, others: (N, F) and (M, F).
@@ -36,7 +36,10 @@ def squared_radii(points: Tensor, neighbours: int) -> Tensor:
         DataError: there are no `neighbours` other points.
     """
     if not 1 <= neighbours < len(points):
-        raise DataError(f"{len(points)} images have not {neighbours} neighbours each: take more images, or 1 at least")
+        raise DataError(
+            f"{len(points)} images have not {neighbours} neighbours each",
+            "Take more images, and 1 neighbour at least",
+        )
     nearest = [part.topk(neighbours + 1, largest=False).values[:, -1] for part in squared_distances(points, points)]
     return torch.cat(nearest)
 
@@ -44,7 +47,7 @@ def squared_radii(points: Tensor, neighbours: int) -> Tensor:
 def membership(centres: Tensor, radii: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """How many balls hold each point, and how many points each ball holds: int64 (M,) and (N,).
 
-    A point at the very radius, or less than a millionth nearer, is outside; so a ball of radius 0 holds nothing.
+    A point exactly at the radius, or less than a millionth nearer, is outside; so a ball of radius 0 holds nothing.
 
     Args:
         centres: (N, F).

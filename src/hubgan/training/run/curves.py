@@ -1,9 +1,10 @@
-"""The figures of a run as curves: one small SVG for each group of them."""
+"""The figures of a run as curves: a small SVG for each group."""
 
 import html
 import io
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,11 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
+from hubgan.metrics import registry
+
 _COLOURS = ("#3f8fd2", "#e0802f", "#3fa675", "#a778d0", "#d05f6d", "#8a8f98")
 _POINTS = 400
-# Stand-ins for colours that the page decides, as matplotlib takes no CSS.
+# Placeholders for colours of the page, as matplotlib knows no CSS.
 _TEXT, _LINE = "#010203", "#010204"
 _STYLE: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "hubgan", "font.size": 8.5, "lines.linewidth": 1.4,
@@ -26,11 +29,11 @@ _STYLE: Any = {
 
 @dataclass(frozen=True)
 class Panel:
-    """Figures that are drawn together.
+    """Figures that are drawn in one diagram.
 
     Attributes:
         title: its heading.
-        keys: names in metrics.jsonl, and what the legend calls them.
+        keys: the names in metrics.jsonl, with those in the legend.
         scale: `linear`, `log`, or `share` (0 to 1, written as per cent).
     """
 
@@ -39,7 +42,7 @@ class Panel:
     scale: str = "linear"
 
 
-PANELS = (
+_TRAINING_PANELS = (
     Panel("Losses", {key: key for key in ("discriminator", "adversarial", "pixel", "perceptual")}),
     Panel("Penalties", {"r1": "R1", "r2": "R2", "gradient_penalty": "gradient penalty"}),
     Panel("Discriminator is right", {"real_accuracy": "real images", "fake_accuracy": "fakes"}, "share"),
@@ -49,13 +52,8 @@ PANELS = (
         "log",
     ),
     Panel("Overlap of image pairs", {"fake_overlap": "fakes", "real_overlap": "real images"}),
-    Panel("Frechet distance", {"fd_enl0": "FD-ENL0"}),
-    Panel("Kernel distance", {"kd_enl0": "KD-ENL0"}),
-    Panel("Precision and recall", {"precision_enl0": "precision", "recall_enl0": "recall"}, "share"),
-    Panel("Density and coverage", {"density_enl0": "density", "coverage_enl0": "coverage"}),
-    Panel("Inception score", {"is_enl0": "IS-ENL0"}),
-    Panel("PSNR", {"psnr": "dB"}),
-    Panel("SSIM", {"ssim": "SSIM"}),
+)
+_RUN_PANELS = (
     Panel("Learning rates", {"learning_rate": "generator", "discriminator_learning_rate": "discriminator"}),
     Panel("Augmentation probability", {"augment_probability": "probability"}, "share"),
     Panel("Images per second", {"images_per_second": "images per second"}),
@@ -65,15 +63,32 @@ _COUNTS = {"steps", "images", "seconds", "updates", "rollbacks"}
 
 
 def panels(lines: list[dict[str, Any]]) -> list[str]:
-    """The lines of metrics.jsonl as HTML figures: the known groups that occur, then one for each unknown number."""
-    known = {key for panel in PANELS for key in panel.keys} | _COUNTS
+    """The lines of metrics.jsonl as HTML figures: the known groups that occur, then one for each unknown number.
+
+    The registered metrics stand between the losses with their like and the learning rates.
+    """
     found: dict[str, None] = {}  # in the order of their first line
     for line in lines:
         found |= dict.fromkeys(key for key, value in line.items() if _is_number(value))
-    others = [Panel(key.replace("_", " ").capitalize(), {key: key.replace("_", " ")}) for key in found]
-    drawn = [panel for panel in PANELS if set(panel.keys) & set(found)]
-    drawn += [panel for panel in others if not set(panel.keys) & known]
+    groups = (*_TRAINING_PANELS, *_metric_panels(found), *_RUN_PANELS)
+    known = {key for panel in groups for key in panel.keys} | _COUNTS
+    drawn = [panel for panel in groups if set(panel.keys) & set(found)]
+    drawn += [Panel(_words(key).capitalize(), {key: _words(key)}) for key in found if key not in known]
     return [_panel(panel, lines) for panel in drawn]
+
+
+def _metric_panels(keys: Iterable[str]) -> list[Panel]:
+    """A panel for each registered metric whose figures are among these names in metrics.jsonl."""
+    matches = {key: match for key in keys if (match := registry.find(key.replace("_", "-")))}
+    return [
+        Panel(metric.title, {key: match.figure.unit or match.name for key, match in matches.items()
+                             if match.metric is metric}, metric.scale)
+        for metric in registry.metrics()
+    ]  # fmt: skip
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def _panel(panel: Panel, lines: list[dict[str, Any]]) -> str:
@@ -127,7 +142,7 @@ def _svg(curves: list[tuple[list[tuple[float, float]], str]], scale: str, label:
         figure.savefig(target, format="svg", transparent=True, metadata=nothing)
     svg = target.getvalue()
     svg = svg[svg.index("<svg ") :].replace(_TEXT, "currentColor").replace(_LINE, "var(--line)")
-    # Names of groups, the same in every SVG of the page; those that something refers to are hashes.
+    # The names of groups are the same in every SVG of the page, and nothing refers to them.
     return re.sub(r' id="[a-z0-9]+\.?[a-z]*_\d+"', "", svg)
 
 
