@@ -33,7 +33,8 @@ def named(variable: str, otherwise: list[str]) -> list[str]:
 try:
     demo = build_demo(named("HUBGAN_GENERATORS", GENERATORS), named("HUBGAN_UPSCALERS", UPSCALERS))
 except HubganError as error:
-    sys.stderr.write(f"app.py: {error} (HUBGAN_GENERATORS and HUBGAN_UPSCALERS name the models)\n")
+    words = error.with_context(remedy="HUBGAN_GENERATORS and HUBGAN_UPSCALERS name the models").for_command_line()
+    sys.stderr.write(f"app.py: {words}\n")
     sys.exit(2)
 
 if __name__ == "__main__":

@@ -332,13 +332,13 @@ def test_who_may_not_push(hub: LoopbackHub, run: Path, monkeypatch: pytest.Monke
     with pytest.raises(ModelError, match="access token may not do that"):
         push_folder(run, "tester/run", token=READ_TOKEN)
     monkeypatch.setenv("HF_TOKEN", "")
-    with pytest.raises(ModelError, match=r"log in \(hf auth login\)"):
+    with pytest.raises(ModelError, match=r"Log in \(hf auth login\)"):
         push_folder(run, "tester/run")
 
 
 def test_what_should_be_private_is_not_pushed_to_a_public_repository(hub: LoopbackHub, run: Path) -> None:
     Repository("tester/run")
-    with pytest.raises(ModelError, match="is there already, and public"):
+    with pytest.raises(ModelError, match="already exists and is public"):
         push_folder(run, "tester/run", private=True)
     push_folder(run, "tester/mine", private=True)
     push_folder(run, "tester/mine", private=True)

@@ -48,7 +48,7 @@ def test_a_picture_gets_its_result_beside_it(run: Run, tmp_path: Path, upscaler:
         assert image.info["icc_profile"] == SRGB
     status, said, complained = run("up", source)
     assert (status, said) == (2, "")
-    assert f"{result} is there already: replace it by --overwrite" in complained
+    assert f"{result} already exists. Name another file with -o, or replace it with --overwrite" in complained
     assert run("up", source, "--overwrite")[0] == 0
 
 
@@ -187,14 +187,14 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
     shutil.copy(tmp_path / "two" / "model.safetensors", tmp_path / "two" / "other.safetensors")
     (tmp_path / "two" / "config.json").unlink()
     for argv, words in {
-        ("up", "c.png"): "c.png does not exist: check the path",
+        ("up", "c.png"): "c.png does not exist. Check the path",
         ("up", "empty"): "empty holds no pictures (avif, bmp",
         ("up", "up/config.json"): "up/config.json is not a picture in a known format",
         ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is one file",
-        ("up", "a.png", "-o", "c.tif"): "-o c.tif: pictures are written as .png, .jpg, .webp or .gif",
+        ("up", "a.png", "-o", "c.tif"): "-o c.tif has no ending that can be written. Name a .png, .jpg, .webp or .gif",
         ("up", "a.png", "-o", "c.jpg", "--format", "png"): "contradict each other",
         ("gen", "a.png"): "gen/config.json describes a Generator",
-        ("two", "a.png"): "choose one by --weights-name",
+        ("two", "a.png"): "Choose one with --weights-name",
     }.items():
         status, said, complained = run(*argv)
         assert (status, said) == (2, "")
@@ -328,11 +328,11 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
     assert sorted(labels.int2str(row["label"]) for row in read) == ["a dog", "a dog", "cat", "cat"]
     assert run("up", *words, "--format", "webp")[0] == 0
     for argv, complaint in {
-        ("up",): "name pictures and folders, or a data set",
-        ("up", "a.png", *words): "one of them",
-        ("up", "--dataset", "rows.parquet"): "name a folder for the results (-o)",
-        ("up", "a.png", "--split", "test"): "--split: there is no --dataset",
-        ("up", *words[:2], "-o", "large.png"): "which cannot take a data set",
+        ("up",): "there is nothing to enlarge. Name either pictures and folders, or a data set with --dataset",
+        ("up", "a.png", *words): "INPUT and --dataset were both given. Name either",
+        ("up", "--dataset", "rows.parquet"): "--dataset rows.parquet needs a folder for the results. Name one with -o",
+        ("up", "a.png", "--split", "test"): "--split without --dataset. Name the data set",
+        ("up", *words[:2], "-o", "large.png"): "which cannot hold a data set",
         ("up", "--dataset", "nowhere/at-all", "-o", "x"): "nowhere/at-all",
     }.items():
         status, said, complained = run(*argv)

@@ -30,12 +30,6 @@ commands:
 
 A model is named by its folder, or by its name on the Hub (user/model).
 """
-# What an error calls an argument in Python, and what it is called here.
-_ARGUMENTS = {
-    "weights_name=": "--weights-name",
-    "pass allow_pickle=True": "give --allow-pickle",
-    "pass token=": "set HF_TOKEN",
-}
 _MORE = "`hubgan COMMAND --help` explains a command. Models are trained by train.py, in hubgan's repository."
 
 
@@ -113,7 +107,7 @@ def _parse_without_command(argv: list[str]) -> None:
     _, left = parser.parse_known_args(argv)
     if left[0].startswith("-"):
         _refuse(parser, left)
-    parser.error(f"unknown command {left[0]!r}{nearest(left[0], COMMANDS)}")
+    parser.error(f"unknown command {left[0]!r}. {nearest(left[0], COMMANDS)}")
 
 
 def _refuse(parser: argparse.ArgumentParser, words: list[str]) -> None:
@@ -121,16 +115,14 @@ def _refuse(parser: argparse.ArgumentParser, words: list[str]) -> None:
     if option is None:
         parser.error(f"unexpected {' '.join(words)}")
     known = dict.fromkeys(re.findall(r"(?<![\w-])--\w[\w-]*", parser.format_help()))
-    parser.error(f"unknown option {option}{nearest(option, known)}")
+    parser.error(f"unknown option {option}. {nearest(option, known)}")
 
 
 def _failed(name: str, error: Exception) -> int:
     """Tell of an error on stderr, and return the exit status."""
     if isinstance(error, BrokenPipeError):
         return 141  # as a shell reports SIGPIPE, which Python does not let through
-    text = str(error)
-    for python, here in _ARGUMENTS.items():
-        text = text.replace(python, here)
+    text = error.for_command_line() if isinstance(error, HubganError) else str(error)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     print(f"{name}: error: {text}", file=sys.stderr)

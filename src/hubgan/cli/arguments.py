@@ -95,7 +95,7 @@ def find_device(name: str) -> str:
         torch.ones(1, device=name).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
-        raise ConfigError(f"--device {name}: this machine has no such device ({reason})") from error
+        raise ConfigError(f"this machine has no device {name} ({reason})", "Use --device cpu") from error
     return name
 
 
@@ -125,7 +125,7 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
     if kind == "Generator":
         return Generator.from_pretrained(args.model, **where), folder
     if kind not in (None, "Upscaler"):
-        raise ConfigError(f"{args.model} holds a {kind}: give a generator or an upscaler")
+        raise ConfigError(f"{args.model} holds a {kind}", "Name a generator or an upscaler")
     known = {name: value for name, value in foreign.items() if value}
     return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **known), folder
 
@@ -137,12 +137,12 @@ def training_packages() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        raise ConfigError(f"the package {package} is missing: pip install 'hubgan[train]'") from error
+        raise ConfigError(f"the package {package} is missing", "Run: pip install 'hubgan[train]'") from error
 
 
 @contextmanager
 def enough_memory(remedy: str) -> Iterator[None]:
-    """Turn want of memory into a ModelError that ends with `remedy`."""
+    """Turn a lack of memory into a ModelError with this remedy."""
     import torch
 
     try:
@@ -151,4 +151,4 @@ def enough_memory(remedy: str) -> Iterator[None]:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)  # on a CPU
         if not known:
             raise
-        raise ModelError(f"there is not enough memory: {remedy}") from error
+        raise ModelError("there is not enough memory", remedy) from error

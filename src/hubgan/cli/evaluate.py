@@ -113,9 +113,9 @@ def run(args: argparse.Namespace) -> None:
     from hubgan.runtime.processes import join_processes
 
     if args.neighbours and not args.train_split:
-        raise ConfigError("--neighbours needs the training images: name their split by --train-split")
+        raise ConfigError("--neighbours needs the training images", "Name their split with --train-split")
     if args.neighbours and args.neighbours.exists():
-        raise ConfigError(f"{args.neighbours} is there already: name another file by --neighbours")
+        raise ConfigError(f"{args.neighbours} already exists", "Name another file with --neighbours")
     state = join_processes(cpu=args.device == "cpu")
     model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)
@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> None:
             f"{type(model).__name__} {args.model}, against {reference} ({size} images); the figures would be {where}"
         )
         return
-    with enough_memory("take fewer --samples, or for a generator a smaller --batch-size"):
+    with enough_memory("Use fewer --samples, or for a generator a smaller --batch-size"):
         results = _measure(args, model, reference, state.is_main_process)
     if not state.is_main_process:
         return
@@ -145,9 +145,9 @@ def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler") -> None
     from hubgan.models import Generator
 
     kind, wrong = ("a generator", _UPSCALERS) if isinstance(model, Generator) else ("an upscaler", _GENERATORS)
-    given = [f"--{name.replace('_', '-')}" for name in wrong if getattr(args, name) is not None]
+    given = ", ".join(f"--{name.replace('_', '-')}" for name in wrong if getattr(args, name) is not None)
     if given:
-        raise ConfigError(f"{args.model} holds {kind}: leave out {', '.join(given)}, which it does not know")
+        raise ConfigError(f"{args.model} holds {kind}, to which {given} cannot be applied", f"Leave out {given}")
 
 
 def _open(args: argparse.Namespace, split: str, column: str | None) -> "ImageSource":
@@ -197,11 +197,14 @@ def _measure(
         )
     if args.small_column == reference.source.column:
         raise ConfigError(
-            f"--small-column {args.small_column} is the column of the large pictures, too: one must differ"
+            f"--small-column {args.small_column} is also the column of the large pictures",
+            "Name two different columns with --small-column and --image-column",
         )
     small = _open(args, args.split, args.small_column) if args.small_column else None
     if args.degraded and small:
-        raise ConfigError("--degraded makes the small pictures, and --small-column names them: leave one out")
+        raise ConfigError(
+            "--degraded makes the small pictures, but --small-column names existing ones", "Leave one of the two out"
+        )
     return evaluate_upscaler(
         model,
         reference,

@@ -41,14 +41,16 @@ def run(args: argparse.Namespace) -> None:
     """Write the file, and print what it takes and gives."""
     file: Path = args.output or Path(f"{Path(args.subfolder or args.model).resolve().name}.onnx")
     if not args.overwrite and file.exists():
-        raise ConfigError(f"{file} is there already: take another file (-o), or replace it by --overwrite")
+        raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
 
     from hubgan import Generator
     from hubgan.export.onnx import export_onnx
 
     model, _ = load_model(args, "cpu")
     if isinstance(model, Generator) and args.fidelity is not None:
-        raise ConfigError(f"{args.model} holds a generator: leave out --fidelity, which it does not know")
+        raise ConfigError(
+            f"{args.model} holds a generator, to which --fidelity cannot be applied", "Leave out --fidelity"
+        )
     export_onnx(model, file, opset=args.opset)
     if isinstance(model, Generator):
         labels = " and labels (batch)" if model.labels else ""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubgan.cli.arguments import add_model
-from hubgan.errors import ConfigError, ModelError
+from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
     from hubgan.hub.download import ModelSource
@@ -107,8 +107,10 @@ def _outline(place: "ModelSource", files: list[str]) -> dict[str, Any] | None:
     try:
         with torch.device("meta"):
             model = MODELS[config.kind](**config.options)
-    except (ConfigError, TypeError) as error:
-        raise ConfigError(f"{file}: {error}{config.newer}") from error
+    except ConfigError as error:
+        raise error.with_context(f"{file}: ", config.upgrade) from error
+    except TypeError as error:
+        raise ConfigError(f"{file}: {error}", config.upgrade) from error
     model.training_run = config.training_run
     size, dtype = _header(place, file.with_name(WEIGHTS))
     return _about(model, size, dtype, config.written_by)
@@ -161,6 +163,8 @@ def _header(place: "ModelSource", file: Path) -> tuple[int, str]:
     )
     from safetensors import SafetensorError, safe_open
 
+    from hubgan.models.weights import damaged
+
     if not file.is_file():
         name = f"{place.subfolder}/{file.name}" if place.subfolder else file.name
         at: dict[str, Any] = {"repo_id": place.name, "revision": place.revision, "token": place.token}
@@ -175,7 +179,7 @@ def _header(place: "ModelSource", file: Path) -> tuple[int, str]:
             dtypes = {tensors.get_slice(key).get_dtype() for key in tensors.keys()}  # noqa: SIM118
             return file.stat().st_size, _floats(dtypes)
     except SafetensorError as error:
-        raise ModelError(f"{file} is damaged or cut short ({error}); copy or download it again") from error
+        raise damaged(file, error) from error
 
 
 def _floats(dtypes: set[str]) -> str:

@@ -71,13 +71,13 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) 
         if path.is_dir():
             found = sorted(_inside(path, recursive, leave_out))
             if not found:
-                remedy = "" if recursive else "; its subfolders are looked into with --recursive"
-                raise ImageError(f"{path} holds no pictures ({', '.join(e[1:] for e in _READ)}){remedy}")
+                remedy = "" if recursive else "Add --recursive to look into its subfolders"
+                raise ImageError(f"{path} holds no pictures ({', '.join(e[1:] for e in _READ)})", remedy)
             pictures += [Picture(file, path) for file in found]
         elif path.exists():
             pictures.append(Picture(path))
         else:
-            raise ImageError(f"{path} does not exist: check the path")
+            raise ImageError(f"{path} does not exist", "Check the path")
     return pictures
 
 
@@ -103,15 +103,16 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
     for job, path in jobs.items():
         target = job.target.resolve()
         if target == path.resolve():
-            raise ConfigError(f"{path} would be replaced by its own result: write into another folder (-o)")
+            raise ConfigError(f"{path} would be replaced by its own result", "Name another folder with -o")
         if target in sources:
             raise ConfigError(
-                f"{job.target} is both the result of {path} and a picture to enlarge: leave it out, or write"
-                " into another folder (-o)"
+                f"{job.target} is both the result of {path} and a picture to enlarge",
+                "Leave it out, or name another folder with -o",
             )
         if (other := taken.setdefault(target, path.resolve())) != path.resolve():
             raise ConfigError(
-                f"{other} and {path} would both become {job.target}: rename one of them, or enlarge them apart"
+                f"{other} and {path} would both become {job.target}",
+                "Rename one of them, or enlarge them with two commands",
             )
     return list(jobs)
 
@@ -130,17 +131,20 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Job
             of a folder.
     """
     if _is_file(output) or (output.exists() and not output.is_dir()):
-        raise ConfigError(f"-o {output} is one file, which cannot take a data set: name a folder")
+        raise ConfigError(f"-o {output} is one file, which cannot hold a data set", "Name a folder")
     source = Path(data.name).expanduser()
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise ConfigError(f"-o {output} lies in {data.name}, and would become a part of it: name another place")
+        raise ConfigError(f"-o {output} lies in {data.name}, and would become a part of it", "Name another folder")
     names: list[str] = [""] * len(data)
     if data.label_column and data.classes:
         numbers = [data.numbers.get(str(value)) for value in data.rows[data.label_column]]
         names = ["" if number is None else data.classes[number] for number in numbers]
     for name in data.classes:
         if name.startswith(".") or not name.strip() or set(name) & set("/\\:\0"):
-            raise ConfigError(f"{data.name} has the label {name!r}, which cannot be the name of a folder")
+            raise ConfigError(
+                f"{data.name} has the label {name!r}, which cannot be the name of a folder",
+                "Rename the label, or name another column with --label-column",
+            )
     return [
         Job(Row(data, number), output / name / f"{number:08d}{ending or '.png'}", output)
         for number, name in enumerate(names)
@@ -206,15 +210,15 @@ def _is_file(output: Path) -> bool:
 
 def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Job:
     if len(pictures) != 1 or pictures[0].folder:
-        raise ConfigError(f"-o {output} is one file, which cannot take several pictures: name a folder")
+        raise ConfigError(f"-o {output} is one file, which cannot hold several pictures", "Name a folder")
     kind = WRITTEN.get(output.suffix.lower())
     if kind is None:
-        raise ConfigError(f"-o {output}: pictures are written as .png, .jpg, .webp or .gif")
+        raise ConfigError(f"-o {output} has no ending that can be written", "Name a .png, .jpg, .webp or .gif")
     if ending and WRITTEN[ending] != kind:
-        raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other: leave one out")
+        raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other", "Leave one of the two out")
     source = pictures[0].path
     if output.resolve() == source.resolve():
-        raise ConfigError(f"{source} would be replaced by its own result: name another file (-o)")
+        raise ConfigError(f"{source} would be replaced by its own result", "Name another file with -o")
     return Job(source, output, output.parent)
 
 
@@ -234,5 +238,5 @@ def _enlarged(folder: Path, scale: float) -> Path:
     if folder.name in ("", ".."):  # such as "."
         folder = folder.resolve()
     if not folder.name:
-        raise ConfigError(f"there is no place beside {folder}: name a folder for the results (-o)")
+        raise ConfigError(f"{folder} has no parent folder to write into", "Name a folder for the results with -o")
     return folder.with_name(f"{folder.name}-x{scale:g}")

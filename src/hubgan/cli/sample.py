@@ -61,14 +61,16 @@ def run(args: argparse.Namespace) -> None:
     folder: Path = args.output or Path(f"{Path(args.model).resolve().name}-samples")
     sheet_file = folder / f"seed{seed}-grid.png"
     if not args.overwrite and (file := _in_the_way(folder, seed, args.number, args.grid)):
-        raise ConfigError(f"{file} is there already: take another --seed or folder (-o), or replace it by --overwrite")
+        raise ConfigError(
+            f"{file} already exists",
+            "Use another --seed, name another folder with -o, or replace the file with --overwrite",
+        )
 
     from tqdm import tqdm
 
     from hubgan import Generator
     from hubgan.cli.inputs import save
     from hubgan.media.grid import ImageGrid
-    from hubgan.media.images import MAX_PIXELS
 
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
@@ -76,8 +78,8 @@ def run(args: argparse.Namespace) -> None:
     try:
         sheet = ImageGrid(args.number, (generator.image_size,) * 2) if args.grid else None
     except ImageError as error:
-        raise ImageError(f"--grid is for at most {MAX_PIXELS:,} pixels: {error}") from error
-    with enough_memory("take a smaller --batch-size"):
+        raise error.with_context("--grid: ") from error
+    with enough_memory("Use a smaller --batch-size"):
         images = _images(generator, args.number, seed, args.batch_size, args.labels, args.truncation)
         for index, image in enumerate(tqdm(images, total=args.number, unit="image", disable=None)):
             save(image, folder / _name(seed, index))

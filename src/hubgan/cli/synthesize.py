@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     device = process_device(args.device, state)
     generator = Generator.from_pretrained(args.model, revision=args.revision, subfolder=args.subfolder, device=device)
     name = Path(args.model).resolve().name if Path(args.model).exists() else args.model
-    with enough_memory("take a smaller --batch-size"):
+    with enough_memory("Use a smaller --batch-size"):
         shards = synthesis.synthesize(
             generator,
             args.output,

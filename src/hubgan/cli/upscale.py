@@ -169,13 +169,14 @@ def run(args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace) -> None:
     """Raise ConfigError for options that do not go together."""
     if bool(args.inputs) == bool(args.dataset):
-        raise ConfigError("name pictures and folders, or a data set (--dataset): one of them")
+        given = "INPUT and --dataset were both given" if args.dataset else "there is nothing to enlarge"
+        raise ConfigError(given, "Name either pictures and folders, or a data set with --dataset")
     about_data = [f"--{name}" for name in ("dataset-config", "split", "image-column", "label-column")
                   if getattr(args, name.replace("-", "_")) is not None]  # fmt: skip
     if about_data and not args.dataset:
-        raise ConfigError(f"{', '.join(about_data)}: there is no --dataset")
+        raise ConfigError(f"{', '.join(about_data)} without --dataset", "Name the data set with --dataset")
     if args.dataset and not args.output:
-        raise ConfigError(f"--dataset {args.dataset}: name a folder for the results (-o)")
+        raise ConfigError(f"--dataset {args.dataset} needs a folder for the results", "Name one with -o")
 
 
 def _processes(args: argparse.Namespace) -> "PartialState | None":
@@ -198,14 +199,15 @@ def _enlarge_all(upscaler: "Upscaler", jobs: "list[Job]", taken: set[Path], args
         except (ImageError, ModelError, DataError, OSError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise  # it will not be better for the next picture
-            problems.append(str(error) if str(job.source) in str(error) else f"{job.source}: {error}")
+            words = error.for_command_line() if isinstance(error, HubganError) else str(error)
+            problems.append(words if str(job.source) in words else f"{job.source}: {words}")
     return Outcome(done, problems)
 
 
 def _one(done: Done) -> None:
     file, size, remark = done
     if size is None:
-        raise ConfigError(f"{file} is there already: replace it by --overwrite, or name another place (-o)")
+        raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
     print(f"{file}: {size[0]} x {size[1]} pixels{f' ({remark})' if remark else ''}")
 
 
@@ -224,12 +226,12 @@ def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.
     if reason := obstacle(image, target, scale, moving=animation is not None):
         target, remark = target.with_suffix(".png"), f"as PNG: {reason}"
         if target.resolve() in taken:
-            raise ImageError(f"{job.source}: {reason}, and {target} is another picture: use --format png")
+            raise ImageError(f"{job.source}: {reason}, and {target} is another picture", "Use --format png")
         if target.exists() and not args.overwrite:
             return Done(target, None)
         taken.add(target.resolve())
     enlarge = partial(upscaler.upscale, scale=args.scale, tile=args.tile)
-    with enough_memory("take a smaller --tile"):
+    with enough_memory("Use a smaller --tile"):
         if animation is None:
             large = enlarge(image)
             with _written(target):
@@ -239,7 +241,8 @@ def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.
             if (pixels := image.width * image.height * scale**2 * count) > _MOST_PIXELS:
                 raise ImageError(
                     f"{job.source}: its {count:,} frames would have {pixels / 1e6:,.0f} megapixels, more than"
-                    f" {_MOST_PIXELS / 1e6:,.0f}: take a smaller --scale, or a part of it"
+                    f" {_MOST_PIXELS / 1e6:,.0f}",
+                    "Use a smaller --scale, or cut the animation",
                 )
             shown = tqdm(animation.frames, total=count, unit="frame", leave=False, disable=None)
             frames = [enlarge(frame) for frame in shown]
@@ -257,7 +260,7 @@ def _written(target: Path) -> Iterator[None]:
     except (HubganError, OSError, MemoryError):
         raise
     except Exception as error:  # encoders raise nearly every kind
-        raise ImageError(f"{target} cannot be written: {error}; try --format png") from error
+        raise ImageError(f"{target} cannot be written: {error}", "Try --format png") from error
 
 
 def _report(done: list[Done], places: list[Path], scale: float) -> None:

@@ -88,10 +88,10 @@ def run(args: argparse.Namespace) -> None:
     """Write the moving picture, and print where it is."""
     seeds: list[int] = args.seeds or [secrets.randbelow(2**32) for _ in range(_SEEDS)]
     if len(seeds) < 2:
-        raise ConfigError("a walk leads from one seed to another: give two --seeds or more")
+        raise ConfigError("a walk leads from one seed to another", "Give two --seeds or more")
     file: Path = args.output or Path(f"{Path(args.model).resolve().name}-walk.gif")
     if not args.overwrite and file.exists():
-        raise ConfigError(f"{file} is there already: take another file (-o), or replace it by --overwrite")
+        raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
 
     from hubgan.media.video import check_video
 
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> None:
     )
     latents, labels = generator.walk(seeds, count, labels=args.label, truncation=args.truncation, loop=args.loop)
     scale = args.scale or max(1, _SIDE // generator.image_size)
-    with enough_memory("take fewer --frames, a smaller --scale, or .mp4, which keeps one picture at a time"):
+    with enough_memory("Use fewer --frames, a smaller --scale, or .mp4, which keeps one picture at a time"):
         images = tqdm(_images(generator, latents, labels), total=count, unit="frame", disable=None)
         save_video(images, file, fps=args.fps, scale=scale, loop=args.loop)
     side = generator.image_size * scale
@@ -125,7 +125,10 @@ def _frames(args: argparse.Namespace, seeds: int) -> int:
         return args.frames
     seconds = args.seconds if args.seconds is not None else _SECONDS * (seeds if args.loop else seeds - 1)
     if not 0.5 <= seconds * args.fps <= _MOST:  # nor is NaN
-        raise ConfigError(f"--seconds {seconds:g} are not 1 to {_MOST:,} frames at {args.fps} a second")
+        raise ConfigError(
+            f"--seconds {seconds:g} at {args.fps} frames a second is not 1 to {_MOST:,} frames",
+            "Give another --seconds or --fps, or the number of frames with --frames",
+        )
     return max(1, round(seconds * args.fps))
 
 

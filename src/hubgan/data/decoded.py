@@ -146,7 +146,8 @@ class DecodedImages:
                                self.source.name, error)  # fmt: skip
             self._replaced += 1
             return found
-        raise DataError(f"{self.source.name}: none of its images can be used any more: {error}")
+        message = f"{self.source.name}: none of its images can be used any more: {error.message}"
+        raise DataError(message, error.remedy) from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_stack": None}  # may be on a device

@@ -38,7 +38,7 @@ def decode(cell: Cell) -> Image.Image:
     try:
         return open_image(_read(path))
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise error.with_context(f"{path}: ") from error
 
 
 def available_cpus() -> int:
@@ -82,6 +82,7 @@ def _read(url: str) -> bytes:
                 raise ImageError(f"cannot be read ({error})") from error
             if pause is None:
                 reason = " ".join(str(error).split())[:300]
-                raise DataError(f"cannot read {url}: {type(error).__name__}: {reason}") from error
+                message = f"cannot read {url}: {type(error).__name__}: {reason}"
+                raise DataError(message, "Check the connection, and try again") from error
             time.sleep(pause)
     raise AssertionError

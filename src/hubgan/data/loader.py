@@ -127,13 +127,13 @@ def _as_it_is(batch: Any) -> Any:
 
 
 class _Decoded(Dataset):
-    """Batches by keys. An error for a person is handed over as a value: raised in a worker it would lose its words."""
+    """Batches by keys. An error for a person is returned as a value: raised in a worker it would lose its words."""
 
     def __init__(self, images: DecodedImages, seed: int) -> None:
         self.images, self.seed = images, seed
 
     def __getitems__(self, keys: list[int]) -> RawBatch | HubganError:
-        return _told(lambda: RawBatch(self.images.batch(keys, self.seed), self.images.labels(keys)))
+        return _returned(lambda: RawBatch(self.images.batch(keys, self.seed), self.images.labels(keys)))
 
 
 class _Streamed(IterableDataset):
@@ -145,13 +145,14 @@ class _Streamed(IterableDataset):
     def __iter__(self) -> Iterator[RawBatch | HubganError]:
         stream = self.images.batches(**self.options)
         while True:
-            batch = _told(lambda: next(stream))
+            batch = _returned(lambda: next(stream))
             yield batch
             if isinstance(batch, HubganError):
                 return
 
 
-def _told(function: Callable[[], RawBatch]) -> RawBatch | HubganError:
+def _returned(function: Callable[[], RawBatch]) -> RawBatch | HubganError:
+    """What `function` returns, or the error that it raises."""
     try:
         return function()
     except HubganError as error:

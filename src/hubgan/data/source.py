@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hubgan.data.decoding import Cell, decode
 from hubgan.data.transforms import Transform
-from hubgan.errors import DataError, ImageError, nearest
+from hubgan.errors import DataError, ImageError, Remedy, nearest
 
 _CHUNK = 32  # rows read at once: enough to be fast, few enough for memory when each is a large photo
 _SHARDS = 64  # of a stream made from a local data set: a stream is shuffled by its shards, too
@@ -100,8 +100,11 @@ class ImageSource:
         """
         if not self.classes:
             raise DataError(
-                f"{self.name} has no labels that are known: name their column (--label_column), and for a stream of"
-                " other than ClassLabels the classes too (--classes)"
+                f"{self.name} has no labels that are known",
+                Remedy(
+                    "Name their column in label_column. If a stream has no ClassLabels, name the classes too",
+                    "Name their column with --label-column. If a stream has no ClassLabels, name the --classes too",
+                ),
             )
 
     def _number(self, value: Any) -> int:
@@ -133,17 +136,18 @@ class ImageSource:
             DataError: none can be used, or reading breaks off.
         """
         found: list[Tensor] = []
-        reason = "there are none"
+        refused = ImageError("there are none")
         for cell in self._spread(count):
             try:
                 found.append(transform.prepare(decode(cell)))
             except ImageError as error:
-                reason = str(error)
+                refused = error
                 continue
             if len(found) == count:
                 break
         if not found:
-            raise DataError(f"{self.name}: none of its images can be used: {reason}")
+            message = f"{self.name}: none of its images can be used: {refused.message}"
+            raise DataError(message, refused.remedy) from refused
         return found
 
     def _spread(self, count: int) -> Iterator[Cell]:
@@ -186,18 +190,18 @@ def load_images(
     rows, fingerprint = _open(name, config, split, streaming)
     features = rows.features
     if features is None:
-        raise DataError(f"{name} does not tell its columns before it is read; use it without streaming")
+        raise DataError(f"{name} does not tell its columns before it is read", "Use it without streaming")
     images = [key for key, feature in features.items() if isinstance(feature, datasets.Image)]
     if not images or column not in (None, *images):
         found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
         wanted = f"no image column {column!r}" if column else "no image column"
-        raise DataError(f"{name} has {wanted}; its columns are {found}")
+        raise DataError(f"{name} has {wanted}", f"Its columns are {found}")
     if isinstance(rows, datasets.Dataset) and not len(rows):
         raise DataError(f"{name}: split {split!r} is empty")
     if column is None and len(images) > 1:
         raise DataError(
-            f"{name} has several image columns, {', '.join(images)}: choose one (--image-column; train.py:"
-            " --image_column)"
+            f"{name} has several image columns: {', '.join(images)}",
+            Remedy("Choose one as the column", "Choose one with --image-column"),
         )
     column = column or images[0]
     label_column = _label_column(name, features, label_column, column)
@@ -231,12 +235,12 @@ def _open(
         if path.suffix == ".parquet" and path.exists():
             return _load("parquet", config, split, streaming, data_files=str(path.resolve()))
         if path.exists():
-            raise DataError(f"{name} is a file; pass the folder that holds it, a .parquet file, or a Hub name")
+            raise DataError(f"{name} is a file", "Pass the folder that holds it, a .parquet file, or a Hub name")
         return _load(name, config, split, streaming)
     except DataError:
         raise
     except (ConnectionError, datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
-        raise DataError(_unreachable(name, path, error)) from error
+        raise _unreachable(name, path, error) from error
     except Exception as error:  # datasets raises many kinds; the message is what a person needs
         raise DataError(f"cannot open the data set {name}: {_reason(error)}") from error
 
@@ -254,7 +258,7 @@ def _load(
 
 def _pick(splits: datasets.DatasetDict, name: str, split: str) -> datasets.Dataset:
     if split not in splits:
-        raise DataError(f"{name} has no split {split!r}; it has {', '.join(splits)}")
+        raise DataError(f"{name} has no split {split!r}", nearest(split, map(str, splits)))
     return splits[split]
 
 
@@ -263,7 +267,7 @@ def _label_column(name: str, features: datasets.Features, wanted: str | None, im
         return next((key for key, feature in features.items() if isinstance(feature, datasets.ClassLabel)), None)
     others = [key for key in features if key != image_column]
     if wanted not in others:
-        raise DataError(f"{name} has no label column {wanted!r}{nearest(wanted, others) if others else ''}")
+        raise DataError(f"{name} has no label column {wanted!r}", nearest(wanted, others) if others else "")
     return wanted
 
 
@@ -277,7 +281,7 @@ def _of_classes(
     """The rows with these labels. Labels are compared as text, so that numbers and names are treated alike."""
     if column is None:
         found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
-        raise DataError(f"{name} has no labels to choose classes by; name their column, of {found}")
+        raise DataError(f"{name} has no labels to choose classes by", f"Name their column, of {found}")
     label = features[column]
     if isinstance(label, datasets.ClassLabel):
         numbers = {str(number): str(number) for number in range(label.num_classes)}
@@ -318,7 +322,7 @@ def _numbered(
 
 def _known(word: str, names: list[str], known: Any, name: str) -> str:
     if word not in known:
-        raise DataError(f"{name} has no class {word!r}{nearest(word, names)}")
+        raise DataError(f"{name} has no class {word!r}", nearest(word, names))
     return word
 
 
@@ -326,16 +330,21 @@ def _has_label(value: Any, wanted: frozenset[str]) -> bool:
     return str(value) in wanted
 
 
-def _unreachable(name: str, path: Path, error: Exception) -> str:
+def _unreachable(name: str, path: Path, error: Exception) -> DataError:
     if path.is_dir():
-        return f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})"
+        return DataError(f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})")
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_local:
-        return f"there is no folder {name}, and it is not a Hub name (user/dataset) either"
-    return (
-        f"{name!r} is no folder on this machine, and no data set of that name could be had from the Hub"
-        f" ({constants.ENDPOINT}): it is not there, or private, or the Hub cannot be reached. Pass --dataset the path"
-        " of a folder of images or of a local copy of the data set"
+        return DataError(
+            f"there is no folder {name}, and it is not a Hub name (user/dataset) either", "Check the path"
+        )
+    return DataError(
+        f"{name!r} is no folder on this machine, and the Hub ({constants.ENDPOINT}) gave no data set of that name:"
+        " it does not exist, is private, or the Hub cannot be reached",
+        Remedy(
+            "Pass the path of a folder of images, or of a local copy of the data set",
+            "Pass --dataset the path of a folder of images, or of a local copy of the data set",
+        ),
     )
 
 

@@ -38,7 +38,7 @@ class StreamedImages:
 
     def __init__(self, source: ImageSource, transform: Transform, *, buffer: int, labelled: bool = False) -> None:
         if not source.streaming:
-            raise DataError(f"{source.name} is no stream; open it with streaming=True")
+            raise DataError(f"{source.name} is no stream", "Open it with streaming=True")
         if labelled:
             source.check_labels()
         self.source, self.transform, self.buffer, self.labelled = source, transform, buffer, labelled
@@ -90,7 +90,7 @@ class StreamedImages:
                     yield from chunk[max(0, start - read) :]
                 read += len(chunk)
             if not read:
-                raise DataError(f"{self.source.name}: the stream holds no images; check the split and the classes")
+                raise DataError(f"{self.source.name}: the stream holds no images", "Check the split and the classes")
             # Now the length is known, and with it the epoch in which the place lies.
             epochs, start = divmod(max(start, read), read)
             epoch += epochs
@@ -110,7 +110,8 @@ class StreamedImages:
             name, count = self.source.name, len(cells)
             first = next(each for each in outcomes if isinstance(each, ImageError))
             if not usable:
-                raise DataError(f"{name}: no image of a batch of {count} can be used, the first {first}")
+                message = f"{name}: no image of a batch of {count} can be used, the first {first.message}"
+                raise DataError(message, first.remedy) from first
             if not self._replaced:
                 logger.warning("%s: an image cannot be used, and another of its batch is taken: %s; there may be more",
                                name, first)  # fmt: skip

@@ -26,7 +26,9 @@ class Transform(ABC):
 
     def __init__(self, *, size: int, channels: int, flip: bool) -> None:
         if size < 1 or channels not in (1, 3):
-            raise ConfigError(f"A picture cannot be {size} x {size} x {channels}: size >= 1, channels 1 or 3.")
+            raise ConfigError(
+                f"a picture cannot be {size} x {size} x {channels}", "Use a size >= 1, and channels 1 or 3"
+            )
         self.size, self.channels, self.flip = size, channels, flip
 
     @abstractmethod
@@ -83,7 +85,7 @@ class Crops(Transform):
     def __init__(self, *, size: int, channels: int, flip: bool, reduce: float = 1.0) -> None:
         super().__init__(size=size, channels=channels, flip=flip)
         if not 0 < reduce <= 1:
-            raise ConfigError(f"reduce is {reduce:g}; it must lie above 0, and be 1 at most")
+            raise ConfigError(f"reduce is {reduce:g}", "Use a value above 0 and at most 1")
         self.reduce = reduce
         self.draws = 5 if flip else 2
         self.key = f"whole-{size}-{channels}"

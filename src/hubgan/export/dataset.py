@@ -27,7 +27,7 @@ from safetensors.torch import save
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, Remedy
 from hubgan.models.generator import GROUP, Generator, Labels
 from hubgan.models.latents import truncate
 from hubgan.runtime.files import atomic_write, write_text
@@ -161,7 +161,10 @@ def synthesize(
     if n < 1 or shard_size < 1 or batch_size < 1:
         raise ConfigError(f"n {n}, shard_size {shard_size}, batch_size {batch_size}: each must be 1 or more")
     if not image_column or not label_column or image_column == label_column:
-        raise ConfigError(f"the columns need two different names, not {image_column!r} and {label_column!r}")
+        raise ConfigError(
+            f"the columns need two different names, not {image_column!r} and {label_column!r}",
+            Remedy("Change image_column or label_column", "Change --image-column or --label-column"),
+        )
     if truncation is not None:
         truncation = float(truncation)
         truncate(torch.zeros(1), truncation)  # if it is wrong, then now rather than after a while
@@ -265,14 +268,17 @@ def _fingerprint(generator: Generator) -> str:
 def _kept(folder: Path, settings: Settings, overwrite: bool) -> set[Path]:
     """The shards that are there already; a ConfigError for what is in the way unless it may be overwritten."""
     record, card = folder / RECORD, folder / CARD
-    remedy = "take another folder, or replace what is there with --overwrite (overwrite=True)"
+    remedy = Remedy(
+        "Name another folder, or replace what is in this one with overwrite=True",
+        "Name another folder with -o, or replace what is in this one with --overwrite",
+    )
     if card.exists() and not record.exists() and not overwrite:
-        raise ConfigError(f"{card} is there already, and not of a data set that hubgan has made: {remedy}")
+        raise ConfigError(f"{card} already exists, and is not of a data set that hubgan has made", remedy)
     shards = sorted((folder / "data").glob("train-*.parquet"))
     differences = {file: _difference(file, settings) for file in [*shards, *([record] if record.exists() else [])]}
     for file, difference in differences.items():
         if difference and not overwrite:
-            raise ConfigError(f"{file} is of {difference}: {remedy}")
+            raise ConfigError(f"{file} is of {difference}", remedy)
     return {file for file in shards if not differences[file]}
 
 

@@ -63,16 +63,18 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
         ModelError: the network cannot be exported, the file cannot be written, or what it computes is not the same.
     """
     if not 18 <= opset <= 21:
-        raise ConfigError(f"opset is {opset}: take one from 18 to 21")
+        raise ConfigError(f"opset is {opset}", "Use one from 18 to 21")
     if isinstance(model.network, CommunityNetwork):
-        raise ConfigError("a network that was made elsewhere is not exported: take the tools of where it was made")
+        raise ConfigError(
+            "hubgan does not export a network that was made elsewhere", "Use the tools of the project that made it"
+        )
     try:
         import onnx
         import onnxruntime
         import onnxscript  # noqa: F401, by PyTorch's exporter
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        raise ConfigError(f"the package {package} is missing: pip install 'hubgan[onnx]'") from error
+        raise ConfigError(f"the package {package} is missing", "Run: pip install 'hubgan[onnx]'") from error
     network, inputs, others, sizes = _network(copy.deepcopy(model).cpu().float())
     result, file = ("images" if isinstance(model, Generator) else "large"), Path(file)
     try:
@@ -97,7 +99,7 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
     except torch.onnx.errors.OnnxExporterError as error:
         raise ModelError(f"this network cannot be exported: {error}") from error
     if not difference <= _MOST_DIFFERENCE:
-        raise ModelError(f"onnxruntime computes something else: images differ by up to {difference:.2g}")
+        raise ModelError(f"onnxruntime computes other images than PyTorch: they differ by up to {difference:.2g}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as unfinished:

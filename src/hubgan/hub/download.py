@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.sha import git_hash
 
-from hubgan.errors import ModelError
+from hubgan.errors import ModelError, Remedy
 from hubgan.runtime.files import sha256
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class ModelSource:
         """
         if (folder := self.folder) is not None:
             return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-        with self._read("its list of files"):
+        with self._translate_errors("its list of files"):
             try:
                 if self.local_files_only:
                     raise OfflineModeIsEnabled
@@ -101,8 +101,8 @@ class ModelSource:
         if (folder := self.folder) is not None:
             if (folder / filename).is_file():
                 return folder / filename
-            raise ModelError(_missing(filename, str(folder), self.files()))
-        with self._read(filename):
+            raise _missing(filename, str(folder), self.files())
+        with self._translate_errors(filename):
             file = Path(
                 hf_hub_download(
                     self.name,
@@ -130,7 +130,8 @@ class ModelSource:
         return f"{self.name} ({constants.ENDPOINT})"
 
     @contextmanager
-    def _read(self, what: str) -> Iterator[None]:
+    def _translate_errors(self, what: str) -> Iterator[None]:
+        """Turn what the Hub's client raises into a ModelError: `what` could not be read."""
         name = self.name
         check_token(self.token)
         try:
@@ -138,28 +139,41 @@ class ModelSource:
         except ModelError:
             raise
         except HFValidationError as error:
-            raise ModelError(f"{name!r} is neither a folder on this machine nor a Hub name (user/model)") from error
+            raise ModelError(
+                f"{name!r} is neither a folder on this machine nor a Hub name (user/model)", "Check the spelling"
+            ) from error
         except GatedRepoError as error:
-            raise ModelError(f"{name} asks for consent first: give it on its page at {constants.ENDPOINT}") from error
+            raise ModelError(
+                f"{name} is gated, and you have no access to it",
+                f"Ask for access at {constants.ENDPOINT}/{name}, and log in: hf auth login",
+            ) from error
         except RepositoryNotFoundError as error:
             raise ModelError(
-                f"{name!r} is neither a folder on this machine nor a model you can see at {constants.ENDPOINT};"
-                " check the spelling, and for a private model log in (hf auth login) or pass token="
+                f"{name!r} is neither a folder on this machine nor a model you can see at {constants.ENDPOINT}",
+                Remedy(
+                    "Check the spelling. For a private model log in (hf auth login) or pass token=",
+                    "Check the spelling. For a private model log in (hf auth login) or set HF_TOKEN",
+                ),
             ) from error
         except RevisionNotFoundError as error:
-            raise ModelError(f"{self._shown} has no revision {self.revision!r}") from error
+            raise ModelError(
+                f"{self._shown} has no revision {self.revision!r}", "Name a branch, a tag or a commit of it"
+            ) from error
         except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
             if isinstance(error.__cause__, HfHubHTTPError):  # it was reached, and did not give the file
-                raise ModelError(f"cannot get {what} of {self._shown}: {in_one_line(error.__cause__)}") from error
+                reason = in_one_line(error.__cause__)
+                raise ModelError(f"cannot get {what} of {self._shown}: {reason}", "Try again later") from error
             raise ModelError(
-                f"{name!r} is no folder on this machine, it is not in the download cache, and the Hub"
-                f" ({constants.ENDPOINT}) cannot be reached; check the connection, or pass the path of a folder"
+                f"{name!r} is neither a folder on this machine nor in the download cache, and the Hub"
+                f" ({constants.ENDPOINT}) cannot be reached",
+                "Check the connection, or pass the path of a folder",
             ) from error
         except EntryNotFoundError as error:
             inside = os.path.join(self.subfolder or "", what)  # noqa: PTH118
-            raise ModelError(_missing(inside, self._shown, self._files_or_none())) from error
+            raise _missing(inside, self._shown, self._files_or_none()) from error
         except (HTTPError, OSError, RuntimeError, ValueError) as error:
-            raise ModelError(f"cannot get {what} of {self._shown}: {in_one_line(error)}") from error
+            reason = in_one_line(error)
+            raise ModelError(f"cannot get {what} of {self._shown}: {reason}", "Check the connection") from error
 
     def _files_or_none(self) -> list[str]:
         try:
@@ -168,14 +182,18 @@ class ModelSource:
             return []
 
 
-def _missing(filename: str, where: str, files: list[str]) -> str:
+def _missing(filename: str, where: str, files: list[str]) -> ModelError:
     pickles = [name for name in files if name.endswith(PICKLES)]
     if pickles and filename.endswith(".safetensors"):
-        return (
+        return ModelError(
             f"{where} has no {filename}, only {', '.join(pickles)}: pickled weights can run any code"
-            " when they are read, so hubgan refuses them; convert them to safetensors first"
+            " when they are read, so hubgan refuses them",
+            "Convert them to safetensors",
         )
-    return f"{where} has no {filename}: it is not a model that hubgan saved, or it is incomplete"
+    return ModelError(
+        f"{where} has no {filename}: it is not a model that hubgan saved, or it is incomplete",
+        Remedy("Check the name and subfolder=", "Check the name and --subfolder"),
+    )
 
 
 def check_bytes(file: Path, where: str) -> None:
@@ -194,10 +212,10 @@ def check_bytes(file: Path, where: str) -> None:
     try:
         for link in (file.resolve(), blob, file):
             link.unlink(missing_ok=True)
-        remedy = "it was removed from the cache: load it again to download it anew"
+        remedy = "It was removed from the cache; load it again to download it"
     except OSError as error:
-        remedy = f"remove {file} and load it again ({error})"
-    raise ModelError(f"{file.name} of {where} was damaged on its way or on the disk (checksum); {remedy}")
+        remedy = f"Remove {file} ({error}), and load it again"
+    raise ModelError(f"{file.name} of {where} was damaged in transfer or on the disk (checksum)", remedy)
 
 
 def in_one_line(error: Exception) -> str:
@@ -209,4 +227,4 @@ def check_token(token: str | bool | None) -> None:
     """Refuse a token that cannot be one before it is sent: what an HTTP library says of a bad header quotes it."""
     secret = token if isinstance(token, str) else get_token() if token is not False else None
     if secret and not re.fullmatch(r"[!-~]+", secret):
-        raise ModelError("the access token holds a space, a line break or a letter that no token has: copy it again")
+        raise ModelError("the access token holds a space, a line break or a letter that no token has", "Copy it again")

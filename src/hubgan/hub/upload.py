@@ -22,15 +22,16 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import filter_repo_objects
 
-from hubgan.errors import ModelError
+from hubgan.errors import ModelError, Remedy
 from hubgan.hub.download import check_bytes, check_token, in_one_line
 
 logger = logging.getLogger(__name__)
 
+# What the Hub refuses by its status: why, and what to do about it.
 _REFUSALS = {
-    401: "it does not know you: log in (hf auth login), or set HF_TOKEN",
-    403: "your access token may not do that: make one that may write there, and log in with it (hf auth login)",
-    412: "somebody else has changed it meanwhile",
+    401: ("it does not know you", "Log in (hf auth login), or set HF_TOKEN"),
+    403: ("your access token may not do that", "Make one that may write there, and log in with it: hf auth login"),
+    412: ("somebody else has changed it meanwhile", ""),
 }
 
 
@@ -51,7 +52,7 @@ class Repository:
         private: make it private if it is new.
         token: access token; by default the one of `hf auth login`.
         branch: main by default; made when it is missing.
-        again: how to go on after a failure, one sentence for people.
+        again: how to go on after a failure, the last sentence of an error's remedy.
 
     Attributes:
         name: its full name.
@@ -74,7 +75,7 @@ class Repository:
         again: str = "",
     ) -> None:
         self.name, self._type, self._branch, self._token, self._again = name, repo_type, branch, token, again
-        with self._told():
+        with self._translate_errors():
             self._api = HfApi(token=token)
             self.name = self._api.create_repo(
                 name, private=private or None, exist_ok=True, repo_type=repo_type, space_sdk=space_sdk
@@ -82,8 +83,11 @@ class Repository:
             about = self._api.repo_info(self.name, repo_type=repo_type)
             if private and about.private is False:
                 raise ModelError(
-                    f"{self.name} is there already, and public: push without private, or make it private in its"
-                    " settings on the Hub first"
+                    f"{self.name} already exists and is public",
+                    Remedy(
+                        "Push without private, or make it private in its settings on the Hub",
+                        "Push without --private, or make it private in its settings on the Hub",
+                    ),
                 )
             if branch and not branch.startswith("refs/"):  # a pull request is there already
                 self._api.create_branch(self.name, branch=branch, repo_type=repo_type, exist_ok=True)
@@ -101,7 +105,7 @@ class Repository:
         if path not in self.files:
             return None
         # In a cache of its own: what counts is what is there now, and a damaged file must not be taken for words.
-        with self._told(), tempfile.TemporaryDirectory() as cache:
+        with self._translate_errors(), tempfile.TemporaryDirectory() as cache:
             file = hf_hub_download(
                 self.name, path, repo_type=self._type, revision=self.head, token=self._token, cache_dir=cache
             )
@@ -109,7 +113,7 @@ class Repository:
             try:
                 return Path(file).read_text(encoding="utf-8")
             except UnicodeDecodeError as error:
-                raise ModelError(f"{path} of {self.name} is not UTF-8 text: correct it on the Hub") from error
+                raise ModelError(f"{path} of {self.name} is not UTF-8 text", "Correct it on the Hub") from error
 
     def commit(
         self,
@@ -142,7 +146,7 @@ class Repository:
             gone |= set(filter_repo_objects(self.files, allow_patterns=list(delete_patterns)))
         gone -= {*files, ".gitattributes"}  # without the latter the Hub forgets which files are large
         operations += [CommitOperationDelete(path, is_folder=False) for path in sorted(gone)]
-        with self._told(), _quiet():
+        with self._translate_errors(), _quiet():
             made = self._api.create_commit(
                 self.name,
                 operations,
@@ -155,22 +159,24 @@ class Repository:
         return Pushed(made.pr_url or str(made.commit_url), made.oid != self.head)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Turn what the Hub's client raises into a ModelError that says what to do."""
         check_token(self._token)
-        what, whole = f"cannot push to {self.name}", "A commit is made whole or not at all." if self._again else ""
+        what, whole = f"cannot push to {self.name}", "A commit is made whole or not at all" if self._again else ""
         try:
             yield
         except ModelError:
             raise
         except HFValidationError as error:
-            raise ModelError(f"{what}: not a Hub name (user/model); {in_one_line(error)}") from error
+            raise ModelError(f"{what}, which is not a Hub name (user/model): {in_one_line(error)}") from error
         except LocalTokenNotFoundError as error:
-            raise ModelError(f"{what}: {_REFUSALS[401]}. {self._again}".strip()) from error
+            reason, remedy = _REFUSALS[401]
+            raise ModelError(f"{what}: {reason}", remedy).with_context(remedy=self._again) from error
         except (HTTPError, OSError, RuntimeError, ValueError) as error:  # the client fails with any of them
-            refusal = _REFUSALS.get(error.response.status_code) if isinstance(error, HfHubHTTPError) else None
-            reason = f"{what} at {constants.ENDPOINT}: {refusal or in_one_line(error)}."
-            raise ModelError(" ".join(filter(None, [reason, whole, self._again]))) from error
+            status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
+            reason, remedy = _REFUSALS.get(status, (in_one_line(error), ""))
+            told = ModelError(f"{what} at {constants.ENDPOINT}: {reason}", remedy)
+            raise told.with_context(remedy=whole).with_context(remedy=self._again) from error
 
 
 @contextmanager

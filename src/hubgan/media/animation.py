@@ -55,7 +55,7 @@ def open_animation(path: str | Path) -> Animation | None:
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
-        raise ImageError(f"{path} cannot be read: check that it is whole and accessible ({error})") from error
+        raise ImageError(f"{path} cannot be read ({error})", "Check that it is whole and accessible") from error
     repeats = image.format == "GIF" and "loop" in image.info and loop  # a GIF counts how often it is shown once more
     return Animation(_frames(path), durations, min(loop + 1, _MOST_PLAYS) if repeats else loop)
 

@@ -27,8 +27,9 @@ class ImageGrid:
         width, height = (n * (side + _GAP) + _GAP for n, side in zip((self._columns, rows), size, strict=True))
         if width * height > MAX_PIXELS:
             raise ImageError(
-                f"A grid of {count:,} images of {size[0]} x {size[1]} pixels would have more than {MAX_PIXELS:,}"
-                " pixels: take fewer, or no grid."
+                f"a grid of {count:,} images of {size[0]} x {size[1]} pixels would have more than {MAX_PIXELS:,}"
+                " pixels",
+                "Use fewer images, or no grid",
             )
         self.image = Image.new("RGB", (width, height), "white")
 

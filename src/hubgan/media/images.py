@@ -59,7 +59,7 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool =
     elif isinstance(source, str | os.PathLike):
         name = os.fsdecode(source)
     elif not isinstance(source, Image.Image | bytes):
-        raise ImageError(f"Not a picture: {source!r:.80}. Give a path, bytes, a PIL image, array or tensor.")
+        raise ImageError(f"not a picture: {source!r:.80}", "Give a path, bytes, a PIL image, an array or a tensor")
     try:
         if isinstance(source, Image.Image):
             return _finish(source, name, max_pixels, deep)
@@ -68,7 +68,7 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool =
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
-        raise ImageError(f"{name} cannot be read: check that it is whole and accessible ({error})") from error
+        raise ImageError(f"{name} cannot be read ({error})", "Check that it is whole and accessible") from error
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
@@ -97,7 +97,7 @@ def to_image(tensor: torch.Tensor) -> Image.Image:
     """
     shape = tuple(tensor.shape)
     if len(shape) != 3 or shape[0] not in (1, 3, 4) or not tensor.numel():
-        raise ImageError(f"the tensor has shape {shape}: give one picture, C x H x W, of 1, 3 or 4 channels.")
+        raise ImageError(f"the tensor has shape {shape}", "Give one picture, C x H x W, of 1, 3 or 4 channels")
     plain = tensor.float() if tensor.is_floating_point() else tensor  # numpy has no bfloat16
     return _from_array(plain.detach().cpu().permute(1, 2, 0).numpy(), "the tensor")
 
@@ -154,15 +154,18 @@ def _bleed(image: Image.Image) -> Image.Image:
 def _file(name: str) -> IO[bytes]:
     path = Path(name)
     if not path.is_file():
-        what = "is a folder: name one picture in it" if path.is_dir() else "does not exist: check the path"
-        raise ImageError(f"{name} {what}.")
+        if path.is_dir():
+            raise ImageError(f"{name} is a folder", "Name one picture in it")
+        raise ImageError(f"{name} does not exist", "Check the path")
     return path.open("rb")
 
 
 def check_size(image: Image.Image, name: str, max_pixels: int = MAX_PIXELS) -> None:
     """Raise ImageError when `image` is empty or has more than `max_pixels`, which its header tells."""
     if not 0 < image.width * image.height <= max_pixels:
-        raise ImageError(f"{name} has {image.width} x {image.height} pixels: give from 1 to {max_pixels}.")
+        raise ImageError(
+            f"{name} has {image.width} x {image.height} pixels", f"Give a picture of 1 to {max_pixels:,} pixels"
+        )
 
 
 def identify(file: IO[bytes], name: str) -> Image.Image:
@@ -180,7 +183,7 @@ def identify(file: IO[bytes], name: str) -> Image.Image:
             file.seek(0)
             return factory(file, "")
     problem = "not a picture in a known format" if prefix else "empty"
-    raise ImageError(f"{name} is {problem}: give one of {', '.join(FORMATS)}.")
+    raise ImageError(f"{name} is {problem}", f"Give one of {', '.join(FORMATS)}")
 
 
 def _brands(file: IO[bytes], prefix: bytes) -> set[bytes]:
@@ -193,8 +196,8 @@ def _heif(file: IO[bytes], name: str) -> Image.Image:
     try:
         from pillow_heif import HeifImageFile
     except ModuleNotFoundError as error:
-        remedy = "pip install 'hubgan[heif]', or save it as JPEG or PNG"
-        raise ImageError(f"{name} is HEIF (HEIC), which needs the package pillow-heif: {remedy}.") from error
+        remedy = "Run: pip install 'hubgan[heif]', or save it as JPEG or PNG"
+        raise ImageError(f"{name} is HEIF (HEIC), which needs the package pillow-heif", remedy) from error
     return HeifImageFile(file)
 
 
@@ -288,20 +291,20 @@ def _values(image: Image.Image, name: str) -> tuple[np.ndarray, int]:
     whites = {"I": (255, WHITE_16), "F": (1, 255, WHITE_16)}.get(image.mode, (WHITE_16,))
     white = next((white for white in whites if low >= 0 and high <= white), None)
     if white is None:
-        raise ImageError(f"{name} holds values from {low} to {high}: save it with 8 or 16 bits a channel.")
+        raise ImageError(f"{name} holds values from {low} to {high}", "Save it with 8 or 16 bits a channel")
     return values, white
 
 
 def _from_array(array: np.ndarray, name: str) -> Image.Image:
     if array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,), (4,)) or not array.size:
-        raise ImageError(f"{name} has shape {array.shape}: give H x W, or H x W x C of 1, 3 or 4 channels.")
+        raise ImageError(f"{name} has shape {array.shape}", "Give H x W, or H x W x C of 1, 3 or 4 channels")
     if np.issubdtype(array.dtype, np.floating):
         low, high = array.min(), array.max()
         if not (low >= -0.5 / 255 and high <= 1 + 0.5 / 255):  # so written, NaN fails too
-            raise ImageError(f"{name} holds values from {low} to {high}: scale them to [0, 1], without NaN.")
+            raise ImageError(f"{name} holds values from {low} to {high}", "Scale them to [0, 1], without NaN")
         array = np.rint(array * 255).clip(0, 255).astype(np.uint8)
     array = array[..., 0] if array.shape[2:] == (1,) else array
     if array.dtype != np.uint8 and not (array.dtype == np.uint16 and array.ndim == 2):
         grey = " or, of one channel, uint16" if array.dtype == np.uint16 else ""
-        raise ImageError(f"{name} holds {array.dtype}: give uint8 in [0, 255]{grey} or float in [0, 1].")
+        raise ImageError(f"{name} holds {array.dtype}", f"Give uint8 in [0, 255]{grey} or float in [0, 1]")
     return Image.fromarray(array).copy()

@@ -28,7 +28,7 @@ def check_video(path: Path, fps: int) -> None:
     """
     ending = path.suffix.lower()
     if ending not in _WRITERS:
-        raise ConfigError(f"{path}: moving pictures are written as {', '.join(_WRITERS)}")
+        raise ConfigError(f"{path} has no ending of a moving picture", f"Use one of {', '.join(_WRITERS)}")
     if fps < 1 or (ending == ".gif" and fps > _FASTEST_GIF):
         bounds = f"1 to {_FASTEST_GIF} in a GIF" if ending == ".gif" else "1 or more"
         raise ConfigError(f"fps must be {bounds}, got {fps}")
@@ -120,5 +120,7 @@ def _av() -> Any:
     try:
         import av
     except ModuleNotFoundError as error:
-        raise ConfigError("MP4 needs the package av: pip install 'hubgan[video]', or write a .gif or .webp") from error
+        raise ConfigError(
+            "MP4 needs the package av", "Run: pip install 'hubgan[video]', or write a .gif or .webp"
+        ) from error
     return av

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hubgan.errors import ConfigError, ModelError
+from hubgan.errors import ConfigError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Repository
 from hubgan.models.card import PICTURE, TrainingRun, model_card, renewed
@@ -231,7 +231,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             ConfigError: its `config.json` is not one of hubgan's, or asks for something impossible.
         """
         if not use_safetensors:
-            raise ConfigError("use_safetensors=False: hubgan reads safetensors alone")
+            raise ConfigError("hubgan reads only safetensors, so use_safetensors=False has no effect", "Leave it out")
         wanted = dtype or torch_dtype
         if wanted is not None and not isinstance(wanted, torch.dtype):
             raise ConfigError(f"dtype must be one of PyTorch's, such as torch.bfloat16, not {wanted!r}")
@@ -245,10 +245,9 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         config = read_config(config_file)
         if config.kind and config.kind not in [kind.__name__ for kind in cls.__mro__]:
             article = "an" if config.kind[0] in "AEIOU" else "a"
-            raise ConfigError(
-                f"{config_file} describes {article} {config.kind}, where {cls.__name__} is wanted: load it with"
-                f" {config.kind}.from_pretrained{config.newer}"
-            )
+            remedy = Remedy(f"Load it with {config.kind}.from_pretrained", f"Name a model that is a {cls.__name__}")
+            message = f"{config_file} describes {article} {config.kind}, where {cls.__name__} is wanted"
+            raise ConfigError(message, remedy).with_context(remedy=config.upgrade)
         try:
             # On the meta device no memory is taken before the weights have proved to fit.
             with torch.device("meta" if strict else "cpu"):
@@ -260,7 +259,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             check_fit(weights_file, model.state_dict(), state, strict)
         except (ConfigError, ModelError) as error:
             prefix = f"{config_file}: " if isinstance(error, ConfigError) else ""
-            raise type(error)(f"{prefix}{error}{config.newer}") from error
+            raise error.with_context(prefix, config.upgrade) from error
         model.load_state_dict(state, strict=strict, assign=True)
         model.training_run = config.training_run
         return model

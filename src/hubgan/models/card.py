@@ -21,6 +21,7 @@ _MARK = re.compile(r"\n*<!-- hubgan (?P<header>\w+) (?P<body>\w+) -->\n*")
 _HEADER = re.compile(r"\A\s*---[ \t]*\n(?P<header>.*?)\n?^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _RESULTS = re.compile(r"<!-- results:.*?<!-- end of results -->", re.DOTALL)
 _BY_HAND = "edited_"  # before the digest of the words
+_CORRECT = "Correct the YAML between its lines ---"
 _LEGENDS = {
     ("fd-", "kd-"): "FD is the Frechet distance from real images, KD the kernel distance: less is better, and the"
     " floor is the distance between real images.",
@@ -340,9 +341,9 @@ def _merged(old: str, new: str) -> str:
     try:
         theirs = yaml.safe_load(old)
     except yaml.YAMLError as error:
-        raise ModelError(f"the header of README.md is not valid YAML: {error}") from error
+        raise ModelError(f"the header of README.md is not valid YAML: {error}", _CORRECT) from error
     if not isinstance(theirs, dict) or not all(isinstance(key, str) for key in theirs):
-        raise ModelError("the header of README.md is not a list of names and values")
+        raise ModelError("the header of README.md is not a list of names and values", _CORRECT)
     ours = yaml.safe_load(new)
     theirs.pop("model-index", None)
     owned = {key: ours[key] for key in ("library_name", "pipeline_tag", "datasets", "model-index") if key in ours}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from hubgan.errors import ModelError
+from hubgan.errors import ModelError, Remedy
 from hubgan.hub.download import PICKLES, ModelSource
 from hubgan.models.config import CONFIG, WEIGHTS, Config, read_config
 from hubgan.models.weights import read_weights
@@ -17,6 +17,7 @@ from hubgan.networks import UPSCALERS
 from hubgan.networks.community import COMMUNITY, CommunityNetwork, spandrel
 
 _UNPICKLED = (".pth", ".ckpt")  # what spandrel reads by its restricted unpickler
+_REMEDY = "Use the weights as safetensors"
 
 
 class Found(NamedTuple):
@@ -72,7 +73,7 @@ def load(found: Found, dtype: torch.dtype | None = None) -> CommunityNetwork:
     try:
         network = CommunityNetwork(weights, dtype)
     except ModelError as error:
-        raise ModelError(f"{found.file}: {error}") from error
+        raise error.with_context(f"{found.file}: ") from error
     said = found.config.options if found.config else network.options
     if any(said.get(key) != value for key, value in network.options.items()):
         raise ModelError(f"{found.file} holds {network.options}, but its {CONFIG} says {said}")
@@ -97,7 +98,10 @@ def _only_one(files: list[str], where: str) -> str | None:
     for suffixes in ((".safetensors",), PICKLES):
         names = [name for name in files if name.lower().endswith(suffixes)]
         if len(names) > 1:
-            raise ModelError(f"{where} holds several models: choose one by weights_name=, of {', '.join(names)}")
+            raise ModelError(
+                f"{where} holds several models: {', '.join(names)}",
+                Remedy("Choose one with weights_name=", "Choose one with --weights-name"),
+            )
         if names:
             return names[0]
     return None
@@ -106,15 +110,16 @@ def _only_one(files: list[str], where: str) -> str | None:
 def _check_kind(name: str, where: str, allow_pickle: bool) -> None:
     suffix = Path(name).suffix.lower()
     if suffix not in (".safetensors", *PICKLES):
-        raise ModelError(f"{name} is no file of weights: give a .safetensors")
+        raise ModelError(f"{name} is not a file of weights", "Name a .safetensors file")
     if suffix in PICKLES and not (allow_pickle and suffix in _UNPICKLED):
-        rather = (
-            ", or pass allow_pickle=True to let spandrel's restricted unpickler read it, which takes only tensors"
-            if suffix in _UNPICKLED
-            else f"; of pickles only {' and '.join(_UNPICKLED)} can be read at all"
+        remedy = Remedy(
+            "Convert it to safetensors, or pass allow_pickle=True: spandrel's restricted unpickler reads only tensors",
+            "Convert it to safetensors, or add --allow-pickle: spandrel's restricted unpickler reads only tensors",
         )
+        others = f"Convert it to safetensors; of pickles only {' and '.join(_UNPICKLED)} can be read"
         raise ModelError(
-            f"{name} of {where} is a pickle, which can run any code when it is read: convert it to safetensors{rather}"
+            f"{name} of {where} is a pickle, which can run any code when it is read",
+            remedy if suffix in _UNPICKLED else others,
         )
 
 
@@ -126,12 +131,12 @@ def _read(file: Path) -> Mapping[str, Any]:
         # is given. PyTorch's own reader is asked, for others may see another archive in the same bytes.
         reader: Any = torch._C.PyTorchFileReader
         if _is_archive(file) and reader(str(file)).has_record("constants.pkl"):
-            raise ModelError(f"{file} is a program (TorchScript), not weights alone; it was not run. Use safetensors")
+            raise ModelError(f"{file} is a program (TorchScript), not weights alone; it was not run", _REMEDY)
         return spandrel().ModelLoader().load_state_dict_from_file(file)
     except ModelError:
         raise
     except Exception as error:  # a pickle fails in every way
-        raise ModelError(f"{file} is damaged, or not weights alone ({str(error)[:200]}); use safetensors") from error
+        raise ModelError(f"{file} is damaged, or not weights alone ({str(error)[:200]})", _REMEDY) from error
 
 
 def _is_archive(file: Path) -> bool:

@@ -88,10 +88,10 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             source = _source(seed, _LABEL_STREAM)
             return torch.randint(len(self.labels), (n,), generator=source)
         if not self.labels:
-            raise ConfigError("this model has no classes: leave labels out")
+            raise ConfigError("this model has no classes", "Leave the labels out")
         wanted = [labels] if isinstance(labels, int | str) else list(labels)
         if not wanted:
-            raise ConfigError("labels is empty: give one at least, or leave it out")
+            raise ConfigError("labels is empty", "Give one at least, or leave it out")
         numbers = torch.tensor([self._number(label) for label in wanted])
         return numbers.repeat(-(-n // len(wanted)))[:n]
 
@@ -103,8 +103,8 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if not isinstance(label, str) and 0 <= (number := operator.index(label)) < len(self.labels):
             return number
         if isinstance(label, str):
-            raise ConfigError(f"the model has no class {label!r}{nearest(label, self.labels)}")
-        raise ConfigError(f"the model has no class {label!r}: its classes are 0 to {len(self.labels) - 1}")
+            raise ConfigError(f"the model has no class {label!r}", nearest(label, self.labels))
+        raise ConfigError(f"the model has no class {label!r}", f"Its classes are 0 to {len(self.labels) - 1}")
 
     def _draw(self, n: int, source: torch.Generator | None) -> Tensor:
         # Where the count is no multiple of 16 PyTorch draws the last 16 numbers twice, which would depend on n.
@@ -206,7 +206,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             ConfigError: fewer than two seeds or than one frame, or what `sample` refuses.
         """
         if len(seeds) < 2:
-            raise ConfigError("a walk leads from one seed to another: give two or more")
+            raise ConfigError("a walk leads from one seed to another", "Give two seeds or more")
         points = torch.cat([self.latents(1, seed=seed) for seed in seeds])
         if truncation is not None:
             points = truncate(points, truncation)
@@ -311,10 +311,16 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     ) -> Any:
         if class_labels is not None and not isinstance(class_labels, int | str):
             if batch_size not in (1, len(class_labels)):
-                raise ConfigError(f"batch_size is {batch_size} for {len(class_labels)} class_labels: leave one out")
+                raise ConfigError(
+                    f"batch_size is {batch_size} for {len(class_labels)} class_labels", "Leave one of the two out"
+                )
             batch_size = len(class_labels)
         if batch_size < 1 or (isinstance(generator, list) and len(generator) != batch_size):
-            raise ConfigError(f"batch_size is {batch_size}: give 1 or more, and no or one generator, or one an image")
+            generators = f" for {len(generator)} generators" if isinstance(generator, list) else ""
+            raise ConfigError(
+                f"batch_size is {batch_size}{generators}",
+                "Make 1 image or more, with one generator for all or a list of one for each image",
+            )
         if isinstance(generator, list):
             latents = torch.cat([self._draw(1, source) for source in generator])
         else:
@@ -328,10 +334,9 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
 
     def _check_labels(self, labels: Tensor | None, n: int) -> None:
         if (labels is not None) != bool(self.labels):
-            having = (
-                f"has {len(self.labels)} classes: give labels" if self.labels else "has no classes: give no labels"
-            )
-            raise ConfigError(f"this model {having}")
+            if self.labels:
+                raise ConfigError(f"this model has {len(self.labels)} classes", "Give labels, as label_ids makes them")
+            raise ConfigError("this model has no classes", "Leave the labels out")
         if labels is None:
             return
         if labels.shape != (n,) or labels.dtype != torch.int64:

@@ -30,7 +30,7 @@ def truncate(latents: Tensor, threshold: float) -> Tensor:
         ConfigError: a threshold of 0 or below, or NaN.
     """
     if not threshold > 0:
-        raise ConfigError(f"truncation must be above 0, got {threshold}: 1 is usual, and less draws further in")
+        raise ConfigError(f"truncation must be above 0, got {threshold}", "Try 1; less gives more typical images")
     size, root = latents.double().abs(), math.sqrt(2)
     # Of a number of this size: the probability within, and the probability above.
     within = math.erf(threshold / root) * torch.erf(size / root)

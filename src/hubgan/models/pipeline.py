@@ -18,7 +18,7 @@ Images: TypeAlias = list[Image.Image] | np.ndarray | Tensor
 def check_output_type(output_type: str) -> None:
     """Raise ConfigError for an unknown one: before the work rather than after."""
     if output_type not in get_args(OutputType):
-        raise ConfigError(f"unknown output_type {output_type!r}; it is 'pil', 'np' or 'pt'")
+        raise ConfigError(f"unknown output_type {output_type!r}", "Use 'pil', 'np' or 'pt'")
 
 
 def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Images:
@@ -41,7 +41,9 @@ def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Image
         return list(images)
     shapes = {f"{image.width} x {image.height} {image.mode}" for image in images}
     if len(shapes) > 1:
-        raise ImageError(f"images of different shapes ({', '.join(sorted(shapes))}) make no batch: use 'pil'")
+        raise ImageError(
+            f"images of different shapes ({', '.join(sorted(shapes))}) make no batch", "Use output_type='pil'"
+        )
     white = WHITE_16 if images[0].mode == "I;16" else 255
     batch = torch.from_numpy(np.stack([np.atleast_3d(np.asarray(image, np.float32)) for image in images]) / white)
     return as_output(batch.permute(0, 3, 1, 2).contiguous(), output_type)

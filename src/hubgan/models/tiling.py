@@ -39,10 +39,10 @@ def upscale_tiled(
     import torch
 
     if scale < 1 or tile < 0 or halo < 0 or multiple < 1:
-        wanted = "scale >= 1, tile >= 0, halo >= 0 and multiple >= 1"
-        raise ConfigError(f"scale {scale}, tile {tile}, halo {halo}, multiple {multiple}: {wanted}.")
+        wanted = "Use scale >= 1, tile >= 0, halo >= 0 and multiple >= 1"
+        raise ConfigError(f"scale {scale}, tile {tile}, halo {halo}, multiple {multiple} are out of range", wanted)
     if image.ndim != 3 or not image.is_floating_point() or not image.numel():
-        raise ImageError(f"A {image.dtype} tensor of shape {tuple(image.shape)} is not a float C x H x W.")
+        raise ImageError(f"a {image.dtype} tensor of shape {tuple(image.shape)} is not a float C x H x W")
     channels, height, width = image.shape
     output = image.new_empty(0)
     tiles = list(product(_cuts(height, tile), _cuts(width, tile)))
@@ -53,7 +53,7 @@ def upscale_tiled(
         with torch.no_grad():
             result = function(part)
         if result.shape != (1, channels, part.shape[2] * scale, part.shape[3] * scale):
-            raise ConfigError(f"{tuple(part.shape)} became {tuple(result.shape)}: the scale is not {scale}.")
+            raise ConfigError(f"{tuple(part.shape)} became {tuple(result.shape)}: the scale is not {scale}")
         if not output.numel():
             output = result.new_empty(channels, height * scale, width * scale)
         core = output[:, top * scale : bottom * scale, left * scale : right * scale]

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from hubgan.errors import ConfigError, ImageError, ModelError
+from hubgan.errors import ConfigError, ImageError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
 from hubgan.media.animation import is_animation
 from hubgan.media.images import (
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 _TILE = 256
 _LARGE_TILE = 512  # where a network should see the whole picture, but memory has its limits
+_NO_FIDELITY = Remedy("Leave fidelity out", "Leave out --fidelity")
 # What diffusers' StableDiffusionUpscalePipeline takes besides, for a model that has steps and reads a prompt.
 _WITHOUT_EFFECT = {
     "eta",
@@ -131,7 +132,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             raise ConfigError(f"num_images_per_prompt must be 1 or more, got {copies}")
         pictures = [] if image is None else one_by_one(image)
         if not pictures:
-            raise ImageError("there is no picture: pass one, or a list of them, as image=")
+            raise ImageError("there is no picture", "Pass one, or a list of them, as image=")
         if prompt and any([prompt] if isinstance(prompt, str) else prompt):
             _warn_of_prompt()
         large = [self.upscale(picture, tile=tile) for picture in pictures]
@@ -217,7 +218,10 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         if scale is None:
             return self.scale
         if not 0 < scale <= self.scale:
-            raise ConfigError(f"scale is {scale:g}; this model enlarges {self.scale} times, and less on request")
+            raise ConfigError(
+                f"scale is {scale:g}, and this model enlarges {self.scale} times",
+                f"Use a scale above 0 and at most {self.scale}",
+            )
         return scale
 
     @property
@@ -287,18 +291,20 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
                 out of range.
         """
         if not 0 <= fidelity <= 1:
-            raise ConfigError(f"fidelity is {fidelity:g}; it goes from 0 (most detail) to 1 (nearest to the original)")
+            raise ConfigError(
+                f"fidelity is {fidelity:g}", "Use a value from 0 (most detail) to 1 (nearest to the original)"
+            )
         if unknown := place.keys() - {field.name for field in fields(ModelSource)}:
             raise TypeError(f"{cls.__name__}.from_pretrained() has no argument {', '.join(sorted(unknown))}")
         if not use_safetensors:
-            raise ConfigError("use_safetensors=False: pass allow_pickle=True to read a .pth")
+            raise ConfigError("use_safetensors=False has no effect", "Pass allow_pickle=True to read a .pth")
         name, dtype = str(pretrained_model_name_or_path), dtype or torch_dtype
         found = community.find(ModelSource(name, **place), weights_name, allow_pickle)
         if found is None:
             model = super().from_pretrained(name, device=device, dtype=dtype, strict=strict, **place)
             return model._at_fidelity(fidelity, ModelSource(name, **place)) if fidelity else model
         if fidelity:
-            raise ConfigError(f"{name} was made elsewhere and has one set of weights: leave fidelity out")
+            raise ConfigError(f"{name} was made elsewhere and has one set of weights", _NO_FIDELITY)
         model = cls(community.load(found, dtype), source=found.source)
         model.training_run = found.config.training_run if found.config else None
         return model.to(device).eval()
@@ -320,7 +326,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
     def _at_fidelity(self: Self, fidelity: float, place: ModelSource) -> Self:
         at_commit = place.at_commit_of(place.file(CONFIG))
         if PIXEL_WEIGHTS not in at_commit.files():
-            raise ModelError(f"{place.name} holds no {PIXEL_WEIGHTS}, so there is nothing to mix: leave fidelity out")
+            raise ModelError(f"{place.name} holds no {PIXEL_WEIGHTS}, so there is nothing to mix", _NO_FIDELITY)
         mix(self, at_commit.file(PIXEL_WEIGHTS), fidelity)
         return self
 

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from hubgan.errors import ModelError
+from hubgan.errors import ModelError, Remedy
 from hubgan.models.config import CONFIG
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -23,9 +23,18 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{file} is damaged or cut short ({error}); copy or download it again (from the Hub: force_download=True)"
-        ) from error
+        raise damaged(file, error) from error
+
+
+def damaged(file: Path, error: Exception) -> ModelError:
+    """The error for a file that is no whole safetensors file."""
+    return ModelError(
+        f"{file} is damaged or cut short ({error})",
+        Remedy(
+            "Copy it again, or download it again with force_download=True",
+            "Copy it again, or delete it to download it again",
+        ),
+    )
 
 
 @torch.no_grad()

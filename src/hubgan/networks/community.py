@@ -74,7 +74,7 @@ class CommunityNetwork(nn.Module):
         try:
             again = CommunityNetwork(weights)
         except ModelError as error:
-            raise ModelError(f"spandrel does not read its own {self.name} again: {error}") from error
+            raise error.with_context(f"spandrel does not read its own {self.name} again: ") from error
         if again.options != self.options:
             raise ModelError(f"spandrel takes its own {self.options} for {again.options}")
         return weights
@@ -89,7 +89,8 @@ def _describe(weights: Mapping[str, Any], dtype: torch.dtype | None) -> Any:
         descriptor = library.ModelLoader().load_from_state_dict(state)
     except library.UnsupportedModelError as error:
         raise ModelError(
-            f"spandrel {library.__version__} knows no architecture with such weights; a newer one may"
+            f"spandrel {library.__version__} knows no architecture with such weights",
+            "A newer one may. Run: pip install --upgrade spandrel",
         ) from error
     except Exception as error:  # each architecture fails in its own way on weights that only look like its own
         raise ModelError(f"the weights do not fit their architecture ({str(error)[:200]})") from error
@@ -105,7 +106,7 @@ def _describe(weights: Mapping[str, Any], dtype: torch.dtype | None) -> Any:
     try:
         return descriptor.to(dtype or _dtype(state, descriptor))
     except library.UnsupportedDtypeError as error:
-        raise ModelError(f"{name} does not compute in {dtype}: leave dtype out, or take torch.float32") from error
+        raise ModelError(f"{name} does not compute in {dtype}", "Leave dtype out, or use torch.float32") from error
 
 
 def _check_sizes(state: Mapping[str, Any]) -> None:
@@ -127,4 +128,4 @@ def spandrel() -> ModuleType:
     try:
         return import_module("spandrel")
     except ImportError as error:
-        raise ModelError("weights made elsewhere need spandrel: pip install 'hubgan[community]'") from error
+        raise ModelError("weights made elsewhere need spandrel", "Run: pip install 'hubgan[community]'") from error

@@ -75,15 +75,18 @@ def push_folder(
 def _model_places(folder: Path) -> list[str]:
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         what = "is no folder" if not folder.is_dir() else f"holds no {CONFIG} and {WEIGHTS}"
-        raise ModelError(f"{folder} {what}: name a folder that save_pretrained or a finished training run has written")
+        remedy = "Name a folder that save_pretrained or a finished training run has written"
+        raise ModelError(f"{folder} {what}", remedy)
     return ["", *(["discriminator"] if (folder / "discriminator" / CONFIG).is_file() else [])]
 
 
 def _load(folder: Path) -> HubModel:
-    kind = read_config(ModelSource(str(folder)).file(CONFIG)).kind
-    if kind not in MODELS:
-        raise ConfigError(f"{folder / CONFIG} describes a {kind}, which this hubgan does not know")
-    model = MODELS[kind].from_pretrained(folder)
+    config = read_config(ModelSource(str(folder)).file(CONFIG))
+    if config.kind not in MODELS:
+        raise ConfigError(
+            f"{folder / CONFIG} describes a {config.kind}, which this hubgan does not know", config.upgrade
+        )
+    model = MODELS[config.kind].from_pretrained(folder)
     if (folder / PIXEL_WEIGHTS).is_file():
         Upscaler.from_pretrained(folder, fidelity=1.0)  # they are pushed too, so they must fit
     return model
@@ -99,7 +102,7 @@ def _card(file: Path, there: str | None, fresh: str) -> str:
     try:
         here = file.read_text(encoding="utf-8") if file.is_file() else None
     except UnicodeDecodeError as error:
-        raise ModelError(f"{file} is not UTF-8 text: save it as that, or delete it to get a new one") from error
+        raise ModelError(f"{file} is not UTF-8 text", "Save it as UTF-8, or delete it to get a new one") from error
     if here is None or there is None:
         return renewed(here or there or fresh, fresh)
     card, conflict = combined(here, there)

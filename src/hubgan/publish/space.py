@@ -13,7 +13,7 @@ from huggingface_hub import SpaceCard, SpaceCardData, get_hf_file_metadata, hf_h
 from huggingface_hub.errors import EntryNotFoundError, HTTPError, RepositoryNotFoundError
 from yaml import YAMLError
 
-from hubgan.errors import ConfigError, ModelError
+from hubgan.errors import ConfigError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Pushed, Repository
 from hubgan.models import Generator, Upscaler
@@ -30,7 +30,7 @@ else:
         try:
             from tomlkit import parse
         except ImportError as error:
-            raise ConfigError("on Python 3.10 this needs tomlkit: pip install 'hubgan[demo]'") from error
+            raise ConfigError("Python 3.10 needs tomlkit for this", "Run: pip install 'hubgan[demo]'") from error
         return parse(text).unwrap()
 
 
@@ -100,7 +100,8 @@ def push_space(
     models: list[_Model] = []
     for variable, kind, names in kinds:
         if not names:
-            raise ConfigError(f"there is no {kind.__name__.lower()}: name one")
+            what = kind.__name__.lower()
+            raise ConfigError(f"there is no {what}", Remedy(f"Name one in {what}s=", f"Name one with --{what}"))
         found = [_model(kind, name, token) for name in names]
         shown[variable] = [model.shown for model in found]
         models += found
@@ -108,7 +109,7 @@ def push_space(
     for name, model in zip([*generators, *upscalers], models, strict=True):
         if model.shown in by_name:
             raise ConfigError(
-                f"{by_name[model.shown]} and {name} would both become {model.shown}: rename one of the folders"
+                f"{by_name[model.shown]} and {name} would both become {model.shown}", "Rename one of the folders"
             )
         by_name[model.shown] = name
 
@@ -144,8 +145,11 @@ def _check_checkout(checkout: Path) -> None:
     for name in (_APP, CARD, _LICENSE, _PROJECT, f"{_PACKAGE}/demo"):
         if not (checkout / name).exists():
             raise ConfigError(
-                f"{checkout} is no checkout of hubgan, it has no {name}: clone the repository, and name its folder by"
-                " --checkout"
+                f"{checkout} is not a checkout of hubgan: it has no {name}",
+                Remedy(
+                    "Clone hubgan's repository, and pass its folder as checkout=",
+                    "Clone hubgan's repository, and name its folder with --checkout",
+                ),
             )
 
 
@@ -200,7 +204,7 @@ def _is_public(name: str, file: str) -> bool:
     except (RepositoryNotFoundError, EntryNotFoundError):
         return False
     except HTTPError as error:
-        raise ModelError(f"cannot tell whether a Space may read {name}: {error}") from error
+        raise ModelError(f"cannot tell whether a Space may read {name}: {error}", "Check the connection") from error
     return True
 
 
@@ -210,7 +214,10 @@ def _app(checkout: Path, shown: dict[str, list[str]]) -> str:
     for variable, value in shown.items():
         lines = re.findall(rf"^{variable} = .*$", text, re.MULTILINE)
         if len(lines) != 1:
-            raise ConfigError(f"{checkout / _APP} has {len(lines)} lines '{variable} = ...' where it should have one")
+            raise ConfigError(
+                f"{checkout / _APP} has {len(lines)} lines '{variable} = ...' where it should have one",
+                f"Restore it: git checkout {_APP}",
+            )
         text = text.replace(lines[0], f"{variable} = {json.dumps(value, ensure_ascii=False)}")
     return text
 
@@ -246,4 +253,6 @@ def _card(name: object, text: str) -> SpaceCard:
     try:
         return SpaceCard(text)
     except (YAMLError, ValueError, TypeError) as error:
-        raise ConfigError(f"the header of {name} cannot be read, correct it there: {error}") from error
+        raise ConfigError(
+            f"the header of {name} cannot be read: {error}", "Correct the YAML between its lines ---"
+        ) from error

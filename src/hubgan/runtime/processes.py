@@ -11,7 +11,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from safetensors import SafetensorError
 from torch import Tensor
 
-from hubgan.errors import HubganError
+from hubgan.errors import HubganError, Remedy
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -61,7 +61,7 @@ def gather(work: Callable[[], T]) -> list[T]:
     try:
         outcome = work()
     except Exception as error:  # the others would wait for ever
-        outcome = _told(error)
+        outcome = _translated(error)
     outcomes = gather_object([outcome])
     for each in outcomes:
         if isinstance(each, Exception):
@@ -86,7 +86,7 @@ def decide(decision: Callable[[], T]) -> T:
         try:
             outcome[0] = decision()
         except Exception as error:
-            outcome[1], cause = _told(error), error
+            outcome[1], cause = _translated(error), error
     broadcast_object_list(outcome)
     if outcome[1] is not None:
         raise outcome[1] from cause
@@ -97,29 +97,32 @@ def decide(decision: Callable[[], T]) -> T:
 def together(
     failure: type[HubganError],
     what: str,
-    remedy: str = "",
+    remedy: str | Remedy = "",
     kinds: tuple[type[Exception], ...] = (OSError, RuntimeError, ValueError, SafetensorError),
 ) -> Iterator[None]:
     """A part that every process has a share in: all leave it when all have done theirs.
 
     Args:
-        failure: what is raised, with the message `what: reason. remedy`.
+        failure: what is raised, with the message `what: reason`.
         what: what could not be done.
-        remedy: what to do about it.
+        remedy: what to do about it; it follows the remedy of the error that was met, if that has one.
         kinds: the errors that count; others are defects, and pass through.
 
     Raises:
         HubganError: `failure`, in every process, when one of them met such an error.
     """
-    reasons: list[str] = []
+    met: list[tuple[str, str | Remedy]] = []
     cause = None
     try:
         yield
     except kinds as error:
         cause = error
-        reasons.append(" ".join(str(error).split())[:400] or type(error).__name__)
-    if reasons := gather_object(reasons):
-        raise failure(f"{what}: {reasons[0]}" + (f". {remedy}" if remedy else "")) from cause
+        if isinstance(error, HubganError):
+            met.append((error.message, error.remedy))
+        else:
+            met.append((" ".join(str(error).split())[:400] or type(error).__name__, ""))
+    if met := gather_object(met):
+        raise failure(*met[0]).with_context(f"{what}: ", remedy) from cause
 
 
 def largest(values: tuple[float, ...], accelerator: "Accelerator") -> tuple[float, ...]:
@@ -142,7 +145,7 @@ def _joined() -> bool:
     return bool(PartialState._shared_state) and PartialState().num_processes > 1
 
 
-def _told(error: Exception) -> HubganError:
+def _translated(error: Exception) -> HubganError:
     """An error that another process can raise, too."""
     if isinstance(error, HubganError):
         return error
