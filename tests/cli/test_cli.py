@@ -115,14 +115,14 @@ def test_samples_are_files_named_by_seed_and_number(run: Run, tmp_path: Path, ge
     status, said, complained = run("sample", "gen", "-n", 11, "--seed", 7, "--grid", "--batch-size", 3)
     assert (status, complained) == (0, "")
     assert "11 images: gen-samples/seed7-0000.png to seed7-0010.png" in said
-    assert "on one sheet: gen-samples/seed7-grid.png" in said
+    assert "in one grid: gen-samples/seed7-grid.png" in said
     images = generator.sample(11, seed=7)
     assert names(tmp_path / "gen-samples") == {f"seed7-{index:04d}.png" for index in range(11)} | {"seed7-grid.png"}
     for index, image in enumerate(images):
         assert same(tmp_path / "gen-samples" / f"seed7-{index:04d}.png", image)
-    with Image.open(tmp_path / "gen-samples" / "seed7-grid.png") as sheet:
-        assert sheet.size == (4 * 18 + 2, 3 * 18 + 2)
-        corner = sheet.crop((2 + 2 * 18, 2 + 2 * 18, 18 + 2 * 18, 18 + 2 * 18))
+    with Image.open(tmp_path / "gen-samples" / "seed7-grid.png") as grid:
+        assert grid.size == (4 * 18 + 2, 3 * 18 + 2)
+        corner = grid.crop((2 + 2 * 18, 2 + 2 * 18, 18 + 2 * 18, 18 + 2 * 18))
         assert corner.tobytes() == images[10].tobytes()
 
 

@@ -18,7 +18,7 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Repository
 from hubgan.models import HubModel
-from hubgan.models.card import is_untouched
+from hubgan.models.card_edits import is_untouched
 from hubgan.publish.folder import push_folder
 
 SMALL = {"width": 8, "latent_dim": 16}

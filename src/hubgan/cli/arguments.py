@@ -117,10 +117,10 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
     from hubgan.hub.download import ModelSource
     from hubgan.models.config import CONFIG, read_config
 
-    place, kind, folder = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision), None, None
+    source, kind, folder = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision), None, None
     foreign = {name: getattr(args, name, None) for name in ("weights_name", "allow_pickle")}
-    if not Path(args.model).is_file() and CONFIG in place.files() and not foreign["weights_name"]:
-        kind, folder = read_config(place.file(CONFIG)).kind, place.folder
+    if not Path(args.model).is_file() and CONFIG in source.files() and not foreign["weights_name"]:
+        kind, folder = read_config(source.file(CONFIG)).kind, source.folder
     where = {"subfolder": args.subfolder, "revision": args.revision, "device": device}
     if kind == "Generator":
         return Generator.from_pretrained(args.model, **where), folder

@@ -36,12 +36,12 @@ def run(args: argparse.Namespace) -> None:
     """Print the description."""
     from hubgan.hub.download import ModelSource
 
-    place = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision)
-    about = describe(place, weights_name=args.weights_name, allow_pickle=args.allow_pickle)
+    source = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision)
+    about = describe(source, weights_name=args.weights_name, allow_pickle=args.allow_pickle)
     print(json.dumps(about, indent=2) if args.json else in_words(about))
 
 
-def describe(place: "ModelSource", *, weights_name: str | None = None, allow_pickle: bool = False) -> dict[str, Any]:
+def describe(source: "ModelSource", *, weights_name: str | None = None, allow_pickle: bool = False) -> dict[str, Any]:
     """What is known of a model, as JSON has it; what is not known is None or empty.
 
     Raises:
@@ -53,10 +53,10 @@ def describe(place: "ModelSource", *, weights_name: str | None = None, allow_pic
 
     from hubgan.models.config import CARD
 
-    files = [] if os.path.isfile(place.name) else place.files()  # noqa: PTH113  # no error for too long a name
-    about = _outline(place, files) or _whole(place, weights_name, allow_pickle)
+    files = [] if os.path.isfile(source.name) else source.files()  # noqa: PTH113  # no error for too long a name
+    about = _outline(source, files) or _whole(source, weights_name, allow_pickle)
     try:
-        card = ModelCard.load(place.file(CARD), ignore_metadata_errors=True).data if CARD in files else None
+        card = ModelCard.load(source.file(CARD), ignore_metadata_errors=True).data if CARD in files else None
     except (ValueError, TypeError, YAMLError):  # a card that cannot be read says nothing
         card = None
     about["license"] = about["license"] or getattr(card, "license", None)
@@ -87,7 +87,7 @@ def in_words(about: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _outline(place: "ModelSource", files: list[str]) -> dict[str, Any] | None:
+def _outline(source: "ModelSource", files: list[str]) -> dict[str, Any] | None:
     """The description of a model that hubgan saved, without its weights; None where they are needed for it."""
     import torch
 
@@ -97,7 +97,7 @@ def _outline(place: "ModelSource", files: list[str]) -> dict[str, Any] | None:
 
     if not {CONFIG, WEIGHTS} <= set(files):
         return None
-    file = place.file(CONFIG)
+    file = source.file(CONFIG)
     try:
         config = read_config(file)
     except ConfigError:  # another library's
@@ -112,18 +112,18 @@ def _outline(place: "ModelSource", files: list[str]) -> dict[str, Any] | None:
     except TypeError as error:
         raise ConfigError(f"{file}: {error}", config.upgrade) from error
     model.training_run = config.training_run
-    size, dtype = _header(place, file.with_name(WEIGHTS))
+    size, dtype = _header(source, file.with_name(WEIGHTS))
     return _about(model, size, dtype, config.written_by)
 
 
-def _whole(place: "ModelSource", weights_name: str | None, allow_pickle: bool) -> dict[str, Any]:
+def _whole(source: "ModelSource", weights_name: str | None, allow_pickle: bool) -> dict[str, Any]:
     """The description of a model that has to be loaded, such as somebody else's upscaler."""
     from hubgan import Upscaler
 
     model = Upscaler.from_pretrained(
-        place.name,
-        subfolder=place.subfolder,
-        revision=place.revision,
+        source.name,
+        subfolder=source.subfolder,
+        revision=source.revision,
         weights_name=weights_name,
         allow_pickle=allow_pickle,
     )
@@ -149,7 +149,7 @@ def _about(model: Any, size: int, dtype: str, written_by: str | None) -> dict[st
     }
 
 
-def _header(place: "ModelSource", file: Path) -> tuple[int, str]:
+def _header(source: "ModelSource", file: Path) -> tuple[int, str]:
     """The size of the weights in bytes and the type of their floats, from the first bytes of their file.
 
     `file` is where the weights are if they are on this machine: in a folder, or in the cache beside config.json.
@@ -166,14 +166,14 @@ def _header(place: "ModelSource", file: Path) -> tuple[int, str]:
     from hubgan.models.weights import damaged
 
     if not file.is_file():
-        name = f"{place.subfolder}/{file.name}" if place.subfolder else file.name
-        at: dict[str, Any] = {"repo_id": place.name, "revision": place.revision, "token": place.token}
+        name = f"{source.subfolder}/{file.name}" if source.subfolder else file.name
+        at: dict[str, Any] = {"repo_id": source.name, "revision": source.revision, "token": source.token}
         try:
             header = HfApi().parse_safetensors_file_metadata(filename=name, **at)
             size = sum(getattr(info, "size", 0) for info in HfApi().get_paths_info(paths=[name], **at))
             return size, _floats({tensor.dtype for tensor in header.tensors.values()})
         except (HTTPError, NotASafetensorsRepoError, OfflineModeIsEnabled, SafetensorsParsingError):
-            file = place.file(file.name)
+            file = source.file(file.name)
     try:
         with safe_open(file, "pt") as tensors:
             dtypes = {tensors.get_slice(key).get_dtype() for key in tensors.keys()}  # noqa: SIM118

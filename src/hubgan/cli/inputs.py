@@ -40,12 +40,12 @@ class Row(NamedTuple):
         return f"row {self.number} of {self.data.name}"
 
 
-class Job(NamedTuple):
+class UpscaleJob(NamedTuple):
     """A picture, the file that its result goes into, and the folder to name when all is done."""
 
     source: Path | Row
     target: Path
-    place: Path
+    folder: Path
 
     def open(self) -> tuple[Image.Image, Animation | None]:
         """The picture, and the animation of which it is the first frame.
@@ -81,7 +81,7 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) 
     return pictures
 
 
-def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale: float) -> list[Job]:
+def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale: float) -> list[UpscaleJob]:
     """Where every result goes: beside a picture as `name-x4.png`, beside a folder as a folder `name-x4`, or into
     `output`, where all keep their names and those of a folder their subfolders.
 
@@ -117,7 +117,7 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
     return list(jobs)
 
 
-def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Job]:
+def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[UpscaleJob]:
     """Where the results of a data set go: `output/00000000.png` and so on, by the numbers of the rows; with labels
     into a subfolder for each, as `imagefolder` of `datasets` reads them. Rows without a label lie at the top.
 
@@ -146,12 +146,12 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Job
                 "Rename the label, or name another column with --label-column",
             )
     return [
-        Job(Row(data, number), output / name / f"{number:08d}{ending or '.png'}", output)
+        UpscaleJob(Row(data, number), output / name / f"{number:08d}{ending or '.png'}", output)
         for number, name in enumerate(names)
     ]
 
 
-def shared(jobs: list[Job], process: int, processes: int) -> list[Job]:
+def shared(jobs: list[UpscaleJob], process: int, processes: int) -> list[UpscaleJob]:
     """Those of one process of several. What may end as PNG of the same name is for one of them."""
     numbers: dict[Path, int] = {}
     return [job for job in jobs if numbers.setdefault(job.target.with_suffix(""), len(numbers)) % processes == process]
@@ -196,11 +196,11 @@ def save(image: Image.Image, path: Path, quality: int = 95) -> None:
 
 def _inside(folder: Path, recursive: bool, leave_out: Path | None) -> Iterator[Path]:
     results = leave_out and leave_out.resolve()
-    for place, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
         for name in files:
             if not name.startswith(".") and Path(name).suffix.lower() in _READ:
-                yield Path(place, name)
-        inner = [name for name in folders if not name.startswith(".") and Path(place, name).resolve() != results]
+                yield Path(parent, name)
+        inner = [name for name in folders if not name.startswith(".") and Path(parent, name).resolve() != results]
         folders[:] = inner if recursive else []
 
 
@@ -208,7 +208,7 @@ def _is_file(output: Path) -> bool:
     return output.suffix.lower() in _READ and not output.is_dir()
 
 
-def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Job:
+def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> UpscaleJob:
     if len(pictures) != 1 or pictures[0].folder:
         raise ConfigError(f"-o {output} is one file, which cannot hold several pictures", "Name a folder")
     kind = WRITTEN.get(output.suffix.lower())
@@ -219,19 +219,19 @@ def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Job
     source = pictures[0].path
     if output.resolve() == source.resolve():
         raise ConfigError(f"{source} would be replaced by its own result", "Name another file with -o")
-    return Job(source, output, output.parent)
+    return UpscaleJob(source, output, output.parent)
 
 
-def _job(picture: Picture, output: Path | None, ending: str | None, scale: float) -> Job:
+def _job(picture: Picture, output: Path | None, ending: str | None, scale: float) -> UpscaleJob:
     path, folder = picture
     suffix = ending or (path.suffix if path.suffix.lower() in WRITTEN else ".png")
     if suffix.lower() == ".gif" and not is_animation(path):
         suffix = ".png"  # which loses no colours
     if folder is None and output is None:
-        return Job(path, path.with_name(f"{path.stem}-x{scale:g}{suffix}"), path.parent)
+        return UpscaleJob(path, path.with_name(f"{path.stem}-x{scale:g}{suffix}"), path.parent)
     inside = Path(path.name) if folder is None else path.relative_to(folder)
-    place = output or _enlarged(folder or path, scale)
-    return Job(path, place / inside.with_name(path.stem + suffix), place)
+    results = output or _enlarged(folder or path, scale)
+    return UpscaleJob(path, results / inside.with_name(path.stem + suffix), results)
 
 
 def _enlarged(folder: Path, scale: float) -> Path:

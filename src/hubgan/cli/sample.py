@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="where to write (default: MODEL-samples, in the current folder)",
     )
-    parser.add_argument("--grid", action="store_true", help="write one sheet of all images as well")
+    parser.add_argument("--grid", action="store_true", help="also write one picture of all images side by side")
     parser.add_argument("--batch-size", metavar="N", type=whole(1), default=64, help="images at once (default: 64)")
     add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     """Write the images, and print where they are."""
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
     folder: Path = args.output or Path(f"{Path(args.model).resolve().name}-samples")
-    sheet_file = folder / f"seed{seed}-grid.png"
+    grid_file = folder / f"seed{seed}-grid.png"
     if not args.overwrite and (file := _in_the_way(folder, seed, args.number, args.grid)):
         raise ConfigError(
             f"{file} already exists",
@@ -76,21 +76,21 @@ def run(args: argparse.Namespace) -> None:
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )
     try:
-        sheet = ImageGrid(args.number, (generator.image_size,) * 2) if args.grid else None
+        grid = ImageGrid(args.number, (generator.image_size,) * 2) if args.grid else None
     except ImageError as error:
         raise error.with_context("--grid: ") from error
     with enough_memory("Use a smaller --batch-size"):
         images = _images(generator, args.number, seed, args.batch_size, args.labels, args.truncation)
         for index, image in enumerate(tqdm(images, total=args.number, unit="image", disable=None)):
             save(image, folder / _name(seed, index))
-            if sheet:
-                sheet.add(image)
+            if grid:
+                grid.add(image)
     many = args.number > 1
     last = f" to {_name(seed, args.number - 1)}" if many else ""
     print(f"{args.number:,} image{'s' if many else ''}: {folder / _name(seed, 0)}{last}")
-    if sheet:
-        save(sheet.image, sheet_file)
-        print(f"on one sheet: {sheet_file}")
+    if grid:
+        save(grid.image, grid_file)
+        print(f"in one grid: {grid_file}")
     if args.seed is None:
         print(f"The seed was drawn; --seed {seed} makes the same images again.")
 

@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the data set, and print where it is."""
     with training_packages():
-        from hubgan.export import dataset as synthesis
+        from hubgan.export.dataset import Origin, synthesize
     from hubgan import Generator
     from hubgan.runtime.processes import join_processes
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     generator = Generator.from_pretrained(args.model, revision=args.revision, subfolder=args.subfolder, device=device)
     name = Path(args.model).resolve().name if Path(args.model).exists() else args.model
     with enough_memory("Use a smaller --batch-size"):
-        shards = synthesis.synthesize(
+        shards = synthesize(
             generator,
             args.output,
             args.number,
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
             image_column=args.image_column,
             label_column=args.label_column,
             overwrite=args.overwrite,
-            origin=synthesis.Origin(name, args.revision, args.subfolder),
+            origin=Origin(name, args.revision, args.subfolder),
             progress=True,
         )
     if state.is_main_process:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from accelerate import PartialState
 
     from hubgan import Upscaler
-    from hubgan.cli.inputs import Job
+    from hubgan.cli.inputs import UpscaleJob
 
 _MOST_PIXELS = 500_000_000  # of all frames of an animation, which are in memory together
 
@@ -107,8 +107,8 @@ def run(args: argparse.Namespace) -> None:
     """Enlarge, and print where the results are."""
     from hubgan import Upscaler
     from hubgan.cli.inputs import (
-        Job,
         Picture,
+        UpscaleJob,
         find,
         plan,
         plan_rows,
@@ -144,10 +144,10 @@ def run(args: argparse.Namespace) -> None:
     jobs = plan_rows(data, args.output, ending) if args.dataset else plan(pictures, args.output, ending, scale)
     taken = {path.resolve() for job in jobs for path in (job.source, job.target) if isinstance(path, Path)}
     if len(jobs) == 1 and pictures and not pictures[0].folder and not state:
-        _one(_enlarge(upscaler, jobs[0], taken, args))
+        _report_one(_enlarge(upscaler, jobs[0], taken, args))
         return
 
-    def work(mine: list[Job]) -> Outcome:
+    def work(mine: list[UpscaleJob]) -> Outcome:
         return _enlarge_all(upscaler, mine, taken, args)
 
     if state:
@@ -161,7 +161,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         outcomes = [work(jobs)]
     problems = [problem for outcome in outcomes for problem in outcome.problems]
-    _report([done for outcome in outcomes for done in outcome.done], [job.place for job in jobs], scale)
+    _report([done for outcome in outcomes for done in outcome.done], [job.folder for job in jobs], scale)
     if problems:
         raise ImageError(f"{len(problems):,} of {len(jobs):,} pictures failed:\n  " + "\n  ".join(problems))
 
@@ -188,7 +188,9 @@ def _processes(args: argparse.Namespace) -> "PartialState | None":
     return join_processes(cpu=args.device == "cpu")
 
 
-def _enlarge_all(upscaler: "Upscaler", jobs: "list[Job]", taken: set[Path], args: argparse.Namespace) -> Outcome:
+def _enlarge_all(
+    upscaler: "Upscaler", jobs: "list[UpscaleJob]", taken: set[Path], args: argparse.Namespace
+) -> Outcome:
     from tqdm import tqdm
 
     done: list[Done] = []
@@ -204,14 +206,14 @@ def _enlarge_all(upscaler: "Upscaler", jobs: "list[Job]", taken: set[Path], args
     return Outcome(done, problems)
 
 
-def _one(done: Done) -> None:
+def _report_one(done: Done) -> None:
     file, size, remark = done
     if size is None:
         raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
     print(f"{file}: {size[0]} x {size[1]} pixels{f' ({remark})' if remark else ''}")
 
 
-def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.Namespace) -> Done:
+def _enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: argparse.Namespace) -> Done:
     """Enlarge one picture; `taken` are the files that no result may go into unless it was planned."""
     from tqdm import tqdm
 
@@ -234,7 +236,7 @@ def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.
     with enough_memory("Use a smaller --tile"):
         if animation is None:
             large = enlarge(image)
-            with _written(target):
+            with _translate_errors(target):
                 save(large, target, args.quality)
         else:
             count = len(animation.durations)
@@ -246,14 +248,14 @@ def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.
                 )
             shown = tqdm(animation.frames, total=count, unit="frame", leave=False, disable=None)
             frames = [enlarge(frame) for frame in shown]
-            with _written(target):
+            with _translate_errors(target):
                 save_animation(animation._replace(frames=frames), target, quality=args.quality)
             large = frames[0]
     return Done(target, large.size, remark)
 
 
 @contextmanager
-def _written(target: Path) -> Iterator[None]:
+def _translate_errors(target: Path) -> Iterator[None]:
     """Turn what a writer cannot do into an ImageError: the other pictures are still to be done."""
     try:
         yield
@@ -263,9 +265,9 @@ def _written(target: Path) -> Iterator[None]:
         raise ImageError(f"{target} cannot be written: {error}", "Try --format png") from error
 
 
-def _report(done: list[Done], places: list[Path], scale: float) -> None:
+def _report(done: list[Done], folders: list[Path], scale: float) -> None:
     new = [result for result in done if result.size]
-    where = [str(place) for place in dict.fromkeys(places)]
+    where = [str(folder) for folder in dict.fromkeys(folders)]
     more = f" and {len(where) - 3} more folders" if len(where) > 3 else ""
     what = "restored" if scale == 1 else f"enlarged {scale:g} times"
     if new or not done:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hubgan.data.order import uniforms
-from hubgan.data.pixels import complaint, prepared_pixels
+from hubgan.data.pixels import describe_skipped, prepared_pixels
 from hubgan.data.source import ImageSource
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError
@@ -46,7 +46,7 @@ class DecodedImages:
         labels = source.labels() if labelled else None
         self.pixels = prepared_pixels(source, transform, memory=memory, progress=progress)
         contents = self.pixels.contents
-        if message := complaint(source, transform, contents):
+        if message := describe_skipped(source, transform, contents):
             logger.warning("%s", message)
         self.skipped = len(contents.broken) + len(contents.unusable)
         self.complete = contents.read == len(source)

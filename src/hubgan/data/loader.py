@@ -69,7 +69,7 @@ def batches(
         pinned = True
     loader = DataLoader(
         dataset,
-        collate_fn=_as_it_is,
+        collate_fn=_identity,
         pin_memory=pinned and device.type == "cuda",
         generator=torch.Generator(),  # or the loader would draw from the state that the noise comes from
         **options,
@@ -84,10 +84,10 @@ def _iterate(loader: DataLoader, device: torch.device) -> Generator[RawBatch, No
     workers = getattr(iterator, "_workers", [])
     try:
         while True:
-            drawn = next(iterator)
-            if isinstance(drawn, HubganError):
-                raise drawn
-            images, labels = drawn
+            batch = next(iterator)
+            if isinstance(batch, HubganError):
+                raise batch
+            images, labels = batch
             images = images.to(device, non_blocking=True)
             yield RawBatch(images, None if labels is None else labels.to(device, non_blocking=True))
     finally:
@@ -122,7 +122,7 @@ def _start_worker(number: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
 
 
@@ -133,7 +133,7 @@ class _Decoded(Dataset):
         self.images, self.seed = images, seed
 
     def __getitems__(self, keys: list[int]) -> RawBatch | HubganError:
-        return _returned(lambda: RawBatch(self.images.batch(keys, self.seed), self.images.labels(keys)))
+        return _result_or_error(lambda: RawBatch(self.images.batch(keys, self.seed), self.images.labels(keys)))
 
 
 class _Streamed(IterableDataset):
@@ -145,13 +145,13 @@ class _Streamed(IterableDataset):
     def __iter__(self) -> Iterator[RawBatch | HubganError]:
         stream = self.images.batches(**self.options)
         while True:
-            batch = _returned(lambda: next(stream))
+            batch = _result_or_error(lambda: next(stream))
             yield batch
             if isinstance(batch, HubganError):
                 return
 
 
-def _returned(function: Callable[[], RawBatch]) -> RawBatch | HubganError:
+def _result_or_error(function: Callable[[], RawBatch]) -> RawBatch | HubganError:
     """What `function` returns, or the error that it raises."""
     try:
         return function()

@@ -48,7 +48,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
 class EndlessSampler(Sampler[list[int]]):
     """Batches of keys without an end, for a map-style data set of `length` images.
 
-    ModelSource p of the order is image `permutation[p % length]` of epoch `p // length`, and its key is
+    Position p of the order is image `permutation[p % length]` of epoch `p // length`, and its key is
     `epoch * length + image`. Each epoch has a permutation of its own. Batches go on across the end of an epoch, so no
     image is left out, and the order is the same for every batch size and every number of processes.
 
@@ -71,17 +71,17 @@ class EndlessSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         epoch, order = -1, torch.empty(0)
-        place = self.position + self.rank * self.batch_size
+        position = self.position + self.rank * self.batch_size
         while True:
             keys: list[int] = []
             while len(keys) < self.batch_size:
-                at, offset = divmod(place + len(keys), self.length)
+                at, offset = divmod(position + len(keys), self.length)
                 if at != epoch:
                     epoch, order = at, self._permutation(at)
                 taken = order[offset : offset + self.batch_size - len(keys)]
                 keys += (taken + epoch * self.length).tolist()
             yield keys
-            place += self.batch_size * self.world
+            position += self.batch_size * self.world
 
     def _permutation(self, epoch: int) -> Tensor:
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))

@@ -162,21 +162,21 @@ def _find(path: Path, memory: int) -> Pixels | None:
 
 def _write(whole: Path, part: Path, source: ImageSource, transform: Transform, memory: int, progress: bool) -> Path:
     """Make the file `whole`, or `part` if not all images fit; returns which."""
-    beside = whole.with_suffix(".part")  # one name, so that killed runs do not pile up remains
+    unfinished = whole.with_suffix(".part")  # one name, so that killed runs do not pile up remains
     try:
-        with beside.open("wb") as file:
+        with unfinished.open("wb") as file:
             contents = _prepare_all(source, transform, memory, file, progress)
             _flush(file)
         path = whole if contents.read == source.size else part
         _json(path).unlink(missing_ok=True)  # it tells of the file that is now replaced
-        beside.replace(path)
-        with beside.open("wb") as file:
+        unfinished.replace(path)
+        with unfinished.open("wb") as file:
             file.write(json.dumps(asdict(contents)).encode())
             _flush(file)
-        beside.replace(_json(path))
+        unfinished.replace(_json(path))
         return path
     finally:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def _prepare_all(source: ImageSource, transform: Transform, memory: int, file: IO[bytes], progress: bool) -> Contents:
@@ -229,7 +229,7 @@ def _flush(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def complaint(source: ImageSource, transform: Transform, contents: Contents) -> str:
+def describe_skipped(source: ImageSource, transform: Transform, contents: Contents) -> str:
     """What to tell of the images left out, empty if none are.
 
     Raises:

@@ -68,15 +68,15 @@ class StreamedImages:
             DataError: the stream is empty or breaks off, or no image of a batch can be used.
         """
         cells = self._cells(seed, position)
-        place, others = position, rank * batch_size
+        others = rank * batch_size  # images of other processes before this one's
         with decoding_pool() as pool:
             while True:
-                place += sum(1 for _ in islice(cells, others))
-                keys = torch.arange(place, place + batch_size)
+                position += sum(1 for _ in islice(cells, others))
+                keys = torch.arange(position, position + batch_size)
                 pixels, labels = zip(*self._usable(pool, list(islice(cells, batch_size))), strict=True)
                 images = self.transform.augment(pixels, uniforms(seed, keys, self.transform.draws))
                 yield RawBatch(images, torch.tensor(labels) if self.labelled else None)
-                place += batch_size
+                position += batch_size
                 others = (world - 1) * batch_size
 
     def _cells(self, seed: int, position: int) -> Iterator[tuple[Cell, int]]:

@@ -175,8 +175,8 @@ class Repository:
         except (HTTPError, OSError, RuntimeError, ValueError) as error:  # the client fails with any of them
             status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
             reason, remedy = _REFUSALS.get(status, (in_one_line(error), ""))
-            told = ModelError(f"{what} at {constants.ENDPOINT}: {reason}", remedy)
-            raise told.with_context(remedy=whole).with_context(remedy=self._again) from error
+            failure = ModelError(f"{what} at {constants.ENDPOINT}: {reason}", remedy)
+            raise failure.with_context(remedy=whole).with_context(remedy=self._again) from error
 
 
 @contextmanager

@@ -44,10 +44,10 @@ def open_animation(path: str | Path) -> Animation | None:
     try:
         with Path(path).open("rb") as file:
             image = identify(file, str(path))
-            if not _moves(image):
+            if not _is_animated(image):
                 return None
             durations, size = [], image.size
-            for frame in _seen(image):
+            for frame in _decoded_frames(image):
                 if frame.size != size:
                     raise ImageError(f"{path} cannot be read: its frames differ in size")
                 durations.append(round(frame.info.get("duration", 0)))
@@ -111,16 +111,16 @@ def is_animation(path: str | Path) -> bool:
     """Whether a file holds an animation, by its beginning; not if it cannot be read."""
     try:
         with Path(path).open("rb") as file:
-            return _moves(identify(file, str(path)))
+            return _is_animated(identify(file, str(path)))
     except Exception:  # decoders raise nearly every kind on broken bytes
         return False
 
 
-def _moves(image: Image.Image) -> bool:
+def _is_animated(image: Image.Image) -> bool:
     return image.format in _MOVING and getattr(image, "is_animated", False)
 
 
-def _seen(image: Image.Image) -> Iterator[Image.Image]:
+def _decoded_frames(image: Image.Image) -> Iterator[Image.Image]:
     """The opened animation itself, moved on to each frame and decoded."""
     for number in range(int(getattr(image, "default_image", False)), image.n_frames):  # type: ignore[attr-defined]
         image.seek(number)
@@ -131,7 +131,7 @@ def _seen(image: Image.Image) -> Iterator[Image.Image]:
 
 def _frames(path: str | Path) -> Iterator[Image.Image]:
     with Path(path).open("rb") as file:
-        yield from map(open_image, _seen(identify(file, str(path))))
+        yield from map(open_image, _decoded_frames(identify(file, str(path))))
 
 
 def save_frames(

@@ -36,6 +36,6 @@ class ImageGrid:
     def add(self, image: Image.Image) -> None:
         """Put the next image onto the grid."""
         row, column = divmod(self._added, self._columns)
-        place = [_GAP + n * (side + _GAP) for n, side in zip((column, row), self._size, strict=True)]
-        self.image.paste(image, (place[0], place[1]))
+        corner = [_GAP + n * (side + _GAP) for n, side in zip((column, row), self._size, strict=True)]
+        self.image.paste(image, (corner[0], corner[1]))
         self._added += 1

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from hubgan.errors import ConfigError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Repository
-from hubgan.models.card import PICTURE, TrainingRun, model_card, renewed
+from hubgan.models.card import PICTURE, TrainingRun, model_card
+from hubgan.models.card_edits import renewed
 from hubgan.models.config import CARD, CONFIG, WEIGHTS, build, network_options, read_config, write_config
 from hubgan.models.weights import check_fit, read_weights
 
@@ -102,13 +103,13 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / CARD).is_file():
                 card = renewed((folder / CARD).read_text(encoding="utf-8"), card)
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as beside:
-                Path(beside, WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as unfinished:
+                Path(unfinished, WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
                 settings = write_config(self._kind(), self.config, self.training_run)
-                Path(beside, CONFIG).write_text(settings, encoding="utf-8")
-                Path(beside, CARD).write_text(card, encoding="utf-8")
+                Path(unfinished, CONFIG).write_text(settings, encoding="utf-8")
+                Path(unfinished, CARD).write_text(card, encoding="utf-8")
                 for file in (CONFIG, WEIGHTS, CARD):
-                    Path(beside, file).replace(folder / file)
+                    Path(unfinished, file).replace(folder / file)
         except (OSError, UnicodeDecodeError, SafetensorError) as error:
             raise ModelError(f"cannot save the model in {folder}: {error}") from error
         if push_to_hub:
@@ -236,12 +237,12 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         if wanted is not None and not isinstance(wanted, torch.dtype):
             raise ConfigError(f"dtype must be one of PyTorch's, such as torch.bfloat16, not {wanted!r}")
         name = str(pretrained_model_name_or_path)
-        place = ModelSource(name, subfolder, revision, token, cache_dir, force_download, local_files_only)
-        return cls._load(place, strict).to(device, wanted).eval()
+        source = ModelSource(name, subfolder, revision, token, cache_dir, force_download, local_files_only)
+        return cls._load(source, strict).to(device, wanted).eval()
 
     @classmethod
-    def _load(cls: type[Self], place: ModelSource, strict: bool) -> Self:
-        config_file = place.file(CONFIG)
+    def _load(cls: type[Self], source: ModelSource, strict: bool) -> Self:
+        config_file = source.file(CONFIG)
         config = read_config(config_file)
         if config.kind and config.kind not in [kind.__name__ for kind in cls.__mro__]:
             article = "an" if config.kind[0] in "AEIOU" else "a"
@@ -254,7 +255,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
                 if "self" in config.options:
                     raise ConfigError("there is no option 'self'")
                 model = cls(**config.options)
-            weights_file = place.at_commit_of(config_file).file(WEIGHTS)
+            weights_file = source.at_commit_of(config_file).file(WEIGHTS)
             state = read_weights(weights_file)
             check_fit(weights_file, model.state_dict(), state, strict)
         except (ConfigError, ModelError) as error:

@@ -28,34 +28,34 @@ class Found(NamedTuple):
     config: Config | None
 
 
-def find(place: ModelSource, weights_name: str | None = None, allow_pickle: bool = False) -> Found | None:
-    """The community weights at a place, which may be a file itself; None where a model of hubgan's own lies.
+def find(source: ModelSource, weights_name: str | None = None, allow_pickle: bool = False) -> Found | None:
+    """The community weights at a source, which may be a file itself; None if it holds a model of hubgan's own.
 
     Args:
-        place: a file, a folder or a repository.
+        source: a file, a folder or a repository.
         weights_name: the file to take; by default the only one that ends with `.safetensors`.
         allow_pickle: take a pickle, if it is named or there is nothing else.
 
     Raises:
-        ModelError: no file that may be taken, or several; or the place cannot be reached.
+        ModelError: no file that may be taken, or several; or the source cannot be reached.
         ConfigError: its config.json is hubgan's and damaged.
     """
-    if os.path.isfile(place.name):  # unlike Path.is_file, no error for a name too long to be one  # noqa: PTH113
-        place, weights_name = replace(place, name=str(Path(place.name).parent)), Path(place.name).name
+    if os.path.isfile(source.name):  # unlike Path.is_file, no error for a name too long to be one  # noqa: PTH113
+        source, weights_name = replace(source, name=str(Path(source.name).parent)), Path(source.name).name
     config = None
     if weights_name is None:
-        files = place.files()
+        files = source.files()
         if CONFIG in files:
-            config = _own_config(place.file(CONFIG))
+            config = _own_config(source.file(CONFIG))
         if config and config.options["architecture"] != COMMUNITY:
             return None
-        weights_name = WEIGHTS if config and WEIGHTS in files else _only_one(files, place.name)
+        weights_name = WEIGHTS if config and WEIGHTS in files else _only_one(files, source.name)
         if weights_name is None:
             return None
-    _check_kind(weights_name, place.name, allow_pickle)
+    _check_kind(weights_name, source.name, allow_pickle)
     # A folder's path is nobody's business; where weights lie on the Hub tells their licence.
-    source = "/".join(filter(None, ["" if place.folder else place.name, place.subfolder, weights_name]))
-    return Found(place.file(weights_name), config.options.get("source", source) if config else source, config)
+    origin = "/".join(filter(None, ["" if source.folder else source.name, source.subfolder, weights_name]))
+    return Found(source.file(weights_name), config.options.get("source", origin) if config else origin, config)
 
 
 def load(found: Found, dtype: torch.dtype | None = None) -> CommunityNetwork:

@@ -47,8 +47,8 @@ def upscale_tiled(
     output = image.new_empty(0)
     tiles = list(product(_cuts(height, tile), _cuts(width, tile)))
     for number, ((top, bottom), (left, right)) in enumerate(tiles, 1):
-        y, y_end = _seen(top, bottom, height, halo, multiple)
-        x, x_end = _seen(left, right, width, halo, multiple)
+        y, y_end = _with_halo(top, bottom, height, halo, multiple)
+        x, x_end = _with_halo(left, right, width, halo, multiple)
         part = image[None, :, y:y_end, x:x_end]
         with torch.no_grad():
             result = function(part)
@@ -57,9 +57,9 @@ def upscale_tiled(
         if not output.numel():
             output = result.new_empty(channels, height * scale, width * scale)
         core = output[:, top * scale : bottom * scale, left * scale : right * scale]
-        seen = result[0, :, (top - y) * scale :, (left - x) * scale :]
-        core.copy_(seen[:, : core.shape[1], : core.shape[2]])
-        del result, seen  # before the next tile goes to the device
+        visible = result[0, :, (top - y) * scale :, (left - x) * scale :]
+        core.copy_(visible[:, : core.shape[1], : core.shape[2]])
+        del result, visible  # before the next tile goes to the device
         if progress:
             progress(number / len(tiles))
     return output
@@ -71,7 +71,7 @@ def _cuts(length: int, tile: int) -> list[tuple[int, int]]:
     return list(pairwise(i * length // count for i in range(count + 1)))
 
 
-def _seen(start: int, stop: int, length: int, halo: int, multiple: int) -> tuple[int, int]:
+def _with_halo(start: int, stop: int, length: int, halo: int, multiple: int) -> tuple[int, int]:
     """From where to where a tile sees: `halo` around, from a `multiple` on, and up to 3 more for `_DIVISOR`."""
     begin, end = max(start - halo, 0) // multiple * multiple, min(stop + halo, length)
     end = min(end + (begin - end) % _DIVISOR, length)

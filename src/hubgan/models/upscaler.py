@@ -259,7 +259,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         torch_dtype: torch.dtype | None = None,
         use_safetensors: bool = True,
         strict: bool = True,
-        **place: Any,
+        **source_options: Any,
     ) -> Self:
         """Load an upscaler that hubgan saved, or weights made elsewhere (ESRGAN, SPAN, SwinIR, ...), to evaluate.
 
@@ -280,7 +280,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             torch_dtype: the same, by diffusers' older name.
             use_safetensors: as in diffusers; pickles are a matter of `allow_pickle`, so only True is taken.
             strict: refuse weights with missing or extra keys; those made elsewhere always are.
-            **place: subfolder, revision, token, cache_dir, force_download and local_files_only, as in
+            **source_options: subfolder, revision, token, cache_dir, force_download and local_files_only, as in
                 `HubModel.from_pretrained`.
 
         Raises:
@@ -294,15 +294,15 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             raise ConfigError(
                 f"fidelity is {fidelity:g}", "Use a value from 0 (most detail) to 1 (nearest to the original)"
             )
-        if unknown := place.keys() - {field.name for field in fields(ModelSource)}:
+        if unknown := source_options.keys() - {field.name for field in fields(ModelSource)}:
             raise TypeError(f"{cls.__name__}.from_pretrained() has no argument {', '.join(sorted(unknown))}")
         if not use_safetensors:
             raise ConfigError("use_safetensors=False has no effect", "Pass allow_pickle=True to read a .pth")
         name, dtype = str(pretrained_model_name_or_path), dtype or torch_dtype
-        found = community.find(ModelSource(name, **place), weights_name, allow_pickle)
+        found = community.find(ModelSource(name, **source_options), weights_name, allow_pickle)
         if found is None:
-            model = super().from_pretrained(name, device=device, dtype=dtype, strict=strict, **place)
-            return model._at_fidelity(fidelity, ModelSource(name, **place)) if fidelity else model
+            model = super().from_pretrained(name, device=device, dtype=dtype, strict=strict, **source_options)
+            return model._at_fidelity(fidelity, ModelSource(name, **source_options)) if fidelity else model
         if fidelity:
             raise ConfigError(f"{name} was made elsewhere and has one set of weights", _NO_FIDELITY)
         model = cls(community.load(found, dtype), source=found.source)
@@ -310,23 +310,23 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         return model.to(device).eval()
 
     @staticmethod
-    def has_fidelity(pretrained_model_name_or_path: str | Path, **place: Any) -> bool:
+    def has_fidelity(pretrained_model_name_or_path: str | Path, **source_options: Any) -> bool:
         """Whether a model holds the weights of its pixel part too, so that `from_pretrained` takes a `fidelity`.
 
         Args:
             pretrained_model_name_or_path: a folder or a Hub name; a file holds one kind of weights.
-            **place: subfolder, revision, token, cache_dir and local_files_only, as in `from_pretrained`.
+            **source_options: subfolder, revision, token, cache_dir and local_files_only, as in `from_pretrained`.
 
         Raises:
             ModelError: it cannot be found or reached.
         """
         name = str(pretrained_model_name_or_path)
-        return not Path(name).is_file() and PIXEL_WEIGHTS in ModelSource(name, **place).files()
+        return not Path(name).is_file() and PIXEL_WEIGHTS in ModelSource(name, **source_options).files()
 
-    def _at_fidelity(self: Self, fidelity: float, place: ModelSource) -> Self:
-        at_commit = place.at_commit_of(place.file(CONFIG))
+    def _at_fidelity(self: Self, fidelity: float, source: ModelSource) -> Self:
+        at_commit = source.at_commit_of(source.file(CONFIG))
         if PIXEL_WEIGHTS not in at_commit.files():
-            raise ModelError(f"{place.name} holds no {PIXEL_WEIGHTS}, so there is nothing to mix", _NO_FIDELITY)
+            raise ModelError(f"{source.name} holds no {PIXEL_WEIGHTS}, so there is nothing to mix", _NO_FIDELITY)
         mix(self, at_commit.file(PIXEL_WEIGHTS), fidelity)
         return self
 

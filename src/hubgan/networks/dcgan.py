@@ -159,5 +159,5 @@ class DCGANDiscriminator(nn.Module):
         check_labels(self.classes, labels)
         if self.embedding is None:
             return self.layers(images).flatten()
-        seen = self.layers[:-1](images)
-        return self.layers[-1](seen).flatten() + (seen.mean((2, 3)) * self.embedding(labels)).sum(1)
+        features = self.layers[:-1](images)
+        return self.layers[-1](features).flatten() + (features.mean((2, 3)) * self.embedding(labels)).sum(1)

@@ -22,7 +22,7 @@ from hubgan.networks.validation import (
     Width,
 )
 
-_SLACK = 1.5  # times the range of the neighbouring pixels; with 1 fine texture is a little less sharp
+_MARGIN = 1.5  # times the range of the neighbouring pixels; with 1 fine texture is a little less sharp
 
 
 class ResidualBlock(nn.Module):
@@ -81,15 +81,15 @@ def _spread(images: Tensor) -> Tensor:
 
 
 def _bounds(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The least and the most that each pixel may become: `_SLACK` times their range beyond its neighbours, 3x3 pixels.
+    """The range that each pixel may take: that of the 3x3 pixels around it, widened by `_MARGIN` times its size.
 
     Where they are all equal that is what they are, whatever the weights: no pattern, no other white, and no frame
     from the zeros that convolutions see beyond the edge.
     """
     padded = pad(images, (1, 1, 1, 1), mode="replicate")
     highest, lowest = (_around(padded, choice) for choice in (torch.maximum, torch.minimum))
-    slack = _SLACK * (highest - lowest)
-    return lowest - slack, highest + slack
+    margin = _MARGIN * (highest - lowest)
+    return lowest - margin, highest + margin
 
 
 def _around(images: Tensor, choice: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

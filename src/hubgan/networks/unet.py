@@ -40,13 +40,13 @@ class UNetDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         x = leaky_relu(self.first(images), _SLOPE)
-        seen = []
+        skips = []
         for layer in self.down:
-            seen.append(x)
+            skips.append(x)
             x = leaky_relu(layer(x), _SLOPE)
         for layer in self.up:
             x = interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = leaky_relu(layer(x), _SLOPE) + seen.pop()
+            x = leaky_relu(layer(x), _SLOPE) + skips.pop()
         for layer in self.flat:
             x = leaky_relu(layer(x), _SLOPE)
         return self.last(x).squeeze(1)

@@ -10,7 +10,8 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Pushed, Repository
 from hubgan.models import MODELS, HubModel, Upscaler
-from hubgan.models.card import PICTURE, combined, renewed
+from hubgan.models.card import PICTURE
+from hubgan.models.card_edits import combined, renewed
 from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS, read_config
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def push_folder(
         ConfigError: a `config.json` in it is not one that hubgan wrote.
     """
     folder = Path(folder)
-    models = {place: _load(folder / place) for place in _model_places(folder)}
+    models = {subfolder: _load(folder / subfolder) for subfolder in _subfolders(folder)}
     options = [
         *(["--revision", revision] if revision else []),
         *(["--message", commit_message] if commit_message else []),
@@ -61,18 +62,20 @@ def push_folder(
     again = f"{folder} is whole; push it again: {shlex.join(['hubgan', 'push', str(folder), repo_id, *options])}"
     repository = Repository(repo_id, private=private, token=token, branch=revision, again=again)
     files: dict[str, Path | bytes] = {}
-    for place in models:
-        inside = sorted(path.name for path in (folder / place).iterdir() if path.is_file() and not path.is_symlink())
-        files |= {(Path(place) / name).as_posix(): folder / place / name
+    for subfolder in models:
+        inside = sorted(
+            path.name for path in (folder / subfolder).iterdir() if path.is_file() and not path.is_symlink()
+        )
+        files |= {(Path(subfolder) / name).as_posix(): folder / subfolder / name
                   for name in filter_repo_objects(inside, allow_patterns=_PUSHED)}  # fmt: skip
-    for place, model in models.items():
-        name = (Path(place) / CARD).as_posix()
-        fresh = _about(model, folder, place, repository.name)
+    for subfolder, model in models.items():
+        name = (Path(subfolder) / CARD).as_posix()
+        fresh = _about(model, folder, subfolder, repository.name)
         files[name] = _card(folder / name, repository.read(name), fresh).encode()
     return repository.commit(files, message=commit_message or "Push model with hubgan", create_pr=create_pr)
 
 
-def _model_places(folder: Path) -> list[str]:
+def _subfolders(folder: Path) -> list[str]:
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         what = "is no folder" if not folder.is_dir() else f"holds no {CONFIG} and {WEIGHTS}"
         remedy = "Name a folder that save_pretrained or a finished training run has written"
@@ -92,9 +95,9 @@ def _load(folder: Path) -> HubModel:
     return model
 
 
-def _about(model: HubModel, folder: Path, place: str, repo_id: str) -> str:
-    picture = {"picture": PICTURE} if (folder / place / PICTURE).is_file() else {}
-    return str(model.generate_model_card(name=repo_id, **picture, **({"subfolder": place} if place else {})))
+def _about(model: HubModel, folder: Path, subfolder: str, repo_id: str) -> str:
+    picture = {"picture": PICTURE} if (folder / subfolder / PICTURE).is_file() else {}
+    return str(model.generate_model_card(name=repo_id, **picture, **({"subfolder": subfolder} if subfolder else {})))
 
 
 def _card(file: Path, there: str | None, fresh: str) -> str:

@@ -181,11 +181,11 @@ def _model(kind: type[Generator] | type[Upscaler], name: str, token: str | None)
     if (file := Path(name)).is_file():
         inside = f"model_cards/{file.stem}"
         return _Model(inside, {f"{inside}/{file.name}": file}, None, None, community)
-    place = ModelSource(name, token=token)
-    there = place.files()
+    source = ModelSource(name, token=token)
+    there = source.files()
     theirs = [file for file in there if community and file.lower().endswith(".safetensors")]
     needed = [file for file in there if file in (CONFIG, WEIGHTS, PIXEL_WEIGHTS, *theirs)]
-    if (folder := place.folder) is not None:
+    if (folder := source.folder) is not None:
         inside = f"model_cards/{folder.resolve().name}"
         travels = [*needed, *(file for file in (CARD, PICTURE) if file in there)]
         return _Model(inside, {f"{inside}/{file}": folder / file for file in travels}, None, None, community)
