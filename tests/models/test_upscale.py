@@ -98,7 +98,7 @@ def test_transparency_and_great_width_go_into_png(run: Run, tmp_path: Path, upsc
     status, said, _ = run("up", "in", "--format", "jpg", "--quality", "50")
     assert (status, names(tmp_path / "in-x2")) == (0, {"clear.png", "solid.jpg"})
     assert "1 as PNG: JPEG has no transparency" in said
-    assert run("up", "in", "--format", "jpg")[1].startswith("2 passed over")
+    assert run("up", "in", "--format", "jpg")[1].startswith("2 skipped")
     status, said, _ = run("up", "wide.webp")
     assert said == "wide-x2.png: 16384 x 2 pixels (as PNG: WEBP has at most 16,383 pixels a side)\n"
 
@@ -161,7 +161,7 @@ def test_a_broken_picture_does_not_keep_the_others_from_being_done(
     assert run("up", "in")[:2] == (
         0,
         "1 picture enlarged 2 times, in in-x2\n"
-        "2 passed over: the results are there already (--overwrite makes them anew)\n",
+        "2 skipped: the results exist already (--overwrite makes them again)\n",
     )
 
 
@@ -223,7 +223,7 @@ def test_after_ctrl_c_the_same_command_goes_on(run: Run, tmp_path: Path, upscale
     assert 2 <= len(done) < 8
     assert all(name.endswith(".png") and not name.startswith(".") for name in done)
     status, said, _ = run("up", "in")
-    assert status == 0 and f"{len(done)} passed over" in said
+    assert status == 0 and f"{len(done)} skipped" in said
     assert len(names(tmp_path / "in-x2")) == 8
 
 
@@ -322,7 +322,7 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
     }  # fmt: skip
     assert same(tmp_path / "large" / "cat" / "00000002.png", upscaler.upscale(images[2]))
     (tmp_path / "large" / "cat" / "00000001.png").unlink()
-    assert "1 picture enlarged 2 times, in large\n3 passed over" in run("up", *words)[1]
+    assert "1 picture enlarged 2 times, in large\n3 skipped" in run("up", *words)[1]
     read = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "large"), split="train")
     labels = read.features["label"]
     assert sorted(labels.int2str(row["label"]) for row in read) == ["a dog", "a dog", "cat", "cat"]
@@ -380,4 +380,4 @@ def test_processes_share_a_folder(
         for name in names(tmp_path / "one"):
             assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
         (tmp_path / "two" / "3.jpg").unlink()
-    assert done.stdout.count("1 picture enlarged 2 times, in two\n7 passed over") == 1
+    assert done.stdout.count("1 picture enlarged 2 times, in two\n7 skipped") == 1

@@ -9,18 +9,18 @@
 Generators: the Frechet and the kernel distance of their images from real ones
 (FD-ENL0, KD-ENL0: by the features of EfficientNet-Lite0; FID and KID by those
 of Inception), precision and recall, density and coverage, the Inception score.
-With --train-split also how near they are to single training images, and
-whether they are of the classes that they were asked for. Upscalers: PSNR and
+With --train-split also how close they are to single training images, and
+whether they show the classes that were asked for. Upscalers: PSNR and
 SSIM on the Y channel, the perceptual distance by EfficientNet-Lite2 (PD-ENL2),
-the sharpness. Beside each figure stands what it must be compared with: the
-figure of other real images, or what bicubic enlarging reaches.
+the sharpness. Each figure comes with the one to compare it
+with: that of other real images, or that of bicubic enlarging.
 
-What is seen in real images is kept for the next time. Processes that
+The features of real images are cached for the next time. Processes that
 `accelerate launch` or `torchrun` has started share the work.
 
-The figures of a folder go into its config.json and README.md, where they take
-the place of older ones on the same data; those of a model on the Hub are only
-printed.
+If the model is a folder, its figures are written into its config.json and
+README.md, where they replace older ones on the same data. For a model on the
+Hub they are only printed.
 """
 
 import argparse
@@ -59,44 +59,46 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", metavar="DATA", required=True,
                       help="a Hub name, a folder of pictures, a Parquet file, or a local data set")  # fmt: skip
-    data.add_argument("--dataset-name", metavar="NAME", help="what the card calls it, where that is another name")
-    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), where it has several")
+    data.add_argument("--dataset-name", metavar="NAME", help="the data set's name in the card (default: DATA)")
+    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if it has several")
     data.add_argument("--split", default="train", help="its split to measure on (default: train)")
     data.add_argument(
-        "--image-column", metavar="NAME", help="the column with the (large) pictures, if several hold some"
+        "--image-column", metavar="NAME", help="the column with the (large) pictures, if there are several"
     )
-    data.add_argument("--label-column", metavar="NAME", help="the column with the labels; else the first of its kind")
-    data.add_argument("--classes", metavar="NAME", nargs="+", help="measure on the images with these labels alone")
+    data.add_argument(
+        "--label-column", metavar="NAME", help="the column with the labels (default: the first ClassLabel)"
+    )
+    data.add_argument("--classes", metavar="NAME", nargs="+", help="measure only on images with these labels")
     data.add_argument("--small-column", metavar="NAME",
-                      help="upscalers: the column with the small pictures; else they are made from the large ones,"
-                      " as in training")  # fmt: skip
+                      help="upscalers: the column with the small pictures (default: they are made from the large"
+                      " ones, as in training)")  # fmt: skip
     data.add_argument("--degraded", action="store_true", default=None,
-                      help="upscalers: make the small pictures blurred, noisy and compressed, by --seed; the figures"
-                      " are named after it")  # fmt: skip
+                      help="upscalers: make the small pictures blurred, noisy and compressed, by --seed; the names"
+                      " of the figures say so")  # fmt: skip
     data.add_argument("--floor-split", metavar="SPLIT",
-                      help="generators: the split whose distance from --split is the floor; else other images of"
-                      " --split, or its two halves")  # fmt: skip
+                      help="generators: the split whose distance from --split is the floor (default: other images"
+                      " of --split, or its two halves)")  # fmt: skip
     data.add_argument("--train-split", metavar="SPLIT",
-                      help="generators: the split that was trained on, to see how near to it the samples are: all of"
-                      " it is measured, once; it is the floor's, too, unless --floor-split is another")  # fmt: skip
+                      help="generators: the split that was trained on, to measure how close the samples are to it;"
+                      " all of it is read; it also gives the floor, unless --floor-split names another")  # fmt: skip
     data.add_argument("--reals", metavar="N", type=whole(12),
-                      help="generators: how many of its images the distances are from, where these are not as many as"
-                      " samples")  # fmt: skip
-    see = parser.add_argument_group("what sees the features of generators' images")
-    see.add_argument("--extractor", choices=("enl0", "inception"),
-                     help="EfficientNet-Lite0, which comes with a package, or Inception, whose weights are downloaded"
-                     " (default: enl0)")  # fmt: skip
-    see.add_argument("--inception-weights", metavar="FILE", type=Path,
-                     help="where Inception's weights lie, if they cannot be downloaded")  # fmt: skip
+                      help="generators: the number of real images that the distances are measured from (default: as"
+                      " many as samples)")  # fmt: skip
+    features = parser.add_argument_group("features of generators' images")
+    features.add_argument("--extractor", choices=("enl0", "inception"),
+                          help="EfficientNet-Lite0, which comes with a package, or Inception, whose weights are"
+                          " downloaded (default: enl0)")  # fmt: skip
+    features.add_argument("--inception-weights", metavar="FILE", type=Path,
+                          help="the file of Inception's weights, if they cannot be downloaded")  # fmt: skip
     parser.add_argument("--truncation", metavar="T", type=float,
-                        help="generators: as `hubgan sample` takes it; the figures are only printed")  # fmt: skip
+                        help="generators: as in `hubgan sample`; the figures are only printed")  # fmt: skip
     add_fidelity(parser)
     parser.add_argument("--neighbours", metavar="FILE", type=Path,
-                        help="with --train-split: draw the samples nearest to a training image, each beside it, into"
-                        " a .png")  # fmt: skip
+                        help="with --train-split: write a .png of the samples that are closest to a training image,"
+                        " each beside that image")  # fmt: skip
     parser.add_argument("--samples", metavar="N", type=whole(1),
-                        help=f"how many images: for generators as many as of the data, at most {_SAMPLES:,}, for"
-                        " upscalers all, if not told otherwise")  # fmt: skip
+                        help="how many images (default: all of the data, for generators at most"
+                        f" {_SAMPLES:,})")  # fmt: skip
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, help="of samples and choices (default: 0)")
     parser.add_argument("--batch-size", metavar="N", type=whole(1),
                         help=f"generators: images made at once (default: {_BATCH})")  # fmt: skip
@@ -107,7 +109,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Measure, print the figures, and write those of a folder into its card."""
     with training_packages():
-        import torchmetrics  # noqa: F401, or its absence would be told after the work
+        import torchmetrics  # noqa: F401, so that its absence is reported before the work
 
         from hubgan import evaluation
     from hubgan.runtime.processes import join_processes
@@ -141,7 +143,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler") -> None:
-    """An option that has no meaning for a model is an error: it would be ignored without a word."""
+    """Refuse options that have no meaning for the model, rather than ignore them."""
     from hubgan.models import Generator
 
     kind, wrong = ("a generator", _UPSCALERS) if isinstance(model, Generator) else ("an upscaler", _GENERATORS)
@@ -158,7 +160,7 @@ def _open(args: argparse.Namespace, split: str, column: str | None) -> "ImageSou
 
 
 def _name(args: argparse.Namespace) -> str:
-    """What the figures call the data set: of a path only its end."""
+    """The data set's name in the figures; of a path only the last part."""
     path = Path(args.dataset).expanduser()
     return args.dataset_name or (path.resolve().name if path.exists() else args.dataset)
 

@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the file, and print what it takes and gives."""
+    """Write the file, and print its inputs and outputs."""
     file: Path = args.output or Path(f"{Path(args.subfolder or args.model).resolve().name}.onnx")
     if not args.overwrite and file.exists():
         raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")

@@ -4,7 +4,7 @@
   hubgan info runs/cifar-dcgan --subfolder discriminator
   hubgan info me/photo-x4 --json
 
-Of a model that hubgan saved, only the configuration and the first bytes of the
+If hubgan saved the model, only the configuration and the first bytes of the
 weights are fetched.
 """
 
@@ -42,10 +42,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def describe(source: "ModelSource", *, weights_name: str | None = None, allow_pickle: bool = False) -> dict[str, Any]:
-    """What is known of a model, as JSON has it; what is not known is None or empty.
+    """What is known of a model, in JSON's types; what is not known is None or empty.
 
     Raises:
-        ModelError: it cannot be found or reached, or is damaged.
+        ModelError: the model cannot be found or reached, or is damaged.
         ConfigError: its configuration is broken.
     """
     from huggingface_hub import ModelCard
@@ -57,7 +57,7 @@ def describe(source: "ModelSource", *, weights_name: str | None = None, allow_pi
     about = _outline(source, files) or _whole(source, weights_name, allow_pickle)
     try:
         card = ModelCard.load(source.file(CARD), ignore_metadata_errors=True).data if CARD in files else None
-    except (ValueError, TypeError, YAMLError):  # a card that cannot be read says nothing
+    except (ValueError, TypeError, YAMLError):  # a card that cannot be read is ignored
         card = None
     about["license"] = about["license"] or getattr(card, "license", None)
     named = getattr(card, "datasets", None) or []
@@ -88,7 +88,7 @@ def in_words(about: dict[str, Any]) -> str:
 
 
 def _outline(source: "ModelSource", files: list[str]) -> dict[str, Any] | None:
-    """The description of a model that hubgan saved, without its weights; None where they are needed for it."""
+    """The description of a model that hubgan saved, without its weights; None if they are needed for it."""
     import torch
 
     from hubgan.models import MODELS
@@ -117,7 +117,7 @@ def _outline(source: "ModelSource", files: list[str]) -> dict[str, Any] | None:
 
 
 def _whole(source: "ModelSource", weights_name: str | None, allow_pickle: bool) -> dict[str, Any]:
-    """The description of a model that has to be loaded, such as somebody else's upscaler."""
+    """The description of a model that has to be loaded, such as an upscaler made elsewhere."""
     from hubgan import Upscaler
 
     model = Upscaler.from_pretrained(
@@ -152,7 +152,7 @@ def _about(model: Any, size: int, dtype: str, written_by: str | None) -> dict[st
 def _header(source: "ModelSource", file: Path) -> tuple[int, str]:
     """The size of the weights in bytes and the type of their floats, from the first bytes of their file.
 
-    `file` is where the weights are if they are on this machine: in a folder, or in the cache beside config.json.
+    `file` is the path of the weights if they are on this machine: in a folder, or in the cache beside config.json.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (

@@ -1,4 +1,4 @@
-"""Which pictures are meant, where their results go, and how a picture is written."""
+"""The pictures to enlarge, the files of their results, and how a picture is written."""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _MOST_EXIF = 65_500  # bytes in a JPEG
 
 
 class Picture(NamedTuple):
-    """A picture to enlarge, and the folder it was found in (None when it was named itself)."""
+    """A picture to enlarge, and the folder it was found in; None if the picture itself was named."""
 
     path: Path
     folder: Path | None = None
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 class UpscaleJob(NamedTuple):
-    """A picture, the file that its result goes into, and the folder to name when all is done."""
+    """A picture to enlarge, the file of its result, and the folder that the report names at the end."""
 
     source: Path | Row
     target: Path
@@ -59,9 +59,9 @@ class UpscaleJob(NamedTuple):
 
 
 def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) -> list[Picture]:
-    """The pictures that `inputs` name, files and folders, each folder's in the order of their names.
+    """The pictures that `inputs` name: files, and folders, whose pictures are sorted by name.
 
-    In a folder a picture is known by its ending; what is hidden and the folder `leave_out` are passed over.
+    In a folder the endings tell which files are pictures. Hidden files and the folder `leave_out` are skipped.
 
     Raises:
         ImageError: there is no such file or folder, or a folder holds no pictures.
@@ -82,13 +82,14 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) 
 
 
 def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale: float) -> list[UpscaleJob]:
-    """Where every result goes: beside a picture as `name-x4.png`, beside a folder as a folder `name-x4`, or into
-    `output`, where all keep their names and those of a folder their subfolders.
+    """The file of every result: `name-x4.png` beside a picture, a folder `name-x4` beside a folder, or in `output`.
+
+    In `output` results keep the names of their pictures, and their subfolders if they were found in a folder.
 
     Args:
         pictures: the pictures.
         output: a folder; for a single picture it may be a file.
-        ending: of all results, such as ".png"; None keeps a picture's own where that can be written, else ".png".
+        ending: of all results, such as ".png"; None keeps a picture's own ending if hubgan writes it, else ".png".
         scale: how many times larger the results are, for the names.
 
     Raises:
@@ -118,8 +119,10 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
 
 
 def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[UpscaleJob]:
-    """Where the results of a data set go: `output/00000000.png` and so on, by the numbers of the rows; with labels
-    into a subfolder for each, as `imagefolder` of `datasets` reads them. Rows without a label lie at the top.
+    """The files of a data set's results: `output/00000000.png` and so on, named by the numbers of the rows.
+
+    If there are labels, each has a subfolder, as `imagefolder` of `datasets` reads them. Rows without a label go into
+    `output` itself.
 
     Args:
         data: the data set.
@@ -152,14 +155,15 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Ups
 
 
 def shared(jobs: list[UpscaleJob], process: int, processes: int) -> list[UpscaleJob]:
-    """Those of one process of several. What may end as PNG of the same name is for one of them."""
+    """The jobs of one process among several. One process gets all jobs whose results could become the same PNG."""
     numbers: dict[Path, int] = {}
     return [job for job in jobs if numbers.setdefault(job.target.with_suffix(""), len(numbers)) % processes == process]
 
 
 def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = False) -> str | None:
-    """What keeps the enlarged `image`, or the animation that begins with it, from being written in the format of
-    `target`; None for nothing.
+    """Why the enlarged `image`, or the animation that begins with it, cannot be written in the format of `target`.
+
+    None if it can.
     """
     kind = WRITTEN[target.suffix.lower()]
     if kind == "JPEG" and moving:
@@ -173,9 +177,9 @@ def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = F
 
 
 def save(image: Image.Image, path: Path, quality: int = 95) -> None:
-    """Write a picture with its profile and EXIF, in the format that `path` ends in; folders are made when missing.
+    """Write a picture with its profile and EXIF, in the format of `path`'s ending. Missing folders are made.
 
-    More EXIF than a JPEG can hold is left out.
+    EXIF that is larger than a JPEG can hold is left out.
     """
     kind = WRITTEN[path.suffix.lower()]
     by_kind: dict[str, dict[str, Any]] = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}
@@ -183,9 +187,9 @@ def save(image: Image.Image, path: Path, quality: int = 95) -> None:
     exif = image.info.get("exif")
     if exif and (kind != "JPEG" or len(exif) <= _MOST_EXIF):
         options["exif"] = exif
-    if kind != "PNG" and image.mode == "I;16":  # which PNG alone holds
+    if kind != "PNG" and image.mode == "I;16":  # only PNG holds 16 bits
         image = open_image(image).convert("L")
-    if kind == "JPEG" and "A" in image.getbands():  # there is nothing to be seen through, see `obstacle`
+    if kind == "JPEG" and "A" in image.getbands():  # it is opaque, see `obstacle`
         image = image.convert(image.mode.rstrip("A"))
     if kind == "GIF":
         image = in_palette(image)

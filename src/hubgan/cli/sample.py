@@ -4,9 +4,9 @@
   hubgan sample runs/cifar-dcgan -n 64 --seed 7 --grid -o pictures
   hubgan sample me/cifar-r3gan -n 10 --labels horse ship --truncation 1
 
-The files are called by seed and number: seed7-0000.png, seed7-0001.png, ...
-A seed makes the same images again, and the first images of a larger number are
-those of a smaller one.
+The files are named after seed and number: seed7-0000.png, seed7-0001.png, ...
+The same seed makes the same images. With a larger -n the first images stay the
+same.
 """
 
 import argparse
@@ -38,10 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-n", "--number", metavar="N", type=whole(1, 1_000_000), default=16, help="how many images (default: 16)"
     )
     parser.add_argument(
-        "--labels", metavar="NAME", nargs="+", help="classes by name or number, in turn; without them they are drawn"
+        "--labels", metavar="NAME", nargs="+", help="classes by name or number, in turn (default: random)"
     )
     add_truncation(parser)
-    parser.add_argument("--seed", type=whole(0, 2**64 - 1), help="a whole number; without it, one is drawn and told")
+    parser.add_argument("--seed", type=whole(0, 2**64 - 1), help="a whole number (default: random, and printed)")
     parser.add_argument(
         "-o",
         "--output",
@@ -50,9 +50,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="where to write (default: MODEL-samples, in the current folder)",
     )
     parser.add_argument("--grid", action="store_true", help="also write one picture of all images side by side")
-    parser.add_argument("--batch-size", metavar="N", type=whole(1), default=64, help="images at once (default: 64)")
+    parser.add_argument(
+        "--batch-size", metavar="N", type=whole(1), default=64, help="images made at once (default: 64)"
+    )
     add_device(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -100,7 +102,7 @@ def _name(seed: int, index: int) -> str:
 
 
 def _in_the_way(folder: Path, seed: int, number: int, grid: bool) -> Path | None:
-    """A file that would have to be replaced; None for none."""
+    """An existing file that would be replaced; None if there is none."""
     for file in sorted(folder.glob(f"seed{seed}-*.png")):
         index = file.stem.partition("-")[2]
         if (grid and index == "grid") or (index.isdecimal() and int(index) < number):

@@ -9,20 +9,20 @@
   accelerate launch -m hubgan upscale me/photo-x4 holidays
 
 The 4 is the model's scale; --scale asks for a smaller one. The results of a
-folder keep their names and, with --recursive, their subfolders. PNG, JPEG and
-WebP stay what they are, and so do animated GIFs; other GIFs, BMP, TIFF, AVIF,
-HEIC and PPM become PNG, and so does what JPEG or WebP cannot hold, such as
-transparency. Animations are enlarged frame by frame, and keep their times.
+folder keep their names and, with --recursive, their subfolders. PNG, JPEG,
+WebP and animated GIF keep their format. Other GIFs, BMP, TIFF, AVIF, HEIC and
+PPM become PNG, and so do results that JPEG or WebP cannot hold, such as those
+with transparency. Animations are enlarged frame by frame, and keep their times.
 Colour profiles and the camera's data (EXIF) are kept; the orientation is
 applied. HEIC needs pillow-heif: pip install 'hubgan[heif]'.
 
-The results of a data set are named by the numbers of its rows and, where it
-has labels, lie in a folder for each, by its name, as "imagefolder" reads them.
+The results of a data set are named by the numbers of its rows. If it has
+labels, each has a folder of its name, as "imagefolder" reads them.
 
-A result that is there already is passed over, so that the same command goes on
-after an interruption. Pictures that cannot be read are named at the end, when
-the others are done. Processes that `accelerate launch` or `torchrun` has
-started, on one machine or several with a common folder, share the work.
+Existing results are skipped, so that the same command continues after an
+interruption. Pictures that cannot be read are reported at the end, when the
+others are done. Processes that `accelerate launch` or `torchrun` has started,
+on one machine or on several that share a folder, divide the work.
 """
 
 import argparse
@@ -56,7 +56,7 @@ _MOST_PIXELS = 500_000_000  # of all frames of an animation, which are in memory
 
 
 class Done(NamedTuple):
-    """What came of one picture: the file of its result and its size; a size of None says that it was there already."""
+    """The result of one picture: its file and its size. The size is None if the file existed already."""
 
     file: Path
     size: tuple[int, int] | None
@@ -64,7 +64,7 @@ class Done(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of all pictures, or of one process's."""
+    """The results of all pictures, or of those of one process."""
 
     done: list[Done]
     problems: list[str]
@@ -76,11 +76,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", metavar="INPUT", nargs="*", type=Path, help="a picture, or a folder of pictures")
     data = parser.add_argument_group("a data set in place of INPUT")
     data.add_argument("--dataset", metavar="DATA", help="a Hub name, a Parquet file, or a local data set; needs -o")
-    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), where it has several")
+    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if it has several")
     data.add_argument("--split", help="its split (default: train)")
-    data.add_argument("--image-column", metavar="NAME", help="the column with the pictures, where there are several")
-    data.add_argument("--label-column", metavar="NAME", help="the column with the labels; else the first of its kind")
-    parser.add_argument("-o", "--output", metavar="PLACE", type=Path, help="a folder, or for one picture a file")
+    data.add_argument("--image-column", metavar="NAME", help="the column with the pictures, if there are several")
+    data.add_argument(
+        "--label-column", metavar="NAME", help="the column with the labels (default: the first ClassLabel)"
+    )
+    parser.add_argument("-o", "--output", metavar="PLACE", type=Path, help="a folder, or a file for a single picture")
     parser.add_argument("--recursive", action="store_true", help="look into subfolders too")
     parser.add_argument(
         "--format", choices=["same", "png", "jpg", "webp"], default="same", help="of the results (default: same)"
@@ -89,15 +91,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--quality", metavar="N", type=whole(1, 100), default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
     )
     parser.add_argument(
-        "--scale", metavar="N", type=float, help="times as large, above 0, at most what the model enlarges (default)"
+        "--scale",
+        metavar="N",
+        type=float,
+        help="how many times as large, above 0 and at most the model's scale (default)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace results that are there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     parser.add_argument(
         "--tile",
         metavar="N",
         type=whole(0),
-        help="pixels of a tile's side: smaller needs less memory, 0 takes the picture whole (default: 256, or 0 for"
-        " networks that must see it whole)",
+        help="side of a tile in pixels: a smaller one needs less memory, 0 is the whole picture (default: 256, or 512"
+        " for networks that work best on whole pictures)",
     )
     add_fidelity(parser)
     add_device(parser)
@@ -180,7 +185,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _processes(args: argparse.Namespace) -> "PartialState | None":
-    """The processes that share the work; None where this is the only one, which can do without Accelerate."""
+    """The processes that share the work; None if this is the only one, which needs no Accelerate."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return None
     with training_packages():
@@ -200,7 +205,7 @@ def _enlarge_all(
             done.append(_enlarge(upscaler, job, taken, args))
         except (ImageError, ModelError, DataError, OSError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-                raise  # it will not be better for the next picture
+                raise  # the next picture would fail in the same way
             words = error.for_command_line() if isinstance(error, HubganError) else str(error)
             problems.append(words if str(job.source) in words else f"{job.source}: {words}")
     return Outcome(done, problems)
@@ -214,7 +219,7 @@ def _report_one(done: Done) -> None:
 
 
 def _enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: argparse.Namespace) -> Done:
-    """Enlarge one picture; `taken` are the files that no result may go into unless it was planned."""
+    """Enlarge one picture; `taken` are the pictures and the planned results, which no other result may replace."""
     from tqdm import tqdm
 
     from hubgan.cli.inputs import obstacle, save
@@ -256,7 +261,7 @@ def _enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: ar
 
 @contextmanager
 def _translate_errors(target: Path) -> Iterator[None]:
-    """Turn what a writer cannot do into an ImageError: the other pictures are still to be done."""
+    """Turn an error of an encoder into an ImageError, so that the other pictures are still enlarged."""
     try:
         yield
     except (HubganError, OSError, MemoryError):
@@ -273,7 +278,7 @@ def _report(done: list[Done], folders: list[Path], scale: float) -> None:
     if new or not done:
         print(f"{len(new):,} picture{'' if len(new) == 1 else 's'} {what}, in {', '.join(where[:3])}{more}")
     if there := len(done) - len(new):
-        print(f"{there:,} passed over: the results are there already (--overwrite makes them anew)")
+        print(f"{there:,} skipped: the results exist already (--overwrite makes them again)")
     remarks = [result.remark for result in new if result.remark]
     for remark in dict.fromkeys(remarks):
         print(f"{remarks.count(remark):,} {remark}")

@@ -16,7 +16,7 @@ from hubgan.data.order import EndlessSampler, RawBatch
 from hubgan.data.streamed import StreamedImages
 from hubgan.errors import HubganError
 
-# At its exit Python waits for workers, and would for ever for those that ignore its SIGTERM: so they are ended before.
+# Python waits for workers when it exits, and would wait for ever for those that ignore SIGTERM. So they end before.
 _open: WeakSet[Generator[RawBatch, None, None]] = WeakSet()
 
 
@@ -31,29 +31,29 @@ def batches(
     num_workers: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Iterator[RawBatch]:
-    """Shuffled and augmented images without an end.
+    """Endless batches of shuffled and augmented images.
 
-    They depend on the arguments up to `world` alone: batches from a later position are those that would have come
-    there. All batches of the `world` processes, in the order of ranks, are one order that does not depend on their
-    number or size.
+    They depend only on the arguments up to `world`: from a later position the batches are the same as in a run that
+    began earlier. The batches of all `world` processes, in the order of their ranks, form one order of images, which
+    does not depend on the number of processes or the batch size.
 
     Args:
         images: the data.
         batch_size: images in a batch, for each process.
         seed: of the order and the augmentation.
         position: images drawn before, by all processes together.
-        rank: which of the processes this is.
+        rank: the number of this process.
         world: the number of processes.
         num_workers: processes that prepare batches ahead. A stream has at most one, and images that are kept on a
             device have none. By default 1 for a stream, 0 when all images are decoded, else up to 4.
-        device: where batches are wanted.
+        device: the device of the batches.
 
     Returns:
-        An iterator of images, uint8 (batch_size, C, H, W), and labels, where the data have been opened with them,
-        on `device`. Closing or dropping it ends its workers.
+        An iterator of images, uint8 (batch_size, C, H, W), and labels, if the data were opened with them, on `device`.
+        Closing or dropping it ends its workers.
 
     Raises:
-        DataError: while iterating, that the data cannot be read or used.
+        DataError: while iterating, if the data cannot be read or used.
     """
     device = torch.device(device)
     options: dict[str, Any] = {"num_workers": _workers(images, num_workers)}
@@ -71,7 +71,7 @@ def batches(
         dataset,
         collate_fn=_identity,
         pin_memory=pinned and device.type == "cuda",
-        generator=torch.Generator(),  # or the loader would draw from the state that the noise comes from
+        generator=torch.Generator(),  # or the loader would use the global generator, from which the noise is drawn
         **options,
     )
     iterator = _iterate(loader, device)
@@ -112,12 +112,12 @@ def _workers(images: DecodedImages | StreamedImages, wanted: int | None) -> int:
         return wanted
     if images.complete:
         return 0
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of this machine, as launchers tell it
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this machine, set by launchers
     return max(1, min(4, available_cpus() // processes))
 
 
 def _start_worker(number: int) -> None:
-    """A signal reaches all processes of a terminal or a job, but the main one wants its batches to the end."""
+    """Ignore signals, which reach all processes of a terminal or a job: the main process still needs its batches."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -137,7 +137,7 @@ class _Decoded(Dataset):
 
 
 class _Streamed(IterableDataset):
-    """Batches in order, errors as above."""
+    """Batches in order, with errors returned as values too."""
 
     def __init__(self, images: StreamedImages, **options: Any) -> None:
         self.images, self.options = images, options

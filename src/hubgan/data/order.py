@@ -1,6 +1,6 @@
-"""Which image comes when, and the random numbers it gets: functions of the seed and the place, without any state.
+"""The order of the images and their random numbers: functions of the seed and the position, without any state.
 
-So a run that goes on from a place draws what it would have drawn there, whatever happened before.
+So a run that continues from a position draws the same images and numbers as one that never stopped.
 """
 
 from collections.abc import Iterator
@@ -16,19 +16,19 @@ _MASK = 2**64 - 1
 
 
 class RawBatch(NamedTuple):
-    """A batch: images, uint8 (N, C, H, W), and the numbers of their classes, int64 (N,), where those are wanted."""
+    """A batch: images, uint8 (N, C, H, W), and the numbers of their classes, int64 (N,), or None without labels."""
 
     images: Tensor
     labels: Tensor | None = None
 
 
 def uniforms(seed: int, keys: Tensor, draws: int) -> Tensor:
-    """Random numbers that depend on the seed, the key and the place in the row alone (SplitMix64).
+    """Random numbers that depend only on the seed, the key and the column (SplitMix64).
 
     Args:
         seed: any whole number.
         keys: int64 (N,), such as positions.
-        draws: how many numbers for each key.
+        draws: the number of random numbers for each key.
 
     Returns:
         float32 (N, draws) in [0, 1), multiples of 2**-24, on the CPU.
@@ -40,13 +40,13 @@ def uniforms(seed: int, keys: Tensor, draws: int) -> Tensor:
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed, in [0, 2**63), of what is shuffled once an epoch."""
+    """The seed, in [0, 2**63), of an epoch's shuffling."""
     state = _scramble(seed) ^ _mix(np.full(1, (epoch + 1) & _MASK, np.uint64) * _STEP)
     return int(_mix(state)[0]) >> 1
 
 
 class EndlessSampler(Sampler[list[int]]):
-    """Batches of keys without an end, for a map-style data set of `length` images.
+    """Endless batches of keys for a map-style data set of `length` images.
 
     Position p of the order is image `permutation[p % length]` of epoch `p // length`, and its key is
     `epoch * length + image`. Each epoch has a permutation of its own. Batches go on across the end of an epoch, so no
@@ -56,8 +56,8 @@ class EndlessSampler(Sampler[list[int]]):
         length: images of the data set.
         batch_size: keys in a batch.
         seed: of the order.
-        position: the place to begin with: images drawn before, by all processes together.
-        rank: which of the `world` processes this is. Each takes its part of every `world` batches in turn.
+        position: the number of images drawn before, by all processes together.
+        rank: the number of this process, 0 to `world` - 1. Of every `world` batches it gets the one at its rank.
         world: the number of processes.
     """
 

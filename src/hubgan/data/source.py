@@ -16,8 +16,8 @@ from hubgan.data.decoding import Cell, decode
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError, Remedy, nearest
 
-_CHUNK = 32  # rows read at once: enough to be fast, few enough for memory when each is a large photo
-_SHARDS = 64  # of a stream made from a local data set: a stream is shuffled by its shards, too
+_CHUNK = 32  # rows read at once: enough to be fast, few enough to fit into memory if they are large photos
+_SHARDS = 64  # of a stream made from a local data set, whose shards are shuffled too
 
 
 @dataclass
@@ -27,14 +27,14 @@ class ImageSource:
     Attributes:
         rows: the columns with the images (not decoded) and with the labels, if there are any.
         column: the column with the images.
-        name: what the data set was opened by, for messages.
+        name: the name by which the data set was opened, for messages.
         label_column: the column with the labels.
-        label_names: the names of the labels 0, 1, ... where that column is a ClassLabel.
-        fingerprint: identifies rows and columns; the same in every process and every run while the data are.
-        size: the number of rows; None for a stream whose end has to be read to be known.
-        classes: the names of the classes that were chosen, or else of all that the label column tells of; the
-            number of a class is its place here.
-        numbers: what stands in the label column, as text, to the number of its class.
+        label_names: the names of the labels 0, 1, ... if that column is a ClassLabel.
+        fingerprint: identifies rows and columns; the same in every process and every run for the same data.
+        size: the number of rows; None for a stream, whose length is known only at its end.
+        classes: the names of the chosen classes, or else of all classes that the label column defines; the number of
+            a class is its index here.
+        numbers: maps the values of the label column, as text, to the numbers of the classes.
     """
 
     rows: datasets.Dataset | datasets.IterableDataset
@@ -58,14 +58,14 @@ class ImageSource:
         return self.size
 
     def image(self, row: int) -> Image.Image:
-        """The picture of one row, not of a stream; raises ImageError when it cannot be decoded."""
+        """The picture of one row, not of a stream; raises ImageError if it cannot be decoded."""
         return decode(self.rows[row][self.column])
 
     def read(self, rows: datasets.Dataset | datasets.IterableDataset | None = None) -> Iterator[list[Cell]]:
-        """The encoded images in order, some at a time; of `rows`, where they are these rows in another order.
+        """The encoded images in order, some at a time; those of `rows` if given, which are these rows reordered.
 
         Raises:
-            DataError: reading breaks off.
+            DataError: reading fails.
         """
         for chunk in self._chunks(rows):
             yield chunk[self.column]
@@ -76,7 +76,7 @@ class ImageSource:
         """Like `read`, each image with the number of its class.
 
         Raises:
-            DataError: reading breaks off, or an image has no class.
+            DataError: reading fails, or an image has no class.
         """
         assert self.label_column
         for chunk in self._chunks(rows):
@@ -93,7 +93,7 @@ class ImageSource:
         return torch.tensor([self._number(value) for value in self.rows[self.label_column][:]], dtype=torch.int64)
 
     def check_labels(self) -> None:
-        """See that there are classes.
+        """Check that there are classes.
 
         Raises:
             DataError: there are none.
@@ -116,24 +116,24 @@ class ImageSource:
         return number
 
     def _chunks(self, rows: datasets.Dataset | datasets.IterableDataset | None) -> Iterator[dict[str, list[Any]]]:
-        # Not plain iteration: in a worker that splits and reorders a stream, and so would depend on there being one.
+        # Not plain iteration: in a worker it splits and reorders a stream, so the order would depend on the workers.
         chunks = (self.rows if rows is None else rows).iter(_CHUNK)
         while True:
             try:
                 chunk = next(chunks, None)
-            except Exception as error:  # each format and file system raises kinds of its own
+            except Exception as error:  # formats and file systems raise any kind of error
                 raise DataError(f"{self.name}: reading broke off: {_reason(error)}") from error
             if chunk is None:
                 return
             yield chunk
 
     def examples(self, transform: Transform, count: int) -> list[Tensor]:
-        """Up to `count` images as `view` prepares them, uint8 (C, H, W): spread evenly, the first ones of a stream.
+        """Up to `count` images as `transform` prepares them, uint8 (C, H, W): spread evenly, or the first of a stream.
 
-        Images that cannot be used are left out. The same ones are returned each time.
+        Images that cannot be used are left out. The same images are returned each time.
 
         Raises:
-            DataError: none can be used, or reading breaks off.
+            DataError: no image can be used, or reading fails.
         """
         found: list[Tensor] = []
         refused = ImageError("there are none")
@@ -151,7 +151,7 @@ class ImageSource:
         return found
 
     def _spread(self, count: int) -> Iterator[Cell]:
-        """Cells to try: first `count` rows far apart, then those between them."""
+        """The cells to try: first `count` rows far apart, then those between them."""
         if isinstance(self.rows, datasets.IterableDataset):
             yield from (cell for chunk in self.read() for cell in chunk)
             return
@@ -176,16 +176,16 @@ def load_images(
     Args:
         name: a folder of images (with or without subfolders), a folder written by `save_to_disk` or laid out as a Hub
             repository, a Parquet file, or a Hub name.
-        config: the configuration (subset), where a data set has several.
-        split: which split.
+        config: the configuration (subset), if the data set has several.
+        split: the split to open.
         column: the column with the images; by default the only one whose feature type is `Image`.
         label_column: the column with the labels; by default the first whose feature type is `ClassLabel`.
-        classes: keep the images with these labels alone: their names, or their numbers.
-        streaming: read rows as they are wanted, rather than download or convert all of them first.
+        classes: keep only the images with these labels, given as names or numbers.
+        streaming: read rows when they are needed, instead of downloading or converting all of them first.
 
     Raises:
         DataError: there is no such data set, split, column or label, it holds no images, or the Hub cannot be reached.
-            That a stream holds no images is only found when it is read.
+            For a stream, missing images are only detected when it is read.
     """
     rows, fingerprint = _open(name, config, split, streaming)
     features = rows.features
@@ -224,7 +224,7 @@ def load_images(
 def _open(
     name: str, config: str | None, split: str, streaming: bool
 ) -> tuple[datasets.Dataset | datasets.IterableDataset, str]:
-    """The rows, and what identifies them where they are a stream."""
+    """The rows, and for a stream its fingerprint."""
     path = Path(name).expanduser()
     try:
         if path.is_dir():
@@ -241,7 +241,7 @@ def _open(
         raise
     except (ConnectionError, datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
         raise _unreachable(name, path, error) from error
-    except Exception as error:  # datasets raises many kinds; the message is what a person needs
+    except Exception as error:  # datasets raises many kinds of errors, with good messages
         raise DataError(f"cannot open the data set {name}: {_reason(error)}") from error
 
 
@@ -251,7 +251,7 @@ def _load(
     if not streaming:
         return datasets.load_dataset(path, config, split=split, **options), ""
     builder = datasets.load_dataset_builder(path, config, **options)
-    # The folder where the data would be prepared is named by the data set's revision or its files' times.
+    # The folder of the prepared data is named after the data set's revision or its files' times.
     prepared = Path(builder.cache_dir).parts[-4:]
     return builder.as_streaming_dataset(split=split), _hash(path, split, *prepared)
 
@@ -306,7 +306,7 @@ def _of_classes(
 def _numbered(
     rows: datasets.Dataset | datasets.IterableDataset, column: str | None, label: Any, chosen: tuple[str, ...]
 ) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The names of the classes, and what stands in the label column to their numbers."""
+    """The names of the classes, and the map from the values of the label column to their numbers."""
     if isinstance(label, datasets.ClassLabel):
         number_of = {name: number for number, name in enumerate(label.names)}
         names = tuple(dict.fromkeys(each if each in number_of else label.names[int(each)] for each in chosen))

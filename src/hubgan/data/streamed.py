@@ -19,21 +19,20 @@ logger = logging.getLogger(__name__)
 
 
 class StreamedImages:
-    """The images of a stream, shuffled anew in each epoch.
+    """The images of a stream, shuffled in another order in each epoch.
 
-    Every process reads the whole stream and decodes its part of each batch. So the order is the same for every
-    number of processes, at the price that each of them reads all encoded images. To begin in the middle, a stream is
-    read on to that place without decoding; that takes up to one epoch's reading, and one more where the length of the
-    data set is not known.
+    Every process reads the whole stream and decodes its part of each batch. So the order is the same for any number of
+    processes, but each of them reads all encoded images. To begin in the middle, a stream is read up to that position
+    without decoding. This takes up to one epoch's reading, and one more if the length of the data set is not known.
 
     Args:
         source: the images, a stream.
-        transform: what is made of them.
-        buffer: encoded images from which the next one is drawn; more shuffle better and take more memory.
-        labelled: give the numbers of their classes too.
+        transform: turns pictures into training images.
+        buffer: encoded images from which the next one is drawn; more of them shuffle better and need more memory.
+        labelled: also give the numbers of their classes.
 
     Raises:
-        DataError: the source is no stream, or has no labels where they are wanted.
+        DataError: the source is no stream, or has no labels although `labelled` is set.
     """
 
     def __init__(self, source: ImageSource, transform: Transform, *, buffer: int, labelled: bool = False) -> None:
@@ -46,26 +45,26 @@ class StreamedImages:
 
     @property
     def replaced(self) -> int:
-        """The number of images, drawn in all workers, for which another was taken."""
+        """The number of unusable images that were replaced by another one, in all workers."""
         return int(self._replaced)
 
     def batches(
         self, *, batch_size: int, seed: int, position: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[RawBatch]:
-        """Augmented images without an end, batch after batch.
+        """Endless batches of augmented images.
 
         Args:
             batch_size: images in a batch.
             seed: of the order and the augmentation.
-            position: the place to begin with: images drawn before, by all processes together.
-            rank: which of the `world` processes this is. Each takes its part of every `world` batches in turn.
+            position: the number of images drawn before, by all processes together.
+            rank: the number of this process, 0 to `world` - 1. Of every `world` batches it gets the one at its rank.
             world: the number of processes.
 
         Returns:
             An iterator of images, uint8 (batch_size, C, H, W), and labels on the CPU.
 
         Raises:
-            DataError: the stream is empty or breaks off, or no image of a batch can be used.
+            DataError: the stream is empty or fails, or no image of a batch can be used.
         """
         cells = self._cells(seed, position)
         others = rank * batch_size  # images of other processes before this one's
@@ -80,7 +79,7 @@ class StreamedImages:
                 others = (world - 1) * batch_size
 
     def _cells(self, seed: int, position: int) -> Iterator[tuple[Cell, int]]:
-        """Encoded images and their labels (0 where there are none) without an end, from a place on."""
+        """Endless encoded images and their labels (0 if there are none), from a position on."""
         epoch, start = divmod(position, self.source.size) if self.source.size else (0, position)
         while True:
             read = 0
@@ -91,7 +90,7 @@ class StreamedImages:
                 read += len(chunk)
             if not read:
                 raise DataError(f"{self.source.name}: the stream holds no images", "Check the split and the classes")
-            # Now the length is known, and with it the epoch in which the place lies.
+            # Now the length is known, and so is the epoch of the position.
             epochs, start = divmod(max(start, read), read)
             epoch += epochs
 
@@ -102,7 +101,7 @@ class StreamedImages:
             yield from ([(cell, 0) for cell in chunk] for chunk in self.source.read(rows))
 
     def _usable(self, pool: ThreadPoolExecutor, cells: list[tuple[Cell, int]]) -> list[tuple[Tensor, int]]:
-        """Prepared images and labels; in place of an unusable one stands the next of the batch that can be used."""
+        """Prepared images and labels; an unusable one is replaced by the next usable one of the batch."""
         outcomes = list(pool.map(self._prepare, (cell for cell, _ in cells)))
         labels = [label for _, label in cells]
         usable = [(each, label) for each, label in zip(outcomes, labels, strict=True) if isinstance(each, Tensor)]

@@ -1,4 +1,4 @@
-"""The Hub's client with errors for people: files found, fetched and checked; commits that are whole or not made."""
+"""Files of a model, from a folder or the Hub: listed, downloaded and checked, with errors that say what to do."""
 
 import logging
 import os
@@ -42,10 +42,10 @@ class ModelSource:
     """A folder on this machine, or a repository on the Hub, and how to read it.
 
     Attributes:
-        name: the folder's path, or the Hub name (user/model). A folder that exists goes first.
-        subfolder: where in it to look.
+        name: the folder's path, or the Hub name (user/model). If there is such a folder, it is used.
+        subfolder: the model's folder inside it.
         revision: branch, tag or commit on the Hub.
-        token: access token; None takes the one of `hf auth login`, False sends none.
+        token: access token; None uses the one of `hf auth login`, False sends none.
         cache_dir, force_download, local_files_only: as in `huggingface_hub.hf_hub_download`.
     """
 
@@ -64,12 +64,12 @@ class ModelSource:
         return Path(self.name, self.subfolder or "") if os.path.isdir(self.name) else None  # noqa: PTH112
 
     def files(self) -> list[str]:
-        """The names of the files that lie there, not those in folders of it.
+        """The names of its files, without those in its subfolders.
 
-        Where the Hub does not answer, these are the files of a repository that the cache holds.
+        If the Hub does not answer, these are the files of the repository that the download cache holds.
 
         Raises:
-            ModelError: there is no such place, or it cannot be reached.
+            ModelError: there is no such repository, or it cannot be reached.
         """
         if (folder := self.folder) is not None:
             return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
@@ -90,13 +90,12 @@ class ModelSource:
                 return sorted(path.name for path in Path(found, self.subfolder or "").glob("*") if path.is_file())
 
     def file(self, filename: str) -> Path:
-        """The path of one file there, fetched into the cache from a repository.
+        """The path of one file; from a repository it is downloaded into the cache.
 
-        What came from the Hub is compared with the checksum that the Hub gave for it, each time: a damaged file is
-        removed from the cache.
+        A file from the Hub is compared with the Hub's checksum each time, and removed from the cache if it is damaged.
 
         Raises:
-            ModelError: there is no such place or file, it cannot be reached, or its bytes are damaged.
+            ModelError: there is no such repository or file, it cannot be reached, or its bytes are damaged.
         """
         if (folder := self.folder) is not None:
             if (folder / filename).is_file():
@@ -119,7 +118,7 @@ class ModelSource:
         return file
 
     def at_commit_of(self, file: Path) -> "ModelSource":
-        """The same place at the commit that a file of it came from: what is fetched next belongs to that file."""
+        """The same source at the commit that one of its files came from, so that all files belong together."""
         if self.folder is not None:
             return self
         commit = file.parents[len(PurePosixPath(self.subfolder or "").parts)].name  # the cache has a folder for each
@@ -197,8 +196,12 @@ def _missing(filename: str, where: str, files: list[str]) -> ModelError:
 
 
 def check_bytes(file: Path, where: str) -> None:
-    """Compare a file of the cache with the checksum by which the Hub names it, and remove it when it differs."""
-    if not file.is_symlink():  # where links are not to be had, the cache does not keep the checksum
+    """Compare a file of the cache with the checksum that names it.
+
+    Raises:
+        ModelError: they differ; the file has been removed from the cache.
+    """
+    if not file.is_symlink():  # without links the cache does not keep the checksum
         return
     blob = Path(file.parent, os.readlink(file))  # noqa: PTH115  # one step only: a shared blob is a link again
     if _SHA256.fullmatch(blob.name):
@@ -219,12 +222,16 @@ def check_bytes(file: Path, where: str) -> None:
 
 
 def in_one_line(error: Exception) -> str:
-    """What an error of the client says, which is several lines, in one."""
+    """The message of an error of the client, which has several lines, in one line."""
     return re.sub(r" For more information check: \S+", "", " ".join(str(error).split())).rstrip(".")
 
 
 def check_token(token: str | bool | None) -> None:
-    """Refuse a token that cannot be one before it is sent: what an HTTP library says of a bad header quotes it."""
+    """Refuse a malformed token before it is sent: the HTTP library's error for a bad header would quote it.
+
+    Raises:
+        ModelError: the token cannot be one.
+    """
     secret = token if isinstance(token, str) else get_token() if token is not False else None
     if secret and not re.fullmatch(r"[!-~]+", secret):
         raise ModelError("the access token holds a space, a line break or a letter that no token has", "Copy it again")

@@ -1,4 +1,4 @@
-"""To the Hub: commits that are whole or not made, with errors for people."""
+"""Commits to the Hub that are made whole or not at all, with errors that say what to do."""
 
 import logging
 import tempfile
@@ -36,14 +36,14 @@ _REFUSALS = {
 
 
 class Pushed(NamedTuple):
-    """What came of a push: the address of its commit, or of the last one where nothing had changed."""
+    """The address of a push's commit, or of the last one if nothing had changed."""
 
     url: str
     changed: bool
 
 
 class Repository:
-    """A repository on the Hub as it stands now, made when it is missing, and what one commit may add to it.
+    """A repository on the Hub at its last commit, to which one commit may be added. It is made if it is missing.
 
     Args:
         name: the Hub name; a bare name belongs to the user.
@@ -51,7 +51,7 @@ class Repository:
         space_sdk: of a new Space, "gradio".
         private: make it private if it is new.
         token: access token; by default the one of `hf auth login`.
-        branch: main by default; made when it is missing.
+        branch: main by default; made if it is missing.
         again: how to go on after a failure, the last sentence of an error's remedy.
 
     Attributes:
@@ -59,8 +59,8 @@ class Repository:
         head: the last commit of the branch.
 
     Raises:
-        ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached; or it is there, and
-            public where it should be private.
+        ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached; or the repository exists
+            and is public, but should be private.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class Repository:
         self.files = {file.rfilename for file in getattr(about, "siblings", None) or []}
 
     def read(self, path: str) -> str | None:
-        """A text file of it; None when there is none.
+        """The text of one of its files; None if there is no such file.
 
         Raises:
             ModelError: the Hub cannot be reached.
         """
         if path not in self.files:
             return None
-        # In a cache of its own: what counts is what is there now, and a damaged file must not be taken for words.
+        # In a cache of its own, so that the file is the current one, and checked rather than damaged.
         with self._translate_errors(), tempfile.TemporaryDirectory() as cache:
             file = hf_hub_download(
                 self.name, path, repo_type=self._type, revision=self.head, token=self._token, cache_dir=cache
@@ -124,27 +124,26 @@ class Repository:
         delete: Iterable[str] = (),
         delete_patterns: Sequence[str] = (),
     ) -> Pushed:
-        """Put files into it in one commit; none is made when they are all there already.
+        """Put files into it in one commit. No commit is made if nothing changes.
 
-        When this fails the branch stays as it was; what was uploaded of large files is kept by the Hub and skipped
-        next time.
+        If this fails, the branch is unchanged. The Hub keeps large files that were uploaded, and skips them next time.
 
         Args:
-            files: what goes where, a path on this machine or the bytes.
+            files: by their paths in the repository, a path on this machine or the bytes.
             message: the commit's first line.
             create_pr: open a pull request instead.
-            delete: files to remove, of those that are there.
-            delete_patterns: remove the files whose names match, too.
+            delete: files to remove, if they exist.
+            delete_patterns: also remove the files whose names match these.
 
         Raises:
-            ModelError: not allowed, the Hub cannot be reached, or somebody else has changed the branch since it was
-                looked at.
+            ModelError: not allowed, the Hub cannot be reached, or somebody else has changed the branch since this
+                object was made.
         """
         operations: list[Any] = [CommitOperationAdd(path, content) for path, content in files.items()]
         gone = self.files & set(delete)
         if delete_patterns:
             gone |= set(filter_repo_objects(self.files, allow_patterns=list(delete_patterns)))
-        gone -= {*files, ".gitattributes"}  # without the latter the Hub forgets which files are large
+        gone -= {*files, ".gitattributes"}  # without .gitattributes the Hub forgets which files are large
         operations += [CommitOperationDelete(path, is_folder=False) for path in sorted(gone)]
         with self._translate_errors(), _quiet():
             made = self._api.create_commit(
@@ -181,7 +180,7 @@ class Repository:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The client warns when there is nothing to commit; here that is no trouble."""
+    """Suppress the client's warning that there is nothing to commit, which is expected here."""
     client = logging.getLogger("huggingface_hub.hf_api")
 
     def about_nothing(record: logging.LogRecord) -> bool:

@@ -11,14 +11,15 @@ _GAP = 2  # between the images of a grid
 
 
 class ImageGrid:
-    """Images side by side at their own size on white; `image` is what there is so far.
+    """Images side by side at their own size on white; `image` is the picture so far.
 
     Args:
-        count: how many images there will be.
+        count: the number of images.
         size: their width and height in pixels.
-        columns: how many are side by side; by default as many as make it a square.
+        columns: images in a row; by default the grid is about square.
 
-    Raises ImageError when the grid would have more than `MAX_PIXELS`.
+    Raises:
+        ImageError: the grid would have more than `MAX_PIXELS` pixels.
     """
 
     def __init__(self, count: int, size: tuple[int, int], columns: int | None = None) -> None:

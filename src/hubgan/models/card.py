@@ -34,14 +34,14 @@ _LEGENDS = {
     " as detailed, more is too much.",
 }
 BESIDE = ("floor", "real", "bicubic")
-"""Settings that a figure is to be compared with: distances with a floor, other figures with those of real images."""
+"""Settings to compare a figure with: a floor for distances, the figures of real images or of bicubic enlarging."""
 
 
 class Result(TypedDict, total=False):
-    """One measured figure, with all that is needed to measure it again.
+    """One measured figure, with everything that is needed to measure it again.
 
-    `metric` is its name in machines' words ("fd-enl0", "psnr"), `name` in people's ("FD-ENL0"). `revision` is the
-    commit or the fingerprint of the data, `samples` how many images were judged, `extractor` what saw their features.
+    `metric` identifies it ("fd-enl0", "psnr") and `name` is its name in text ("FD-ENL0"). `revision` is the commit or
+    the fingerprint of the data, `samples` the number of images, and `extractor` the network that gave their features.
     """
 
     metric: Required[str]
@@ -56,7 +56,7 @@ class Result(TypedDict, total=False):
 
 
 class TrainingRun(TypedDict, total=False):
-    """What a training run says about itself; kept in `config.json`.
+    """The record of a training run, kept in `config.json`.
 
     `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed.
     """
@@ -168,16 +168,16 @@ def model_card(
     """The card of a model.
 
     Args:
-        kind: its class.
-        description: what it is, in words.
-        pipeline_tag: what it does in the Hub's words, where it has some.
-        tags: words to find it by on the Hub; its architecture is added.
-        config: its architecture and its network's options.
-        parameters: how many numbers it has learned.
-        run: the record of its training run, empty if there was none.
-        name: what the loading snippet calls it: a Hub name, or the folder's.
+        kind: the model's class.
+        description: what the model is, as a noun phrase.
+        pipeline_tag: the Hub's task of the model, if there is one.
+        tags: tags on the Hub; the architecture is added.
+        config: the architecture and the options of the network.
+        parameters: the number of learned parameters.
+        run: the record of the training run, empty if there was none.
+        name: the name in the loading snippet: a Hub name, or the folder's name.
         picture: file name of a picture beside the card, shown at the top.
-        subfolder: where the model lies in its repository, when not at the top.
+        subfolder: the model's folder in its repository, if it is not at the top.
     """
     name, caption = name or "user/model", run.get("picture_caption", "Samples")
     architecture, results = config["architecture"], run.get("results", [])
@@ -251,7 +251,7 @@ def _eval_result(result: Result, task: str) -> EvalResult:
 
 
 def _results(results: list[Result]) -> str:
-    """A table, and below it what else must be known to measure the same again, said once where it is the same."""
+    """A table, and below it the other conditions of the measurements; those that all figures share are listed once."""
     if not results:
         return "Nothing was measured."
     lines = ["| | value | beside it | data | split | images |", "|---|---|---|---|---|---|"]

@@ -19,14 +19,14 @@ _CORRECT = "Correct the YAML between its lines ---"
 
 
 def renewed(old: str, new: str) -> str:
-    """A card that is there already, brought up to date: whole where it is as hubgan wrote it.
+    """An existing card brought up to date: replaced as a whole if nobody has edited it.
 
-    Where a person has edited it, their words stay. In the body only the results are written anew, if their marks are
-    still there; in the header only what hubgan knows better (library, task, data sets, results), and its tags join.
+    If a person has edited it, their text stays. In the body only the results are written anew, if their marks still
+    exist. In the header only what hubgan knows (library, task, data sets, results) is, and its tags are added.
 
     Args:
-        old: the card that is there.
-        new: what hubgan would write.
+        old: the existing card.
+        new: the card that hubgan would write.
 
     Raises:
         ModelError: the header of `old` is not valid YAML.
@@ -43,14 +43,14 @@ def renewed(old: str, new: str) -> str:
 
 
 def combined(here: str, there: str) -> tuple[str, bool]:
-    """Two copies of a card as one, of each part the copy that a person has edited: `renewed` keeps their words then.
+    """Two copies of a card merged: the header and the body each from the copy that a person has edited.
 
     Args:
         here: the copy in a folder.
-        there: the copy on the Hub, whose mark tells which words were pushed last.
+        there: the copy on the Hub, whose mark tells which text was pushed last.
 
     Returns:
-        The card, and whether the words of both bodies were changed since: then those of `here` are taken.
+        The card, and whether both bodies were edited since the last push. In that case the body is that of `here`.
     """
     (header, body), (header_by_hand, body_by_hand), _ = _parts(here)
     (their_header, their_body), (their_header_by_hand, their_body_by_hand), mark = _parts(there)
@@ -68,13 +68,13 @@ def combined(here: str, there: str) -> tuple[str, bool]:
 
 
 def is_untouched(card: str) -> bool:
-    """Whether a card is still word for word as hubgan wrote it."""
+    """Whether a card is still exactly as hubgan wrote it."""
     header, body, mark = _split(card)
     return mark == {"header": _digest(header), "body": _digest(body)}
 
 
 def _parts(card: str) -> tuple[tuple[str, str], tuple[bool, bool], dict[str, str]]:
-    """The header and the body of a card, whether a person has written them, and the mark."""
+    """The header and the body of a card, whether a person has edited each, and the mark."""
     header, body, mark = _split(card)
     by_hand = [bool(text.strip()) and mark[part] != _digest(text) for part, text in
                (("header", header), ("body", body))]  # fmt: skip
@@ -82,7 +82,7 @@ def _parts(card: str) -> tuple[tuple[str, str], tuple[bool, bool], dict[str, str
 
 
 def _words(body: str) -> str:
-    """A body without its results, which are not a person's."""
+    """A body without its results, which hubgan writes."""
     return _RESULTS.sub("", body)
 
 
@@ -122,7 +122,7 @@ def _digest(text: str) -> str:
 
 
 def _merged(old: str, new: str) -> str:
-    """A header edited by a person, with what hubgan knows better."""
+    """A header edited by a person, with the entries that hubgan owns."""
     try:
         theirs = yaml.safe_load(old)
     except yaml.YAMLError as error:

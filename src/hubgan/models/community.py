@@ -1,4 +1,4 @@
-"""Where other people's weights lie, and how they are read without running anything else that a file may hold."""
+"""Weights made elsewhere: found in a folder or on the Hub, and read without running code that a file may hold."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from hubgan.models.weights import read_weights
 from hubgan.networks import UPSCALERS
 from hubgan.networks.community import COMMUNITY, CommunityNetwork, spandrel
 
-_UNPICKLED = (".pth", ".ckpt")  # what spandrel reads by its restricted unpickler
+_UNPICKLED = (".pth", ".ckpt")  # pickles that spandrel's restricted unpickler reads
 _REMEDY = "Use the weights as safetensors"
 
 
 class Found(NamedTuple):
-    """A file of weights, where it was before hubgan saved it, and its config.json if hubgan did."""
+    """A file of weights, the name of their source, and the config.json if hubgan has saved them."""
 
     file: Path
     source: str
@@ -33,11 +33,11 @@ def find(source: ModelSource, weights_name: str | None = None, allow_pickle: boo
 
     Args:
         source: a file, a folder or a repository.
-        weights_name: the file to take; by default the only one that ends with `.safetensors`.
-        allow_pickle: take a pickle, if it is named or there is nothing else.
+        weights_name: the file to read; by default the only one that ends with `.safetensors`.
+        allow_pickle: read a pickle, if it is named or there is nothing else.
 
     Raises:
-        ModelError: no file that may be taken, or several; or the source cannot be reached.
+        ModelError: there is no file that may be read, or there are several; or the source cannot be reached.
         ConfigError: its config.json is hubgan's and damaged.
     """
     if os.path.isfile(source.name):  # unlike Path.is_file, no error for a name too long to be one  # noqa: PTH113
@@ -53,21 +53,22 @@ def find(source: ModelSource, weights_name: str | None = None, allow_pickle: boo
         if weights_name is None:
             return None
     _check_kind(weights_name, source.name, allow_pickle)
-    # A folder's path is nobody's business; where weights lie on the Hub tells their licence.
+    # A folder's path is private. A name on the Hub leads to the licence of the weights.
     origin = "/".join(filter(None, ["" if source.folder else source.name, source.subfolder, weights_name]))
     return Found(source.file(weights_name), config.options.get("source", origin) if config else origin, config)
 
 
 def load(found: Found, dtype: torch.dtype | None = None) -> CommunityNetwork:
-    """The network that a file's weights make.
+    """The network of a file of weights.
 
     Args:
         found: the file.
-        dtype: convert the weights to it; by default they stay float16 where the architecture can.
+        dtype: the dtype to convert the weights to; by default float16 weights stay float16 if the architecture
+            computes in it, and all others become float32.
 
     Raises:
-        ModelError: the file is damaged or holds no weights, or they make no network that hubgan runs, or another
-            than its config.json says.
+        ModelError: the file is damaged or holds no weights, hubgan does not run their network, or its config.json
+            describes another one.
     """
     weights = _read(found.file)
     try:
@@ -127,15 +128,15 @@ def _read(file: Path) -> Mapping[str, Any]:
     if file.suffix.lower() == ".safetensors":
         return read_weights(file)
     try:
-        # torch.load hands a TorchScript archive to its interpreter, whatever it is called and whichever unpickler it
-        # is given. PyTorch's own reader is asked, for others may see another archive in the same bytes.
+        # torch.load runs a TorchScript archive in its interpreter, whatever its name and whichever unpickler is used.
+        # PyTorch's own reader decides, because another one may see another archive in the same bytes.
         reader: Any = torch._C.PyTorchFileReader
         if _is_archive(file) and reader(str(file)).has_record("constants.pkl"):
             raise ModelError(f"{file} is a program (TorchScript), not weights alone; it was not run", _REMEDY)
         return spandrel().ModelLoader().load_state_dict_from_file(file)
     except ModelError:
         raise
-    except Exception as error:  # a pickle fails in every way
+    except Exception as error:  # a pickle may raise any error
         raise ModelError(f"{file} is damaged, or not weights alone ({str(error)[:200]})", _REMEDY) from error
 
 

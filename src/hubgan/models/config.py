@@ -1,4 +1,4 @@
-"""`config.json`: read, checked, and turned into a network, before any memory is taken."""
+"""`config.json`: read, checked, and turned into a network."""
 
 import inspect
 import json
@@ -17,12 +17,12 @@ from hubgan.models.card import TrainingRun
 from hubgan.version import __version__
 
 WEIGHTS, CONFIG, CARD = constants.SAFETENSORS_SINGLE_FILE, constants.CONFIG_NAME, "README.md"
-PIXEL_WEIGHTS = "pixel.safetensors"  # an upscaler's before the adversarial part of its training
-_LARGEST = 8 * 2**30  # bytes of a network in float32: far above any GAN that was ever published
+PIXEL_WEIGHTS = "pixel.safetensors"  # an upscaler's weights before the adversarial part of its training
+_LARGEST = 8 * 2**30  # bytes of a network in float32: far more than any published GAN
 
 
 class Config(NamedTuple):
-    """What a `config.json` says: the class, the network's options, the training run."""
+    """The contents of a `config.json`: class, options of the network, training run, version of hubgan."""
 
     kind: str | None
     options: dict[str, Any]
@@ -47,7 +47,7 @@ def read_config(file: Path) -> Config:
     """A `config.json` that hubgan wrote.
 
     Raises:
-        ConfigError: it is not one.
+        ConfigError: it is not valid, or another library's.
     """
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
@@ -92,7 +92,7 @@ def build(networks: Mapping[str, type[nn.Module]], architecture: str, options: d
         if option not in known:
             raise ConfigError(f"{architecture} has no option {option!r}", nearest(option, known))
     try:
-        with torch.device("meta"):  # first without memory, to learn how much it takes
+        with torch.device("meta"):  # first without memory, to learn how much the network takes
             size = sum(p.numel() * p.element_size() for p in networks[architecture](**options).parameters())
         if size > _LARGEST:
             asked = ", ".join(f"{key} {value!r}" for key, value in options.items())

@@ -1,4 +1,4 @@
-"""What diffusers' pipelines take and give: pictures one by one or as a batch; as PIL, arrays or tensors."""
+"""The inputs and outputs of diffusers' pipelines: pictures one by one or in a batch; as PIL, arrays or tensors."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, get_args
@@ -16,7 +16,7 @@ Images: TypeAlias = list[Image.Image] | np.ndarray | Tensor
 
 
 def check_output_type(output_type: str) -> None:
-    """Raise ConfigError for an unknown one: before the work rather than after."""
+    """Raise ConfigError for an unknown type, before the work rather than after it."""
     if output_type not in get_args(OutputType):
         raise ConfigError(f"unknown output_type {output_type!r}", "Use 'pil', 'np' or 'pt'")
 
@@ -25,12 +25,13 @@ def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Image
     """Images as a list of PIL images ("pil"), an array (N, H, W, C) ("np") or a tensor (N, C, H, W) ("pt").
 
     Args:
-        images: PIL images, or a float32 tensor (N, C, H, W) in [0, 1] on the CPU, as which "np" and "pt" are too.
-        output_type: what to make of them.
+        images: PIL images, or a float32 tensor (N, C, H, W) in [0, 1] on the CPU. "np" and "pt" are float32 in [0, 1]
+            too.
+        output_type: "pil", "np" or "pt".
 
     Raises:
         ConfigError: an unknown `output_type`.
-        ImageError: PIL images of different sizes or modes, which no array can hold.
+        ImageError: PIL images of different sizes or modes are to be one array or tensor.
     """
     check_output_type(output_type)
     if isinstance(images, Tensor):
@@ -50,7 +51,7 @@ def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Image
 
 
 def pipeline_output(images: Images, return_dict: bool = True) -> Any:
-    """`images` as diffusers.ImagePipelineOutput, whose `.images` they are; or the tuple (images,)."""
+    """diffusers.ImagePipelineOutput with `images` as its `.images`; or the tuple (images,)."""
     if not return_dict:
         return (images,)
     from diffusers import ImagePipelineOutput  # here, as it takes a while to import

@@ -11,7 +11,7 @@ from hubgan.errors import ConfigError, ImageError
 if TYPE_CHECKING:
     import torch
 
-_DIVISOR = 4  # of a tile's size: oneDNN convolves some others at three times the cost, on CPUs with AMX
+_DIVISOR = 4  # of a tile's size: on CPUs with AMX, oneDNN takes three times as long for some other sizes
 
 
 def upscale_tiled(
@@ -28,12 +28,12 @@ def upscale_tiled(
 
     `image` is float C x H x W in [0, 1] on the CPU. `function` maps 1 x C x h x w to 1 x C x (h * scale) x
     (w * scale), of any dtype, which the result has too, and moves its tile to a device and back itself. A tile
-    has at most `tile` x `tile` pixels of `image` (0: the whole picture at once) plus a `halo` of pixels around, or
-    up to `multiple` + 2 more, as far as the picture reaches, whose output is cut off; it starts at a `multiple` of
-    pixels, for networks that see the picture on a coarser grid. With a `halo` of at least the network's
-    receptive-field radius the result is that of the whole picture within rounding; with less there may be seams. That
-    needs a network which treats all positions of the grid alike: no global pooling or attention, no stride but one
-    that divides `multiple`. `progress` is called with the share of tiles that are done, after each.
+    has at most `tile` x `tile` pixels of `image` (0: the whole picture at once) plus a `halo` of pixels around it, or
+    up to `multiple` + 2 more, where the picture has them; the output of the halo is cut off. A tile starts at a
+    `multiple` of pixels, for networks that work on a coarser grid. With a `halo` of at least the network's
+    receptive-field radius the result equals that of the whole picture within rounding; with less there may be seams.
+    The network must treat all positions of the grid alike: no global pooling or attention, and no stride except one
+    that divides `multiple`. `progress` is called after each tile with the share of tiles that are done.
     Raises ConfigError for options out of range or another scale, ImageError for a tensor of another kind.
     """
     import torch
@@ -72,7 +72,7 @@ def _cuts(length: int, tile: int) -> list[tuple[int, int]]:
 
 
 def _with_halo(start: int, stop: int, length: int, halo: int, multiple: int) -> tuple[int, int]:
-    """From where to where a tile sees: `halo` around, from a `multiple` on, and up to 3 more for `_DIVISOR`."""
+    """A tile's range with `halo` on both sides: from a `multiple` on, and up to 3 pixels more for `_DIVISOR`."""
     begin, end = max(start - halo, 0) // multiple * multiple, min(stop + halo, length)
     end = min(end + (begin - end) % _DIVISOR, length)
     return max(begin - (begin - end) % _DIVISOR // multiple * multiple, 0), end

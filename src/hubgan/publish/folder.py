@@ -1,4 +1,4 @@
-"""To the Hub: a folder that holds a model, such as a training run leaves it, as a repository."""
+"""A folder that holds a model, such as that of a training run, pushed to the Hub as a repository."""
 
 import logging
 import shlex
@@ -16,7 +16,7 @@ from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS, read_conf
 
 logger = logging.getLogger(__name__)
 
-# All else stays: what a run leaves on the way, logs, paths and the command line are nobody's business.
+# Nothing else is pushed: checkpoints, logs, paths and the command line of a run are private.
 _PICTURES = ["*.png", "*.jpg", "*.jpeg", "*.webp", "*.gif", "*.mp4"]
 _PUSHED = [CONFIG, WEIGHTS, PIXEL_WEIGHTS, CARD, "recipe.yaml", "LICENSE*", *_PICTURES]
 
@@ -34,9 +34,9 @@ def push_folder(
     """Push a model's folder in one commit: weights, configuration, cards, pictures, recipe, and its discriminator.
 
     Nothing else in the folder is pushed, such as checkpoints, logs and the report of a run. The models are loaded
-    first, so that nothing broken is published. Cards name the repository; words that a person has put into them, here
-    or on the Hub, are kept; where both copies have new ones, those here win, with a warning. The
-    repository and the branch are made when missing; when nothing has changed no commit is made.
+    first, so that nothing broken is published. The cards name the repository. Edits that a person has made to them,
+    here or on the Hub, are kept; if both copies were edited, the edits here are used, with a warning. The repository
+    and the branch are made if they are missing. If nothing has changed, no commit is made.
 
     Args:
         folder: holds `config.json` and `model.safetensors`, and perhaps `discriminator/`.
@@ -49,8 +49,8 @@ def push_folder(
 
     Raises:
         ModelError: the folder holds no whole model; not logged in, not allowed, not a Hub name, or the Hub cannot be
-            reached. The folder stays as it is, and so does the branch on the Hub.
-        ConfigError: a `config.json` in it is not one that hubgan wrote.
+            reached. The folder and the branch on the Hub are unchanged.
+        ConfigError: a `config.json` in the folder was not written by hubgan.
     """
     folder = Path(folder)
     models = {subfolder: _load(folder / subfolder) for subfolder in _subfolders(folder)}
@@ -91,7 +91,7 @@ def _load(folder: Path) -> HubModel:
         )
     model = MODELS[config.kind].from_pretrained(folder)
     if (folder / PIXEL_WEIGHTS).is_file():
-        Upscaler.from_pretrained(folder, fidelity=1.0)  # they are pushed too, so they must fit
+        Upscaler.from_pretrained(folder, fidelity=1.0)  # these weights are pushed too, so they must fit
     return model
 
 
@@ -101,7 +101,7 @@ def _about(model: HubModel, folder: Path, subfolder: str, repo_id: str) -> str:
 
 
 def _card(file: Path, there: str | None, fresh: str) -> str:
-    """The card to push: `fresh`, with the words that a person has put into the one in the folder or on the Hub."""
+    """The card to push: `fresh`, with the edits that a person has made to the one in the folder or on the Hub."""
     try:
         here = file.read_text(encoding="utf-8") if file.is_file() else None
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The demo to the Hub: a Space that runs it, made or updated by one commit."""
+"""The demo as a Space on the Hub, made or updated by one commit."""
 
 import json
 import logging
@@ -39,9 +39,9 @@ logger = logging.getLogger(__name__)
 RECORD = ".hubgan-files"
 _APP, _LICENSE, _PROJECT, _PACKAGE = "app.py", "LICENSE", "pyproject.toml", "src/hubgan"
 _FOLDERS = (f"{_PACKAGE}/", "model_cards/")
-# What is not needed to run the demo; what is new in the package is sent until it is named here.
+# Parts of the package that the demo does not need. A new part is pushed until it is named here.
 _LEFT_OUT = {"__main__.py", "cli", "data", "evaluation", "export", "metrics", "publish", "recipes", "training"}
-# The newest that ZeroGPU takes; any other hardware takes it too.
+# ZeroGPU supports PyTorch below this version; other hardware supports it too.
 _TORCH_BELOW = "2.12"
 _OURS = ("sdk", "sdk_version", "python_version", "app_file", "models", "preload_from_hub")
 # The README that the Hub puts into a Space made on its website.
@@ -67,21 +67,21 @@ def push_space(
     token: str | None = None,
     commit_message: str | None = None,
 ) -> Pushed:
-    """Make a Space that shows these models, or update one, in one commit; none is made when nothing is new.
+    """Make a Space that shows these models, or update one, in one commit. No commit is made if nothing changes.
 
-    A model that is a folder travels along, in `model_cards/`; one on the Hub is fetched when the Space is built. All
-    are loaded here first, so that what cannot run is not pushed.
+    A model that is a folder is copied into the Space, in `model_cards/`. A model on the Hub is downloaded when the
+    Space is built. All models are loaded here first, so that nothing broken is pushed.
 
-    On an update `app.py`, `requirements.txt`, `LICENSE`, `src/hubgan` and the models in `model_cards/` are written
-    anew, and what an earlier push put into these two folders is deleted when it is no longer needed (`.hubgan-files`
-    lists it). Files of other names are left alone. Of a README.md that is there, the words stay and so does its header
-    but for sdk, sdk_version, python_version, app_file, models and preload_from_hub.
+    An update replaces `app.py`, `requirements.txt`, `LICENSE`, `src/hubgan` and the models in `model_cards/`. Files
+    that an earlier push put into these two folders are deleted if they are no longer needed (`.hubgan-files` lists
+    them). Other files are left alone. A README.md keeps its text, and its header except for sdk, sdk_version,
+    python_version, app_file, models and preload_from_hub.
 
     Args:
         repo_id: the Space's name (user/space).
-        generators: of each its Hub name, or a folder that holds a Generator; one or more, of which visitors choose.
-        upscalers: likewise, or a folder that holds other people's weights, or their file.
-        checkout: the folder of this repository, which the demo is taken from.
+        generators: one or more, of which visitors choose: Hub names, or folders that hold a Generator.
+        upscalers: likewise; also a folder or a file of weights that were made elsewhere.
+        checkout: the folder of hubgan's repository, from which the demo is copied.
         private: make the Space private if it is new; an error if it is there and public.
         token: access token; by default the one of `hf auth login`.
         commit_message: the commit's first line.
@@ -154,7 +154,7 @@ def _check_checkout(checkout: Path) -> None:
 
 
 def _package(checkout: Path) -> dict[str, Path]:
-    """Of the package what runs the demo, without caches, by the names in the Space."""
+    """The files of the package that the demo needs, without caches, by their names in the Space."""
     found = {}
     for path in sorted((checkout / _PACKAGE).rglob("*")):
         inside = path.relative_to(checkout / _PACKAGE)
@@ -166,7 +166,7 @@ def _package(checkout: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as the Space has it: its name in `app.py`, its files there, or where on the Hub they come from."""
+    """A model of the Space: its name in `app.py`, and its files in the Space or its name on the Hub."""
 
     shown: str
     files: dict[str, Path]
@@ -176,7 +176,7 @@ class _Model:
 
 
 def _model(kind: type[Generator] | type[Upscaler], name: str, token: str | None) -> _Model:
-    """A model that has been loaded, and so runs: it is of this kind and whole."""
+    """A model, once it has been loaded: so it is of this kind, and whole."""
     community = isinstance(kind.from_pretrained(name, token=token).network, CommunityNetwork)
     if (file := Path(name)).is_file():
         inside = f"model_cards/{file.stem}"
@@ -192,7 +192,7 @@ def _model(kind: type[Generator] | type[Upscaler], name: str, token: str | None)
     preload = None
     if not _is_public(name, needed[0]):
         logger.warning("%s is not public: the Space needs a secret HF_TOKEN (in its settings) that may read it", name)
-    elif not re.search(r"[\s,]", "".join(needed)):  # the header has no way to write these
+    elif not re.search(r"[\s,]", "".join(needed)):  # the header cannot express names with these
         preload = f"{name} {','.join(needed)}"
     return _Model(name, {}, name, preload, community)
 
@@ -223,7 +223,7 @@ def _app(checkout: Path, shown: dict[str, list[str]]) -> str:
 
 
 def _requirements(checkout: Path, models: list[_Model]) -> str:
-    """What the demo needs of what pyproject.toml lists."""
+    """The requirements of the demo, of those that pyproject.toml lists."""
     project = read_toml((checkout / _PROJECT).read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = project["dependencies"] + extras["demo"]
@@ -234,7 +234,7 @@ def _requirements(checkout: Path, models: list[_Model]) -> str:
 
 
 def _readme(before: str | None, checkout: Path, models: list[_Model], repo_id: str) -> str | None:
-    """The README.md of the Space; None when the one that is there may stay as it is."""
+    """The README.md of the Space; None if the existing one needs no change."""
     title = repo_id.partition("/")[2]
     ours = _card(checkout / CARD, (checkout / CARD).read_text(encoding="utf-8")).data.to_dict()
     ours["models"] = [model.hub_name for model in models if model.hub_name] or None
