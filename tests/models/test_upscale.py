@@ -160,8 +160,7 @@ def test_a_broken_picture_does_not_keep_the_others_from_being_done(
     (tmp_path / "in" / "c.png").unlink()
     assert run("up", "in")[:2] == (
         0,
-        "1 picture enlarged 2 times, in in-x2\n"
-        "2 skipped: the results exist already (--overwrite makes them again)\n",
+        "1 picture enlarged 2 times, in in-x2\n2 skipped: the results exist already (--overwrite makes them again)\n",
     )
 
 

@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=18,
         help="version of ONNX's operators (default: 18)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -262,7 +262,7 @@ def _fingerprint(generator: Generator) -> str:
     return hashlib.sha256(config + save(tensors)).hexdigest()[:16]
 
 
-# -- what is there already
+# -- existing files
 
 
 def _kept(folder: Path, settings: Settings, overwrite: bool) -> set[Path]:

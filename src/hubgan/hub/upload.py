@@ -89,7 +89,7 @@ class Repository:
                         "Push without --private, or make it private in its settings on the Hub",
                     ),
                 )
-            if branch and not branch.startswith("refs/"):  # a pull request is there already
+            if branch and not branch.startswith("refs/"):  # a pull request exists already
                 self._api.create_branch(self.name, branch=branch, repo_type=repo_type, exist_ok=True)
             if branch:
                 about = self._api.repo_info(self.name, repo_type=repo_type, revision=branch)

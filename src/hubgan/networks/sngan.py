@@ -88,7 +88,7 @@ class _UpBlock(nn.Module):
 
 
 class _DownBlock(nn.Module):
-    """(N, before, H, W) to (N, after, H/2, W/2), or H and W kept. The `first` gets images, so it begins without ReLU."""
+    """(N, before, H, W) to (N, after, H/2, W/2), or with H and W kept. The `first` block has no ReLU before it."""
 
     def __init__(self, before: int, after: int, norm: str, first: bool, halve: bool) -> None:
         super().__init__()
