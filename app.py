@@ -1,8 +1,8 @@
 """The demo, on this machine or as a Hugging Face Space: `python app.py`.
 
-The models are named below, or by the environment variables HUBGAN_GENERATORS and HUBGAN_UPSCALERS: Hub names or
-folders, between several, of which visitors choose one, a comma. `hubgan space` makes a Space of this file and rewrites
-the two lines.
+The lists below name the models. The environment variables HUBGAN_GENERATORS and HUBGAN_UPSCALERS replace them: Hub
+names or folders, separated by commas. If there are several, visitors choose one. `hubgan space` makes a Space of this
+file and rewrites the two lists.
 """
 
 import os
@@ -10,11 +10,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-with suppress(ImportError):  # a Space has it; on ZeroGPU it must come before anything that might touch CUDA
+with suppress(ImportError):  # a Space has it; on ZeroGPU it must be imported before anything that might use CUDA
     import spaces  # noqa: F401
 
 HERE = Path(__file__).resolve().parent
-if (HERE / "src").is_dir():  # a bare checkout, as a Space has it: hubgan need not be installed
+if (HERE / "src").is_dir():  # a checkout, as in a Space: hubgan need not be installed
     sys.path.insert(0, str(HERE / "src"))
 
 from hubgan.demo import build_demo, launch_options  # noqa: E402
@@ -25,7 +25,7 @@ UPSCALERS = ["model_cards/photo-x4", "model_cards/photo-x2", "model_cards/photo-
 
 
 def named(variable: str, otherwise: list[str]) -> list[str]:
-    """The models that an environment variable names, else these; a folder beside this file counts as such."""
+    """The models that an environment variable names, or else `otherwise`, whose folders lie beside this file."""
     names = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
     return names or [str(HERE / name) if (HERE / name).is_dir() else name for name in otherwise]
 
@@ -33,7 +33,8 @@ def named(variable: str, otherwise: list[str]) -> list[str]:
 try:
     demo = build_demo(named("HUBGAN_GENERATORS", GENERATORS), named("HUBGAN_UPSCALERS", UPSCALERS))
 except HubganError as error:
-    sys.stderr.write(f"app.py: {error} (HUBGAN_GENERATORS and HUBGAN_UPSCALERS name the models)\n")
+    words = error.with_context(remedy="HUBGAN_GENERATORS and HUBGAN_UPSCALERS name the models").for_command_line()
+    sys.stderr.write(f"app.py: {words}\n")
     sys.exit(2)
 
 if __name__ == "__main__":

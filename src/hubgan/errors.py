@@ -1,11 +1,13 @@
 """Errors whose message is meant for a person: what is wrong, with which thing, and what to do about it.
 
-The command line prints them without a stack trace; everything else that is raised is a defect of hubgan.
+The command line prints them without a stack trace. Any other exception is a defect of hubgan.
 """
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+Self = TypeVar("Self", bound="HubganError")
 
 
 class Remedy(NamedTuple):
@@ -39,6 +41,17 @@ class HubganError(ValueError):
         """The message, and the remedy as an option or a command."""
         return _sentences(self.message, self.remedy.command_line)
 
+    def with_context(self: Self, prefix: str = "", remedy: str | Remedy = "") -> Self:
+        """The same error, with more to say about it.
+
+        Args:
+            prefix: stands in front of the message, such as "config.json: ".
+            remedy: another sentence, after the error's own remedy.
+        """
+        python, command_line = remedy if isinstance(remedy, Remedy) else (remedy, remedy)
+        both = Remedy(_sentences(self.remedy.python, python), _sentences(self.remedy.command_line, command_line))
+        return type(self)(prefix + self.message, both)
+
 
 class ConfigError(HubganError):
     """An option, a recipe or a `config.json` holds something that cannot be used."""
@@ -61,11 +74,15 @@ class ModelError(HubganError):
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the nearest known one, or all of them."""
+    """The remedy for an unknown word: the known word that is most like it, or else all of them."""
     known = list(known)
     matches = get_close_matches(str(word), known, n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else f"; known: {', '.join(known)}"
+    return f"Did you mean {matches[0]!r}?" if matches else f"Known: {', '.join(known)}"
 
 
-def _sentences(message: str, remedy: str) -> str:
-    return f"{message}. {remedy}" if remedy else message
+def _sentences(*parts: str) -> str:
+    """Sentences in a row, with full stops between those that end in no punctuation of their own."""
+    text = ""
+    for part in filter(None, parts):
+        text += (" " if text.endswith(("?", "!", ".")) else ". ") * bool(text) + part
+    return text

@@ -65,9 +65,9 @@ def test_help_lists_every_command_and_every_command_has_one(run: Run) -> None:
 def test_what_is_mistyped_is_told_on_stderr_with_the_nearest_that_is_known(run: Run) -> None:
     for argv, words in {
         (): "usage: hubgan COMMAND",
-        ("smaple",): "unknown command 'smaple'; did you mean 'sample'?",
-        ("--verson",): "unknown option --verson; did you mean '--version'?",
-        ("sample", "gen", "--sed", "3"): "unknown option --sed; did you mean '--seed'?",
+        ("smaple",): "unknown command 'smaple'. Did you mean 'sample'?",
+        ("--verson",): "unknown option --verson. Did you mean '--version'?",
+        ("sample", "gen", "--sed", "3"): "unknown option --sed. Did you mean '--seed'?",
         ("sample", "gen", "more"): "unexpected more",
         ("sample", "gen", "-n", "0"): "'0' is not a whole number from 1 to 1000000",
         ("sample", "gen", "--se", "3"): "unknown option --se",
@@ -115,14 +115,14 @@ def test_samples_are_files_named_by_seed_and_number(run: Run, tmp_path: Path, ge
     status, said, complained = run("sample", "gen", "-n", 11, "--seed", 7, "--grid", "--batch-size", 3)
     assert (status, complained) == (0, "")
     assert "11 images: gen-samples/seed7-0000.png to seed7-0010.png" in said
-    assert "on one sheet: gen-samples/seed7-grid.png" in said
+    assert "in one grid: gen-samples/seed7-grid.png" in said
     images = generator.sample(11, seed=7)
     assert names(tmp_path / "gen-samples") == {f"seed7-{index:04d}.png" for index in range(11)} | {"seed7-grid.png"}
     for index, image in enumerate(images):
         assert same(tmp_path / "gen-samples" / f"seed7-{index:04d}.png", image)
-    with Image.open(tmp_path / "gen-samples" / "seed7-grid.png") as sheet:
-        assert sheet.size == (4 * 18 + 2, 3 * 18 + 2)
-        corner = sheet.crop((2 + 2 * 18, 2 + 2 * 18, 18 + 2 * 18, 18 + 2 * 18))
+    with Image.open(tmp_path / "gen-samples" / "seed7-grid.png") as grid:
+        assert grid.size == (4 * 18 + 2, 3 * 18 + 2)
+        corner = grid.crop((2 + 2 * 18, 2 + 2 * 18, 18 + 2 * 18, 18 + 2 * 18))
         assert corner.tobytes() == images[10].tobytes()
 
 
@@ -134,7 +134,7 @@ def test_samples_of_classes(run: Run, tmp_path: Path, generator: Generator) -> N
     images = named.sample(9, seed=7, labels=["ship", "cat"], truncation=1)
     assert all(same(tmp_path / "out" / f"seed7-{index:04d}.png", image) for index, image in enumerate(images))
     status, _, complained = run("sample", "named", "--labels", "shp")
-    assert status == 2 and "no class 'shp'; did you mean 'ship'?" in complained
+    assert status == 2 and "no class 'shp'. Did you mean 'ship'?" in complained
     status, _, complained = run("sample", "gen", "--labels", "ship")
     assert status == 2 and "this model has no classes" in complained
 
@@ -144,7 +144,7 @@ def test_samples_replace_nothing_unasked(run: Run, tmp_path: Path, generator: Ge
     (tmp_path / "out" / "seed7-0001.png").write_bytes(b"mine")
     status, said, complained = run("sample", "gen", "-n", 4, "--seed", 7, "-o", "out")
     assert (status, said) == (2, "")
-    assert complained.startswith("hubgan sample: error: out/seed7-0000.png is there already: take another --seed")
+    assert complained.startswith("hubgan sample: error: out/seed7-0000.png already exists. Use another --seed")
     assert (tmp_path / "out" / "seed7-0001.png").read_bytes() == b"mine"
     assert run("sample", "gen", "-n", 4, "--seed", 8, "-o", "out")[0] == 0
     assert run("sample", "gen", "-n", 4, "--seed", 7, "-o", "out", "--overwrite")[0] == 0
@@ -166,8 +166,8 @@ def test_what_cannot_be_sampled_is_told_in_a_line(run: Run, tmp_path: Path, gene
     for argv, words in {
         ("up",): "up/config.json describes",
         ("nothing here",): "'nothing here' is neither a folder on this machine nor a Hub name",
-        ("gen", "--device", "toaster"): "--device toaster: this machine has no such device",
-        ("gen", "--grid", "-n", "1000000"): "--grid is for at most",
+        ("gen", "--device", "toaster"): "this machine has no device toaster",
+        ("gen", "--grid", "-n", "1000000"): "--grid: a grid of 1,000,000 images of 16 x 16 pixels would have more",
         ("gen", "-o", "file"): "file: File exists",
     }.items():
         status, said, complained = run("sample", *argv)
@@ -240,4 +240,4 @@ def test_space_pushes_the_demo(hub: LoopbackHub, run: Run, generator: Generator,
     assert (status, complained) == (0, "")
     assert "/spaces/tester/demo/commit/" in said
     status, _, complained = run("space", "tester/demo", *models)
-    assert status == 2 and "is no checkout of hubgan" in complained
+    assert status == 2 and "is not a checkout of hubgan: it has no" in complained and "--checkout" in complained

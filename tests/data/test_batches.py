@@ -227,7 +227,7 @@ def test_a_stream_that_breaks_off(tmp_path: Path) -> None:
 
 def test_streams_and_rows_are_not_confused() -> None:
     source = load_images(str(SAMPLE))
-    with pytest.raises(DataError, match="open it with streaming=True"):
+    with pytest.raises(DataError, match="Open it with streaming=True"):
         StreamedImages(source, SMALL, buffer=5)
     with pytest.raises(DataError, match="is a stream"):
         decoded(load_images(str(SAMPLE), streaming=True))

@@ -161,7 +161,7 @@ def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
     capsys.readouterr()
     assert main([*command, "--small-column", "image"]) == 2
-    assert "--small-column image is the column of the large pictures, too" in capsys.readouterr().err
+    assert "--small-column image is also the column of the large pictures" in capsys.readouterr().err
     for name in ("image", "small"):  # the same pictures in a second column
         Image.effect_noise((16, 12), 40).save(tmp_path / f"{name}.png")
     columns = {name: datasets.Image() for name in ("image", "small")}
@@ -169,7 +169,7 @@ def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest
     pairs.cast(datasets.Features(columns)).to_parquet(tmp_path / "pairs.parquet")
     both = [*command[:3], str(tmp_path / "pairs.parquet"), "--image-column", "image", "--small-column", "small"]
     assert main([*both, "--degraded"]) == 2
-    assert "--degraded makes the small pictures, and --small-column names them" in capsys.readouterr().err
+    assert "--degraded makes the small pictures, but --small-column names existing ones" in capsys.readouterr().err
 
 
 def test_a_grey_original_is_its_own_luma(tmp_path: Path) -> None:
@@ -347,4 +347,4 @@ def test_without_the_train_extra_an_error_says_what_to_install(launch_environmen
     command = [sys.executable, "-c", code, "evaluate", "model", "--dataset", "data"]
     done = subprocess.run(command, env=launch_environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
-    assert "the package torchmetrics is missing: pip install 'hubgan[train]'" in done.stderr
+    assert "the package torchmetrics is missing. Run: pip install 'hubgan[train]'" in done.stderr

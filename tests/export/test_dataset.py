@@ -175,7 +175,7 @@ def test_other_settings_are_refused_unless_they_may_be_overwritten(
         status, said, complained = run(*argv)
         assert (status, said) == (2, "")
         assert "out/data/train-00000-of-00003.parquet is of " in complained and difference in complained
-        assert "take another folder, or replace what is there with --overwrite" in complained
+        assert "Name another folder with -o, or replace what is in this one with --overwrite" in complained
         assert contents(tmp_path / "out") == before
     shutil.rmtree(tmp_path / "out" / "data")
     assert "out/synthesis.json is of seed 0" in run("gen", *words, "--seed", 1)[2]
@@ -189,7 +189,7 @@ def test_other_settings_are_refused_unless_they_may_be_overwritten(
 def test_what_is_not_hubgans_is_not_replaced(run: Run, tmp_path: Path, generator: Generator) -> None:
     card = (tmp_path / "gen" / "README.md").read_text()
     status, _, complained = run("gen", "-n", 4, "-o", "gen")
-    assert status == 2 and "gen/README.md is there already, and not of a data set that hubgan has made" in complained
+    assert status == 2 and "gen/README.md already exists, and is not of a data set that hubgan has made" in complained
     assert (tmp_path / "gen" / "README.md").read_text() == card
     (tmp_path / "out" / "data").mkdir(parents=True)
     foreign = tmp_path / "out" / "data" / "train-00000-of-00001.parquet"
@@ -218,7 +218,7 @@ def test_shards_are_cut_anywhere_and_read_in_groups(tmp_path: Path, generator: G
 def test_what_cannot_be_made_is_told(run: Run, tmp_path: Path, generator: Generator, conditional: Generator) -> None:
     for argv, words in {
         ("gen", "-n", 4, "-o", "out", "--labels", "cat"): "has no classes",
-        ("cond", "-n", 4, "-o", "out", "--labels", "cta"): "no class 'cta'; did you mean 'cat'?",
+        ("cond", "-n", 4, "-o", "out", "--labels", "cta"): "no class 'cta'. Did you mean 'cat'?",
         ("gen", "-n", 4, "-o", "out", "--truncation", "-1"): "truncation must be above 0",
         ("gen", "-n", 4, "-o", "out", "--image-column", "label"): "the columns need two different names",
         ("gen", "-n", 4, "-o", "gen/config.json"): "gen/config.json",

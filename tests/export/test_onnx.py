@@ -99,7 +99,7 @@ def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ConfigError, match="made elsewhere"):
         export_onnx(foreign, file)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ConfigError, match=r"onnxruntime is missing: pip install 'hubgan\[onnx\]'"):
+    with pytest.raises(ConfigError, match=r"onnxruntime is missing\. Run: pip install 'hubgan\[onnx\]'"):
         export_onnx(model, file)
     assert not file.exists()
 
@@ -119,9 +119,9 @@ def test_the_command(hubgan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     status, said, _ = hubgan("export", "gen", "-o", "models/gen.onnx")
     assert status == 0 and "latents (batch, 100) and labels (batch) to images (batch, 3, 8, 8)" in said
     for argv, complaint in {
-        ("export", "up"): "up.onnx is there already",
+        ("export", "up"): "up.onnx already exists",
         ("export", "judge"): "holds a Discriminator",
-        ("export", "gen", "--fidelity", "1"): "leave out --fidelity",
+        ("export", "gen", "--fidelity", "1"): "--fidelity cannot be applied. Leave out --fidelity",
         ("export", "up", "-o", "x.onnx", "--fidelity", "1"): "pixel.safetensors",
     }.items():
         status, _, complained = hubgan(*argv)

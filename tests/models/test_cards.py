@@ -13,7 +13,8 @@ from helpers.loopback_hub import LoopbackHub
 from hubgan import Discriminator, Generator, Upscaler
 from hubgan.errors import ModelError
 from hubgan.models import MODELS, HubModel
-from hubgan.models.card import PICTURE, Result, TrainingRun, is_untouched, renewed
+from hubgan.models.card import PICTURE, Result, TrainingRun
+from hubgan.models.card_edits import is_untouched, renewed
 from hubgan.models.config import read_config
 
 TINY = {"width": 8, "latent_dim": 16}

@@ -166,12 +166,13 @@ def test_the_only_safetensors_of_a_folder_is_taken_whatever_else_lies_there(tmp_
 def test_one_of_several_files_must_be_named(tmp_path: Path) -> None:
     store(esrgan(), tmp_path / "a.safetensors")
     store(compact(), tmp_path / "b.safetensors")
-    with pytest.raises(ModelError, match=r"several models: .* weights_name=, of a\.safetensors, b\.safetensors"):
+    told = r"several models: a\.safetensors, b\.safetensors\. Choose one with weights_name="
+    with pytest.raises(ModelError, match=told):
         Upscaler.from_pretrained(tmp_path)
     assert Upscaler.from_pretrained(tmp_path, weights_name="b.safetensors").scale == 2
     with pytest.raises(ModelError, match=r"has no c\.safetensors"):
         Upscaler.from_pretrained(tmp_path, weights_name="c.safetensors")
-    with pytest.raises(ModelError, match=r"notes\.txt is no file of weights"):
+    with pytest.raises(ModelError, match=r"notes\.txt is not a file of weights"):
         Upscaler.from_pretrained(tmp_path, weights_name="notes.txt")
 
 
@@ -202,7 +203,7 @@ def test_a_pickle_is_read_only_when_that_is_allowed(suffix: str, tmp_path: Path)
 @pytest.mark.parametrize("suffix", [".pt", ".bin", ".pkl"])
 def test_pickles_that_the_restricted_unpickler_does_not_read_are_refused(suffix: str, tmp_path: Path) -> None:
     file = store(compact(), tmp_path / f"2x{suffix}")
-    with pytest.raises(ModelError, match=r"is a pickle, .* only \.pth and \.ckpt can be read at all"):
+    with pytest.raises(ModelError, match=r"is a pickle, .* only \.pth and \.ckpt can be read"):
         Upscaler.from_pretrained(file, allow_pickle=True)
 
 
@@ -345,7 +346,7 @@ def test_a_repository_of_pickles_is_refused(hub: LoopbackHub, tmp_path: Path) ->
     for name in ("a.pth", "b.pth"):
         file = store(compact(), tmp_path / name)
         HfApi().upload_file(path_or_fileobj=file, path_in_repo=name, repo_id="tester/pickles")
-    with pytest.raises(ModelError, match=r"several models: .* of a\.pth, b\.pth"):
+    with pytest.raises(ModelError, match=r"several models: a\.pth, b\.pth"):
         Upscaler.from_pretrained("tester/pickles", allow_pickle=True, cache_dir=tmp_path / "cache")
     with pytest.raises(ModelError, match="is a pickle"):
         Upscaler.from_pretrained("tester/pickles", weights_name="a.pth", cache_dir=tmp_path / "cache")

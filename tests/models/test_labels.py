@@ -87,7 +87,7 @@ def test_labels_that_are_whole_numbers(tmp_path: Path) -> None:
 
 def test_data_without_labels(tmp_path: Path) -> None:
     load_images(str(SAMPLE)).rows.select(range(6)).remove_columns("label").save_to_disk(tmp_path / "plain")
-    with pytest.raises(DataError, match="has no labels that are known: name their column"):
+    with pytest.raises(DataError, match=r"has no labels that are known\. Name their column"):
         decoded(tmp_path / "plain", labelled=True)
 
 
@@ -151,7 +151,7 @@ def test_a_pipeline_takes_classes_as_those_of_diffusers_do(generator: Generator)
 
 @pytest.mark.parametrize(
     ("labels", "words"),
-    [("dgo", "no class 'dgo'; did you mean 'dog'"), (3, "its classes are 0 to 2"), (-1, "0 to 2"), ([], "is empty")],
+    [("dgo", "no class 'dgo'. Did you mean 'dog'"), (3, "Its classes are 0 to 2"), (-1, "0 to 2"), ([], "is empty")],
 )
 def test_labels_that_are_not_there(generator: Generator, labels: object, words: str) -> None:
     with pytest.raises(ConfigError, match=words):

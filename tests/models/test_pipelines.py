@@ -73,7 +73,7 @@ def test_calls_that_cannot_be(folders: dict[type, str]) -> None:
     model = Generator.from_pretrained(folders[Generator])
     with pytest.raises(ConfigError, match="batch_size is 0"):
         model(batch_size=0)
-    with pytest.raises(ConfigError, match="one an image"):
+    with pytest.raises(ConfigError, match="one for each image"):
         model(batch_size=3, generator=[torch.Generator()])
     with pytest.raises(ConfigError, match="output_type"):
         model(output_type="latent")

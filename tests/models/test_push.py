@@ -18,7 +18,7 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Repository
 from hubgan.models import HubModel
-from hubgan.models.card import is_untouched
+from hubgan.models.card_edits import is_untouched
 from hubgan.publish.folder import push_folder
 
 SMALL = {"width": 8, "latent_dim": 16}
@@ -332,13 +332,13 @@ def test_who_may_not_push(hub: LoopbackHub, run: Path, monkeypatch: pytest.Monke
     with pytest.raises(ModelError, match="access token may not do that"):
         push_folder(run, "tester/run", token=READ_TOKEN)
     monkeypatch.setenv("HF_TOKEN", "")
-    with pytest.raises(ModelError, match=r"log in \(hf auth login\)"):
+    with pytest.raises(ModelError, match=r"Log in \(hf auth login\)"):
         push_folder(run, "tester/run")
 
 
 def test_what_should_be_private_is_not_pushed_to_a_public_repository(hub: LoopbackHub, run: Path) -> None:
     Repository("tester/run")
-    with pytest.raises(ModelError, match="is there already, and public"):
+    with pytest.raises(ModelError, match="already exists and is public"):
         push_folder(run, "tester/run", private=True)
     push_folder(run, "tester/mine", private=True)
     push_folder(run, "tester/mine", private=True)

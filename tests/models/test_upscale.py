@@ -48,7 +48,7 @@ def test_a_picture_gets_its_result_beside_it(run: Run, tmp_path: Path, upscaler:
         assert image.info["icc_profile"] == SRGB
     status, said, complained = run("up", source)
     assert (status, said) == (2, "")
-    assert f"{result} is there already: replace it by --overwrite" in complained
+    assert f"{result} already exists. Name another file with -o, or replace it with --overwrite" in complained
     assert run("up", source, "--overwrite")[0] == 0
 
 
@@ -98,7 +98,7 @@ def test_transparency_and_great_width_go_into_png(run: Run, tmp_path: Path, upsc
     status, said, _ = run("up", "in", "--format", "jpg", "--quality", "50")
     assert (status, names(tmp_path / "in-x2")) == (0, {"clear.png", "solid.jpg"})
     assert "1 as PNG: JPEG has no transparency" in said
-    assert run("up", "in", "--format", "jpg")[1].startswith("2 passed over")
+    assert run("up", "in", "--format", "jpg")[1].startswith("2 skipped")
     status, said, _ = run("up", "wide.webp")
     assert said == "wide-x2.png: 16384 x 2 pixels (as PNG: WEBP has at most 16,383 pixels a side)\n"
 
@@ -160,8 +160,7 @@ def test_a_broken_picture_does_not_keep_the_others_from_being_done(
     (tmp_path / "in" / "c.png").unlink()
     assert run("up", "in")[:2] == (
         0,
-        "1 picture enlarged 2 times, in in-x2\n"
-        "2 passed over: the results are there already (--overwrite makes them anew)\n",
+        "1 picture enlarged 2 times, in in-x2\n2 skipped: the results exist already (--overwrite makes them again)\n",
     )
 
 
@@ -187,14 +186,14 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
     shutil.copy(tmp_path / "two" / "model.safetensors", tmp_path / "two" / "other.safetensors")
     (tmp_path / "two" / "config.json").unlink()
     for argv, words in {
-        ("up", "c.png"): "c.png does not exist: check the path",
+        ("up", "c.png"): "c.png does not exist. Check the path",
         ("up", "empty"): "empty holds no pictures (avif, bmp",
         ("up", "up/config.json"): "up/config.json is not a picture in a known format",
         ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is one file",
-        ("up", "a.png", "-o", "c.tif"): "-o c.tif: pictures are written as .png, .jpg, .webp or .gif",
+        ("up", "a.png", "-o", "c.tif"): "-o c.tif has no ending that can be written. Name a .png, .jpg, .webp or .gif",
         ("up", "a.png", "-o", "c.jpg", "--format", "png"): "contradict each other",
         ("gen", "a.png"): "gen/config.json describes a Generator",
-        ("two", "a.png"): "choose one by --weights-name",
+        ("two", "a.png"): "Choose one with --weights-name",
     }.items():
         status, said, complained = run(*argv)
         assert (status, said) == (2, "")
@@ -223,7 +222,7 @@ def test_after_ctrl_c_the_same_command_goes_on(run: Run, tmp_path: Path, upscale
     assert 2 <= len(done) < 8
     assert all(name.endswith(".png") and not name.startswith(".") for name in done)
     status, said, _ = run("up", "in")
-    assert status == 0 and f"{len(done)} passed over" in said
+    assert status == 0 and f"{len(done)} skipped" in said
     assert len(names(tmp_path / "in-x2")) == 8
 
 
@@ -322,17 +321,17 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
     }  # fmt: skip
     assert same(tmp_path / "large" / "cat" / "00000002.png", upscaler.upscale(images[2]))
     (tmp_path / "large" / "cat" / "00000001.png").unlink()
-    assert "1 picture enlarged 2 times, in large\n3 passed over" in run("up", *words)[1]
+    assert "1 picture enlarged 2 times, in large\n3 skipped" in run("up", *words)[1]
     read = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "large"), split="train")
     labels = read.features["label"]
     assert sorted(labels.int2str(row["label"]) for row in read) == ["a dog", "a dog", "cat", "cat"]
     assert run("up", *words, "--format", "webp")[0] == 0
     for argv, complaint in {
-        ("up",): "name pictures and folders, or a data set",
-        ("up", "a.png", *words): "one of them",
-        ("up", "--dataset", "rows.parquet"): "name a folder for the results (-o)",
-        ("up", "a.png", "--split", "test"): "--split: there is no --dataset",
-        ("up", *words[:2], "-o", "large.png"): "which cannot take a data set",
+        ("up",): "there is nothing to enlarge. Name either pictures and folders, or a data set with --dataset",
+        ("up", "a.png", *words): "INPUT and --dataset were both given. Name either",
+        ("up", "--dataset", "rows.parquet"): "--dataset rows.parquet needs a folder for the results. Name one with -o",
+        ("up", "a.png", "--split", "test"): "--split without --dataset. Name the data set",
+        ("up", *words[:2], "-o", "large.png"): "which cannot hold a data set",
         ("up", "--dataset", "nowhere/at-all", "-o", "x"): "nowhere/at-all",
     }.items():
         status, said, complained = run(*argv)
@@ -380,4 +379,4 @@ def test_processes_share_a_folder(
         for name in names(tmp_path / "one"):
             assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
         (tmp_path / "two" / "3.jpg").unlink()
-    assert done.stdout.count("1 picture enlarged 2 times, in two\n7 passed over") == 1
+    assert done.stdout.count("1 picture enlarged 2 times, in two\n7 skipped") == 1

@@ -95,7 +95,7 @@ def test_the_same_seeds_make_the_same_bytes_and_drawn_ones_are_told(
     assert run("gen", "--seconds", 0.5, "--fps", 20, "-o", "again.gif", "--seeds", *seeds)[0] == 0
     assert (tmp_path / "again.gif").read_bytes() == (tmp_path / "gen-walk.gif").read_bytes()
     status, _, complained = run("gen")
-    assert status == 2 and "gen-walk.gif is there already" in complained
+    assert status == 2 and "gen-walk.gif already exists" in complained
     assert run("gen", "--frames", 1, "--overwrite")[0] == 0
 
 
@@ -138,16 +138,16 @@ def test_labels_keep_or_change_half_way(run: Run, tmp_path: Path, conditional: G
     )  # fmt: skip
     assert np.array_equal(frames[[0, 4]], enlarged([*cow, *cat], 1))
     status, _, complained = run("cond", "--label", "dgo", "-o", "e.gif")
-    assert status == 2 and "no class 'dgo'; did you mean 'dog'?" in complained
+    assert status == 2 and "no class 'dgo'. Did you mean 'dog'?" in complained
 
 
 def test_what_cannot_be_walked_is_told_in_a_line(run: Run, tmp_path: Path, generator: Generator) -> None:
     for argv, words in {
-        ("gen", "--seeds", "1"): "give two --seeds or more",
-        ("gen", "-o", "walk.avi"): "walk.avi: moving pictures are written as .gif, .webp, .mp4",
+        ("gen", "--seeds", "1"): "Give two --seeds or more",
+        ("gen", "-o", "walk.avi"): "walk.avi has no ending of a moving picture. Use one of .gif, .webp, .mp4",
         ("gen", "--fps", "60"): "fps must be 1 to 50 in a GIF, got 60",
-        ("gen", "--seconds", "nan"): "--seconds nan are not 1 to 100,000 frames",
-        ("gen", "--seconds", "1e9"): "are not 1 to 100,000 frames",
+        ("gen", "--seconds", "nan"): "--seconds nan at 30 frames a second is not 1 to 100,000 frames",
+        ("gen", "--seconds", "1e9"): "is not 1 to 100,000 frames",
         ("gen", "--truncation", "0"): "truncation must be above 0",
         ("gen", "--label", "dog"): "has no classes",
     }.items():

@@ -332,9 +332,9 @@ def test_a_wrong_size_names_the_nearest() -> None:
 
 
 def test_unknown_names_suggest_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'dcgan'"):
+    with pytest.raises(ConfigError, match="Did you mean 'dcgan'"):
         Generator("dcgn")
-    with pytest.raises(ConfigError, match="did you mean 'image_size'"):
+    with pytest.raises(ConfigError, match="Did you mean 'image_size'"):
         Generator(imagesize=32)
 
 

@@ -194,10 +194,10 @@ def test_the_websites_own_readme_gives_way_but_for_its_title(hub: LoopbackHub, f
         ({"upscalers": ["gen"]}, "describes a Generator, where Upscaler is wanted"),
         ({"generators": ["tester/nothing"]}, "'tester/nothing' is neither a folder .* nor a model you can see"),
         ({"upscalers": ["empty"]}, r"has no .*safetensors|has no config\.json"),
-        ({"upscalers": ["other/gen"]}, "would both become model_cards/gen: rename"),
-        ({"upscalers": ["up", "other/up"]}, "up and other/up would both become model_cards/up: rename"),
+        ({"upscalers": ["other/gen"]}, r"would both become model_cards/gen\. Rename"),
+        ({"upscalers": ["up", "other/up"]}, r"up and other/up would both become model_cards/up\. Rename"),
         ({"upscalers": []}, "there is no upscaler"),
-        ({"checkout": "gen"}, r"gen is no checkout of hubgan, it has no app\.py"),
+        ({"checkout": "gen"}, r"gen is not a checkout of hubgan: it has no app\.py.* checkout="),
     ],
 )
 def test_what_cannot_run_is_refused_before_the_space_is_made(

@@ -45,7 +45,7 @@ def test_a_recipe_may_build_on_another(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has a base of its own"):
         load_recipe(str(tmp_path / "third.yaml"))
     (tmp_path / "third.yaml").write_text("base: photox4\n")
-    with pytest.raises(ConfigError, match="did you mean 'photo-x4'"):
+    with pytest.raises(ConfigError, match="Did you mean 'photo-x4'"):
         load_recipe(str(tmp_path / "third.yaml"))
 
 
@@ -72,7 +72,7 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("task: generation\ndataset: x\nlerning_rate: 1\n", "did you mean 'learning_rate'"),
+        ("task: generation\ndataset: x\nlerning_rate: 1\n", "Did you mean 'learning_rate'"),
         ("task: generation\ndataset: x\nbatch_size: many\n", "batch_size is 'many'"),
         ("task: generation\ndataset: x\nobjective: nice\n", "objective is 'nice'"),
         ("task: generation\n", "dataset"),
@@ -89,7 +89,7 @@ def test_recipes_that_cannot_be_used(tmp_path: Path, text: str, complaint: str) 
 
 
 def test_unknown_recipes() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'photo-x4'"):
+    with pytest.raises(ConfigError, match="Did you mean 'photo-x4'"):
         parse(["--config", "photox4"])
     with pytest.raises(ConfigError, match="no recipe file"):
         parse(["--config=missing.yaml"])
@@ -178,7 +178,7 @@ def test_an_option_of_another_architecture_is_unknown(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         parse(["--generator.depth", "2"])
     assert "--generator.depth" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="did you mean 'r3gan'"):
+    with pytest.raises(ConfigError, match="Did you mean 'r3gan'"):
         parse(["--discriminator.architecture", "r3gam"])
 
 
@@ -189,7 +189,7 @@ def test_an_option_of_another_architecture_is_unknown(capsys: pytest.CaptureFixt
         ("generator: {architecture: dcgan, image_size: 64}", "generator.image_size is not an option of the block"),
         ("generator: {width: 64}", "generator must be a block that names an architecture"),
         ("discriminator: dcgan", r"Write discriminator: {architecture: dcgan}"),
-        ("generator: {architecture: dcgn}", "generator.architecture is 'dcgn'; did you mean 'dcgan'"),
+        ("generator: {architecture: dcgn}", "generator.architecture is 'dcgn'. Did you mean 'dcgan'"),
         ("width: 64", "width is now generator.width and discriminator.width"),
         ("discriminator_norm: spectral", "discriminator_norm is now discriminator.norm"),
     ],

@@ -404,9 +404,9 @@ def test_a_run_is_pushed_when_it_ends(hub: LoopbackHub, tmp_path: Path) -> None:
     ("options", "error", "words"),
     [
         (["--image_size", "33"], ConfigError, "power of two"),
-        (["--generator.architecture", "dcgn"], ConfigError, "did you mean 'dcgan'"),
+        (["--generator.architecture", "dcgn"], ConfigError, "Did you mean 'dcgan'"),
         (["--dataset", "/nowhere/at/all"], DataError, "no folder /nowhere/at/all"),
-        (["--classes", "hose"], DataError, "did you mean 'horse'"),
+        (["--classes", "hose"], DataError, "Did you mean 'horse'"),
         (["--mixed_precision", "fp16"], ConfigError, "fp16 needs a GPU"),
         (["--objective", "wasserstein"], ConfigError, "--discriminator.norm spectral or none"),
         (["--resume", "/nowhere"], ConfigError, "is not a checkpoint"),

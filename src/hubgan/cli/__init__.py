@@ -1,4 +1,4 @@
-"""The command line. Each command is a module of this package, imported when it is asked for and not before."""
+"""The command line. Each command is a module of this package, imported only when it runs."""
 
 import argparse
 import importlib
@@ -30,12 +30,6 @@ commands:
 
 A model is named by its folder, or by its name on the Hub (user/model).
 """
-# What an error calls an argument in Python, and what it is called here.
-_ARGUMENTS = {
-    "weights_name=": "--weights-name",
-    "pass allow_pickle=True": "give --allow-pickle",
-    "pass token=": "set HF_TOKEN",
-}
 _MORE = "`hubgan COMMAND --help` explains a command. Models are trained by train.py, in hubgan's repository."
 
 
@@ -43,16 +37,17 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command, `sys.argv` by default, and return its exit status.
 
     Returns:
-        0; 2 after an error, which stands on stderr; 130 after Ctrl-C; 141 when who read the output has left.
+        0 for success; 2 after an error, which is printed to stderr; 130 after Ctrl-C; 141 if the reader of the output
+        has closed it.
     """
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are not text
     status = _run(sys.argv[1:] if argv is None else argv)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        # What is left in the buffer goes nowhere, or Python would complain once more at its end.
+        # The rest of the buffer is discarded; otherwise Python would report the same error again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = status or _failed("hubgan", error)
     return status
@@ -86,7 +81,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _plain(words: list[str]) -> list[str]:
-    """The words without "--": argparse forgets it between options and names, so what follows becomes "./-name"."""
+    """The words without "--". argparse loses it between options and names, so a name after it becomes "./-name"."""
     if "--" not in words:
         return words
     cut = words.index("--")
@@ -113,7 +108,7 @@ def _parse_without_command(argv: list[str]) -> None:
     _, left = parser.parse_known_args(argv)
     if left[0].startswith("-"):
         _refuse(parser, left)
-    parser.error(f"unknown command {left[0]!r}{nearest(left[0], COMMANDS)}")
+    parser.error(f"unknown command {left[0]!r}. {nearest(left[0], COMMANDS)}")
 
 
 def _refuse(parser: argparse.ArgumentParser, words: list[str]) -> None:
@@ -121,16 +116,14 @@ def _refuse(parser: argparse.ArgumentParser, words: list[str]) -> None:
     if option is None:
         parser.error(f"unexpected {' '.join(words)}")
     known = dict.fromkeys(re.findall(r"(?<![\w-])--\w[\w-]*", parser.format_help()))
-    parser.error(f"unknown option {option}{nearest(option, known)}")
+    parser.error(f"unknown option {option}. {nearest(option, known)}")
 
 
 def _failed(name: str, error: Exception) -> int:
-    """Tell of an error on stderr, and return the exit status."""
+    """Print an error to stderr, and return the exit status."""
     if isinstance(error, BrokenPipeError):
         return 141  # as a shell reports SIGPIPE, which Python does not let through
-    text = str(error)
-    for python, here in _ARGUMENTS.items():
-        text = text.replace(python, here)
+    text = error.for_command_line() if isinstance(error, HubganError) else str(error)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     print(f"{name}: error: {text}", file=sys.stderr)

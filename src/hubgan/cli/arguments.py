@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = False) -> None:
-    """Add MODEL and where exactly it is; with `elsewhere` also what helps to read weights that were made elsewhere."""
+    """Add MODEL and the options that say where it is; with `elsewhere` also those for weights made elsewhere."""
     file = ", its file of weights" if elsewhere else ""
     parser.add_argument(
         "model", metavar="MODEL", help=f"{kind}: its folder{file}, or its name on the Hub (user/model)"
@@ -23,14 +23,14 @@ def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = F
     group = parser.add_argument_group("which model exactly")
     group.add_argument("--revision", metavar="NAME", help="branch, tag or commit on the Hub")
     group.add_argument(
-        "--subfolder", metavar="FOLDER", help="where in the folder or repository it lies (default: top)"
+        "--subfolder", metavar="FOLDER", help="the model's folder inside the folder or repository (default: top)"
     )
     if elsewhere:
-        group.add_argument("--weights-name", metavar="FILE", help="the file of weights, where an upscaler has several")
+        group.add_argument("--weights-name", metavar="FILE", help="the file of weights, if an upscaler has several")
         group.add_argument(
             "--allow-pickle",
             action="store_true",
-            help="read a pickle (.pth) too, by spandrel's restricted unpickler",
+            help="also read a pickle (.pth), with spandrel's restricted unpickler",
         )
 
 
@@ -50,7 +50,7 @@ def add_fidelity(parser: argparse.ArgumentParser) -> None:
         "--fidelity",
         metavar="F",
         type=float,
-        help="from 0, the most detail, which may be invented (default), to 1, smoother and nearest to the original;"
+        help="from 0, the most detail, some of it invented (default), to 1, smoother and closest to the original;"
         " for models that hold both kinds of weights",
     )
 
@@ -60,7 +60,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         default="auto",
-        help="where to compute: cpu, cuda, cuda:1, mps, ...; auto takes a GPU if there is one (default: auto)",
+        help="where to compute: cpu, cuda, cuda:1, mps, ...; auto uses a GPU if there is one (default: auto)",
     )
 
 
@@ -81,7 +81,7 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 def find_device(name: str) -> str:
-    """The device called `name`, "auto" for a GPU where there is one, as torch calls it.
+    """The device called `name`, in PyTorch's words; "auto" is a GPU if there is one.
 
     Raises:
         ConfigError: this machine has no such device.
@@ -95,54 +95,55 @@ def find_device(name: str) -> str:
         torch.ones(1, device=name).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
-        raise ConfigError(f"--device {name}: this machine has no such device ({reason})") from error
+        raise ConfigError(f"this machine has no device {name} ({reason})", "Use --device cpu") from error
     return name
 
 
 def process_device(name: str, state: "PartialState") -> str:
-    """The same for one of several processes: with "auto" each has a device of its own."""
+    """Like `find_device` for one of several processes: with "auto" each has a device of its own."""
     return str(state.device) if state.num_processes > 1 and name == "auto" else find_device(name)
 
 
 def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upscaler, Path | None]":
-    """The model that MODEL and the options beside it name, of either kind.
+    """The generator or upscaler that MODEL and its options name.
 
     Returns:
-        It, and the folder that hubgan has saved it in; None for others, which are left as they are.
+        The model, and its folder on this machine if hubgan saved it there; else None.
 
     Raises:
-        ConfigError: it is of another kind, or what else `from_pretrained` raises.
+        ConfigError: the model is of another kind.
+        HubganError: as `from_pretrained`.
     """
     from hubgan import Generator, Upscaler
     from hubgan.hub.download import ModelSource
     from hubgan.models.config import CONFIG, read_config
 
-    place, kind, folder = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision), None, None
+    source, kind, folder = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision), None, None
     foreign = {name: getattr(args, name, None) for name in ("weights_name", "allow_pickle")}
-    if not Path(args.model).is_file() and CONFIG in place.files() and not foreign["weights_name"]:
-        kind, folder = read_config(place.file(CONFIG)).kind, place.folder
+    if not Path(args.model).is_file() and CONFIG in source.files() and not foreign["weights_name"]:
+        kind, folder = read_config(source.file(CONFIG)).kind, source.folder
     where = {"subfolder": args.subfolder, "revision": args.revision, "device": device}
     if kind == "Generator":
         return Generator.from_pretrained(args.model, **where), folder
     if kind not in (None, "Upscaler"):
-        raise ConfigError(f"{args.model} holds a {kind}: give a generator or an upscaler")
+        raise ConfigError(f"{args.model} holds a {kind}", "Name a generator or an upscaler")
     known = {name: value for name, value in foreign.items() if value}
     return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **known), folder
 
 
 @contextmanager
 def training_packages() -> Iterator[None]:
-    """Turn a failing import into a ConfigError that says how to install what training, too, is done with."""
+    """Turn a failing import into a ConfigError that says how to install the packages that training needs."""
     try:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        raise ConfigError(f"the package {package} is missing: pip install 'hubgan[train]'") from error
+        raise ConfigError(f"the package {package} is missing", "Run: pip install 'hubgan[train]'") from error
 
 
 @contextmanager
 def enough_memory(remedy: str) -> Iterator[None]:
-    """Turn want of memory into a ModelError that ends with `remedy`."""
+    """Turn a lack of memory into a ModelError with this remedy."""
     import torch
 
     try:
@@ -151,4 +152,4 @@ def enough_memory(remedy: str) -> Iterator[None]:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)  # on a CPU
         if not known:
             raise
-        raise ModelError(f"there is not enough memory: {remedy}") from error
+        raise ModelError("there is not enough memory", remedy) from error

@@ -34,21 +34,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=18,
         help="version of ONNX's operators (default: 18)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the file, and print what it takes and gives."""
+    """Write the file, and print its inputs and outputs."""
     file: Path = args.output or Path(f"{Path(args.subfolder or args.model).resolve().name}.onnx")
     if not args.overwrite and file.exists():
-        raise ConfigError(f"{file} is there already: take another file (-o), or replace it by --overwrite")
+        raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
 
     from hubgan import Generator
     from hubgan.export.onnx import export_onnx
 
     model, _ = load_model(args, "cpu")
     if isinstance(model, Generator) and args.fidelity is not None:
-        raise ConfigError(f"{args.model} holds a generator: leave out --fidelity, which it does not know")
+        raise ConfigError(
+            f"{args.model} holds a generator, to which --fidelity cannot be applied", "Leave out --fidelity"
+        )
     export_onnx(model, file, opset=args.opset)
     if isinstance(model, Generator):
         labels = " and labels (batch)" if model.labels else ""

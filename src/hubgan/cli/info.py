@@ -4,7 +4,7 @@
   hubgan info runs/cifar-dcgan --subfolder discriminator
   hubgan info me/photo-x4 --json
 
-Of a model that hubgan saved, only the configuration and the first bytes of the
+If hubgan saved the model, only the configuration and the first bytes of the
 weights are fetched.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubgan.cli.arguments import add_model
-from hubgan.errors import ConfigError, ModelError
+from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
     from hubgan.hub.download import ModelSource
@@ -36,16 +36,16 @@ def run(args: argparse.Namespace) -> None:
     """Print the description."""
     from hubgan.hub.download import ModelSource
 
-    place = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision)
-    about = describe(place, weights_name=args.weights_name, allow_pickle=args.allow_pickle)
+    source = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision)
+    about = describe(source, weights_name=args.weights_name, allow_pickle=args.allow_pickle)
     print(json.dumps(about, indent=2) if args.json else in_words(about))
 
 
-def describe(place: "ModelSource", *, weights_name: str | None = None, allow_pickle: bool = False) -> dict[str, Any]:
-    """What is known of a model, as JSON has it; what is not known is None or empty.
+def describe(source: "ModelSource", *, weights_name: str | None = None, allow_pickle: bool = False) -> dict[str, Any]:
+    """What is known of a model, in JSON's types; what is not known is None or empty.
 
     Raises:
-        ModelError: it cannot be found or reached, or is damaged.
+        ModelError: the model cannot be found or reached, or is damaged.
         ConfigError: its configuration is broken.
     """
     from huggingface_hub import ModelCard
@@ -53,11 +53,11 @@ def describe(place: "ModelSource", *, weights_name: str | None = None, allow_pic
 
     from hubgan.models.config import CARD
 
-    files = [] if os.path.isfile(place.name) else place.files()  # noqa: PTH113  # no error for too long a name
-    about = _outline(place, files) or _whole(place, weights_name, allow_pickle)
+    files = [] if os.path.isfile(source.name) else source.files()  # noqa: PTH113  # no error for too long a name
+    about = _outline(source, files) or _whole(source, weights_name, allow_pickle)
     try:
-        card = ModelCard.load(place.file(CARD), ignore_metadata_errors=True).data if CARD in files else None
-    except (ValueError, TypeError, YAMLError):  # a card that cannot be read says nothing
+        card = ModelCard.load(source.file(CARD), ignore_metadata_errors=True).data if CARD in files else None
+    except (ValueError, TypeError, YAMLError):  # a card that cannot be read is ignored
         card = None
     about["license"] = about["license"] or getattr(card, "license", None)
     named = getattr(card, "datasets", None) or []
@@ -87,8 +87,8 @@ def in_words(about: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _outline(place: "ModelSource", files: list[str]) -> dict[str, Any] | None:
-    """The description of a model that hubgan saved, without its weights; None where they are needed for it."""
+def _outline(source: "ModelSource", files: list[str]) -> dict[str, Any] | None:
+    """The description of a model that hubgan saved, without its weights; None if they are needed for it."""
     import torch
 
     from hubgan.models import MODELS
@@ -97,7 +97,7 @@ def _outline(place: "ModelSource", files: list[str]) -> dict[str, Any] | None:
 
     if not {CONFIG, WEIGHTS} <= set(files):
         return None
-    file = place.file(CONFIG)
+    file = source.file(CONFIG)
     try:
         config = read_config(file)
     except ConfigError:  # another library's
@@ -107,21 +107,23 @@ def _outline(place: "ModelSource", files: list[str]) -> dict[str, Any] | None:
     try:
         with torch.device("meta"):
             model = MODELS[config.kind](**config.options)
-    except (ConfigError, TypeError) as error:
-        raise ConfigError(f"{file}: {error}{config.newer}") from error
+    except ConfigError as error:
+        raise error.with_context(f"{file}: ", config.upgrade) from error
+    except TypeError as error:
+        raise ConfigError(f"{file}: {error}", config.upgrade) from error
     model.training_run = config.training_run
-    size, dtype = _header(place, file.with_name(WEIGHTS))
+    size, dtype = _header(source, file.with_name(WEIGHTS))
     return _about(model, size, dtype, config.written_by)
 
 
-def _whole(place: "ModelSource", weights_name: str | None, allow_pickle: bool) -> dict[str, Any]:
-    """The description of a model that has to be loaded, such as somebody else's upscaler."""
+def _whole(source: "ModelSource", weights_name: str | None, allow_pickle: bool) -> dict[str, Any]:
+    """The description of a model that has to be loaded, such as an upscaler made elsewhere."""
     from hubgan import Upscaler
 
     model = Upscaler.from_pretrained(
-        place.name,
-        subfolder=place.subfolder,
-        revision=place.revision,
+        source.name,
+        subfolder=source.subfolder,
+        revision=source.revision,
         weights_name=weights_name,
         allow_pickle=allow_pickle,
     )
@@ -147,10 +149,10 @@ def _about(model: Any, size: int, dtype: str, written_by: str | None) -> dict[st
     }
 
 
-def _header(place: "ModelSource", file: Path) -> tuple[int, str]:
+def _header(source: "ModelSource", file: Path) -> tuple[int, str]:
     """The size of the weights in bytes and the type of their floats, from the first bytes of their file.
 
-    `file` is where the weights are if they are on this machine: in a folder, or in the cache beside config.json.
+    `file` is the path of the weights if they are on this machine: in a folder, or in the cache beside config.json.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -161,21 +163,23 @@ def _header(place: "ModelSource", file: Path) -> tuple[int, str]:
     )
     from safetensors import SafetensorError, safe_open
 
+    from hubgan.models.weights import damaged
+
     if not file.is_file():
-        name = f"{place.subfolder}/{file.name}" if place.subfolder else file.name
-        at: dict[str, Any] = {"repo_id": place.name, "revision": place.revision, "token": place.token}
+        name = f"{source.subfolder}/{file.name}" if source.subfolder else file.name
+        at: dict[str, Any] = {"repo_id": source.name, "revision": source.revision, "token": source.token}
         try:
             header = HfApi().parse_safetensors_file_metadata(filename=name, **at)
             size = sum(getattr(info, "size", 0) for info in HfApi().get_paths_info(paths=[name], **at))
             return size, _floats({tensor.dtype for tensor in header.tensors.values()})
         except (HTTPError, NotASafetensorsRepoError, OfflineModeIsEnabled, SafetensorsParsingError):
-            file = place.file(file.name)
+            file = source.file(file.name)
     try:
         with safe_open(file, "pt") as tensors:
             dtypes = {tensors.get_slice(key).get_dtype() for key in tensors.keys()}  # noqa: SIM118
             return file.stat().st_size, _floats(dtypes)
     except SafetensorError as error:
-        raise ModelError(f"{file} is damaged or cut short ({error}); copy or download it again") from error
+        raise damaged(file, error) from error
 
 
 def _floats(dtypes: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""Which pictures are meant, where their results go, and how a picture is written."""
+"""The pictures to enlarge, the files of their results, and how a picture is written."""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _MOST_EXIF = 65_500  # bytes in a JPEG
 
 
 class Picture(NamedTuple):
-    """A picture to enlarge, and the folder it was found in (None when it was named itself)."""
+    """A picture to enlarge, and the folder it was found in; None if the picture itself was named."""
 
     path: Path
     folder: Path | None = None
@@ -40,12 +40,12 @@ class Row(NamedTuple):
         return f"row {self.number} of {self.data.name}"
 
 
-class Job(NamedTuple):
-    """A picture, the file that its result goes into, and the folder to name when all is done."""
+class UpscaleJob(NamedTuple):
+    """A picture to enlarge, the file of its result, and the folder that the report names at the end."""
 
     source: Path | Row
     target: Path
-    place: Path
+    folder: Path
 
     def open(self) -> tuple[Image.Image, Animation | None]:
         """The picture, and the animation of which it is the first frame.
@@ -59,9 +59,9 @@ class Job(NamedTuple):
 
 
 def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) -> list[Picture]:
-    """The pictures that `inputs` name, files and folders, each folder's in the order of their names.
+    """The pictures that `inputs` name: files, and folders, whose pictures are sorted by name.
 
-    In a folder a picture is known by its ending; what is hidden and the folder `leave_out` are passed over.
+    In a folder the endings tell which files are pictures. Hidden files and the folder `leave_out` are skipped.
 
     Raises:
         ImageError: there is no such file or folder, or a folder holds no pictures.
@@ -71,24 +71,25 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) 
         if path.is_dir():
             found = sorted(_inside(path, recursive, leave_out))
             if not found:
-                remedy = "" if recursive else "; its subfolders are looked into with --recursive"
-                raise ImageError(f"{path} holds no pictures ({', '.join(e[1:] for e in _READ)}){remedy}")
+                remedy = "" if recursive else "Add --recursive to look into its subfolders"
+                raise ImageError(f"{path} holds no pictures ({', '.join(e[1:] for e in _READ)})", remedy)
             pictures += [Picture(file, path) for file in found]
         elif path.exists():
             pictures.append(Picture(path))
         else:
-            raise ImageError(f"{path} does not exist: check the path")
+            raise ImageError(f"{path} does not exist", "Check the path")
     return pictures
 
 
-def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale: float) -> list[Job]:
-    """Where every result goes: beside a picture as `name-x4.png`, beside a folder as a folder `name-x4`, or into
-    `output`, where all keep their names and those of a folder their subfolders.
+def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale: float) -> list[UpscaleJob]:
+    """The file of every result: `name-x4.png` beside a picture, a folder `name-x4` beside a folder, or in `output`.
+
+    In `output` results keep the names of their pictures, and their subfolders if they were found in a folder.
 
     Args:
         pictures: the pictures.
         output: a folder; for a single picture it may be a file.
-        ending: of all results, such as ".png"; None keeps a picture's own where that can be written, else ".png".
+        ending: of all results, such as ".png"; None keeps a picture's own ending if hubgan writes it, else ".png".
         scale: how many times larger the results are, for the names.
 
     Raises:
@@ -103,22 +104,25 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
     for job, path in jobs.items():
         target = job.target.resolve()
         if target == path.resolve():
-            raise ConfigError(f"{path} would be replaced by its own result: write into another folder (-o)")
+            raise ConfigError(f"{path} would be replaced by its own result", "Name another folder with -o")
         if target in sources:
             raise ConfigError(
-                f"{job.target} is both the result of {path} and a picture to enlarge: leave it out, or write"
-                " into another folder (-o)"
+                f"{job.target} is both the result of {path} and a picture to enlarge",
+                "Leave it out, or name another folder with -o",
             )
         if (other := taken.setdefault(target, path.resolve())) != path.resolve():
             raise ConfigError(
-                f"{other} and {path} would both become {job.target}: rename one of them, or enlarge them apart"
+                f"{other} and {path} would both become {job.target}",
+                "Rename one of them, or enlarge them with two commands",
             )
     return list(jobs)
 
 
-def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Job]:
-    """Where the results of a data set go: `output/00000000.png` and so on, by the numbers of the rows; with labels
-    into a subfolder for each, as `imagefolder` of `datasets` reads them. Rows without a label lie at the top.
+def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[UpscaleJob]:
+    """The files of a data set's results: `output/00000000.png` and so on, named by the numbers of the rows.
+
+    If there are labels, each has a subfolder, as `imagefolder` of `datasets` reads them. Rows without a label go into
+    `output` itself.
 
     Args:
         data: the data set.
@@ -130,32 +134,36 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Job
             of a folder.
     """
     if _is_file(output) or (output.exists() and not output.is_dir()):
-        raise ConfigError(f"-o {output} is one file, which cannot take a data set: name a folder")
+        raise ConfigError(f"-o {output} is one file, which cannot hold a data set", "Name a folder")
     source = Path(data.name).expanduser()
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise ConfigError(f"-o {output} lies in {data.name}, and would become a part of it: name another place")
+        raise ConfigError(f"-o {output} lies in {data.name}, and would become a part of it", "Name another folder")
     names: list[str] = [""] * len(data)
     if data.label_column and data.classes:
         numbers = [data.numbers.get(str(value)) for value in data.rows[data.label_column]]
         names = ["" if number is None else data.classes[number] for number in numbers]
     for name in data.classes:
         if name.startswith(".") or not name.strip() or set(name) & set("/\\:\0"):
-            raise ConfigError(f"{data.name} has the label {name!r}, which cannot be the name of a folder")
+            raise ConfigError(
+                f"{data.name} has the label {name!r}, which cannot be the name of a folder",
+                "Rename the label, or name another column with --label-column",
+            )
     return [
-        Job(Row(data, number), output / name / f"{number:08d}{ending or '.png'}", output)
+        UpscaleJob(Row(data, number), output / name / f"{number:08d}{ending or '.png'}", output)
         for number, name in enumerate(names)
     ]
 
 
-def shared(jobs: list[Job], process: int, processes: int) -> list[Job]:
-    """Those of one process of several. What may end as PNG of the same name is for one of them."""
+def shared(jobs: list[UpscaleJob], process: int, processes: int) -> list[UpscaleJob]:
+    """The jobs of one process among several. One process gets all jobs whose results could become the same PNG."""
     numbers: dict[Path, int] = {}
     return [job for job in jobs if numbers.setdefault(job.target.with_suffix(""), len(numbers)) % processes == process]
 
 
 def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = False) -> str | None:
-    """What keeps the enlarged `image`, or the animation that begins with it, from being written in the format of
-    `target`; None for nothing.
+    """Why the enlarged `image`, or the animation that begins with it, cannot be written in the format of `target`.
+
+    None if it can.
     """
     kind = WRITTEN[target.suffix.lower()]
     if kind == "JPEG" and moving:
@@ -169,9 +177,9 @@ def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = F
 
 
 def save(image: Image.Image, path: Path, quality: int = 95) -> None:
-    """Write a picture with its profile and EXIF, in the format that `path` ends in; folders are made when missing.
+    """Write a picture with its profile and EXIF, in the format of `path`'s ending. Missing folders are made.
 
-    More EXIF than a JPEG can hold is left out.
+    EXIF that is larger than a JPEG can hold is left out.
     """
     kind = WRITTEN[path.suffix.lower()]
     by_kind: dict[str, dict[str, Any]] = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}
@@ -179,9 +187,9 @@ def save(image: Image.Image, path: Path, quality: int = 95) -> None:
     exif = image.info.get("exif")
     if exif and (kind != "JPEG" or len(exif) <= _MOST_EXIF):
         options["exif"] = exif
-    if kind != "PNG" and image.mode == "I;16":  # which PNG alone holds
+    if kind != "PNG" and image.mode == "I;16":  # only PNG holds 16 bits
         image = open_image(image).convert("L")
-    if kind == "JPEG" and "A" in image.getbands():  # there is nothing to be seen through, see `obstacle`
+    if kind == "JPEG" and "A" in image.getbands():  # it is opaque, see `obstacle`
         image = image.convert(image.mode.rstrip("A"))
     if kind == "GIF":
         image = in_palette(image)
@@ -192,11 +200,11 @@ def save(image: Image.Image, path: Path, quality: int = 95) -> None:
 
 def _inside(folder: Path, recursive: bool, leave_out: Path | None) -> Iterator[Path]:
     results = leave_out and leave_out.resolve()
-    for place, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
         for name in files:
             if not name.startswith(".") and Path(name).suffix.lower() in _READ:
-                yield Path(place, name)
-        inner = [name for name in folders if not name.startswith(".") and Path(place, name).resolve() != results]
+                yield Path(parent, name)
+        inner = [name for name in folders if not name.startswith(".") and Path(parent, name).resolve() != results]
         folders[:] = inner if recursive else []
 
 
@@ -204,35 +212,35 @@ def _is_file(output: Path) -> bool:
     return output.suffix.lower() in _READ and not output.is_dir()
 
 
-def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Job:
+def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> UpscaleJob:
     if len(pictures) != 1 or pictures[0].folder:
-        raise ConfigError(f"-o {output} is one file, which cannot take several pictures: name a folder")
+        raise ConfigError(f"-o {output} is one file, which cannot hold several pictures", "Name a folder")
     kind = WRITTEN.get(output.suffix.lower())
     if kind is None:
-        raise ConfigError(f"-o {output}: pictures are written as .png, .jpg, .webp or .gif")
+        raise ConfigError(f"-o {output} has no ending that can be written", "Name a .png, .jpg, .webp or .gif")
     if ending and WRITTEN[ending] != kind:
-        raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other: leave one out")
+        raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other", "Leave one of the two out")
     source = pictures[0].path
     if output.resolve() == source.resolve():
-        raise ConfigError(f"{source} would be replaced by its own result: name another file (-o)")
-    return Job(source, output, output.parent)
+        raise ConfigError(f"{source} would be replaced by its own result", "Name another file with -o")
+    return UpscaleJob(source, output, output.parent)
 
 
-def _job(picture: Picture, output: Path | None, ending: str | None, scale: float) -> Job:
+def _job(picture: Picture, output: Path | None, ending: str | None, scale: float) -> UpscaleJob:
     path, folder = picture
     suffix = ending or (path.suffix if path.suffix.lower() in WRITTEN else ".png")
     if suffix.lower() == ".gif" and not is_animation(path):
         suffix = ".png"  # which loses no colours
     if folder is None and output is None:
-        return Job(path, path.with_name(f"{path.stem}-x{scale:g}{suffix}"), path.parent)
+        return UpscaleJob(path, path.with_name(f"{path.stem}-x{scale:g}{suffix}"), path.parent)
     inside = Path(path.name) if folder is None else path.relative_to(folder)
-    place = output or _enlarged(folder or path, scale)
-    return Job(path, place / inside.with_name(path.stem + suffix), place)
+    results = output or _enlarged(folder or path, scale)
+    return UpscaleJob(path, results / inside.with_name(path.stem + suffix), results)
 
 
 def _enlarged(folder: Path, scale: float) -> Path:
     if folder.name in ("", ".."):  # such as "."
         folder = folder.resolve()
     if not folder.name:
-        raise ConfigError(f"there is no place beside {folder}: name a folder for the results (-o)")
+        raise ConfigError(f"{folder} has no parent folder to write into", "Name a folder for the results with -o")
     return folder.with_name(f"{folder.name}-x{scale:g}")

@@ -3,9 +3,9 @@
   hubgan push runs/cifar-dcgan me/cifar-dcgan
   hubgan push runs/longer me/cifar-dcgan --create-pr --message "Trained longer"
 
-The repository is made when it is missing. Checkpoints, logs and the record of
-the machine stay here. Log in once with `hf auth login`, or set HF_TOKEN; the
-token is no option, because a shell keeps a history of its commands.
+The repository is made if it is missing. Checkpoints, logs and the record of
+the machine are not pushed. Log in once with `hf auth login`, or set HF_TOKEN.
+There is no option for the token, because a shell keeps a history of commands.
 """
 
 import argparse
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the model's folder")
     parser.add_argument("repository", metavar="REPO", help="its name on the Hub (user/model)")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
-    parser.add_argument("--revision", metavar="BRANCH", help="the branch, made when missing (default: main)")
+    parser.add_argument("--revision", metavar="BRANCH", help="the branch, made if it is missing (default: main)")
     parser.add_argument("--message", help="the commit's message")
     parser.add_argument("--create-pr", action="store_true", help="open a pull request instead of changing the branch")
 

@@ -4,9 +4,9 @@
   hubgan sample runs/cifar-dcgan -n 64 --seed 7 --grid -o pictures
   hubgan sample me/cifar-r3gan -n 10 --labels horse ship --truncation 1
 
-The files are called by seed and number: seed7-0000.png, seed7-0001.png, ...
-A seed makes the same images again, and the first images of a larger number are
-those of a smaller one.
+The files are named after seed and number: seed7-0000.png, seed7-0001.png, ...
+The same seed makes the same images. With a larger -n the first images stay the
+same.
 """
 
 import argparse
@@ -38,10 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-n", "--number", metavar="N", type=whole(1, 1_000_000), default=16, help="how many images (default: 16)"
     )
     parser.add_argument(
-        "--labels", metavar="NAME", nargs="+", help="classes by name or number, in turn; without them they are drawn"
+        "--labels", metavar="NAME", nargs="+", help="classes by name or number, in turn (default: random)"
     )
     add_truncation(parser)
-    parser.add_argument("--seed", type=whole(0, 2**64 - 1), help="a whole number; without it, one is drawn and told")
+    parser.add_argument("--seed", type=whole(0, 2**64 - 1), help="a whole number (default: random, and printed)")
     parser.add_argument(
         "-o",
         "--output",
@@ -49,46 +49,50 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="where to write (default: MODEL-samples, in the current folder)",
     )
-    parser.add_argument("--grid", action="store_true", help="write one sheet of all images as well")
-    parser.add_argument("--batch-size", metavar="N", type=whole(1), default=64, help="images at once (default: 64)")
+    parser.add_argument("--grid", action="store_true", help="also write one picture of all images side by side")
+    parser.add_argument(
+        "--batch-size", metavar="N", type=whole(1), default=64, help="images made at once (default: 64)"
+    )
     add_device(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the images, and print where they are."""
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
     folder: Path = args.output or Path(f"{Path(args.model).resolve().name}-samples")
-    sheet_file = folder / f"seed{seed}-grid.png"
+    grid_file = folder / f"seed{seed}-grid.png"
     if not args.overwrite and (file := _in_the_way(folder, seed, args.number, args.grid)):
-        raise ConfigError(f"{file} is there already: take another --seed or folder (-o), or replace it by --overwrite")
+        raise ConfigError(
+            f"{file} already exists",
+            "Use another --seed, name another folder with -o, or replace the file with --overwrite",
+        )
 
     from tqdm import tqdm
 
     from hubgan import Generator
     from hubgan.cli.inputs import save
     from hubgan.media.grid import ImageGrid
-    from hubgan.media.images import MAX_PIXELS
 
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )
     try:
-        sheet = ImageGrid(args.number, (generator.image_size,) * 2) if args.grid else None
+        grid = ImageGrid(args.number, (generator.image_size,) * 2) if args.grid else None
     except ImageError as error:
-        raise ImageError(f"--grid is for at most {MAX_PIXELS:,} pixels: {error}") from error
-    with enough_memory("take a smaller --batch-size"):
+        raise error.with_context("--grid: ") from error
+    with enough_memory("Use a smaller --batch-size"):
         images = _images(generator, args.number, seed, args.batch_size, args.labels, args.truncation)
         for index, image in enumerate(tqdm(images, total=args.number, unit="image", disable=None)):
             save(image, folder / _name(seed, index))
-            if sheet:
-                sheet.add(image)
+            if grid:
+                grid.add(image)
     many = args.number > 1
     last = f" to {_name(seed, args.number - 1)}" if many else ""
     print(f"{args.number:,} image{'s' if many else ''}: {folder / _name(seed, 0)}{last}")
-    if sheet:
-        save(sheet.image, sheet_file)
-        print(f"on one sheet: {sheet_file}")
+    if grid:
+        save(grid.image, grid_file)
+        print(f"in one grid: {grid_file}")
     if args.seed is None:
         print(f"The seed was drawn; --seed {seed} makes the same images again.")
 
@@ -98,7 +102,7 @@ def _name(seed: int, index: int) -> str:
 
 
 def _in_the_way(folder: Path, seed: int, number: int, grid: bool) -> Path | None:
-    """A file that would have to be replaced; None for none."""
+    """An existing file that would be replaced; None if there is none."""
     for file in sorted(folder.glob(f"seed{seed}-*.png")):
         index = file.stem.partition("-")[2]
         if (grid and index == "grid") or (index.isdecimal() and int(index) < number):

@@ -2,9 +2,9 @@
 
   hubgan space me/my-demo --generator me/cifar-dcgan --upscaler me/photo-x4
 
-Of several generators or upscalers visitors choose one. A model that is a folder on this
-machine travels with the Space. Log in once with `hf auth login`, or set
-HF_TOKEN.
+If there are several generators or upscalers, visitors choose one. A model that
+is a folder on this machine is copied into the Space. Log in once with
+`hf auth login`, or set HF_TOKEN.
 """
 
 import argparse

@@ -5,13 +5,13 @@
   accelerate launch -m hubgan synthesize me/cifar-sngan -n 50000 -o fakes
   torchrun --nproc-per-node 4 -m hubgan synthesize me/cifar-sngan -n 50000 -o fakes
 
-It writes Parquet files of PNG, with labels if the model has classes: image i
-has label i modulo the classes, so that every beginning is balanced. Several
-processes make the same files as one. After an interruption the same command
-goes on where it stopped.
+It writes Parquet files of PNG images, with labels if the model has classes:
+image i has label i modulo the number of classes, so that any first part of the
+data set is balanced. Several processes make the same files as one. After an
+interruption the same command continues where it stopped.
 
-It needs datasets and accelerate: pip install 'hubgan[train]'. For processes
-without a GPU take torchrun.
+It needs datasets and accelerate: pip install 'hubgan[train]'. Use torchrun for
+processes without a GPU.
 """
 
 import argparse
@@ -38,20 +38,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, help="a whole number (default: 0)")
     parser.add_argument("--labels", metavar="NAME", nargs="+", help="classes, in turn (default: all of the model)")
     add_truncation(parser)
-    parser.add_argument("--batch-size", metavar="N", type=whole(1), default=64, help="images at once (default: 64)")
+    parser.add_argument(
+        "--batch-size", metavar="N", type=whole(1), default=64, help="images made at once (default: 64)"
+    )
     parser.add_argument("--shard-size", metavar="N", type=whole(1), default=5000, help="images a file (default: 5000)")
     parser.add_argument("--image-column", metavar="NAME", default="img", help="its name (default: img)")
     parser.add_argument("--label-column", metavar="NAME", default="label", help="its name (default: label)")
     add_device(parser)
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace a data set of other settings, or of others, in the folder"
+        "--overwrite", action="store_true", help="replace another data set, or one of other settings, in the folder"
     )
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the data set, and print where it is."""
     with training_packages():
-        from hubgan.export import dataset as synthesis
+        from hubgan.export.dataset import Origin, synthesize
     from hubgan import Generator
     from hubgan.runtime.processes import join_processes
 
@@ -59,8 +61,8 @@ def run(args: argparse.Namespace) -> None:
     device = process_device(args.device, state)
     generator = Generator.from_pretrained(args.model, revision=args.revision, subfolder=args.subfolder, device=device)
     name = Path(args.model).resolve().name if Path(args.model).exists() else args.model
-    with enough_memory("take a smaller --batch-size"):
-        shards = synthesis.synthesize(
+    with enough_memory("Use a smaller --batch-size"):
+        shards = synthesize(
             generator,
             args.output,
             args.number,
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
             image_column=args.image_column,
             label_column=args.label_column,
             overwrite=args.overwrite,
-            origin=synthesis.Origin(name, args.revision, args.subfolder),
+            origin=Origin(name, args.revision, args.subfolder),
             progress=True,
         )
     if state.is_main_process:

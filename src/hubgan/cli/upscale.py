@@ -9,20 +9,20 @@
   accelerate launch -m hubgan upscale me/photo-x4 holidays
 
 The 4 is the model's scale; --scale asks for a smaller one. The results of a
-folder keep their names and, with --recursive, their subfolders. PNG, JPEG and
-WebP stay what they are, and so do animated GIFs; other GIFs, BMP, TIFF, AVIF,
-HEIC and PPM become PNG, and so does what JPEG or WebP cannot hold, such as
-transparency. Animations are enlarged frame by frame, and keep their times.
+folder keep their names and, with --recursive, their subfolders. PNG, JPEG,
+WebP and animated GIF keep their format. Other GIFs, BMP, TIFF, AVIF, HEIC and
+PPM become PNG, and so do results that JPEG or WebP cannot hold, such as those
+with transparency. Animations are enlarged frame by frame, and keep their times.
 Colour profiles and the camera's data (EXIF) are kept; the orientation is
 applied. HEIC needs pillow-heif: pip install 'hubgan[heif]'.
 
-The results of a data set are named by the numbers of its rows and, where it
-has labels, lie in a folder for each, by its name, as "imagefolder" reads them.
+The results of a data set are named by the numbers of its rows. If it has
+labels, each has a folder of its name, as "imagefolder" reads them.
 
-A result that is there already is passed over, so that the same command goes on
-after an interruption. Pictures that cannot be read are named at the end, when
-the others are done. Processes that `accelerate launch` or `torchrun` has
-started, on one machine or several with a common folder, share the work.
+Existing results are skipped, so that the same command continues after an
+interruption. Pictures that cannot be read are reported at the end, when the
+others are done. Processes that `accelerate launch` or `torchrun` has started,
+on one machine or on several that share a folder, divide the work.
 """
 
 import argparse
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
     from accelerate import PartialState
 
     from hubgan import Upscaler
-    from hubgan.cli.inputs import Job
+    from hubgan.cli.inputs import UpscaleJob
 
 _MOST_PIXELS = 500_000_000  # of all frames of an animation, which are in memory together
 
 
 class Done(NamedTuple):
-    """What came of one picture: the file of its result and its size; a size of None says that it was there already."""
+    """The result of one picture: its file and its size. The size is None if the file existed already."""
 
     file: Path
     size: tuple[int, int] | None
@@ -64,7 +64,7 @@ class Done(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of all pictures, or of one process's."""
+    """The results of all pictures, or of those of one process."""
 
     done: list[Done]
     problems: list[str]
@@ -76,11 +76,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", metavar="INPUT", nargs="*", type=Path, help="a picture, or a folder of pictures")
     data = parser.add_argument_group("a data set in place of INPUT")
     data.add_argument("--dataset", metavar="DATA", help="a Hub name, a Parquet file, or a local data set; needs -o")
-    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), where it has several")
+    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if it has several")
     data.add_argument("--split", help="its split (default: train)")
-    data.add_argument("--image-column", metavar="NAME", help="the column with the pictures, where there are several")
-    data.add_argument("--label-column", metavar="NAME", help="the column with the labels; else the first of its kind")
-    parser.add_argument("-o", "--output", metavar="PLACE", type=Path, help="a folder, or for one picture a file")
+    data.add_argument("--image-column", metavar="NAME", help="the column with the pictures, if there are several")
+    data.add_argument(
+        "--label-column", metavar="NAME", help="the column with the labels (default: the first ClassLabel)"
+    )
+    parser.add_argument("-o", "--output", metavar="PLACE", type=Path, help="a folder, or a file for a single picture")
     parser.add_argument("--recursive", action="store_true", help="look into subfolders too")
     parser.add_argument(
         "--format", choices=["same", "png", "jpg", "webp"], default="same", help="of the results (default: same)"
@@ -89,15 +91,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--quality", metavar="N", type=whole(1, 100), default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
     )
     parser.add_argument(
-        "--scale", metavar="N", type=float, help="times as large, above 0, at most what the model enlarges (default)"
+        "--scale",
+        metavar="N",
+        type=float,
+        help="how many times as large, above 0 and at most the model's scale (default)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace results that are there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     parser.add_argument(
         "--tile",
         metavar="N",
         type=whole(0),
-        help="pixels of a tile's side: smaller needs less memory, 0 takes the picture whole (default: 256, or 0 for"
-        " networks that must see it whole)",
+        help="side of a tile in pixels: a smaller one needs less memory, 0 is the whole picture (default: 256, or 512"
+        " for networks that work best on whole pictures)",
     )
     add_fidelity(parser)
     add_device(parser)
@@ -107,8 +112,8 @@ def run(args: argparse.Namespace) -> None:
     """Enlarge, and print where the results are."""
     from hubgan import Upscaler
     from hubgan.cli.inputs import (
-        Job,
         Picture,
+        UpscaleJob,
         find,
         plan,
         plan_rows,
@@ -144,10 +149,10 @@ def run(args: argparse.Namespace) -> None:
     jobs = plan_rows(data, args.output, ending) if args.dataset else plan(pictures, args.output, ending, scale)
     taken = {path.resolve() for job in jobs for path in (job.source, job.target) if isinstance(path, Path)}
     if len(jobs) == 1 and pictures and not pictures[0].folder and not state:
-        _one(_enlarge(upscaler, jobs[0], taken, args))
+        _report_one(_enlarge(upscaler, jobs[0], taken, args))
         return
 
-    def work(mine: list[Job]) -> Outcome:
+    def work(mine: list[UpscaleJob]) -> Outcome:
         return _enlarge_all(upscaler, mine, taken, args)
 
     if state:
@@ -161,7 +166,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         outcomes = [work(jobs)]
     problems = [problem for outcome in outcomes for problem in outcome.problems]
-    _report([done for outcome in outcomes for done in outcome.done], [job.place for job in jobs], scale)
+    _report([done for outcome in outcomes for done in outcome.done], [job.folder for job in jobs], scale)
     if problems:
         raise ImageError(f"{len(problems):,} of {len(jobs):,} pictures failed:\n  " + "\n  ".join(problems))
 
@@ -169,17 +174,18 @@ def run(args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace) -> None:
     """Raise ConfigError for options that do not go together."""
     if bool(args.inputs) == bool(args.dataset):
-        raise ConfigError("name pictures and folders, or a data set (--dataset): one of them")
+        given = "INPUT and --dataset were both given" if args.dataset else "there is nothing to enlarge"
+        raise ConfigError(given, "Name either pictures and folders, or a data set with --dataset")
     about_data = [f"--{name}" for name in ("dataset-config", "split", "image-column", "label-column")
                   if getattr(args, name.replace("-", "_")) is not None]  # fmt: skip
     if about_data and not args.dataset:
-        raise ConfigError(f"{', '.join(about_data)}: there is no --dataset")
+        raise ConfigError(f"{', '.join(about_data)} without --dataset", "Name the data set with --dataset")
     if args.dataset and not args.output:
-        raise ConfigError(f"--dataset {args.dataset}: name a folder for the results (-o)")
+        raise ConfigError(f"--dataset {args.dataset} needs a folder for the results", "Name one with -o")
 
 
 def _processes(args: argparse.Namespace) -> "PartialState | None":
-    """The processes that share the work; None where this is the only one, which can do without Accelerate."""
+    """The processes that share the work; None if this is the only one, which needs no Accelerate."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return None
     with training_packages():
@@ -187,7 +193,9 @@ def _processes(args: argparse.Namespace) -> "PartialState | None":
     return join_processes(cpu=args.device == "cpu")
 
 
-def _enlarge_all(upscaler: "Upscaler", jobs: "list[Job]", taken: set[Path], args: argparse.Namespace) -> Outcome:
+def _enlarge_all(
+    upscaler: "Upscaler", jobs: "list[UpscaleJob]", taken: set[Path], args: argparse.Namespace
+) -> Outcome:
     from tqdm import tqdm
 
     done: list[Done] = []
@@ -197,20 +205,21 @@ def _enlarge_all(upscaler: "Upscaler", jobs: "list[Job]", taken: set[Path], args
             done.append(_enlarge(upscaler, job, taken, args))
         except (ImageError, ModelError, DataError, OSError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-                raise  # it will not be better for the next picture
-            problems.append(str(error) if str(job.source) in str(error) else f"{job.source}: {error}")
+                raise  # the next picture would fail in the same way
+            words = error.for_command_line() if isinstance(error, HubganError) else str(error)
+            problems.append(words if str(job.source) in words else f"{job.source}: {words}")
     return Outcome(done, problems)
 
 
-def _one(done: Done) -> None:
+def _report_one(done: Done) -> None:
     file, size, remark = done
     if size is None:
-        raise ConfigError(f"{file} is there already: replace it by --overwrite, or name another place (-o)")
+        raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
     print(f"{file}: {size[0]} x {size[1]} pixels{f' ({remark})' if remark else ''}")
 
 
-def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.Namespace) -> Done:
-    """Enlarge one picture; `taken` are the files that no result may go into unless it was planned."""
+def _enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: argparse.Namespace) -> Done:
+    """Enlarge one picture; `taken` are the pictures and the planned results, which no other result may replace."""
     from tqdm import tqdm
 
     from hubgan.cli.inputs import obstacle, save
@@ -224,51 +233,52 @@ def _enlarge(upscaler: "Upscaler", job: "Job", taken: set[Path], args: argparse.
     if reason := obstacle(image, target, scale, moving=animation is not None):
         target, remark = target.with_suffix(".png"), f"as PNG: {reason}"
         if target.resolve() in taken:
-            raise ImageError(f"{job.source}: {reason}, and {target} is another picture: use --format png")
+            raise ImageError(f"{job.source}: {reason}, and {target} is another picture", "Use --format png")
         if target.exists() and not args.overwrite:
             return Done(target, None)
         taken.add(target.resolve())
     enlarge = partial(upscaler.upscale, scale=args.scale, tile=args.tile)
-    with enough_memory("take a smaller --tile"):
+    with enough_memory("Use a smaller --tile"):
         if animation is None:
             large = enlarge(image)
-            with _written(target):
+            with _translate_errors(target):
                 save(large, target, args.quality)
         else:
             count = len(animation.durations)
             if (pixels := image.width * image.height * scale**2 * count) > _MOST_PIXELS:
                 raise ImageError(
                     f"{job.source}: its {count:,} frames would have {pixels / 1e6:,.0f} megapixels, more than"
-                    f" {_MOST_PIXELS / 1e6:,.0f}: take a smaller --scale, or a part of it"
+                    f" {_MOST_PIXELS / 1e6:,.0f}",
+                    "Use a smaller --scale, or cut the animation",
                 )
             shown = tqdm(animation.frames, total=count, unit="frame", leave=False, disable=None)
             frames = [enlarge(frame) for frame in shown]
-            with _written(target):
+            with _translate_errors(target):
                 save_animation(animation._replace(frames=frames), target, quality=args.quality)
             large = frames[0]
     return Done(target, large.size, remark)
 
 
 @contextmanager
-def _written(target: Path) -> Iterator[None]:
-    """Turn what a writer cannot do into an ImageError: the other pictures are still to be done."""
+def _translate_errors(target: Path) -> Iterator[None]:
+    """Turn an error of an encoder into an ImageError, so that the other pictures are still enlarged."""
     try:
         yield
     except (HubganError, OSError, MemoryError):
         raise
     except Exception as error:  # encoders raise nearly every kind
-        raise ImageError(f"{target} cannot be written: {error}; try --format png") from error
+        raise ImageError(f"{target} cannot be written: {error}", "Try --format png") from error
 
 
-def _report(done: list[Done], places: list[Path], scale: float) -> None:
+def _report(done: list[Done], folders: list[Path], scale: float) -> None:
     new = [result for result in done if result.size]
-    where = [str(place) for place in dict.fromkeys(places)]
+    where = [str(folder) for folder in dict.fromkeys(folders)]
     more = f" and {len(where) - 3} more folders" if len(where) > 3 else ""
     what = "restored" if scale == 1 else f"enlarged {scale:g} times"
     if new or not done:
         print(f"{len(new):,} picture{'' if len(new) == 1 else 's'} {what}, in {', '.join(where[:3])}{more}")
     if there := len(done) - len(new):
-        print(f"{there:,} passed over: the results are there already (--overwrite makes them anew)")
+        print(f"{there:,} skipped: the results exist already (--overwrite makes them again)")
     remarks = [result.remark for result in new if result.remark]
     for remark in dict.fromkeys(remarks):
         print(f"{remarks.count(remark):,} {remark}")

@@ -6,10 +6,10 @@
 
 It leads from the first image of each seed to that of the next one, and from the
 last back to the first unless --no-loop. The same seeds make the same walk.
-A model with classes keeps to one label; of several, each seed in turn has one,
-and the change comes half way between two seeds.
+A model with classes shows one label. If there are several --label, each seed
+gets one in turn, and the label changes half way between two seeds.
 
-GIF has 256 colours a picture, WebP loses nothing, and MP4 is the smallest and
+GIF has 256 colours a picture, WebP is lossless, and MP4 is the smallest and
 plays everywhere; it needs the package av: pip install 'hubgan[video]'.
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from hubgan import Generator
 
-_SEEDS = 4  # are drawn where none are given
+_SEEDS = 4  # drawn at random if none are given
 _SECONDS = 2.0  # from a seed to the next
 _SIDE = 128  # pixels that are large enough to see
 _MOST = 100_000  # frames
@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SEED",
         nargs="+",
         type=whole(0, 2**64 - 1),
-        help=f"whole numbers, two at least; without them, {_SEEDS} are drawn and told",
+        help=f"two or more whole numbers (default: {_SEEDS} random ones, which are printed)",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--frames", metavar="N", type=whole(1, _MOST), help="how many pictures")
@@ -60,18 +60,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--fps", metavar="N", type=whole(1, 240), default=30, help="pictures a second, in a GIF up to 50 (default: 30)"
     )
     parser.add_argument(
-        "--label", metavar="NAME", nargs="+", help="of a model with classes: one, or some for the seeds in turn"
-        " (default: one that the first seed draws)"
+        "--label", metavar="NAME", nargs="+", help="for a model with classes: one label, or several for the seeds in"
+        " turn (default: one that the first seed draws)"
     )  # fmt: skip
     parser.add_argument(
         "--loop",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="end where it began, and begin again for ever (default: yes)",
+        help="end where it began, and repeat for ever (default: yes)",
     )
     add_truncation(parser)
     parser.add_argument(
-        "--scale", metavar="N", type=whole(1, 64), help=f"show a pixel as N by N (default: to {_SIDE} a side at least)"
+        "--scale", metavar="N", type=whole(1, 64), help=f"show a pixel as N by N (default: to at least {_SIDE} a side)"
     )
     parser.add_argument(
         "-o",
@@ -81,17 +81,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="ends in .gif, .webp or .mp4 (default: MODEL-walk.gif, in the current folder)",
     )
     add_device(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the moving picture, and print where it is."""
     seeds: list[int] = args.seeds or [secrets.randbelow(2**32) for _ in range(_SEEDS)]
     if len(seeds) < 2:
-        raise ConfigError("a walk leads from one seed to another: give two --seeds or more")
+        raise ConfigError("a walk leads from one seed to another", "Give two --seeds or more")
     file: Path = args.output or Path(f"{Path(args.model).resolve().name}-walk.gif")
     if not args.overwrite and file.exists():
-        raise ConfigError(f"{file} is there already: take another file (-o), or replace it by --overwrite")
+        raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
 
     from hubgan.media.video import check_video
 
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> None:
     )
     latents, labels = generator.walk(seeds, count, labels=args.label, truncation=args.truncation, loop=args.loop)
     scale = args.scale or max(1, _SIDE // generator.image_size)
-    with enough_memory("take fewer --frames, a smaller --scale, or .mp4, which keeps one picture at a time"):
+    with enough_memory("Use fewer --frames, a smaller --scale, or .mp4, which keeps one picture at a time"):
         images = tqdm(_images(generator, latents, labels), total=count, unit="frame", disable=None)
         save_video(images, file, fps=args.fps, scale=scale, loop=args.loop)
     side = generator.image_size * scale
@@ -125,11 +125,14 @@ def _frames(args: argparse.Namespace, seeds: int) -> int:
         return args.frames
     seconds = args.seconds if args.seconds is not None else _SECONDS * (seeds if args.loop else seeds - 1)
     if not 0.5 <= seconds * args.fps <= _MOST:  # nor is NaN
-        raise ConfigError(f"--seconds {seconds:g} are not 1 to {_MOST:,} frames at {args.fps} a second")
+        raise ConfigError(
+            f"--seconds {seconds:g} at {args.fps} frames a second is not 1 to {_MOST:,} frames",
+            "Give another --seconds or --fps, or the number of frames with --frames",
+        )
     return max(1, round(seconds * args.fps))
 
 
 def _images(generator: "Generator", latents: "Tensor", labels: "Tensor | None") -> "Iterator[Image.Image]":
-    """The images one after another: all at once may be more than fits into memory."""
+    """The images one after another: all of them together may not fit into memory."""
     for images in generator.parts(latents, labels):
         yield from cast("list[Image.Image]", images)

@@ -1,11 +1,11 @@
 """`datasets` in, batches of uint8 images out.
 
-The order of the images and their augmentation are functions of the seed and of the place: the number of training
-images drawn so far by all processes together. So a run goes on from any place as if it had never stopped.
+The order of the images and their augmentation are functions of the seed and of the position: the number of training
+images drawn so far by all processes together. So a run continues from any position as if it had never stopped.
 
-`source.py` opens a data set, `decoding.py` makes pictures of its cells, `transforms.py` says what training sees of a
-picture, `order.py` which image comes when. `decoded.py` keeps images decoded, in the file of `pixels.py`;
-`streamed.py` reads them one after another. `loader.py` makes batches of both.
+`source.py` opens a data set, `decoding.py` decodes its pictures, `transforms.py` turns a picture into a training
+image, and `order.py` defines the order of the images. `decoded.py` keeps images decoded, in the file of `pixels.py`;
+`streamed.py` reads them one after another. `loader.py` makes batches of either.
 """
 
 from hubgan.data.decoded import DecodedImages

@@ -1,4 +1,4 @@
-"""Images that are decoded once and kept, and drawn by number."""
+"""Images that are decoded once, kept in a file, and drawn by number."""
 
 import logging
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hubgan.data.pixels import complaint, prepared_pixels
+from hubgan.data.pixels import describe_skipped, prepared_pixels
 from hubgan.data.source import ImageSource
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError
@@ -18,23 +18,23 @@ logger = logging.getLogger(__name__)
 class DecodedImages:
     """The images of a source, prepared by a transform once and kept in a file that all processes of a machine share.
 
-    The file lies in the cache folder of `datasets`, in `hubgan/`, and is found again by later runs. Images that cannot
-    be used are left out, with a warning. When `memory` is used up, the remaining images are not looked at: they are
-    decoded each time they are drawn.
+    The file lies in the cache folder of `datasets`, in `hubgan/`, and later runs use it again. Images that cannot be
+    used are left out, with a warning. Images beyond `memory` bytes are not kept: they are decoded each time they are
+    drawn.
 
     Args:
         source: the images, not a stream.
-        transform: what is made of them.
+        transform: turns pictures into training images.
         memory: bytes that the prepared images may take up.
         progress: show a bar while they are decoded.
-        labelled: keep the numbers of their classes too.
+        labelled: also keep the numbers of their classes.
 
     Attributes:
-        skipped: how many images were left out.
+        skipped: the number of images that were left out.
         complete: whether all other images are in the file.
 
     Raises:
-        DataError: no image can be used, the data set cannot be read, or has no labels where they are wanted.
+        DataError: no image can be used, or the data set cannot be read, or has no labels although `labelled` is set.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class DecodedImages:
         labels = source.labels() if labelled else None
         self.pixels = prepared_pixels(source, transform, memory=memory, progress=progress)
         contents = self.pixels.contents
-        if message := complaint(source, transform, contents):
+        if message := describe_skipped(source, transform, contents):
             logger.warning("%s", message)
         self.skipped = len(contents.broken) + len(contents.unusable)
         self.complete = contents.read == len(source)
@@ -60,12 +60,12 @@ class DecodedImages:
 
     @property
     def replaced(self) -> int:
-        """The number of images, drawn in all workers, for which another was taken."""
+        """The number of unusable images that were replaced by another one, in all workers."""
         return int(self._replaced)
 
     @property
     def device(self) -> torch.device:
-        """Where batches are made."""
+        """The device on which batches are made."""
         return torch.device("cpu") if self._stack is None else self._stack.device
 
     def keep_on(self, device: torch.device | str, limit: float | None = None) -> bool:
@@ -76,7 +76,7 @@ class DecodedImages:
             limit: the bytes they may take up there.
 
         Returns:
-            Whether they are there: not if they exceed the limit, have several shapes, or are not all in the file.
+            Whether they were moved: not if they exceed the limit, have several shapes, or are not all in the file.
         """
         stack = self._stacked()
         if stack is None or (limit is not None and stack.numel() > limit):
@@ -134,7 +134,7 @@ class DecodedImages:
         return self.transform.prepare(self.source.image(row))
 
     def _substitute(self, index: int, error: ImageError) -> Tensor:
-        """The next image that can be used, always the same one for an index."""
+        """The next image that can be used; it is always the same one for an index."""
         for other in (*range(index + 1, len(self)), *range(index)):
             try:
                 found = self.pixels[other] if other < len(self.pixels) else self._decode(other)
@@ -146,7 +146,8 @@ class DecodedImages:
                                self.source.name, error)  # fmt: skip
             self._replaced += 1
             return found
-        raise DataError(f"{self.source.name}: none of its images can be used any more: {error}")
+        message = f"{self.source.name}: none of its images can be used any more: {error.message}"
+        raise DataError(message, error.remedy) from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_stack": None}  # may be on a device

@@ -1,4 +1,4 @@
-"""Encoded image in, picture out; in threads, because Pillow lets others run while it decodes."""
+"""Encoded images decoded to pictures, in threads: Pillow releases the GIL while it decodes."""
 
 import os
 import time
@@ -25,8 +25,8 @@ def decode(cell: Cell) -> Image.Image:
     """The picture in a cell, upright, RGB or RGBA.
 
     Raises:
-        ImageError: the cell is empty, its file is gone, or it is no picture that can be read.
-        DataError: the file lies on another machine, which cannot be reached.
+        ImageError: the cell is empty, its file does not exist, or it is no picture that can be read.
+        DataError: the file is on another machine that cannot be reached.
     """
     content, path = (cell or {}).get("bytes"), (cell or {}).get("path")
     if content:
@@ -38,7 +38,7 @@ def decode(cell: Cell) -> Image.Image:
     try:
         return open_image(_read(path))
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise error.with_context(f"{path}: ") from error
 
 
 def available_cpus() -> int:
@@ -54,7 +54,7 @@ def decoding_pool() -> ThreadPoolExecutor:
 def map_ahead(
     pool: ThreadPoolExecutor, function: Callable[[_T], _R], items: Iterable[_T], ahead: int = 16
 ) -> Iterator[_R]:
-    """Like `map`, in order, while the threads work on at most `ahead` items: so few results are in memory."""
+    """Like `map`, in order, while the threads work on at most `ahead` items, which bounds the results in memory."""
     waiting: deque[Future[_R]] = deque()
     try:
         for item in items:
@@ -77,11 +77,12 @@ def _read(url: str) -> bytes:
                 return file.read()
         except FileNotFoundError as error:
             raise ImageError("there is no such file") from error
-        except Exception as error:  # each file system raises kinds of its own
+        except Exception as error:  # file systems raise any kind of error
             if not remote:
                 raise ImageError(f"cannot be read ({error})") from error
             if pause is None:
                 reason = " ".join(str(error).split())[:300]
-                raise DataError(f"cannot read {url}: {type(error).__name__}: {reason}") from error
+                message = f"cannot read {url}: {type(error).__name__}: {reason}"
+                raise DataError(message, "Check the connection, and try again") from error
             time.sleep(pause)
     raise AssertionError

@@ -1,7 +1,7 @@
-"""Small pictures as cameras, phones and web sites make them: blurred, resized, noisy, compressed, twice over.
+"""Small pictures as they come from cameras, phones and web sites: blurred, resized, noisy and compressed, twice.
 
-The "high-order" degradation of Real-ESRGAN (Wang et al. 2021, https://arxiv.org/abs/2107.10833, section 3.2), with its
-ranges, and without its sinc filters.
+This is the "high-order" degradation of Real-ESRGAN (Wang et al. 2021, https://arxiv.org/abs/2107.10833, section 3.2),
+with its ranges, and without its sinc filters.
 """
 
 import io
@@ -21,7 +21,7 @@ _TAPS = 15  # of the blur's kernel, a side
 
 
 class _Round(NamedTuple):
-    """The ranges of one round; what it draws is uniform in them."""
+    """The ranges of one round, whose parameters are drawn uniformly from them."""
 
     blur: tuple[float, float]  # deviations in pixels
     resize: tuple[float, float]  # times as large
@@ -36,27 +36,27 @@ _ROUNDS = (
 )
 _EACH = 10  # uniform numbers of a round
 DRAWS = _EACH * len(_ROUNDS)
-"""Uniform numbers that `degrade` wants for each picture."""
+"""Uniform numbers that `degrade` needs for each picture."""
 
 
 def degrade(large: Tensor, scale: int, draws: Tensor, noise: Tensor) -> Tensor:
-    """Pictures made small by a random path.
+    """Pictures made smaller with random degradations.
 
     Args:
         large: (N, 1 or 3, H, W) in [0, 1], sides multiples of `scale`.
-        scale: how many times smaller they become.
-        draws: uniform in [0, 1), (N, `DRAWS`): which path each takes.
+        scale: the factor by which they become smaller.
+        draws: uniform in [0, 1), (N, `DRAWS`): the parameters of each picture's degradation.
         noise: from a standard normal, of the shape of `large` and on its device.
 
     Returns:
-        (N, 1 or 3, H/scale, W/scale) in [0, 1], 8 bits deep.
+        (N, 1 or 3, H/scale, W/scale) in [0, 1], in steps of 1/255.
     """
     chosen = draws.tolist()
     return torch.cat([_degrade(large[i : i + 1], scale, chosen[i], noise[i : i + 1]) for i in range(len(large))])
 
 
 def degrade_by_seed(large: Tensor, scale: int, seed: int, number: int) -> Tensor:
-    """The same for one picture, (1, 1 or 3, H, W) on the CPU, by the seed and the picture's number alone."""
+    """`degrade` for one picture (1, 1 or 3, H, W) on the CPU, which depends only on the seed and its number."""
     source = torch_generator(seed, number)
     return degrade(large, scale, torch.rand(1, DRAWS, generator=source), torch.randn(large.shape, generator=source))
 
@@ -66,7 +66,7 @@ def _degrade(picture: Tensor, scale: int, draws: list[float], noise: Tensor) -> 
     sides, channels = (picture.shape[2], picture.shape[3]), picture.shape[1]
     for i, ranges in enumerate(_ROUNDS):
         one, two, angle, factor, mode, kind, strength, grey, quality, skip = draws[i * _EACH : (i + 1) * _EACH]
-        if i == 0 or skip < 0.8:  # the paper leaves out a fifth of the second blurs
+        if i == 0 or skip < 0.8:  # the paper skips a fifth of the second blurs
             picture = _blur(picture, _within(ranges.blur, one), _within(ranges.blur, two), math.pi * angle)
         size = [max(round(side * _within(ranges.resize, factor)), side // scale // 2, 8) for side in sides]
         picture = _resize(picture, size, _MODES[int(mode * len(_MODES))])
@@ -76,7 +76,7 @@ def _degrade(picture: Tensor, scale: int, draws: list[float], noise: Tensor) -> 
             own = own[:, :1].expand(-1, channels, -1, -1)
         if kind < 0.5:
             picture = picture + own * _within(ranges.gaussian, strength) / 255
-        else:  # Poisson noise of so many photons a level, by the normal distribution that it comes near to
+        else:  # Poisson noise, approximated by a normal distribution
             picture = picture + own * (picture / 255).sqrt() * _within(ranges.poisson, strength)
         if i == len(_ROUNDS) - 1:
             size = [height, width]
@@ -91,7 +91,7 @@ def _within(limits: tuple[float, float], share: float) -> float:
 
 
 def _resize(picture: Tensor, size: list[int], mode: str) -> Tensor:
-    """Antialiased; by the area filter only where it makes smaller, as it would enlarge to squares."""
+    """Resize with antialiasing. The area filter is used only to reduce, because it would enlarge to squares."""
     smaller = size[0] <= picture.shape[2] and size[1] <= picture.shape[3]
     if mode == "area" and smaller:
         return interpolate(picture, size=size, mode="area")
@@ -100,7 +100,7 @@ def _resize(picture: Tensor, size: list[int], mode: str) -> Tensor:
 
 
 def _fitted(noise: Tensor, size: list[int]) -> Tensor:
-    """Noise for a picture that may be larger than the noise: repeated, mirrored."""
+    """Noise for a picture that may be larger than the noise, which is then mirrored at its edges."""
     missing = [max(0, wanted - there) for wanted, there in zip(size, noise.shape[2:], strict=True)]
     return pad(noise, (0, missing[1], 0, missing[0]), mode="reflect") if any(missing) else noise
 

@@ -16,7 +16,7 @@ from hubgan.data.order import EndlessSampler, RawBatch
 from hubgan.data.streamed import StreamedImages
 from hubgan.errors import HubganError
 
-# At its exit Python waits for workers, and would for ever for those that ignore its SIGTERM: so they are ended before.
+# Python waits for workers when it exits, and would wait for ever for those that ignore SIGTERM. So they end before.
 _open: WeakSet[Generator[RawBatch, None, None]] = WeakSet()
 
 
@@ -31,29 +31,29 @@ def batches(
     num_workers: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Iterator[RawBatch]:
-    """Shuffled and augmented images without an end.
+    """Endless batches of shuffled and augmented images.
 
-    They depend on the arguments up to `world` alone: batches from a later position are those that would have come
-    there. All batches of the `world` processes, in the order of ranks, are one order that does not depend on their
-    number or size.
+    They depend only on the arguments up to `world`: from a later position the batches are the same as in a run that
+    began earlier. The batches of all `world` processes, in the order of their ranks, form one order of images, which
+    does not depend on the number of processes or the batch size.
 
     Args:
         images: the data.
         batch_size: images in a batch, for each process.
         seed: of the order and the augmentation.
         position: images drawn before, by all processes together.
-        rank: which of the processes this is.
+        rank: the number of this process.
         world: the number of processes.
         num_workers: processes that prepare batches ahead. A stream has at most one, and images that are kept on a
             device have none. By default 1 for a stream, 0 when all images are decoded, else up to 4.
-        device: where batches are wanted.
+        device: the device of the batches.
 
     Returns:
-        An iterator of images, uint8 (batch_size, C, H, W), and labels, where the data have been opened with them,
-        on `device`. Closing or dropping it ends its workers.
+        An iterator of images, uint8 (batch_size, C, H, W), and labels, if the data were opened with them, on `device`.
+        Closing or dropping it ends its workers.
 
     Raises:
-        DataError: while iterating, that the data cannot be read or used.
+        DataError: while iterating, if the data cannot be read or used.
     """
     device = torch.device(device)
     options: dict[str, Any] = {"num_workers": _workers(images, num_workers)}
@@ -69,9 +69,9 @@ def batches(
         pinned = True
     loader = DataLoader(
         dataset,
-        collate_fn=_as_it_is,
+        collate_fn=_identity,
         pin_memory=pinned and device.type == "cuda",
-        generator=torch.Generator(),  # or the loader would draw from the state that the noise comes from
+        generator=torch.Generator(),  # or the loader would use the global generator, from which the noise is drawn
         **options,
     )
     iterator = _iterate(loader, device)
@@ -84,10 +84,10 @@ def _iterate(loader: DataLoader, device: torch.device) -> Generator[RawBatch, No
     workers = getattr(iterator, "_workers", [])
     try:
         while True:
-            drawn = next(iterator)
-            if isinstance(drawn, HubganError):
-                raise drawn
-            images, labels = drawn
+            batch = next(iterator)
+            if isinstance(batch, HubganError):
+                raise batch
+            images, labels = batch
             images = images.to(device, non_blocking=True)
             yield RawBatch(images, None if labels is None else labels.to(device, non_blocking=True))
     finally:
@@ -112,32 +112,32 @@ def _workers(images: DecodedImages | StreamedImages, wanted: int | None) -> int:
         return wanted
     if images.complete:
         return 0
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of this machine, as launchers tell it
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this machine, set by launchers
     return max(1, min(4, available_cpus() // processes))
 
 
 def _start_worker(number: int) -> None:
-    """A signal reaches all processes of a terminal or a job, but the main one wants its batches to the end."""
+    """Ignore signals, which reach all processes of a terminal or a job: the main process still needs its batches."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
 
 
 class _Decoded(Dataset):
-    """Batches by keys. An error for a person is handed over as a value: raised in a worker it would lose its words."""
+    """Batches by keys. An error for a person is returned as a value: raised in a worker it would lose its words."""
 
     def __init__(self, images: DecodedImages, seed: int) -> None:
         self.images, self.seed = images, seed
 
     def __getitems__(self, keys: list[int]) -> RawBatch | HubganError:
-        return _told(lambda: RawBatch(self.images.batch(keys, self.seed), self.images.labels(keys)))
+        return _result_or_error(lambda: RawBatch(self.images.batch(keys, self.seed), self.images.labels(keys)))
 
 
 class _Streamed(IterableDataset):
-    """Batches in order, errors as above."""
+    """Batches in order, with errors returned as values too."""
 
     def __init__(self, images: StreamedImages, **options: Any) -> None:
         self.images, self.options = images, options
@@ -145,13 +145,14 @@ class _Streamed(IterableDataset):
     def __iter__(self) -> Iterator[RawBatch | HubganError]:
         stream = self.images.batches(**self.options)
         while True:
-            batch = _told(lambda: next(stream))
+            batch = _result_or_error(lambda: next(stream))
             yield batch
             if isinstance(batch, HubganError):
                 return
 
 
-def _told(function: Callable[[], RawBatch]) -> RawBatch | HubganError:
+def _result_or_error(function: Callable[[], RawBatch]) -> RawBatch | HubganError:
+    """What `function` returns, or the error that it raises."""
     try:
         return function()
     except HubganError as error:

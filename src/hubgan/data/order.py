@@ -1,6 +1,6 @@
-"""Which image comes when: a function of the seed and the place, without any state.
+"""The order of the images: a function of the seed and the position, without any state.
 
-So a run that goes on from a place draws what it would have drawn there, whatever happened before.
+So a run that continues from a position draws the same images and numbers as one that never stopped.
 """
 
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ from hubgan.runtime.seeding import permutation
 
 
 class RawBatch(NamedTuple):
-    """A batch: images, uint8 (N, C, H, W), and the numbers of their classes, int64 (N,), where those are wanted."""
+    """A batch: images, uint8 (N, C, H, W), and the numbers of their classes, int64 (N,), or None without labels."""
 
     images: Tensor
     labels: Tensor | None = None
 
 
 class EndlessSampler(Sampler[list[int]]):
-    """Batches of keys without an end, for a map-style data set of `length` images.
+    """Endless batches of keys for a map-style data set of `length` images.
 
-    Place p of the order is image `permutation[p % length]` of epoch `p // length`, and its key is
+    Position p of the order is image `permutation[p % length]` of epoch `p // length`, and its key is
     `epoch * length + image`. Each epoch has a permutation of its own. Batches go on across the end of an epoch, so no
     image is left out, and the order is the same for every batch size and every number of processes.
 
@@ -31,8 +31,8 @@ class EndlessSampler(Sampler[list[int]]):
         length: images of the data set.
         batch_size: keys in a batch.
         seed: of the order.
-        position: the place to begin with: images drawn before, by all processes together.
-        rank: which of the `world` processes this is. Each takes its part of every `world` batches in turn.
+        position: the number of images drawn before, by all processes together.
+        rank: the number of this process, 0 to `world` - 1. Of every `world` batches it gets the one at its rank.
         world: the number of processes.
     """
 
@@ -46,14 +46,14 @@ class EndlessSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         epoch, order = -1, torch.empty(0)
-        place = self.position + self.rank * self.batch_size
+        position = self.position + self.rank * self.batch_size
         while True:
             keys: list[int] = []
             while len(keys) < self.batch_size:
-                at, offset = divmod(place + len(keys), self.length)
+                at, offset = divmod(position + len(keys), self.length)
                 if at != epoch:
                     epoch, order = at, permutation(self.length, self.seed, "epoch", at)
                 taken = order[offset : offset + self.batch_size - len(keys)]
                 keys += (taken + epoch * self.length).tolist()
             yield keys
-            place += self.batch_size * self.world
+            position += self.batch_size * self.world

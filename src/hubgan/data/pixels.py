@@ -1,6 +1,6 @@
 """The file of prepared images: decoded once, then shared by all processes and all later runs of a machine.
 
-It holds the images' bytes one after another. A JSON file beside it tells their shapes and which rows were left out.
+It holds the images' bytes one after another. A JSON file beside it holds their shapes and the rows that were left out.
 Both are written under another name and renamed when they are whole, the JSON file last.
 """
 
@@ -34,15 +34,15 @@ _VERSION = 1
 
 @dataclass
 class Contents:
-    """What is in a file of prepared images.
+    """The contents of a file of prepared images.
 
     Attributes:
-        read: the first so many rows of the source were looked at.
-        broken: those of them that cannot be decoded.
-        unusable: those of them that the transform refuses.
-        reasons: why, for the first of each.
-        shapes: (C, H, W) of the others, in order; just one, if it is the same for all.
-        size: their bytes together.
+        read: the number of rows that were read, from the first on.
+        broken: the rows that cannot be decoded.
+        unusable: the rows that the transform refuses.
+        reasons: the reasons for the first broken and the first unusable row.
+        shapes: (C, H, W) of the other rows, in order; only one if it is the same for all.
+        size: the number of bytes of all images.
     """
 
     read: int = 0
@@ -58,7 +58,7 @@ class Contents:
         return np.delete(np.arange(self.read), self.broken + self.unusable)
 
     def add(self, row: int, outcome: "Tensor | _Refused") -> None:
-        """Count a row, which is the next one."""
+        """Add the next row."""
         self.read = row + 1
         if isinstance(outcome, _Refused):
             (self.broken if outcome.kind == "broken" else self.unusable).append(row)
@@ -78,8 +78,8 @@ class Pixels:
     """Prepared images.
 
     Attributes:
-        contents: what they are.
-        path: the file they are in; None when they are in this process's memory.
+        contents: their rows and shapes.
+        path: their file; None if they are in this process's memory.
         flat: all their bytes, uint8 (size,). It must not be written to.
     """
 
@@ -99,7 +99,7 @@ class Pixels:
         return self.flat.view(-1, *self._shapes[0].tolist()) if len(self._shapes) == 1 else None
 
     def __getstate__(self) -> dict[str, Any]:
-        flat = self.flat if self.path is None else None  # another process maps the file again rather than copy it
+        flat = self.flat if self.path is None else None  # another process maps the file instead of copying it
         return {"contents": self.contents, "path": self.path, "flat": flat}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -116,11 +116,11 @@ class Pixels:
 
 
 def prepared_pixels(source: ImageSource, transform: Transform, *, memory: int, progress: bool) -> Pixels:
-    """The images of a source as a transform prepares them, as many of the first ones as fit into `memory` bytes.
+    """The images of a source as a transform prepares them: as many from the first on as fit into `memory` bytes.
 
-    They are read from the file that an earlier run, or another process, has made of the same data; else the file is
-    made. Where it cannot be, because the folder is not writable or the disk is full, they are kept in memory, with a
-    warning.
+    If an earlier run, or another process, has made the file for the same data, it is used; else the file is made. If
+    it cannot be written, because the folder is not writable or the disk is full, the images are kept in memory, with
+    a warning.
 
     Raises:
         DataError: the data set cannot be read.
@@ -135,7 +135,7 @@ def prepared_pixels(source: ImageSource, transform: Transform, *, memory: int, p
         with FileLock(f"{whole}.lock"):  # others wait, and then find the file
             if (found := _find(whole, memory) or _find(part, memory)) is None:
                 found = _find(_write(whole, part, source, transform, memory, progress), memory)
-    except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
+    except (OSError, NotImplementedError) as error:  # NotImplementedError if a file system has no locks
         logger.warning(
             "cannot keep the decoded images in %s (%s): each process keeps them in its memory; free space there, or"
             " set HF_DATASETS_CACHE to another folder", folder, error)  # fmt: skip
@@ -149,7 +149,7 @@ def prepared_pixels(source: ImageSource, transform: Transform, *, memory: int, p
 
 
 def _find(path: Path, memory: int) -> Pixels | None:
-    """The file, if it and what is told of it are whole, and it takes up no more than `memory` bytes."""
+    """The images of a file, if it and its JSON file are whole, and it has no more than `memory` bytes."""
     try:
         contents = Contents(**json.loads(_json(path).read_text()))
         if contents.version != _VERSION or path.stat().st_size != contents.size or contents.size > memory:
@@ -162,21 +162,21 @@ def _find(path: Path, memory: int) -> Pixels | None:
 
 def _write(whole: Path, part: Path, source: ImageSource, transform: Transform, memory: int, progress: bool) -> Path:
     """Make the file `whole`, or `part` if not all images fit; returns which."""
-    beside = whole.with_suffix(".part")  # one name, so that killed runs do not pile up remains
+    unfinished = whole.with_suffix(".part")  # always the same name, so that killed runs leave one file at most
     try:
-        with beside.open("wb") as file:
+        with unfinished.open("wb") as file:
             contents = _prepare_all(source, transform, memory, file, progress)
             _flush(file)
         path = whole if contents.read == source.size else part
-        _json(path).unlink(missing_ok=True)  # it tells of the file that is now replaced
-        beside.replace(path)
-        with beside.open("wb") as file:
+        _json(path).unlink(missing_ok=True)  # it describes the file that is replaced now
+        unfinished.replace(path)
+        with unfinished.open("wb") as file:
             file.write(json.dumps(asdict(contents)).encode())
             _flush(file)
-        beside.replace(_json(path))
+        unfinished.replace(_json(path))
         return path
     finally:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def _prepare_all(source: ImageSource, transform: Transform, memory: int, file: IO[bytes], progress: bool) -> Contents:
@@ -212,7 +212,7 @@ def _cells(source: ImageSource) -> Iterator[Cell]:
 
 
 def _map(path: Path, size: int) -> Tensor:
-    """The file's bytes, which are read from the disk when they are used, and shared between processes."""
+    """The file's bytes as a memory map: read from the disk when they are used, and shared between processes."""
     if not size:
         return torch.empty(0, dtype=torch.uint8)
     with warnings.catch_warnings():
@@ -229,8 +229,8 @@ def _flush(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def complaint(source: ImageSource, transform: Transform, contents: Contents) -> str:
-    """What to tell of the images left out, empty if none are.
+def describe_skipped(source: ImageSource, transform: Transform, contents: Contents) -> str:
+    """A message about the images that were left out, empty if there are none.
 
     Raises:
         DataError: all of them are.

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from hubgan.data.decoding import Cell, decode
 from hubgan.data.transforms import Transform
-from hubgan.errors import DataError, ImageError, nearest
+from hubgan.errors import DataError, ImageError, Remedy, nearest
 
-_CHUNK = 32  # rows read at once: enough to be fast, few enough for memory when each is a large photo
-_SHARDS = 64  # of a stream made from a local data set: a stream is shuffled by its shards, too
+_CHUNK = 32  # rows read at once: enough to be fast, few enough to fit into memory if they are large photos
+_SHARDS = 64  # of a stream made from a local data set, whose shards are shuffled too
 
 
 @dataclass
@@ -27,14 +27,14 @@ class ImageSource:
     Attributes:
         rows: the columns with the images (not decoded) and with the labels, if there are any.
         column: the column with the images.
-        name: what the data set was opened by, for messages.
+        name: the name by which the data set was opened, for messages.
         label_column: the column with the labels.
-        label_names: the names of the labels 0, 1, ... where that column is a ClassLabel.
-        fingerprint: identifies rows and columns; the same in every process and every run while the data are.
-        size: the number of rows; None for a stream whose end has to be read to be known.
-        classes: the names of the classes that were chosen, or else of all that the label column tells of; the
-            number of a class is its place here.
-        numbers: what stands in the label column, as text, to the number of its class.
+        label_names: the names of the labels 0, 1, ... if that column is a ClassLabel.
+        fingerprint: identifies rows and columns; the same in every process and every run for the same data.
+        size: the number of rows; None for a stream, whose length is known only at its end.
+        classes: the names of the chosen classes, or else of all classes that the label column defines; the number of
+            a class is its index here.
+        numbers: maps the values of the label column, as text, to the numbers of the classes.
     """
 
     rows: datasets.Dataset | datasets.IterableDataset
@@ -58,14 +58,14 @@ class ImageSource:
         return self.size
 
     def image(self, row: int) -> Image.Image:
-        """The picture of one row, not of a stream; raises ImageError when it cannot be decoded."""
+        """The picture of one row, not of a stream; raises ImageError if it cannot be decoded."""
         return decode(self.rows[row][self.column])
 
     def read(self, rows: datasets.Dataset | datasets.IterableDataset | None = None) -> Iterator[list[Cell]]:
-        """The encoded images in order, some at a time; of `rows`, where they are these rows in another order.
+        """The encoded images in order, some at a time; those of `rows` if given, which are these rows reordered.
 
         Raises:
-            DataError: reading breaks off.
+            DataError: reading fails.
         """
         for chunk in self._chunks(rows):
             yield chunk[self.column]
@@ -76,7 +76,7 @@ class ImageSource:
         """Like `read`, each image with the number of its class.
 
         Raises:
-            DataError: reading breaks off, or an image has no class.
+            DataError: reading fails, or an image has no class.
         """
         assert self.label_column
         for chunk in self._chunks(rows):
@@ -93,15 +93,18 @@ class ImageSource:
         return torch.tensor([self._number(value) for value in self.rows[self.label_column][:]], dtype=torch.int64)
 
     def check_labels(self) -> None:
-        """See that there are classes.
+        """Check that there are classes.
 
         Raises:
             DataError: there are none.
         """
         if not self.classes:
             raise DataError(
-                f"{self.name} has no labels that are known: name their column (--label_column), and for a stream of"
-                " other than ClassLabels the classes too (--classes)"
+                f"{self.name} has no labels that are known",
+                Remedy(
+                    "Name their column in label_column. If a stream has no ClassLabels, name the classes too",
+                    "Name their column with --label-column. If a stream has no ClassLabels, name the --classes too",
+                ),
             )
 
     def _number(self, value: Any) -> int:
@@ -113,41 +116,42 @@ class ImageSource:
         return number
 
     def _chunks(self, rows: datasets.Dataset | datasets.IterableDataset | None) -> Iterator[dict[str, list[Any]]]:
-        # Not plain iteration: in a worker that splits and reorders a stream, and so would depend on there being one.
+        # Not plain iteration: in a worker it splits and reorders a stream, so the order would depend on the workers.
         chunks = (self.rows if rows is None else rows).iter(_CHUNK)
         while True:
             try:
                 chunk = next(chunks, None)
-            except Exception as error:  # each format and file system raises kinds of its own
+            except Exception as error:  # formats and file systems raise any kind of error
                 raise DataError(f"{self.name}: reading broke off: {_reason(error)}") from error
             if chunk is None:
                 return
             yield chunk
 
     def examples(self, transform: Transform, count: int) -> list[Tensor]:
-        """Up to `count` images as `view` prepares them, uint8 (C, H, W): spread evenly, the first ones of a stream.
+        """Up to `count` images as `transform` prepares them, uint8 (C, H, W): spread evenly, or the first of a stream.
 
-        Images that cannot be used are left out. The same ones are returned each time.
+        Images that cannot be used are left out. The same images are returned each time.
 
         Raises:
-            DataError: none can be used, or reading breaks off.
+            DataError: no image can be used, or reading fails.
         """
         found: list[Tensor] = []
-        reason = "there are none"
+        refused = ImageError("there are none")
         for cell in self._spread(count):
             try:
                 found.append(transform.prepare(decode(cell)))
             except ImageError as error:
-                reason = str(error)
+                refused = error
                 continue
             if len(found) == count:
                 break
         if not found:
-            raise DataError(f"{self.name}: none of its images can be used: {reason}")
+            message = f"{self.name}: none of its images can be used: {refused.message}"
+            raise DataError(message, refused.remedy) from refused
         return found
 
     def _spread(self, count: int) -> Iterator[Cell]:
-        """Cells to try: first `count` rows far apart, then those between them."""
+        """The cells to try: first `count` rows far apart, then those between them."""
         if isinstance(self.rows, datasets.IterableDataset):
             yield from (cell for chunk in self.read() for cell in chunk)
             return
@@ -172,32 +176,32 @@ def load_images(
     Args:
         name: a folder of images (with or without subfolders), a folder written by `save_to_disk` or laid out as a Hub
             repository, a Parquet file, or a Hub name.
-        config: the configuration (subset), where a data set has several.
-        split: which split.
+        config: the configuration (subset), if the data set has several.
+        split: the split to open.
         column: the column with the images; by default the only one whose feature type is `Image`.
         label_column: the column with the labels; by default the first whose feature type is `ClassLabel`.
-        classes: keep the images with these labels alone: their names, or their numbers.
-        streaming: read rows as they are wanted, rather than download or convert all of them first.
+        classes: keep only the images with these labels, given as names or numbers.
+        streaming: read rows when they are needed, instead of downloading or converting all of them first.
 
     Raises:
         DataError: there is no such data set, split, column or label, it holds no images, or the Hub cannot be reached.
-            That a stream holds no images is only found when it is read.
+            For a stream, missing images are only detected when it is read.
     """
     rows, fingerprint = _open(name, config, split, streaming)
     features = rows.features
     if features is None:
-        raise DataError(f"{name} does not tell its columns before it is read; use it without streaming")
+        raise DataError(f"{name} does not tell its columns before it is read", "Use it without streaming")
     images = [key for key, feature in features.items() if isinstance(feature, datasets.Image)]
     if not images or column not in (None, *images):
         found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
         wanted = f"no image column {column!r}" if column else "no image column"
-        raise DataError(f"{name} has {wanted}; its columns are {found}")
+        raise DataError(f"{name} has {wanted}", f"Its columns are {found}")
     if isinstance(rows, datasets.Dataset) and not len(rows):
         raise DataError(f"{name}: split {split!r} is empty")
     if column is None and len(images) > 1:
         raise DataError(
-            f"{name} has several image columns, {', '.join(images)}: choose one (--image-column; train.py:"
-            " --image_column)"
+            f"{name} has several image columns: {', '.join(images)}",
+            Remedy("Choose one as the column", "Choose one with --image-column"),
         )
     column = column or images[0]
     label_column = _label_column(name, features, label_column, column)
@@ -220,7 +224,7 @@ def load_images(
 def _open(
     name: str, config: str | None, split: str, streaming: bool
 ) -> tuple[datasets.Dataset | datasets.IterableDataset, str]:
-    """The rows, and what identifies them where they are a stream."""
+    """The rows, and for a stream its fingerprint."""
     path = Path(name).expanduser()
     try:
         if path.is_dir():
@@ -231,13 +235,13 @@ def _open(
         if path.suffix == ".parquet" and path.exists():
             return _load("parquet", config, split, streaming, data_files=str(path.resolve()))
         if path.exists():
-            raise DataError(f"{name} is a file; pass the folder that holds it, a .parquet file, or a Hub name")
+            raise DataError(f"{name} is a file", "Pass the folder that holds it, a .parquet file, or a Hub name")
         return _load(name, config, split, streaming)
     except DataError:
         raise
     except (ConnectionError, datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
-        raise DataError(_unreachable(name, path, error)) from error
-    except Exception as error:  # datasets raises many kinds; the message is what a person needs
+        raise _unreachable(name, path, error) from error
+    except Exception as error:  # datasets raises many kinds of errors, with good messages
         raise DataError(f"cannot open the data set {name}: {_reason(error)}") from error
 
 
@@ -247,14 +251,14 @@ def _load(
     if not streaming:
         return datasets.load_dataset(path, config, split=split, **options), ""
     builder = datasets.load_dataset_builder(path, config, **options)
-    # The folder where the data would be prepared is named by the data set's revision or its files' times.
+    # The folder of the prepared data is named after the data set's revision or its files' times.
     prepared = Path(builder.cache_dir).parts[-4:]
     return builder.as_streaming_dataset(split=split), _hash(path, split, *prepared)
 
 
 def _pick(splits: datasets.DatasetDict, name: str, split: str) -> datasets.Dataset:
     if split not in splits:
-        raise DataError(f"{name} has no split {split!r}; it has {', '.join(splits)}")
+        raise DataError(f"{name} has no split {split!r}", nearest(split, map(str, splits)))
     return splits[split]
 
 
@@ -263,7 +267,7 @@ def _label_column(name: str, features: datasets.Features, wanted: str | None, im
         return next((key for key, feature in features.items() if isinstance(feature, datasets.ClassLabel)), None)
     others = [key for key in features if key != image_column]
     if wanted not in others:
-        raise DataError(f"{name} has no label column {wanted!r}{nearest(wanted, others) if others else ''}")
+        raise DataError(f"{name} has no label column {wanted!r}", nearest(wanted, others) if others else "")
     return wanted
 
 
@@ -277,7 +281,7 @@ def _of_classes(
     """The rows with these labels. Labels are compared as text, so that numbers and names are treated alike."""
     if column is None:
         found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
-        raise DataError(f"{name} has no labels to choose classes by; name their column, of {found}")
+        raise DataError(f"{name} has no labels to choose classes by", f"Name their column, of {found}")
     label = features[column]
     if isinstance(label, datasets.ClassLabel):
         numbers = {str(number): str(number) for number in range(label.num_classes)}
@@ -302,7 +306,7 @@ def _of_classes(
 def _numbered(
     rows: datasets.Dataset | datasets.IterableDataset, column: str | None, label: Any, chosen: tuple[str, ...]
 ) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The names of the classes, and what stands in the label column to their numbers."""
+    """The names of the classes, and the map from the values of the label column to their numbers."""
     if isinstance(label, datasets.ClassLabel):
         number_of = {name: number for number, name in enumerate(label.names)}
         names = tuple(dict.fromkeys(each if each in number_of else label.names[int(each)] for each in chosen))
@@ -318,7 +322,7 @@ def _numbered(
 
 def _known(word: str, names: list[str], known: Any, name: str) -> str:
     if word not in known:
-        raise DataError(f"{name} has no class {word!r}{nearest(word, names)}")
+        raise DataError(f"{name} has no class {word!r}", nearest(word, names))
     return word
 
 
@@ -326,16 +330,21 @@ def _has_label(value: Any, wanted: frozenset[str]) -> bool:
     return str(value) in wanted
 
 
-def _unreachable(name: str, path: Path, error: Exception) -> str:
+def _unreachable(name: str, path: Path, error: Exception) -> DataError:
     if path.is_dir():
-        return f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})"
+        return DataError(f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})")
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_local:
-        return f"there is no folder {name}, and it is not a Hub name (user/dataset) either"
-    return (
-        f"{name!r} is no folder on this machine, and no data set of that name could be had from the Hub"
-        f" ({constants.ENDPOINT}): it is not there, or private, or the Hub cannot be reached. Pass --dataset the path"
-        " of a folder of images or of a local copy of the data set"
+        return DataError(
+            f"there is no folder {name}, and it is not a Hub name (user/dataset) either", "Check the path"
+        )
+    return DataError(
+        f"{name!r} is no folder on this machine, and the Hub ({constants.ENDPOINT}) gave no data set of that name:"
+        " it does not exist, is private, or the Hub cannot be reached",
+        Remedy(
+            "Pass the path of a folder of images, or of a local copy of the data set",
+            "Pass --dataset the path of a folder of images, or of a local copy of the data set",
+        ),
     )
 
 

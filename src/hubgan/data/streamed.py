@@ -20,26 +20,25 @@ logger = logging.getLogger(__name__)
 
 
 class StreamedImages:
-    """The images of a stream, shuffled anew in each epoch.
+    """The images of a stream, shuffled in another order in each epoch.
 
-    Every process reads the whole stream and decodes its part of each batch. So the order is the same for every
-    number of processes, at the price that each of them reads all encoded images. To begin in the middle, a stream is
-    read on to that place without decoding; that takes up to one epoch's reading, and one more where the length of the
-    data set is not known.
+    Every process reads the whole stream and decodes its part of each batch. So the order is the same for any number of
+    processes, but each of them reads all encoded images. To begin in the middle, a stream is read up to that position
+    without decoding. This takes up to one epoch's reading, and one more if the length of the data set is not known.
 
     Args:
         source: the images, a stream.
-        transform: what is made of them.
-        buffer: encoded images from which the next one is drawn; more shuffle better and take more memory.
-        labelled: give the numbers of their classes too.
+        transform: turns pictures into training images.
+        buffer: encoded images from which the next one is drawn; more of them shuffle better and need more memory.
+        labelled: also give the numbers of their classes.
 
     Raises:
-        DataError: the source is no stream, or has no labels where they are wanted.
+        DataError: the source is no stream, or has no labels although `labelled` is set.
     """
 
     def __init__(self, source: ImageSource, transform: Transform, *, buffer: int, labelled: bool = False) -> None:
         if not source.streaming:
-            raise DataError(f"{source.name} is no stream; open it with streaming=True")
+            raise DataError(f"{source.name} is no stream", "Open it with streaming=True")
         if labelled:
             source.check_labels()
         self.source, self.transform, self.buffer, self.labelled = source, transform, buffer, labelled
@@ -47,41 +46,41 @@ class StreamedImages:
 
     @property
     def replaced(self) -> int:
-        """The number of images, drawn in all workers, for which another was taken."""
+        """The number of unusable images that were replaced by another one, in all workers."""
         return int(self._replaced)
 
     def batches(
         self, *, batch_size: int, seed: int, position: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[RawBatch]:
-        """Augmented images without an end, batch after batch.
+        """Endless batches of augmented images.
 
         Args:
             batch_size: images in a batch.
             seed: of the order and the augmentation.
-            position: the place to begin with: images drawn before, by all processes together.
-            rank: which of the `world` processes this is. Each takes its part of every `world` batches in turn.
+            position: the number of images drawn before, by all processes together.
+            rank: the number of this process, 0 to `world` - 1. Of every `world` batches it gets the one at its rank.
             world: the number of processes.
 
         Returns:
             An iterator of images, uint8 (batch_size, C, H, W), and labels on the CPU.
 
         Raises:
-            DataError: the stream is empty or breaks off, or no image of a batch can be used.
+            DataError: the stream is empty or fails, or no image of a batch can be used.
         """
         cells = self._cells(seed, position)
-        place, others = position, rank * batch_size
+        others = rank * batch_size  # images of other processes before this one's
         with decoding_pool() as pool:
             while True:
-                place += sum(1 for _ in islice(cells, others))
-                keys = torch.arange(place, place + batch_size)
+                position += sum(1 for _ in islice(cells, others))
+                keys = torch.arange(position, position + batch_size)
                 pixels, labels = zip(*self._usable(pool, list(islice(cells, batch_size))), strict=True)
                 images = self.transform.augment(pixels, uniforms(seed, keys, self.transform.draws))
                 yield RawBatch(images, torch.tensor(labels) if self.labelled else None)
-                place += batch_size
+                position += batch_size
                 others = (world - 1) * batch_size
 
     def _cells(self, seed: int, position: int) -> Iterator[tuple[Cell, int]]:
-        """Encoded images and their labels (0 where there are none) without an end, from a place on."""
+        """Endless encoded images and their labels (0 if there are none), from a position on."""
         epoch, start = divmod(position, self.source.size) if self.source.size else (0, position)
         while True:
             read = 0
@@ -91,8 +90,8 @@ class StreamedImages:
                     yield from chunk[max(0, start - read) :]
                 read += len(chunk)
             if not read:
-                raise DataError(f"{self.source.name}: the stream holds no images; check the split and the classes")
-            # Now the length is known, and with it the epoch in which the place lies.
+                raise DataError(f"{self.source.name}: the stream holds no images", "Check the split and the classes")
+            # Now the length is known, and so is the epoch of the position.
             epochs, start = divmod(max(start, read), read)
             epoch += epochs
 
@@ -103,7 +102,7 @@ class StreamedImages:
             yield from ([(cell, 0) for cell in chunk] for chunk in self.source.read(rows))
 
     def _usable(self, pool: ThreadPoolExecutor, cells: list[tuple[Cell, int]]) -> list[tuple[Tensor, int]]:
-        """Prepared images and labels; in place of an unusable one stands the next of the batch that can be used."""
+        """Prepared images and labels; an unusable one is replaced by the next usable one of the batch."""
         outcomes = list(pool.map(self._prepare, (cell for cell, _ in cells)))
         labels = [label for _, label in cells]
         usable = [(each, label) for each, label in zip(outcomes, labels, strict=True) if isinstance(each, Tensor)]
@@ -111,7 +110,8 @@ class StreamedImages:
             name, count = self.source.name, len(cells)
             first = next(each for each in outcomes if isinstance(each, ImageError))
             if not usable:
-                raise DataError(f"{name}: no image of a batch of {count} can be used, the first {first}")
+                message = f"{name}: no image of a batch of {count} can be used, the first {first.message}"
+                raise DataError(message, first.remedy) from first
             if not self._replaced:
                 logger.warning("%s: an image cannot be used, and another of its batch is taken: %s; there may be more",
                                name, first)  # fmt: skip

@@ -1,4 +1,4 @@
-"""What training sees of a picture: what is made of it once, and what is drawn at random each time."""
+"""Pictures turned into training images: a fixed part that is done once, and a random part for each draw."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from hubgan.media.images import fit, flatten, to_tensor
 
 
 class Transform(ABC):
-    """A picture's way to a training image, in a fixed part and a random one.
+    """Turns a picture into a training image, in a fixed part and a random one.
 
     Attributes:
-        draws: how many uniform numbers in [0, 1) `augment` wants for each image.
+        draws: the number of uniform random numbers in [0, 1) that `augment` needs for each image.
         key: identifies `prepare` and its options; part of a file name.
-        unusable: what the pictures are that `prepare` refuses, such as "smaller than a crop of 32 pixels".
+        unusable: describes the pictures that `prepare` refuses, such as "smaller than a crop of 32 pixels".
     """
 
     draws: int
@@ -26,16 +26,18 @@ class Transform(ABC):
 
     def __init__(self, *, size: int, channels: int, flip: bool) -> None:
         if size < 1 or channels not in (1, 3):
-            raise ConfigError(f"A picture cannot be {size} x {size} x {channels}: size >= 1, channels 1 or 3.")
+            raise ConfigError(
+                f"a picture cannot be {size} x {size} x {channels}", "Use a size >= 1, and channels 1 or 3"
+            )
         self.size, self.channels, self.flip = size, channels, flip
 
     @abstractmethod
     def prepare(self, image: Image.Image) -> Tensor:
-        """What is kept of a picture: uint8 (C, H, W), the same each time. Raises ImageError for an unusable one."""
+        """The fixed part: a picture to uint8 (C, H, W), the same each time. Raises ImageError for an unusable one."""
 
     @abstractmethod
     def augment(self, pixels: Sequence[Tensor] | Tensor, draws: Tensor) -> Tensor:
-        """Prepared images to training images.
+        """The random part: prepared images to training images.
 
         Args:
             pixels: N prepared images, uint8 (C, H, W), or all in one tensor (N, C, H, W).
@@ -70,20 +72,20 @@ class Squares(Transform):
 
 
 class Crops(Transform):
-    """A square of `size` x `size` at a random place of the whole picture; mirrored and turned at random if `flip`.
+    """A random crop of `size` x `size` pixels; mirrored and turned at random if `flip`.
 
-    Every place is equally likely, and so are the eight ways to lay a square. Transparency becomes white, grey becomes
-    RGB, and RGB becomes grey when `channels` is 1. Pictures smaller than a crop are refused.
+    Every position is equally likely, and so are the eight orientations of a square. Transparency becomes white, grey
+    becomes RGB, and RGB becomes grey if `channels` is 1. Pictures smaller than a crop are refused.
 
     Args:
-        reduce: the pictures are made so many times as large first, 0 to 1: at less than 1 the blocks of a JPEG are no
-            longer where a network could learn them.
+        reduce: the factor, above 0 and at most 1, by which pictures are resized first. Below 1 the blocks of a JPEG
+            are no longer at positions that a network could learn.
     """
 
     def __init__(self, *, size: int, channels: int, flip: bool, reduce: float = 1.0) -> None:
         super().__init__(size=size, channels=channels, flip=flip)
         if not 0 < reduce <= 1:
-            raise ConfigError(f"reduce is {reduce:g}; it must lie above 0, and be 1 at most")
+            raise ConfigError(f"reduce is {reduce:g}", "Use a value above 0 and at most 1")
         self.reduce = reduce
         self.draws = 5 if flip else 2
         self.key = f"whole-{size}-{channels}"
@@ -110,14 +112,14 @@ class Crops(Transform):
         return crops
 
     def _crop(self, image: Tensor, vertical: float, horizontal: float) -> Tensor:
-        # In Python's double precision a draw below 1 never rounds up to the place after the last.
+        # In Python's double precision a draw below 1 never rounds up to the position after the last.
         top = int(vertical * (image.shape[1] - self.size + 1))
         left = int(horizontal * (image.shape[2] - self.size + 1))
         return image[:, top : top + self.size, left : left + self.size]
 
 
 def _chosen(images: Tensor, others: Tensor, draws: Tensor) -> Tensor:
-    """The others where the draw is below a half; by choosing whole images, which is faster than `torch.where`."""
+    """Images, replaced by the others if the draw is below 0.5; indexing whole images is faster than `torch.where`."""
     count = len(images)
     chosen = torch.arange(count, device=images.device) + count * (draws < 0.5)
     return torch.cat([images, others]).index_select(0, chosen)

@@ -1,7 +1,7 @@
-"""A generator's images as a data set: Parquet shards and a card that `datasets.load_dataset` reads, and the Hub shows.
+"""A generator's images as a data set: Parquet shards and a card, for `datasets.load_dataset` and the Hub.
 
-Processes share the work without talking to each other: every k-th shard is one's own, and depends on the settings
-alone. They wait for each other once, at the end.
+Processes share the work without communication: each makes every k-th shard, which depends only on the settings. They
+wait for each other once, at the end.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from safetensors.torch import save
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, Remedy
 from hubgan.models.generator import GROUP, Generator, Labels
 from hubgan.models.latents import truncate
 from hubgan.runtime.files import atomic_write, write_text
@@ -80,7 +80,7 @@ here, and some may come close to single training images.
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the images of a data set depend on; every shard holds them."""
+    """Everything that the images of a data set depend on; stored in every shard."""
 
     fingerprint: str  # of the model's configuration and weights
     n: int
@@ -99,7 +99,7 @@ class Settings:
 
 
 class Origin(NamedTuple):
-    """Where a model can be had, for the card: a name on the Hub or its folder's, and where exactly in it."""
+    """The source of a model, for the card: its name on the Hub or its folder's name, revision and subfolder."""
 
     name: str = "user/model"
     revision: str | None = None
@@ -128,43 +128,46 @@ def synthesize(
 ) -> list[Path]:
     """Write a data set of generated images, which `datasets.load_dataset(folder)` reads.
 
-    It has an `Image` column (PNG) and, if the model has classes, a `ClassLabel` column; the images are those of
-    `Generator.sample(n, labels=..., seed=..., truncation=...)`. Called in several processes (`accelerate launch`,
-    `torchrun`) they make it together, the same files as one. Called again after an interruption it goes on: a shard
-    that is there is whole, and is kept if it was made with the same settings. The card and `synthesis.json`, the
-    record, are written at the end; a card that is there is kept unless it is of other settings.
+    It has an `Image` column (PNG) and, if the model has classes, a `ClassLabel` column. The images are those of
+    `Generator.sample(n, labels=..., seed=..., truncation=...)`. Several processes (`accelerate launch`, `torchrun`)
+    divide the work and make the same files as one. After an interruption the same call continues: an existing shard
+    is whole, and is kept if it was made with the same settings. The card and the record, `synthesis.json`, are written
+    at the end. An existing card is kept, unless it is of other settings.
 
     Args:
-        generator: on the device to compute on.
-        folder: where to; made when missing.
-        n: how many images.
+        generator: the model, on the device to compute on.
+        folder: the folder to write into, made if it is missing.
+        n: the number of images.
         seed: of the latents.
-        labels: the images' classes, by name or number, in turn; all classes by default, so that every beginning of
-            the data set is balanced.
+        labels: the images' classes, by name or number, in turn; by default all classes, so that any first part of the
+            data set is balanced.
         truncation: the threshold of `hubgan.models.latents.truncate`.
-        batch_size: at most so many images (rounded up to a multiple of 16) are on the device at once.
+        batch_size: the most images on the device at once, rounded up to a multiple of 16.
         shard_size: images in a file.
-        image_column: its name.
-        label_column: its name.
-        overwrite: replace what is there of other settings, or of others.
-        origin: what the card says of the model.
-        progress: show a bar, of the main process's own images.
+        image_column: the name of the column with the images.
+        label_column: the name of the column with the labels.
+        overwrite: replace a data set of other settings, or another data set, in the folder.
+        origin: the source of the model, for the card.
+        progress: show a bar for the main process's own images.
 
     Returns:
         The shards, `folder/data/train-00000-of-00010.parquet` and so on.
 
     Raises:
-        ConfigError: an option out of bounds, labels that the model has not, or shards or a card in the folder that
-            are of other settings.
+        ConfigError: an option out of bounds, labels that the model does not have, or shards or a card in the folder
+            that are of other settings.
         OSError: the folder cannot be written.
     """
     if n < 1 or shard_size < 1 or batch_size < 1:
         raise ConfigError(f"n {n}, shard_size {shard_size}, batch_size {batch_size}: each must be 1 or more")
     if not image_column or not label_column or image_column == label_column:
-        raise ConfigError(f"the columns need two different names, not {image_column!r} and {label_column!r}")
+        raise ConfigError(
+            f"the columns need two different names, not {image_column!r} and {label_column!r}",
+            Remedy("Change image_column or label_column", "Change --image-column or --label-column"),
+        )
     if truncation is not None:
         truncation = float(truncation)
-        truncate(torch.zeros(1), truncation)  # if it is wrong, then now rather than after a while
+        truncate(torch.zeros(1), truncation)  # an error is raised now rather than after the work has begun
     wanted = labels if labels is not None else generator.labels or None
     numbers = generator.label_ids(n, wanted)
     in_turn = 1 if isinstance(wanted, int | str) else len(wanted or ())
@@ -190,7 +193,7 @@ def synthesize(
     state.wait_for_everyone()
     if state.is_main_process:
         for file in (folder / "data").glob("train-*.parquet"):
-            if file not in shards:  # can be there only if it may be overwritten, and would be read as a part
+            if file not in shards:  # it may be overwritten here, and would be read as a part of the data set
                 file.unlink()
         _finish(folder, shards, settings, generator, numbers, origin)
     return shards
@@ -207,7 +210,7 @@ def _images(
     truncation: float | None,
     batch_size: int,
 ) -> Iterator[Image.Image]:
-    before = rows.start % GROUP  # cut elsewhere, the last bits of the images might differ
+    before = rows.start % GROUP  # split elsewhere, the last bits of the images might differ
     here = slice(rows.start - before, rows.stop)
     drawn = latents[here] if truncation is None else truncate(latents[here], truncation)
     parts = generator.parts(drawn, None if labels is None else labels[here], batch_size=batch_size)
@@ -234,7 +237,7 @@ def _write_shard(
     schema = schema.with_metadata({**schema.metadata, _KEY: json.dumps(asdict(settings)).encode()})
     done = 0
     with atomic_write(file) as unfinished:
-        # The bytes of pictures are all different, and their least and greatest tell nothing.
+        # A dictionary and the extreme values are useless for the bytes of pictures.
         options = {"use_dictionary": False, "write_statistics": False, "write_page_index": True}
         with pq.ParquetWriter(unfinished, schema, **options) as writer:
             while group := [_png(image) for image in islice(images, _ROWS)]:
@@ -259,25 +262,28 @@ def _fingerprint(generator: Generator) -> str:
     return hashlib.sha256(config + save(tensors)).hexdigest()[:16]
 
 
-# -- what is there already
+# -- existing files
 
 
 def _kept(folder: Path, settings: Settings, overwrite: bool) -> set[Path]:
-    """The shards that are there already; a ConfigError for what is in the way unless it may be overwritten."""
+    """The existing shards to keep. Raises ConfigError for files of other data, unless they may be overwritten."""
     record, card = folder / RECORD, folder / CARD
-    remedy = "take another folder, or replace what is there with --overwrite (overwrite=True)"
+    remedy = Remedy(
+        "Name another folder, or replace what is in this one with overwrite=True",
+        "Name another folder with -o, or replace what is in this one with --overwrite",
+    )
     if card.exists() and not record.exists() and not overwrite:
-        raise ConfigError(f"{card} is there already, and not of a data set that hubgan has made: {remedy}")
+        raise ConfigError(f"{card} already exists, and is not of a data set that hubgan has made", remedy)
     shards = sorted((folder / "data").glob("train-*.parquet"))
     differences = {file: _difference(file, settings) for file in [*shards, *([record] if record.exists() else [])]}
     for file, difference in differences.items():
         if difference and not overwrite:
-            raise ConfigError(f"{file} is of {difference}: {remedy}")
+            raise ConfigError(f"{file} is of {difference}", remedy)
     return {file for file in shards if not differences[file]}
 
 
 def _difference(file: Path, settings: Settings) -> str:
-    """What a shard or a record is of, where that is not these settings."""
+    """How the settings of a shard or a record differ from these; empty if they do not."""
     try:
         text = file.read_text("utf-8") if file.name == RECORD else (pq.read_schema(file).metadata or {})[_KEY]
         there = dict(json.loads(text))
@@ -299,10 +305,10 @@ def _short(value: object) -> str:
 def _finish(
     folder: Path, shards: list[Path], settings: Settings, generator: Generator, numbers: Tensor | None, origin: Origin
 ) -> None:
-    """Write the record, then the card: a card without a record is somebody else's."""
+    """Write the record, then the card: hubgan never leaves a card without a record."""
     record, card = folder / RECORD, folder / CARD
     if not record.exists() or _difference(record, settings):
-        card.unlink(missing_ok=True)  # it is of other images
+        card.unlink(missing_ok=True)  # it describes other images
         write_text(
             record, json.dumps({"hubgan": __version__, "model": origin.name, **asdict(settings)}, indent=2) + "\n"
         )
@@ -374,7 +380,7 @@ def _header(shards: list[Path], settings: Settings, generator: Generator, licenc
 
 
 def _command(settings: Settings, origin: Origin, every: bool) -> str:
-    """The command that makes it again; `every` says that its labels are all of the model's, as by default."""
+    """The command that makes the data set again; `every`: its labels are all of the model's, which is the default."""
     words = ["hubgan", "synthesize", origin.name, *(f"--{key}={value}" for key, value in origin.exactly.items())]
     words += ["-n", str(settings.n), "-o", "FOLDER", "--seed", str(settings.seed)]
     words += ["--shard-size", str(settings.shard_size), "--image-column", settings.image_column]

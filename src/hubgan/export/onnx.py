@@ -1,4 +1,4 @@
-"""Models for other runtimes: ONNX."""
+"""Models exported as ONNX, for runtimes without PyTorch."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ _MOST_DIFFERENCE = 2e-3  # half a grey level of 8 bits
 
 
 class _Images(nn.Module):
-    """Latents, and labels where there are classes, to images in [0, 1]."""
+    """Latents, and labels if there are classes, to images in [0, 1]."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -42,37 +42,39 @@ class _Large(nn.Module):
 
 
 def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = OPSET) -> Path:
-    """Write a model as ONNX (https://onnx.ai), and check by onnxruntime that it computes the same.
+    """Write a model as ONNX (https://onnx.ai), and check with onnxruntime that it computes the same images.
 
-    A generator takes `latents` (batch, latent_dim) from a standard normal and, where it has classes, `labels`, their
-    numbers (int64, batch), and gives `images` (batch, channels, size, size). An upscaler takes `images` (batch,
-    channels, height, width) and gives `large` (batch, channels, height x scale, width x scale). Images are float32 in
-    [0, 1]. batch, height and width are free, the latter from 2 on. The file's metadata hold the model's configuration,
-    as `hubgan`.
+    A generator takes `latents` (batch, latent_dim) from a standard normal and, if it has classes, `labels` (batch,),
+    int64; it gives `images` (batch, channels, size, size). An upscaler takes `images` (batch, channels, height, width)
+    and gives `large` (batch, channels, height x scale, width x scale). Images are float32 in [0, 1]. The batch size is
+    free, and so are height and width from 2 pixels on. The file's metadata hold the model's configuration under the
+    key `hubgan`.
 
-    Tiles, transparency, profiles and the like are a matter of `Upscaler.upscale`, not of the network.
+    The file holds only the network: `Upscaler.upscale` does tiling, transparency, colour profiles and the like.
 
     Args:
-        model: its weights are exported in float32; it stays as it is.
-        file: written beside and renamed into place.
+        model: the model, which is not changed; its weights are exported in float32.
+        file: the file to write; it is written under another name first, and renamed when it is whole.
         opset: the version of ONNX's operators, 18 to 21.
 
     Raises:
         ConfigError: onnx, onnxscript or onnxruntime is missing, there is no such opset, or the network was made
             elsewhere.
-        ModelError: the network cannot be exported, the file cannot be written, or what it computes is not the same.
+        ModelError: the network cannot be exported, the file cannot be written, or it computes other images.
     """
     if not 18 <= opset <= 21:
-        raise ConfigError(f"opset is {opset}: take one from 18 to 21")
+        raise ConfigError(f"opset is {opset}", "Use one from 18 to 21")
     if isinstance(model.network, CommunityNetwork):
-        raise ConfigError("a network that was made elsewhere is not exported: take the tools of where it was made")
+        raise ConfigError(
+            "hubgan does not export a network that was made elsewhere", "Use the tools of the project that made it"
+        )
     try:
         import onnx
         import onnxruntime
         import onnxscript  # noqa: F401, by PyTorch's exporter
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        raise ConfigError(f"the package {package} is missing: pip install 'hubgan[onnx]'") from error
+        raise ConfigError(f"the package {package} is missing", "Run: pip install 'hubgan[onnx]'") from error
     network, inputs, others, sizes = _network(copy.deepcopy(model).cpu().float())
     result, file = ("images" if isinstance(model, Generator) else "large"), Path(file)
     try:
@@ -97,7 +99,7 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
     except torch.onnx.errors.OnnxExporterError as error:
         raise ModelError(f"this network cannot be exported: {error}") from error
     if not difference <= _MOST_DIFFERENCE:
-        raise ModelError(f"onnxruntime computes something else: images differ by up to {difference:.2g}")
+        raise ModelError(f"onnxruntime computes other images than PyTorch: they differ by up to {difference:.2g}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as unfinished:
@@ -108,7 +110,7 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
 
 
 def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor], dict[str, Tensor], Any]:
-    """What is exported, inputs to try it with, others of other sizes, and which sizes are free."""
+    """The module to export, inputs to try it with, inputs of other sizes, and the free sizes."""
     batch = torch.export.Dim("batch")
     if isinstance(model, Upscaler):
         height, width = (torch.export.Dim(name, min=2) for name in ("height", "width"))
@@ -124,6 +126,6 @@ def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor],
 
 
 def _difference(network: nn.Module, session: Any, inputs: dict[str, Tensor]) -> float:
-    """How far the two are apart at most."""
+    """The largest difference between the images of the two."""
     (found,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
     return (torch.from_numpy(found) - network(*inputs.values())).abs().max().item()

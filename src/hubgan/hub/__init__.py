@@ -1,1 +1,1 @@
-"""The Hub's client with errors for people."""
+"""The Hub's client, with errors that say what to do."""

@@ -1,4 +1,4 @@
-"""The Hub's client with errors for people: files found, fetched and checked; commits that are whole or not made."""
+"""Files of a model, from a folder or the Hub: listed, downloaded and checked, with errors that say what to do."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.sha import git_hash
 
-from hubgan.errors import ModelError
+from hubgan.errors import ModelError, Remedy
 from hubgan.runtime.files import sha256
 
 logger = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ class ModelSource:
     """A folder on this machine, or a repository on the Hub, and how to read it.
 
     Attributes:
-        name: the folder's path, or the Hub name (user/model). A folder that exists goes first.
-        subfolder: where in it to look.
+        name: the folder's path, or the Hub name (user/model). If there is such a folder, it is used.
+        subfolder: the model's folder inside it.
         revision: branch, tag or commit on the Hub.
-        token: access token; None takes the one of `hf auth login`, False sends none.
+        token: access token; None uses the one of `hf auth login`, False sends none.
         cache_dir, force_download, local_files_only: as in `huggingface_hub.hf_hub_download`.
     """
 
@@ -64,16 +64,16 @@ class ModelSource:
         return Path(self.name, self.subfolder or "") if os.path.isdir(self.name) else None  # noqa: PTH112
 
     def files(self) -> list[str]:
-        """The names of the files that lie there, not those in folders of it.
+        """The names of its files, without those in its subfolders.
 
-        Where the Hub does not answer, these are the files of a repository that the cache holds.
+        If the Hub does not answer, these are the files of the repository that the download cache holds.
 
         Raises:
-            ModelError: there is no such place, or it cannot be reached.
+            ModelError: there is no such repository, or it cannot be reached.
         """
         if (folder := self.folder) is not None:
             return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-        with self._read("its list of files"):
+        with self._translate_errors("its list of files"):
             try:
                 if self.local_files_only:
                     raise OfflineModeIsEnabled
@@ -90,19 +90,18 @@ class ModelSource:
                 return sorted(path.name for path in Path(found, self.subfolder or "").glob("*") if path.is_file())
 
     def file(self, filename: str) -> Path:
-        """The path of one file there, fetched into the cache from a repository.
+        """The path of one file; from a repository it is downloaded into the cache.
 
-        What came from the Hub is compared with the checksum that the Hub gave for it, each time: a damaged file is
-        removed from the cache.
+        A file from the Hub is compared with the Hub's checksum each time, and removed from the cache if it is damaged.
 
         Raises:
-            ModelError: there is no such place or file, it cannot be reached, or its bytes are damaged.
+            ModelError: there is no such repository or file, it cannot be reached, or its bytes are damaged.
         """
         if (folder := self.folder) is not None:
             if (folder / filename).is_file():
                 return folder / filename
-            raise ModelError(_missing(filename, str(folder), self.files()))
-        with self._read(filename):
+            raise _missing(filename, str(folder), self.files())
+        with self._translate_errors(filename):
             file = Path(
                 hf_hub_download(
                     self.name,
@@ -119,7 +118,7 @@ class ModelSource:
         return file
 
     def at_commit_of(self, file: Path) -> "ModelSource":
-        """The same place at the commit that a file of it came from: what is fetched next belongs to that file."""
+        """The same source at the commit that one of its files came from, so that all files belong together."""
         if self.folder is not None:
             return self
         commit = file.parents[len(PurePosixPath(self.subfolder or "").parts)].name  # the cache has a folder for each
@@ -130,7 +129,8 @@ class ModelSource:
         return f"{self.name} ({constants.ENDPOINT})"
 
     @contextmanager
-    def _read(self, what: str) -> Iterator[None]:
+    def _translate_errors(self, what: str) -> Iterator[None]:
+        """Turn what the Hub's client raises into a ModelError: `what` could not be read."""
         name = self.name
         check_token(self.token)
         try:
@@ -138,28 +138,41 @@ class ModelSource:
         except ModelError:
             raise
         except HFValidationError as error:
-            raise ModelError(f"{name!r} is neither a folder on this machine nor a Hub name (user/model)") from error
+            raise ModelError(
+                f"{name!r} is neither a folder on this machine nor a Hub name (user/model)", "Check the spelling"
+            ) from error
         except GatedRepoError as error:
-            raise ModelError(f"{name} asks for consent first: give it on its page at {constants.ENDPOINT}") from error
+            raise ModelError(
+                f"{name} is gated, and you have no access to it",
+                f"Ask for access at {constants.ENDPOINT}/{name}, and log in: hf auth login",
+            ) from error
         except RepositoryNotFoundError as error:
             raise ModelError(
-                f"{name!r} is neither a folder on this machine nor a model you can see at {constants.ENDPOINT};"
-                " check the spelling, and for a private model log in (hf auth login) or pass token="
+                f"{name!r} is neither a folder on this machine nor a model you can see at {constants.ENDPOINT}",
+                Remedy(
+                    "Check the spelling. For a private model log in (hf auth login) or pass token=",
+                    "Check the spelling. For a private model log in (hf auth login) or set HF_TOKEN",
+                ),
             ) from error
         except RevisionNotFoundError as error:
-            raise ModelError(f"{self._shown} has no revision {self.revision!r}") from error
+            raise ModelError(
+                f"{self._shown} has no revision {self.revision!r}", "Name a branch, a tag or a commit of it"
+            ) from error
         except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
             if isinstance(error.__cause__, HfHubHTTPError):  # it was reached, and did not give the file
-                raise ModelError(f"cannot get {what} of {self._shown}: {in_one_line(error.__cause__)}") from error
+                reason = in_one_line(error.__cause__)
+                raise ModelError(f"cannot get {what} of {self._shown}: {reason}", "Try again later") from error
             raise ModelError(
-                f"{name!r} is no folder on this machine, it is not in the download cache, and the Hub"
-                f" ({constants.ENDPOINT}) cannot be reached; check the connection, or pass the path of a folder"
+                f"{name!r} is neither a folder on this machine nor in the download cache, and the Hub"
+                f" ({constants.ENDPOINT}) cannot be reached",
+                "Check the connection, or pass the path of a folder",
             ) from error
         except EntryNotFoundError as error:
             inside = os.path.join(self.subfolder or "", what)  # noqa: PTH118
-            raise ModelError(_missing(inside, self._shown, self._files_or_none())) from error
+            raise _missing(inside, self._shown, self._files_or_none()) from error
         except (HTTPError, OSError, RuntimeError, ValueError) as error:
-            raise ModelError(f"cannot get {what} of {self._shown}: {in_one_line(error)}") from error
+            reason = in_one_line(error)
+            raise ModelError(f"cannot get {what} of {self._shown}: {reason}", "Check the connection") from error
 
     def _files_or_none(self) -> list[str]:
         try:
@@ -168,19 +181,27 @@ class ModelSource:
             return []
 
 
-def _missing(filename: str, where: str, files: list[str]) -> str:
+def _missing(filename: str, where: str, files: list[str]) -> ModelError:
     pickles = [name for name in files if name.endswith(PICKLES)]
     if pickles and filename.endswith(".safetensors"):
-        return (
+        return ModelError(
             f"{where} has no {filename}, only {', '.join(pickles)}: pickled weights can run any code"
-            " when they are read, so hubgan refuses them; convert them to safetensors first"
+            " when they are read, so hubgan refuses them",
+            "Convert them to safetensors",
         )
-    return f"{where} has no {filename}: it is not a model that hubgan saved, or it is incomplete"
+    return ModelError(
+        f"{where} has no {filename}: it is not a model that hubgan saved, or it is incomplete",
+        Remedy("Check the name and subfolder=", "Check the name and --subfolder"),
+    )
 
 
 def check_bytes(file: Path, where: str) -> None:
-    """Compare a file of the cache with the checksum by which the Hub names it, and remove it when it differs."""
-    if not file.is_symlink():  # where links are not to be had, the cache does not keep the checksum
+    """Compare a file of the cache with the checksum that names it.
+
+    Raises:
+        ModelError: they differ; the file has been removed from the cache.
+    """
+    if not file.is_symlink():  # without links the cache does not keep the checksum
         return
     blob = Path(file.parent, os.readlink(file))  # noqa: PTH115  # one step only: a shared blob is a link again
     if _SHA256.fullmatch(blob.name):
@@ -194,19 +215,23 @@ def check_bytes(file: Path, where: str) -> None:
     try:
         for link in (file.resolve(), blob, file):
             link.unlink(missing_ok=True)
-        remedy = "it was removed from the cache: load it again to download it anew"
+        remedy = "It was removed from the cache; load it again to download it"
     except OSError as error:
-        remedy = f"remove {file} and load it again ({error})"
-    raise ModelError(f"{file.name} of {where} was damaged on its way or on the disk (checksum); {remedy}")
+        remedy = f"Remove {file} ({error}), and load it again"
+    raise ModelError(f"{file.name} of {where} was damaged in transfer or on the disk (checksum)", remedy)
 
 
 def in_one_line(error: Exception) -> str:
-    """What an error of the client says, which is several lines, in one."""
+    """The message of an error of the client, which has several lines, in one line."""
     return re.sub(r" For more information check: \S+", "", " ".join(str(error).split())).rstrip(".")
 
 
 def check_token(token: str | bool | None) -> None:
-    """Refuse a token that cannot be one before it is sent: what an HTTP library says of a bad header quotes it."""
+    """Refuse a malformed token before it is sent: the HTTP library's error for a bad header would quote it.
+
+    Raises:
+        ModelError: the token cannot be one.
+    """
     secret = token if isinstance(token, str) else get_token() if token is not False else None
     if secret and not re.fullmatch(r"[!-~]+", secret):
-        raise ModelError("the access token holds a space, a line break or a letter that no token has: copy it again")
+        raise ModelError("the access token holds a space, a line break or a letter that no token has", "Copy it again")

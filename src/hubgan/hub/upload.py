@@ -1,4 +1,4 @@
-"""To the Hub: commits that are whole or not made, with errors for people."""
+"""Commits to the Hub that are made whole or not at all, with errors that say what to do."""
 
 import logging
 import tempfile
@@ -22,27 +22,28 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import filter_repo_objects
 
-from hubgan.errors import ModelError
+from hubgan.errors import ModelError, Remedy
 from hubgan.hub.download import check_bytes, check_token, in_one_line
 
 logger = logging.getLogger(__name__)
 
+# What the Hub refuses by its status: why, and what to do about it.
 _REFUSALS = {
-    401: "it does not know you: log in (hf auth login), or set HF_TOKEN",
-    403: "your access token may not do that: make one that may write there, and log in with it (hf auth login)",
-    412: "somebody else has changed it meanwhile",
+    401: ("it does not know you", "Log in (hf auth login), or set HF_TOKEN"),
+    403: ("your access token may not do that", "Make one that may write there, and log in with it: hf auth login"),
+    412: ("somebody else has changed it meanwhile", ""),
 }
 
 
 class Pushed(NamedTuple):
-    """What came of a push: the address of its commit, or of the last one where nothing had changed."""
+    """The address of a push's commit, or of the last one if nothing had changed."""
 
     url: str
     changed: bool
 
 
 class Repository:
-    """A repository on the Hub as it stands now, made when it is missing, and what one commit may add to it.
+    """A repository on the Hub at its last commit, to which one commit may be added. It is made if it is missing.
 
     Args:
         name: the Hub name; a bare name belongs to the user.
@@ -50,16 +51,16 @@ class Repository:
         space_sdk: of a new Space, "gradio".
         private: make it private if it is new.
         token: access token; by default the one of `hf auth login`.
-        branch: main by default; made when it is missing.
-        again: how to go on after a failure, one sentence for people.
+        branch: main by default; made if it is missing.
+        again: how to go on after a failure, the last sentence of an error's remedy.
 
     Attributes:
         name: its full name.
         head: the last commit of the branch.
 
     Raises:
-        ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached; or it is there, and
-            public where it should be private.
+        ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached; or the repository exists
+            and is public, but should be private.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Repository:
         again: str = "",
     ) -> None:
         self.name, self._type, self._branch, self._token, self._again = name, repo_type, branch, token, again
-        with self._told():
+        with self._translate_errors():
             self._api = HfApi(token=token)
             self.name = self._api.create_repo(
                 name, private=private or None, exist_ok=True, repo_type=repo_type, space_sdk=space_sdk
@@ -82,10 +83,13 @@ class Repository:
             about = self._api.repo_info(self.name, repo_type=repo_type)
             if private and about.private is False:
                 raise ModelError(
-                    f"{self.name} is there already, and public: push without private, or make it private in its"
-                    " settings on the Hub first"
+                    f"{self.name} already exists and is public",
+                    Remedy(
+                        "Push without private, or make it private in its settings on the Hub",
+                        "Push without --private, or make it private in its settings on the Hub",
+                    ),
                 )
-            if branch and not branch.startswith("refs/"):  # a pull request is there already
+            if branch and not branch.startswith("refs/"):  # a pull request exists already
                 self._api.create_branch(self.name, branch=branch, repo_type=repo_type, exist_ok=True)
             if branch:
                 about = self._api.repo_info(self.name, repo_type=repo_type, revision=branch)
@@ -93,15 +97,15 @@ class Repository:
         self.files = {file.rfilename for file in getattr(about, "siblings", None) or []}
 
     def read(self, path: str) -> str | None:
-        """A text file of it; None when there is none.
+        """The text of one of its files; None if there is no such file.
 
         Raises:
             ModelError: the Hub cannot be reached.
         """
         if path not in self.files:
             return None
-        # In a cache of its own: what counts is what is there now, and a damaged file must not be taken for words.
-        with self._told(), tempfile.TemporaryDirectory() as cache:
+        # In a cache of its own, so that the file is the current one, and checked rather than damaged.
+        with self._translate_errors(), tempfile.TemporaryDirectory() as cache:
             file = hf_hub_download(
                 self.name, path, repo_type=self._type, revision=self.head, token=self._token, cache_dir=cache
             )
@@ -109,7 +113,7 @@ class Repository:
             try:
                 return Path(file).read_text(encoding="utf-8")
             except UnicodeDecodeError as error:
-                raise ModelError(f"{path} of {self.name} is not UTF-8 text: correct it on the Hub") from error
+                raise ModelError(f"{path} of {self.name} is not UTF-8 text", "Correct it on the Hub") from error
 
     def commit(
         self,
@@ -120,29 +124,28 @@ class Repository:
         delete: Iterable[str] = (),
         delete_patterns: Sequence[str] = (),
     ) -> Pushed:
-        """Put files into it in one commit; none is made when they are all there already.
+        """Put files into it in one commit. No commit is made if nothing changes.
 
-        When this fails the branch stays as it was; what was uploaded of large files is kept by the Hub and skipped
-        next time.
+        If this fails, the branch is unchanged. The Hub keeps large files that were uploaded, and skips them next time.
 
         Args:
-            files: what goes where, a path on this machine or the bytes.
+            files: by their paths in the repository, a path on this machine or the bytes.
             message: the commit's first line.
             create_pr: open a pull request instead.
-            delete: files to remove, of those that are there.
-            delete_patterns: remove the files whose names match, too.
+            delete: files to remove, if they exist.
+            delete_patterns: also remove the files whose names match these.
 
         Raises:
-            ModelError: not allowed, the Hub cannot be reached, or somebody else has changed the branch since it was
-                looked at.
+            ModelError: not allowed, the Hub cannot be reached, or somebody else has changed the branch since this
+                object was made.
         """
         operations: list[Any] = [CommitOperationAdd(path, content) for path, content in files.items()]
         gone = self.files & set(delete)
         if delete_patterns:
             gone |= set(filter_repo_objects(self.files, allow_patterns=list(delete_patterns)))
-        gone -= {*files, ".gitattributes"}  # without the latter the Hub forgets which files are large
+        gone -= {*files, ".gitattributes"}  # without .gitattributes the Hub forgets which files are large
         operations += [CommitOperationDelete(path, is_folder=False) for path in sorted(gone)]
-        with self._told(), _quiet():
+        with self._translate_errors(), _quiet():
             made = self._api.create_commit(
                 self.name,
                 operations,
@@ -155,27 +158,29 @@ class Repository:
         return Pushed(made.pr_url or str(made.commit_url), made.oid != self.head)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Turn what the Hub's client raises into a ModelError that says what to do."""
         check_token(self._token)
-        what, whole = f"cannot push to {self.name}", "A commit is made whole or not at all." if self._again else ""
+        what, whole = f"cannot push to {self.name}", "A commit is made whole or not at all" if self._again else ""
         try:
             yield
         except ModelError:
             raise
         except HFValidationError as error:
-            raise ModelError(f"{what}: not a Hub name (user/model); {in_one_line(error)}") from error
+            raise ModelError(f"{what}, which is not a Hub name (user/model): {in_one_line(error)}") from error
         except LocalTokenNotFoundError as error:
-            raise ModelError(f"{what}: {_REFUSALS[401]}. {self._again}".strip()) from error
+            reason, remedy = _REFUSALS[401]
+            raise ModelError(f"{what}: {reason}", remedy).with_context(remedy=self._again) from error
         except (HTTPError, OSError, RuntimeError, ValueError) as error:  # the client fails with any of them
-            refusal = _REFUSALS.get(error.response.status_code) if isinstance(error, HfHubHTTPError) else None
-            reason = f"{what} at {constants.ENDPOINT}: {refusal or in_one_line(error)}."
-            raise ModelError(" ".join(filter(None, [reason, whole, self._again]))) from error
+            status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
+            reason, remedy = _REFUSALS.get(status, (in_one_line(error), ""))
+            failure = ModelError(f"{what} at {constants.ENDPOINT}: {reason}", remedy)
+            raise failure.with_context(remedy=whole).with_context(remedy=self._again) from error
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The client warns when there is nothing to commit; here that is no trouble."""
+    """Suppress the client's warning that there is nothing to commit, which is expected here."""
     client = logging.getLogger("huggingface_hub.hf_api")
 
     def about_nothing(record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""Animations as they are found: GIF, WebP, APNG, read frame by frame and written again with their times."""
+"""Animations in GIF, WebP, APNG and AVIF files: read frame by frame, and written with their times."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -12,19 +12,19 @@ from hubgan.errors import ImageError
 from hubgan.media.images import check_size, identify, open_image
 from hubgan.runtime.files import atomic_write
 
-_FEW_PIXELS = 128 * 128  # so many are matched to their palette once more in no time
+_FEW_PIXELS = 128 * 128  # for so few pixels a second pass over the palette takes no time
 _MOVING = ("GIF", "WEBP", "PNG", "AVIF")
 _MOST_PLAYS = 65_535
-_VISIBLE = 128  # alpha from here on; a GIF's pixels are to be seen or not
+_VISIBLE = 128  # pixels with at least this alpha are opaque in a GIF, the others transparent
 
 
 class Animation(NamedTuple):
-    """A moving picture as a file holds it.
+    """A moving picture.
 
     Attributes:
-        frames: one after another, RGB or RGBA, all of one size.
-        durations: of each, in milliseconds.
-        plays: how often it is shown; 0 is for ever.
+        frames: RGB or RGBA, all of one size.
+        durations: of the frames, in milliseconds.
+        plays: how often the animation is shown; 0 is for ever.
     """
 
     frames: Iterable[Image.Image]
@@ -33,21 +33,21 @@ class Animation(NamedTuple):
 
 
 def open_animation(path: str | Path) -> Animation | None:
-    """The animation in a GIF, WebP, PNG or AVIF file; None where it holds a still picture, or several pages.
+    """The animation in a GIF, WebP, PNG or AVIF file; None if the file holds a still picture, or several pages.
 
-    Each frame is decoded once before this returns, so that a damaged file is known then; `frames` decodes them once
-    more, one at a time, as `hubgan.images.open_image` does.
+    Each frame is decoded once before this returns, so that a damaged file is an error here. `frames` decodes them
+    again, one at a time, as `hubgan.media.images.open_image` does.
 
     Raises:
-        ImageError: the file cannot be read, or a frame has more than `hubgan.images.MAX_PIXELS`.
+        ImageError: the file cannot be read, or a frame has more than `hubgan.media.images.MAX_PIXELS` pixels.
     """
     try:
         with Path(path).open("rb") as file:
             image = identify(file, str(path))
-            if not _moves(image):
+            if not _is_animated(image):
                 return None
             durations, size = [], image.size
-            for frame in _seen(image):
+            for frame in _decoded_frames(image):
                 if frame.size != size:
                     raise ImageError(f"{path} cannot be read: its frames differ in size")
                 durations.append(round(frame.info.get("duration", 0)))
@@ -55,18 +55,19 @@ def open_animation(path: str | Path) -> Animation | None:
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
-        raise ImageError(f"{path} cannot be read: check that it is whole and accessible ({error})") from error
-    repeats = image.format == "GIF" and "loop" in image.info and loop  # a GIF counts how often it is shown once more
+        raise ImageError(f"{path} cannot be read ({error})", "Check that it is whole and accessible") from error
+    repeats = image.format == "GIF" and "loop" in image.info and loop  # a GIF counts the repetitions
     return Animation(_frames(path), durations, min(loop + 1, _MOST_PLAYS) if repeats else loop)
 
 
 def save_animation(animation: Animation, path: Path, *, quality: int = 95) -> None:
-    """Write an animation, in the format that `path` ends in; folders are made when missing.
+    """Write an animation, in the format of `path`'s ending. Missing folders are made.
 
-    All frames are in memory at once. In a GIF each has 256 colours of its own, and is opaque or not, pixel by pixel.
+    All frames are in memory at once. In a GIF each frame has a palette of 256 colours, and each pixel is either opaque
+    or transparent.
 
     Args:
-        animation: with one frame at least.
+        animation: one frame or more.
         path: ends in .gif, .webp or .png.
         quality: of WebP, 1 to 100.
 
@@ -98,8 +99,10 @@ def _transparent(frame: Image.Image) -> bool:
 
 
 def _hundredths(durations: list[int]) -> list[int]:
-    """Milliseconds as a GIF counts them, by tens, so that no frame begins off by more than a half, nor browsers slow
-    it down: what is shown at all is shown for two hundredths, and for as long as a GIF can say.
+    """Durations in milliseconds rounded for a GIF, which counts hundredths of a second.
+
+    No frame begins off by more than half a hundredth. Each duration above 0 becomes at least two hundredths, because
+    browsers slow down shorter ones, and at most the longest that a GIF can hold.
     """
     if all(duration % 10 == 0 for duration in durations):
         return [min(duration, 655_350) for duration in durations]
@@ -108,20 +111,20 @@ def _hundredths(durations: list[int]) -> list[int]:
 
 
 def is_animation(path: str | Path) -> bool:
-    """Whether a file holds an animation, by its beginning; not if it cannot be read."""
+    """Whether a file holds an animation, by its header; False if it cannot be read."""
     try:
         with Path(path).open("rb") as file:
-            return _moves(identify(file, str(path)))
+            return _is_animated(identify(file, str(path)))
     except Exception:  # decoders raise nearly every kind on broken bytes
         return False
 
 
-def _moves(image: Image.Image) -> bool:
+def _is_animated(image: Image.Image) -> bool:
     return image.format in _MOVING and getattr(image, "is_animated", False)
 
 
-def _seen(image: Image.Image) -> Iterator[Image.Image]:
-    """The opened animation itself, moved on to each frame and decoded."""
+def _decoded_frames(image: Image.Image) -> Iterator[Image.Image]:
+    """The opened animation, moved to each frame and decoded; the same object each time."""
     for number in range(int(getattr(image, "default_image", False)), image.n_frames):  # type: ignore[attr-defined]
         image.seek(number)
         check_size(image, "a frame")  # it may be larger than the first one
@@ -131,27 +134,27 @@ def _seen(image: Image.Image) -> Iterator[Image.Image]:
 
 def _frames(path: str | Path) -> Iterator[Image.Image]:
     with Path(path).open("rb") as file:
-        yield from map(open_image, _seen(identify(file, str(path))))
+        yield from map(open_image, _decoded_frames(identify(file, str(path))))
 
 
 def save_frames(
     frames: list[Image.Image], file: Path, kind: str, durations: list[int], options: dict[str, Any]
 ) -> None:
-    # A list of durations is for several frames: of one Pillow's writers want a number.
+    # Pillow's writers take a list of durations for several frames, but a number for a single one.
     duration = durations if len(frames) > 1 else durations[0]
     frames[0].save(file, kind, save_all=True, append_images=frames[1:], duration=duration, **options)
 
 
 def rounded_times(starts: list[Fraction], unit: int) -> list[int]:
-    """The times between moments, each of which goes to the next multiple of `unit`."""
+    """The durations between `starts`, each rounded to the nearest multiple of `unit`."""
     rounded = [round(start / unit) * unit for start in starts]
     return [end - start for start, end in pairwise(rounded)]
 
 
 def in_palette(frame: Image.Image) -> Image.Image:
-    """As a GIF can hold it: with a palette of its own, unless it is grey; each pixel opaque or not to be seen.
+    """A frame for a GIF: with a palette of its own, unless it is grey; each pixel either opaque or transparent.
 
-    No dithering, whose dots would dance from frame to frame.
+    There is no dithering, because its dots would flicker from frame to frame.
     """
     if frame.mode == "L":
         return frame

@@ -11,14 +11,15 @@ _GAP = 2  # between the images of a grid
 
 
 class ImageGrid:
-    """Images side by side at their own size on white; `image` is what there is so far.
+    """Images side by side at their own size on white; `image` is the picture so far.
 
     Args:
-        count: how many images there will be.
+        count: the number of images.
         size: their width and height in pixels.
-        columns: how many are side by side; by default as many as make it a square.
+        columns: images in a row; by default the grid is about square.
 
-    Raises ImageError when the grid would have more than `MAX_PIXELS`.
+    Raises:
+        ImageError: the grid would have more than `MAX_PIXELS` pixels.
     """
 
     def __init__(self, count: int, size: tuple[int, int], columns: int | None = None) -> None:
@@ -27,14 +28,15 @@ class ImageGrid:
         width, height = (n * (side + _GAP) + _GAP for n, side in zip((self._columns, rows), size, strict=True))
         if width * height > MAX_PIXELS:
             raise ImageError(
-                f"A grid of {count:,} images of {size[0]} x {size[1]} pixels would have more than {MAX_PIXELS:,}"
-                " pixels: take fewer, or no grid."
+                f"a grid of {count:,} images of {size[0]} x {size[1]} pixels would have more than {MAX_PIXELS:,}"
+                " pixels",
+                "Use fewer images, or no grid",
             )
         self.image = Image.new("RGB", (width, height), "white")
 
     def add(self, image: Image.Image) -> None:
         """Put the next image onto the grid."""
         row, column = divmod(self._added, self._columns)
-        place = [_GAP + n * (side + _GAP) for n, side in zip((column, row), self._size, strict=True)]
-        self.image.paste(image, (place[0], place[1]))
+        corner = [_GAP + n * (side + _GAP) for n, side in zip((column, row), self._size, strict=True)]
+        self.image.paste(image, (corner[0], corner[1]))
         self._added += 1

@@ -1,9 +1,9 @@
-"""Untrusted picture in, tensor out, picture back: decoding, orientation, alpha, colour profile.
+"""Untrusted pictures decoded, and converted to tensors and back: orientation, alpha, colour profile.
 
-Pictures are PIL images of 8 bit a channel (grey ones of 16, mode I;16, where that is said); tensors are C x H x W,
-uint8 in [0, 255] or float in [0, 1].
+Pictures are PIL images with 8 bits a channel, or 16 if they are grey and the function says so (mode I;16). Tensors are
+C x H x W, uint8 in [0, 255] or float in [0, 1].
 Nothing here changes a global setting of Pillow or torch, so every function may run in many threads. torch, which takes
-seconds to import, comes only with the first tensor.
+seconds to import, is imported with the first tensor.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 ImageInput: TypeAlias = Union[str, os.PathLike[str], bytes, Image.Image, np.ndarray, "torch.Tensor"]
 MAX_PIXELS = 64_000_000
 LUMA = (0.299, 0.587, 0.114)
-"""What red, green and blue are worth in grey (ITU-R BT.601), as Pillow has it."""
+"""The weights of red, green and blue in grey (ITU-R BT.601), as in Pillow."""
 WHITE_16 = 65535
 """White in 16 bits."""
-# Pictures that people have; not formats that run a program (EPS) or have no signature.
+# Common formats; none that runs a program (EPS) or has no signature.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIF")
 _HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # ISO/IEC 23008-12; AVIF has others
 
@@ -36,20 +36,20 @@ _HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # ISO/IEC
 def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Image.Image:
     """Return `source` as an upright RGB or RGBA picture that is fully decoded and shares no memory with it.
 
-    `source` is a path, the bytes of a file in one of `FORMATS` (the first frame counts; HEIF, in which iPhones
-    save, needs the package pillow-heif), a PIL image of any mode (of an animation, the frame that it shows), an
-    array (H x W or H x W x C), or a tensor (C x H x W); the last two have 1, 3 or 4 channels, uint8 or float in
-    [0, 1], or one of uint16. EXIF orientation is applied. An alpha channel or a transparent colour makes it RGBA. 16
-    bits are scaled to 8; modes I and F do not tell their scale, so their largest value does: up to 1 (F), 255 or
-    65535. CMYK and grey pictures are converted to sRGB by their profile. `info` of the result holds at most
-    `icc_profile`, if that is a valid RGB profile, `exif`, which turns it no further, and `grey`, true for a picture
-    without colours (mode 1, L, LA, I or F).
+    `source` is a path, the bytes of a file in one of `FORMATS` (of an animation the first frame; HEIF, which iPhones
+    write, needs the package pillow-heif), a PIL image of any mode (of an animation, its current frame), an array
+    (H x W or H x W x C), or a tensor (C x H x W). Arrays and tensors have 1, 3 or 4 channels, uint8 or float in
+    [0, 1], or a single channel of uint16. EXIF orientation is applied. An alpha channel or a transparent colour makes
+    the result RGBA. 16 bits are scaled to 8. Modes I and F do not define their scale, so it is inferred from the
+    largest value: up to 1 (F), 255 or 65535. CMYK and grey pictures are converted to sRGB by their profile. `info` of
+    the result holds at most `icc_profile`, if that is a valid RGB profile, `exif`, without the orientation, and
+    `grey`, true for a picture without colours (mode 1, L, LA, I or F).
 
-    With `deep` a grey picture of 16 bits without a transparent value keeps them: mode I;16, and its grey profile.
+    With `deep` a grey picture of 16 bits without a transparent value keeps its 16 bits (mode I;16) and its profile.
 
-    Raises ImageError when there is no such file, it is no picture, needs a package that is missing, is broken,
-    empty, or of a wrong shape, type or range, or has more than `max_pixels` pixels; that is known from the header,
-    before decoding.
+    Raises ImageError if there is no such file, it is no picture, needs a package that is missing, is broken, empty, or
+    of a wrong shape, type or range, or has more than `max_pixels` pixels. The number of pixels is known from the
+    header, before decoding.
     """
     name = getattr(source, "filename", "") or "the picture"
     if _is_tensor(source):
@@ -59,7 +59,7 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool =
     elif isinstance(source, str | os.PathLike):
         name = os.fsdecode(source)
     elif not isinstance(source, Image.Image | bytes):
-        raise ImageError(f"Not a picture: {source!r:.80}. Give a path, bytes, a PIL image, array or tensor.")
+        raise ImageError(f"not a picture: {source!r:.80}", "Give a path, bytes, a PIL image, an array or a tensor")
     try:
         if isinstance(source, Image.Image):
             return _finish(source, name, max_pixels, deep)
@@ -68,7 +68,7 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool =
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
-        raise ImageError(f"{name} cannot be read: check that it is whole and accessible ({error})") from error
+        raise ImageError(f"{name} cannot be read ({error})", "Check that it is whole and accessible") from error
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
@@ -97,13 +97,13 @@ def to_image(tensor: torch.Tensor) -> Image.Image:
     """
     shape = tuple(tensor.shape)
     if len(shape) != 3 or shape[0] not in (1, 3, 4) or not tensor.numel():
-        raise ImageError(f"the tensor has shape {shape}: give one picture, C x H x W, of 1, 3 or 4 channels.")
+        raise ImageError(f"the tensor has shape {shape}", "Give one picture, C x H x W, of 1, 3 or 4 channels")
     plain = tensor.float() if tensor.is_floating_point() else tensor  # numpy has no bfloat16
     return _from_array(plain.detach().cpu().permute(1, 2, 0).numpy(), "the tensor")
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Return `image` as RGB, what is transparent laid onto white. An RGB picture is returned itself."""
+    """Return `image` as RGB, with transparency on white. An RGB picture is returned itself."""
     image = _standard(image, "the picture")
     if image.mode == "RGB":
         return image
@@ -154,21 +154,24 @@ def _bleed(image: Image.Image) -> Image.Image:
 def _file(name: str) -> IO[bytes]:
     path = Path(name)
     if not path.is_file():
-        what = "is a folder: name one picture in it" if path.is_dir() else "does not exist: check the path"
-        raise ImageError(f"{name} {what}.")
+        if path.is_dir():
+            raise ImageError(f"{name} is a folder", "Name one picture in it")
+        raise ImageError(f"{name} does not exist", "Check the path")
     return path.open("rb")
 
 
 def check_size(image: Image.Image, name: str, max_pixels: int = MAX_PIXELS) -> None:
-    """Raise ImageError when `image` is empty or has more than `max_pixels`, which its header tells."""
+    """Raise ImageError if `image` is empty or has more than `max_pixels` pixels, by its header."""
     if not 0 < image.width * image.height <= max_pixels:
-        raise ImageError(f"{name} has {image.width} x {image.height} pixels: give from 1 to {max_pixels}.")
+        raise ImageError(
+            f"{name} has {image.width} x {image.height} pixels", f"Give a picture of 1 to {max_pixels:,} pixels"
+        )
 
 
 def identify(file: IO[bytes], name: str) -> Image.Image:
-    """The picture in a file as Pillow opens it, by its header alone. Raises ImageError when it is none of `FORMATS`.
+    """The picture in a file, opened by its header only. Raises ImageError if it is in none of `FORMATS`.
 
-    Not by `Image.open`, whose limit of pixels is a global of the whole process.
+    `Image.open` is not used, because its limit of pixels is global to the process.
     """
     Image.init()
     prefix = file.read(16)
@@ -176,15 +179,15 @@ def identify(file: IO[bytes], name: str) -> Image.Image:
         file.seek(0)
         return _heif(file, name)
     for factory, accept in (Image.OPEN[key] for key in FORMATS if key in Image.OPEN):
-        if accept and accept(prefix) is True:  # a string says that this Pillow lacks the format's library
+        if accept and accept(prefix) is True:  # a string means that this Pillow lacks the format's library
             file.seek(0)
             return factory(file, "")
     problem = "not a picture in a known format" if prefix else "empty"
-    raise ImageError(f"{name} is {problem}: give one of {', '.join(FORMATS)}.")
+    raise ImageError(f"{name} is {problem}", f"Give one of {', '.join(FORMATS)}")
 
 
 def _brands(file: IO[bytes], prefix: bytes) -> set[bytes]:
-    """What a file of the ISO base media format says it is: its major brand, and those it is compatible with."""
+    """The brands of a file in the ISO base media format: its major brand, and the compatible ones."""
     box = prefix + file.read(min(int.from_bytes(prefix[:4], "big"), 256) - len(prefix))
     return {box[start : start + 4] for start in range(8, len(box), 4)}
 
@@ -193,8 +196,8 @@ def _heif(file: IO[bytes], name: str) -> Image.Image:
     try:
         from pillow_heif import HeifImageFile
     except ModuleNotFoundError as error:
-        remedy = "pip install 'hubgan[heif]', or save it as JPEG or PNG"
-        raise ImageError(f"{name} is HEIF (HEIC), which needs the package pillow-heif: {remedy}.") from error
+        remedy = "Run: pip install 'hubgan[heif]', or save it as JPEG or PNG"
+        raise ImageError(f"{name} is HEIF (HEIC), which needs the package pillow-heif", remedy) from error
     return HeifImageFile(file)
 
 
@@ -204,7 +207,7 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool) -> Image
     image.load()
     try:
         upright = ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF says nothing about the pixels
+    except Exception:  # the pixels may be intact although the EXIF is broken
         upright = image.copy()
         upright.info.pop("exif", None)
     result = (deep and _with_16_bits(upright, name)) or _standard(upright, name)
@@ -217,17 +220,20 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool) -> Image
 
 
 def _is_grey(image: Image.Image) -> bool:
-    """Whether a picture has no colours by its mode, or had none when it was opened here, and still has none."""
+    """Whether a picture has no colours: by its mode, or because it was grey when it was opened here and still is."""
     if image.mode in ("1", "L", "LA") or _is_high(image.mode):
         return True
-    if image.info.get("grey") is not True or image.mode not in ("RGB", "RGBA"):  # a file may say it too, in words
+    if image.info.get("grey") is not True or image.mode not in (
+        "RGB",
+        "RGBA",
+    ):  # a file may hold a text of this name too
         return False
     red, green, blue = image.split()[:3]
     return all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
 
 
 def _standard(image: Image.Image, name: str) -> Image.Image:
-    """Return `image` as RGB or RGBA, itself if it is that already; a profile that no longer fits is used."""
+    """Return `image` as RGB or RGBA, itself if it is one; a profile that would no longer fit is applied."""
     if _is_high(image.mode):
         image = _to_8_bit(image, name)
     mode = "RGBA" if image.has_transparency_data else "RGB"
@@ -288,20 +294,20 @@ def _values(image: Image.Image, name: str) -> tuple[np.ndarray, int]:
     whites = {"I": (255, WHITE_16), "F": (1, 255, WHITE_16)}.get(image.mode, (WHITE_16,))
     white = next((white for white in whites if low >= 0 and high <= white), None)
     if white is None:
-        raise ImageError(f"{name} holds values from {low} to {high}: save it with 8 or 16 bits a channel.")
+        raise ImageError(f"{name} holds values from {low} to {high}", "Save it with 8 or 16 bits a channel")
     return values, white
 
 
 def _from_array(array: np.ndarray, name: str) -> Image.Image:
     if array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,), (4,)) or not array.size:
-        raise ImageError(f"{name} has shape {array.shape}: give H x W, or H x W x C of 1, 3 or 4 channels.")
+        raise ImageError(f"{name} has shape {array.shape}", "Give H x W, or H x W x C of 1, 3 or 4 channels")
     if np.issubdtype(array.dtype, np.floating):
         low, high = array.min(), array.max()
         if not (low >= -0.5 / 255 and high <= 1 + 0.5 / 255):  # so written, NaN fails too
-            raise ImageError(f"{name} holds values from {low} to {high}: scale them to [0, 1], without NaN.")
+            raise ImageError(f"{name} holds values from {low} to {high}", "Scale them to [0, 1], without NaN")
         array = np.rint(array * 255).clip(0, 255).astype(np.uint8)
     array = array[..., 0] if array.shape[2:] == (1,) else array
     if array.dtype != np.uint8 and not (array.dtype == np.uint16 and array.ndim == 2):
         grey = " or, of one channel, uint16" if array.dtype == np.uint16 else ""
-        raise ImageError(f"{name} holds {array.dtype}: give uint8 in [0, 255]{grey} or float in [0, 1].")
+        raise ImageError(f"{name} holds {array.dtype}", f"Give uint8 in [0, 255]{grey} or float in [0, 1]")
     return Image.fromarray(array).copy()

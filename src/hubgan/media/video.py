@@ -1,6 +1,4 @@
-"""Moving pictures. Frames in, a file out: GIF and WebP by Pillow, MP4 by PyAV (the package `av`, which brings FFmpeg).
-And animations as they are found, read frame by frame and written again with their times: GIF, WebP, APNG.
-"""
+"""Moving pictures written from frames: GIF and WebP by Pillow, MP4 by PyAV (the package `av`, which has FFmpeg)."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -15,20 +13,20 @@ from hubgan.errors import ConfigError
 from hubgan.media.animation import in_palette, rounded_times, save_frames
 from hubgan.runtime.files import atomic_write
 
-_FASTEST_GIF = 50  # a GIF counts hundredths of a second, and browsers slow down what is shown for one of them only
-_BT709, _LIMITED = 1, 1  # the colours of HD video in 16 to 235, by the numbers of ITU-T H.273 and of FFmpeg
+_FASTEST_GIF = 50  # a GIF counts hundredths of a second, and browsers slow down frames of a single hundredth
+_BT709, _LIMITED = 1, 1  # the colours of HD video in 16 to 235, as numbered by ITU-T H.273 and FFmpeg
 
 
 def check_video(path: Path, fps: int) -> None:
-    """Raise ConfigError if `save_video` could not write it: before the work rather than after.
+    """Raise ConfigError if `save_video` could not write the file: before the work rather than after it.
 
     Args:
         path: ends in .gif, .webp or .mp4.
-        fps: pictures a second, 1 or more; of a GIF 50 at most.
+        fps: pictures a second, 1 or more; at most 50 in a GIF.
     """
     ending = path.suffix.lower()
     if ending not in _WRITERS:
-        raise ConfigError(f"{path}: moving pictures are written as {', '.join(_WRITERS)}")
+        raise ConfigError(f"{path} has no ending of a moving picture", f"Use one of {', '.join(_WRITERS)}")
     if fps < 1 or (ending == ".gif" and fps > _FASTEST_GIF):
         bounds = f"1 to {_FASTEST_GIF} in a GIF" if ending == ".gif" else "1 or more"
         raise ConfigError(f"fps must be {bounds}, got {fps}")
@@ -37,18 +35,18 @@ def check_video(path: Path, fps: int) -> None:
 
 
 def save_video(frames: Iterable[Image.Image], path: Path, *, fps: int, scale: int = 1, loop: bool = True) -> None:
-    """Write pictures as a moving one, in the format that `path` ends in; folders are made when missing.
+    """Write pictures as a moving one, in the format of `path`'s ending. Missing folders are made.
 
-    GIF has at most 256 colours a picture, each with a palette of its own: that comes nearer to the pictures, and
-    flickers less, than one palette for all. WebP is lossless. MP4 is H.264 with 4:2:0 chroma, which plays everywhere;
-    an odd side gets one more row or column. The same frames give the same bytes, of an MP4 with the same FFmpeg.
+    A GIF has at most 256 colours a picture. Each picture has a palette of its own, which is closer to it and flickers
+    less than one palette for all. WebP is lossless. MP4 is H.264 with 4:2:0 chroma, which plays everywhere; an odd
+    side gets one more row or column. The same frames give the same bytes, for MP4 with the same version of FFmpeg.
 
     Args:
-        frames: one picture at least, RGB or L, all of one size.
+        frames: one picture or more, RGB or L, all of one size.
         path: ends in .gif, .webp or .mp4.
         fps: pictures a second; each is shown to the next hundredth (GIF) or thousandth (WebP) of a second.
-        scale: each pixel becomes so many a side.
-        loop: GIF and WebP: begin again at the end, for ever. Players of MP4 do as they like.
+        scale: each pixel becomes a square of this side.
+        loop: repeat a GIF or a WebP for ever. An MP4 does not hold this; its player decides.
 
     Raises:
         ConfigError: as `check_video`, or there are no frames.
@@ -77,9 +75,9 @@ def _save_webp(frames: Iterable[Image.Image], file: Path, fps: int, scale: int, 
 def _save_mp4(frames: Iterable[Image.Image], file: Path, fps: int, scale: int, loop: bool) -> None:
     av = _av()
     with av.open(str(file), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "16"})  # hardly to be told from lossless
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "16"})  # visually lossless
         stream.pix_fmt = "yuv420p"
-        # Named, as players guess otherwise, by the picture's size and not all alike.
+        # Stated in the file, because players would otherwise guess them from the picture's size.
         context, colour = stream.codec_context, {"dst_colorspace": _BT709, "dst_color_range": _LIMITED}
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED
@@ -102,7 +100,7 @@ _WRITERS: dict[str, Callable[[Iterable[Image.Image], Path, int, int, bool], None
 
 
 def _durations(frames: int, fps: int, unit: int) -> list[int]:
-    """Milliseconds, multiples of `unit`, of each frame, so that none begins off by more than half a unit."""
+    """The durations of frames in milliseconds, multiples of `unit`: no frame begins off by more than half a unit."""
     return rounded_times([Fraction(1000 * number, fps) for number in range(frames + 1)], unit)
 
 
@@ -111,7 +109,7 @@ def _enlarged(frame: Image.Image, scale: int) -> Image.Image:
 
 
 def _even(pixels: np.ndarray) -> np.ndarray:
-    """H x W x 3 with even sides, as chroma is stored for two by two pixels: an odd one's last line is repeated."""
+    """H x W x 3 with even sides, because chroma is stored for 2x2 pixels: the last line of an odd side is repeated."""
     height, width, _ = pixels.shape
     return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
@@ -120,5 +118,7 @@ def _av() -> Any:
     try:
         import av
     except ModuleNotFoundError as error:
-        raise ConfigError("MP4 needs the package av: pip install 'hubgan[video]', or write a .gif or .webp") from error
+        raise ConfigError(
+            "MP4 needs the package av", "Run: pip install 'hubgan[video]', or write a .gif or .webp"
+        ) from error
     return av

@@ -1,4 +1,4 @@
-"""The base of everything that lives on the Hub: one network, its configuration, and how both are saved and loaded."""
+"""The base of all models: one network, its configuration, and how both are saved and loaded."""
 
 import tempfile
 from collections.abc import Mapping
@@ -12,10 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hubgan.errors import ConfigError, ModelError
+from hubgan.errors import ConfigError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Repository
-from hubgan.models.card import PICTURE, TrainingRun, model_card, renewed
+from hubgan.models.card import PICTURE, TrainingRun, model_card
+from hubgan.models.card_edits import renewed
 from hubgan.models.config import CARD, CONFIG, WEIGHTS, build, network_options, read_config, write_config
 from hubgan.models.weights import check_fit, read_weights
 
@@ -23,15 +24,15 @@ Self = TypeVar("Self", bound="HubModel")
 
 
 class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
-    """One network chosen by `architecture`, and what the Hub needs to know of it.
+    """One network, chosen by `architecture`, with its configuration and the record of its training run.
 
-    `config` holds the architecture and every option of its network. `training_run` is what a training run says about
-    itself (data set, images seen, hardware, ...); it is kept in `config.json`, so that the card stays true however
-    often the model is loaded and saved again.
+    `config` holds the architecture and every option of its network. `training_run` describes the training (data set,
+    images seen, hardware, ...). It is kept in `config.json`, so that the card stays correct when the model is loaded
+    and saved again.
 
     Args:
         architecture: a name in `networks`.
-        **options: options of that network; those left out take its defaults.
+        **options: options of that network, whose defaults stand for the others.
 
     Raises:
         ConfigError: an unknown architecture or option, or a value out of bounds.
@@ -49,21 +50,21 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The weights' type."""
+        """The dtype of the weights."""
         return next(self.parameters()).dtype
 
     @classmethod
     def _kind(cls) -> str:
-        """The name of the class of hubgan's that it is, or is derived from."""
+        """The name of hubgan's class that this class is, or is derived from."""
         return next(kind.__name__ for kind in cls.__mro__ if kind.__module__.startswith("hubgan."))
 
     def num_parameters(self) -> int:
-        """How many numbers the network learns."""
+        """The number of learned parameters."""
         return sum(p.numel() for p in self.parameters())
 
     # -- saving ------------------------------------------------------------------------------------------------
@@ -78,16 +79,16 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         model_card_kwargs: dict[str, Any] | None = None,
         **push_to_hub_kwargs: Any,
     ) -> str | None:
-        """Write `model.safetensors`, `config.json` and `README.md` (the card) into a folder, made when missing.
+        """Write `model.safetensors`, `config.json` and `README.md` (the card) into a folder, made if it is missing.
 
-        Each file is written beside and renamed into place. In a card that a person has edited only the metadata and
-        the results are written anew. A `samples.png` in the folder is shown in the card.
+        Each file is written under another name and renamed when it is whole. In a card that a person has edited only
+        the metadata and the results are written anew. The card shows a `samples.png` in the folder.
 
         Args:
             save_directory: the folder.
-            config: accepted as the mixin has it and ignored: a model's configuration is its network's.
+            config: ignored; the mixin has this argument, but the configuration is that of the network.
             repo_id: the model's name on the Hub, for the card and for the push; the folder's name by default.
-            push_to_hub: push what was saved as well; further arguments are those of `push_to_hub`.
+            push_to_hub: also push the model; further arguments are those of `push_to_hub`.
             model_card_kwargs: passed to `generate_model_card`.
 
         Raises:
@@ -102,13 +103,13 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / CARD).is_file():
                 card = renewed((folder / CARD).read_text(encoding="utf-8"), card)
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as beside:
-                Path(beside, WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as unfinished:
+                Path(unfinished, WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
                 settings = write_config(self._kind(), self.config, self.training_run)
-                Path(beside, CONFIG).write_text(settings, encoding="utf-8")
-                Path(beside, CARD).write_text(card, encoding="utf-8")
+                Path(unfinished, CONFIG).write_text(settings, encoding="utf-8")
+                Path(unfinished, CARD).write_text(card, encoding="utf-8")
                 for file in (CONFIG, WEIGHTS, CARD):
-                    Path(beside, file).replace(folder / file)
+                    Path(unfinished, file).replace(folder / file)
         except (OSError, UnicodeDecodeError, SafetensorError) as error:
             raise ModelError(f"cannot save the model in {folder}: {error}") from error
         if push_to_hub:
@@ -116,7 +117,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         return None
 
     def _weights(self) -> dict[str, Tensor]:
-        """What `model.safetensors` holds."""
+        """The tensors of `model.safetensors`."""
         return self.state_dict()
 
     def push_to_hub(  # type: ignore[override]
@@ -134,16 +135,16 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         delete_patterns: list[str] | str | None = None,
         model_card_kwargs: dict[str, Any] | None = None,
     ) -> str:
-        """Push weights, configuration and card in one commit; none is made when all are there already.
+        """Push weights, configuration and card in one commit. No commit is made if nothing has changed.
 
-        The repository and the branch are made when missing. In a card that a person has edited on the Hub only the
-        metadata and the results are written anew. A failed push leaves the branch as it was.
+        The repository and the branch are made if they are missing. In a card that a person has edited on the Hub only
+        the metadata and the results are written anew. A failed push leaves the branch unchanged.
 
         Args:
             repo_id: the Hub name (user/model).
-            config: accepted as the mixin has it and ignored.
+            config: ignored; the mixin has this argument.
             commit_message: the commit's first line.
-            private: make the repository private if it is new; an error if it is there and public.
+            private: make the repository private if it is new; an error if it exists and is public.
             token: access token; by default the one of `hf auth login`.
             branch: main by default.
             create_pr: open a pull request instead.
@@ -152,7 +153,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             model_card_kwargs: passed to `generate_model_card`.
 
         Returns:
-            The address of the commit, of the last one when nothing had changed, or of the pull request.
+            The address of the commit, of the last one if nothing had changed, or of the pull request.
 
         Raises:
             ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached.
@@ -160,7 +161,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         again = "The model is unharmed: call push_to_hub again"
         repository = Repository(repo_id, private=bool(private), token=token, branch=branch, again=again)
         there = repository.read(CARD)
-        # The pictures of a training run stay on the Hub when only the model is pushed anew.
+        # The pictures of a training run stay on the Hub if only the model is pushed again.
         picture = {"picture": PICTURE} if PICTURE in repository.files else {}
         about = {"name": repository.name, **picture, **(model_card_kwargs or {})}
         with tempfile.TemporaryDirectory() as folder:
@@ -178,7 +179,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         return pushed.url
 
     def generate_model_card(self, *, name: str = "", **kwargs: Any) -> ModelCard:  # type: ignore[override]
-        """The card: what the model is, how to load it by `name`, what it was trained on, what was measured."""
+        """The card: what the model is, how to load it as `name`, its training, and its measured results."""
         metadata = self._hub_mixin_info.model_card_data
         about: dict[str, Any] = {
             "kind": self._kind(),
@@ -216,14 +217,14 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
 
         Args:
             pretrained_model_name_or_path: a folder that holds `config.json` and `model.safetensors`, or a Hub name.
-            subfolder: where in the folder or repository the model lies, e.g. "discriminator".
+            subfolder: the model's folder inside the folder or repository, such as "discriminator".
             revision: branch, tag or commit on the Hub.
             token: access token; by default the one of `hf auth login`.
             cache_dir, force_download, local_files_only: as in `huggingface_hub.hf_hub_download`.
-            device: where the weights go.
-            dtype: convert the weights to it; by default they keep the one that was saved.
-            torch_dtype: the same, by diffusers' older name.
-            use_safetensors: as in diffusers; nothing else is ever read, so only True is taken.
+            device: the device of the weights.
+            dtype: the dtype to convert the weights to; by default they keep the one that was saved.
+            torch_dtype: diffusers' older name of `dtype`.
+            use_safetensors: as in diffusers; only True is accepted, because nothing else is ever read.
             strict: refuse weights with missing or extra keys. Wrong shapes are always refused.
 
         Raises:
@@ -231,36 +232,35 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             ConfigError: its `config.json` is not one of hubgan's, or asks for something impossible.
         """
         if not use_safetensors:
-            raise ConfigError("use_safetensors=False: hubgan reads safetensors alone")
+            raise ConfigError("hubgan reads only safetensors, so use_safetensors=False has no effect", "Leave it out")
         wanted = dtype or torch_dtype
         if wanted is not None and not isinstance(wanted, torch.dtype):
             raise ConfigError(f"dtype must be one of PyTorch's, such as torch.bfloat16, not {wanted!r}")
         name = str(pretrained_model_name_or_path)
-        place = ModelSource(name, subfolder, revision, token, cache_dir, force_download, local_files_only)
-        return cls._load(place, strict).to(device, wanted).eval()
+        source = ModelSource(name, subfolder, revision, token, cache_dir, force_download, local_files_only)
+        return cls._load(source, strict).to(device, wanted).eval()
 
     @classmethod
-    def _load(cls: type[Self], place: ModelSource, strict: bool) -> Self:
-        config_file = place.file(CONFIG)
+    def _load(cls: type[Self], source: ModelSource, strict: bool) -> Self:
+        config_file = source.file(CONFIG)
         config = read_config(config_file)
         if config.kind and config.kind not in [kind.__name__ for kind in cls.__mro__]:
             article = "an" if config.kind[0] in "AEIOU" else "a"
-            raise ConfigError(
-                f"{config_file} describes {article} {config.kind}, where {cls.__name__} is wanted: load it with"
-                f" {config.kind}.from_pretrained{config.newer}"
-            )
+            remedy = Remedy(f"Load it with {config.kind}.from_pretrained", f"Name a model that is a {cls.__name__}")
+            message = f"{config_file} describes {article} {config.kind}, where {cls.__name__} is wanted"
+            raise ConfigError(message, remedy).with_context(remedy=config.upgrade)
         try:
-            # On the meta device no memory is taken before the weights have proved to fit.
+            # On the meta device the model takes no memory until the weights are known to fit.
             with torch.device("meta" if strict else "cpu"):
                 if "self" in config.options:
                     raise ConfigError("there is no option 'self'")
                 model = cls(**config.options)
-            weights_file = place.at_commit_of(config_file).file(WEIGHTS)
+            weights_file = source.at_commit_of(config_file).file(WEIGHTS)
             state = read_weights(weights_file)
             check_fit(weights_file, model.state_dict(), state, strict)
         except (ConfigError, ModelError) as error:
             prefix = f"{config_file}: " if isinstance(error, ConfigError) else ""
-            raise type(error)(f"{prefix}{error}{config.newer}") from error
+            raise error.with_context(prefix, config.upgrade) from error
         model.load_state_dict(state, strict=strict, assign=True)
         model.training_run = config.training_run
         return model

@@ -1,31 +1,21 @@
-"""The model card: true by construction, from the model's own configuration and the record of its training run.
+"""The model card, written from the model's own configuration and the record of its training run."""
 
-A card that a person has edited keeps their words: then only its metadata and its measured results are written anew.
-"""
-
-import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from typing_extensions import Required, TypedDict  # pydantic asks for this one below Python 3.12
 
-from hubgan.errors import ModelError
 from hubgan.metrics import registry
+from hubgan.models.card_edits import joined
 
 PICTURE = "samples.png"
 
-_MARK = re.compile(r"\n*<!-- hubgan (?P<header>\w+) (?P<body>\w+) -->\n*")
-_HEADER = re.compile(r"\A\s*---[ \t]*\n(?P<header>.*?)\n?^---[ \t]*$", re.DOTALL | re.MULTILINE)
-_RESULTS = re.compile(r"<!-- results:.*?<!-- end of results -->", re.DOTALL)
-_BY_HAND = "edited_"  # before the digest of the words
-
 
 class Result(TypedDict, total=False):
-    """One measured figure, with all that is needed to measure it again.
+    """One measured figure, with everything that is needed to measure it again.
 
     `metric` identifies it ("fd-enl0", "psnr"), `name` is shown ("FD-ENL0"). `revision` is the commit or the
     fingerprint of the data, `samples` the number of measured images, `extractor` the network whose features were
@@ -44,7 +34,7 @@ class Result(TypedDict, total=False):
 
 
 class TrainingRun(TypedDict, total=False):
-    """What a training run says about itself; kept in `config.json`.
+    """The record of a training run, kept in `config.json`.
 
     `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed.
     """
@@ -156,16 +146,16 @@ def model_card(
     """The card of a model.
 
     Args:
-        kind: its class.
-        description: what it is, in words.
-        pipeline_tag: what it does in the Hub's words, where it has some.
-        tags: words to find it by on the Hub; its architecture is added.
-        config: its architecture and its network's options.
-        parameters: how many numbers it has learned.
-        run: the record of its training run, empty if there was none.
-        name: what the loading snippet calls it: a Hub name, or the folder's.
+        kind: the model's class.
+        description: what the model is, as a noun phrase.
+        pipeline_tag: the Hub's task of the model, if there is one.
+        tags: tags on the Hub; the architecture is added.
+        config: the architecture and the options of the network.
+        parameters: the number of learned parameters.
+        run: the record of the training run, empty if there was none.
+        name: the name in the loading snippet: a Hub name, or the folder's name.
         picture: file name of a picture beside the card, shown at the top.
-        subfolder: where the model lies in its repository, when not at the top.
+        subfolder: the model's folder in its repository, if it is not at the top.
     """
     name, caption = name or "user/model", run.get("picture_caption", "Samples")
     architecture, results = config["architecture"], run.get("results", [])
@@ -198,7 +188,7 @@ def model_card(
         limits=_limits(kind, architecture, run),
         licence=_licence(run),
     )
-    return ModelCard(_joined(str(data), body))
+    return ModelCard(joined(str(data), body))
 
 
 def _limits(kind: str, architecture: str, run: TrainingRun) -> str:
@@ -217,118 +207,6 @@ def _summary(description: str, config: dict[str, Any], parameters: int) -> str:
     if config["architecture"] == "community":
         return f"{description}, saved by hubgan: the `{config['network']}` network with {parameters:,} parameters."
     return f"{description}, made with hubgan: the `{config['architecture']}` network with {parameters:,} parameters."
-
-
-def renewed(old: str, new: str) -> str:
-    """A card that is there already, brought up to date: whole where it is as hubgan wrote it.
-
-    Where a person has edited it, their words stay. In the body only the results are written anew, if their marks are
-    still there; in the header only what hubgan knows better (library, task, data sets, results), and its tags join.
-
-    Args:
-        old: the card that is there.
-        new: what hubgan would write.
-
-    Raises:
-        ModelError: the header of `old` is not valid YAML.
-    """
-    (header, body), (header_by_hand, body_by_hand), _ = _parts(old)
-    (new_header, new_body), _, _ = _parts(new)
-    if header_by_hand:
-        new_header = _merged(header, new_header)
-    if body_by_hand:
-        results = _RESULTS.search(new_body)
-        assert results is not None
-        new_body = _RESULTS.sub(lambda _: results[0], body, count=1)
-    return _joined(new_header, new_body, header_by_hand, body_by_hand)
-
-
-def combined(here: str, there: str) -> tuple[str, bool]:
-    """Two copies of a card as one, of each part the copy that a person has edited: `renewed` keeps their words then.
-
-    Args:
-        here: the copy in a folder.
-        there: the copy on the Hub, whose mark tells which words were pushed last.
-
-    Returns:
-        The card, and whether the words of both bodies were changed since: then those of `here` are taken.
-    """
-    (header, body), (header_by_hand, body_by_hand), _ = _parts(here)
-    (their_header, their_body), (their_header_by_hand, their_body_by_hand), mark = _parts(there)
-    pushed, conflict = mark["body"].removeprefix(_BY_HAND), False
-    if body_by_hand and their_body_by_hand:
-        if _digest(_words(body)) == pushed:  # only they have changed since
-            body = their_body
-        else:
-            conflict = pushed != _digest(_words(their_body)) != _digest(_words(body))
-    elif not body_by_hand:
-        body = their_body
-    chosen = header if header_by_hand else their_header
-    by_hand = header_by_hand or their_header_by_hand, body_by_hand or their_body_by_hand
-    return _joined(chosen, body, *by_hand), conflict
-
-
-def is_untouched(card: str) -> bool:
-    """Whether a card is still word for word as hubgan wrote it."""
-    header, body, mark = _split(card)
-    return mark == {"header": _digest(header), "body": _digest(body)}
-
-
-def _parts(card: str) -> tuple[tuple[str, str], tuple[bool, bool], dict[str, str]]:
-    """The header and the body of a card, whether a person has written them, and the mark."""
-    header, body, mark = _split(card)
-    by_hand = [bool(text.strip()) and mark[part] != _digest(text) for part, text in
-               (("header", header), ("body", body))]  # fmt: skip
-    return (header, body), (by_hand[0], by_hand[1]), mark
-
-
-def _words(body: str) -> str:
-    """A body without its results, which are not a person's."""
-    return _RESULTS.sub("", body)
-
-
-def _split(card: str) -> tuple[str, str, dict[str, str]]:
-    """The header (YAML), the body, and the digests of both that hubgan left at the end."""
-    card = card.removeprefix("\ufeff").replace("\r\n", "\n")
-    mark = _MARK.search(card)  # a person may have written below it
-    text = f"{card[: mark.start()]}\n\n{card[mark.end() :]}" if mark else card
-    header = _HEADER.match(text)
-    body = text[header.end() :] if header else text
-    return (
-        header["header"] if header else "",
-        body.strip("\n"),
-        mark.groupdict() if mark else dict.fromkeys(("header", "body"), ""),
-    )
-
-
-def _joined(header: str, body: str, header_by_hand: bool = False, body_by_hand: bool = False) -> str:
-    header, body = header.strip(), body.strip()
-    marks = (
-        _BY_HAND + _digest(header) if header_by_hand else _digest(header),
-        _BY_HAND + _digest(_words(body)) if body_by_hand else _digest(body),
-    )
-    return f"---\n{header}\n---\n\n{body}\n\n<!-- hubgan {' '.join(marks)} -->\n"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.strip().encode()).hexdigest()[:16]
-
-
-def _merged(old: str, new: str) -> str:
-    """A header edited by a person, with what hubgan knows better."""
-    try:
-        theirs = yaml.safe_load(old)
-    except yaml.YAMLError as error:
-        raise ModelError(f"the header of README.md is not valid YAML: {error}") from error
-    if not isinstance(theirs, dict) or not all(isinstance(key, str) for key in theirs):
-        raise ModelError("the header of README.md is not a list of names and values")
-    ours = yaml.safe_load(new)
-    theirs.pop("model-index", None)
-    owned = {key: ours[key] for key in ("library_name", "pipeline_tag", "datasets", "model-index") if key in ours}
-    tags = theirs.get("tags") or []
-    tags = tags if isinstance(tags, list) else [tags]
-    merged = ours | theirs | owned | {"tags": [*tags, *(tag for tag in ours["tags"] if tag not in tags)]}
-    return yaml.safe_dump(merged, sort_keys=False, allow_unicode=True)
 
 
 def _is_hub_name(name: str) -> bool:

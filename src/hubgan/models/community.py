@@ -1,4 +1,4 @@
-"""Where other people's weights lie, and how they are read without running anything else that a file may hold."""
+"""Weights made elsewhere: found in a folder or on the Hub, and read without running code that a file may hold."""
 
 import json
 import os
@@ -9,70 +9,72 @@ from typing import Any, NamedTuple
 
 import torch
 
-from hubgan.errors import ModelError
+from hubgan.errors import ModelError, Remedy
 from hubgan.hub.download import PICKLES, ModelSource
 from hubgan.models.config import CONFIG, WEIGHTS, Config, read_config
 from hubgan.models.weights import read_weights
 from hubgan.networks import UPSCALERS
 from hubgan.networks.community import COMMUNITY, CommunityNetwork, spandrel
 
-_UNPICKLED = (".pth", ".ckpt")  # what spandrel reads by its restricted unpickler
+_UNPICKLED = (".pth", ".ckpt")  # pickles that spandrel's restricted unpickler reads
+_REMEDY = "Use the weights as safetensors"
 
 
 class Found(NamedTuple):
-    """A file of weights, where it was before hubgan saved it, and its config.json if hubgan did."""
+    """A file of weights, the name of their source, and the config.json if hubgan has saved them."""
 
     file: Path
     source: str
     config: Config | None
 
 
-def find(place: ModelSource, weights_name: str | None = None, allow_pickle: bool = False) -> Found | None:
-    """The community weights at a place, which may be a file itself; None where a model of hubgan's own lies.
+def find(source: ModelSource, weights_name: str | None = None, allow_pickle: bool = False) -> Found | None:
+    """The community weights at a source, which may be a file itself; None if it holds a model of hubgan's own.
 
     Args:
-        place: a file, a folder or a repository.
-        weights_name: the file to take; by default the only one that ends with `.safetensors`.
-        allow_pickle: take a pickle, if it is named or there is nothing else.
+        source: a file, a folder or a repository.
+        weights_name: the file to read; by default the only one that ends with `.safetensors`.
+        allow_pickle: read a pickle, if it is named or there is nothing else.
 
     Raises:
-        ModelError: no file that may be taken, or several; or the place cannot be reached.
+        ModelError: there is no file that may be read, or there are several; or the source cannot be reached.
         ConfigError: its config.json is hubgan's and damaged.
     """
-    if os.path.isfile(place.name):  # unlike Path.is_file, no error for a name too long to be one  # noqa: PTH113
-        place, weights_name = replace(place, name=str(Path(place.name).parent)), Path(place.name).name
+    if os.path.isfile(source.name):  # unlike Path.is_file, no error for a name too long to be one  # noqa: PTH113
+        source, weights_name = replace(source, name=str(Path(source.name).parent)), Path(source.name).name
     config = None
     if weights_name is None:
-        files = place.files()
+        files = source.files()
         if CONFIG in files:
-            config = _own_config(place.file(CONFIG))
+            config = _own_config(source.file(CONFIG))
         if config and config.options["architecture"] != COMMUNITY:
             return None
-        weights_name = WEIGHTS if config and WEIGHTS in files else _only_one(files, place.name)
+        weights_name = WEIGHTS if config and WEIGHTS in files else _only_one(files, source.name)
         if weights_name is None:
             return None
-    _check_kind(weights_name, place.name, allow_pickle)
-    # A folder's path is nobody's business; where weights lie on the Hub tells their licence.
-    source = "/".join(filter(None, ["" if place.folder else place.name, place.subfolder, weights_name]))
-    return Found(place.file(weights_name), config.options.get("source", source) if config else source, config)
+    _check_kind(weights_name, source.name, allow_pickle)
+    # A folder's path is private. A name on the Hub leads to the licence of the weights.
+    origin = "/".join(filter(None, ["" if source.folder else source.name, source.subfolder, weights_name]))
+    return Found(source.file(weights_name), config.options.get("source", origin) if config else origin, config)
 
 
 def load(found: Found, dtype: torch.dtype | None = None) -> CommunityNetwork:
-    """The network that a file's weights make.
+    """The network of a file of weights.
 
     Args:
         found: the file.
-        dtype: convert the weights to it; by default they stay float16 where the architecture can.
+        dtype: the dtype to convert the weights to; by default float16 weights stay float16 if the architecture
+            computes in it, and all others become float32.
 
     Raises:
-        ModelError: the file is damaged or holds no weights, or they make no network that hubgan runs, or another
-            than its config.json says.
+        ModelError: the file is damaged or holds no weights, hubgan does not run their network, or its config.json
+            describes another one.
     """
     weights = _read(found.file)
     try:
         network = CommunityNetwork(weights, dtype)
     except ModelError as error:
-        raise ModelError(f"{found.file}: {error}") from error
+        raise error.with_context(f"{found.file}: ") from error
     said = found.config.options if found.config else network.options
     if any(said.get(key) != value for key, value in network.options.items()):
         raise ModelError(f"{found.file} holds {network.options}, but its {CONFIG} says {said}")
@@ -97,7 +99,10 @@ def _only_one(files: list[str], where: str) -> str | None:
     for suffixes in ((".safetensors",), PICKLES):
         names = [name for name in files if name.lower().endswith(suffixes)]
         if len(names) > 1:
-            raise ModelError(f"{where} holds several models: choose one by weights_name=, of {', '.join(names)}")
+            raise ModelError(
+                f"{where} holds several models: {', '.join(names)}",
+                Remedy("Choose one with weights_name=", "Choose one with --weights-name"),
+            )
         if names:
             return names[0]
     return None
@@ -106,15 +111,16 @@ def _only_one(files: list[str], where: str) -> str | None:
 def _check_kind(name: str, where: str, allow_pickle: bool) -> None:
     suffix = Path(name).suffix.lower()
     if suffix not in (".safetensors", *PICKLES):
-        raise ModelError(f"{name} is no file of weights: give a .safetensors")
+        raise ModelError(f"{name} is not a file of weights", "Name a .safetensors file")
     if suffix in PICKLES and not (allow_pickle and suffix in _UNPICKLED):
-        rather = (
-            ", or pass allow_pickle=True to let spandrel's restricted unpickler read it, which takes only tensors"
-            if suffix in _UNPICKLED
-            else f"; of pickles only {' and '.join(_UNPICKLED)} can be read at all"
+        remedy = Remedy(
+            "Convert it to safetensors, or pass allow_pickle=True: spandrel's restricted unpickler reads only tensors",
+            "Convert it to safetensors, or add --allow-pickle: spandrel's restricted unpickler reads only tensors",
         )
+        others = f"Convert it to safetensors; of pickles only {' and '.join(_UNPICKLED)} can be read"
         raise ModelError(
-            f"{name} of {where} is a pickle, which can run any code when it is read: convert it to safetensors{rather}"
+            f"{name} of {where} is a pickle, which can run any code when it is read",
+            remedy if suffix in _UNPICKLED else others,
         )
 
 
@@ -122,16 +128,16 @@ def _read(file: Path) -> Mapping[str, Any]:
     if file.suffix.lower() == ".safetensors":
         return read_weights(file)
     try:
-        # torch.load hands a TorchScript archive to its interpreter, whatever it is called and whichever unpickler it
-        # is given. PyTorch's own reader is asked, for others may see another archive in the same bytes.
+        # torch.load runs a TorchScript archive in its interpreter, whatever its name and whichever unpickler is used.
+        # PyTorch's own reader decides, because another one may see another archive in the same bytes.
         reader: Any = torch._C.PyTorchFileReader
         if _is_archive(file) and reader(str(file)).has_record("constants.pkl"):
-            raise ModelError(f"{file} is a program (TorchScript), not weights alone; it was not run. Use safetensors")
+            raise ModelError(f"{file} is a program (TorchScript), not weights alone; it was not run", _REMEDY)
         return spandrel().ModelLoader().load_state_dict_from_file(file)
     except ModelError:
         raise
-    except Exception as error:  # a pickle fails in every way
-        raise ModelError(f"{file} is damaged, or not weights alone ({str(error)[:200]}); use safetensors") from error
+    except Exception as error:  # a pickle may raise any error
+        raise ModelError(f"{file} is damaged, or not weights alone ({str(error)[:200]})", _REMEDY) from error
 
 
 def _is_archive(file: Path) -> bool:

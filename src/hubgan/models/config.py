@@ -1,4 +1,4 @@
-"""`config.json`: read, checked, and turned into a network, before any memory is taken."""
+"""`config.json`: read, checked, and turned into a network."""
 
 import inspect
 import json
@@ -17,12 +17,12 @@ from hubgan.models.card import TrainingRun
 from hubgan.version import __version__
 
 WEIGHTS, CONFIG, CARD = constants.SAFETENSORS_SINGLE_FILE, constants.CONFIG_NAME, "README.md"
-PIXEL_WEIGHTS = "pixel.safetensors"  # an upscaler's before the adversarial part of its training
-_LARGEST = 8 * 2**30  # bytes of a network in float32: far above any GAN that was ever published
+PIXEL_WEIGHTS = "pixel.safetensors"  # an upscaler's weights before the adversarial part of its training
+_LARGEST = 8 * 2**30  # bytes of a network in float32: far more than any published GAN
 
 
 class Config(NamedTuple):
-    """What a `config.json` says: the class, the network's options, the training run."""
+    """The contents of a `config.json`: class, options of the network, training run, version of hubgan."""
 
     kind: str | None
     options: dict[str, Any]
@@ -30,13 +30,13 @@ class Config(NamedTuple):
     written_by: str | None
 
     @property
-    def newer(self) -> str:
-        """A remark when it was written by a newer hubgan, to be added to an error; else empty."""
+    def upgrade(self) -> str:
+        """The remedy for an error of a `config.json` that a newer hubgan wrote; else empty."""
         try:
             if self.written_by and Version(self.written_by) > Version(__version__):
                 return (
-                    f" (it was written by hubgan {self.written_by}, this is {__version__}:"
-                    " pip install --upgrade hubgan)"
+                    f"The model was written by hubgan {self.written_by}, and this is {__version__}."
+                    " Run: pip install --upgrade hubgan"
                 )
         except InvalidVersion:
             pass
@@ -47,7 +47,7 @@ def read_config(file: Path) -> Config:
     """A `config.json` that hubgan wrote.
 
     Raises:
-        ConfigError: it is not one.
+        ConfigError: it is not valid, or another library's.
     """
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
@@ -62,7 +62,7 @@ def read_config(file: Path) -> Config:
     try:
         return read._replace(training_run=TypeAdapter(TrainingRun | None).validate_python(run))
     except ValidationError as error:
-        raise ConfigError(f"{file}: its training_run is not one that hubgan wrote{read.newer}") from error
+        raise ConfigError(f"{file}: its training_run is not one that hubgan wrote", read.upgrade) from error
 
 
 def write_config(kind: str, options: dict[str, Any], training_run: TrainingRun | None) -> str:
@@ -86,19 +86,19 @@ def build(networks: Mapping[str, type[nn.Module]], architecture: str, options: d
         ConfigError: an unknown architecture or option, a value out of bounds, or a network of many GB.
     """
     if architecture not in networks:
-        raise ConfigError(f"unknown architecture {architecture!r}{nearest(architecture, networks)}")
+        raise ConfigError(f"unknown architecture {architecture!r}", nearest(architecture, networks))
     known = network_options(networks, architecture)
     for option in options:
         if option not in known:
-            raise ConfigError(f"{architecture} has no option {option!r}{nearest(option, known)}")
+            raise ConfigError(f"{architecture} has no option {option!r}", nearest(option, known))
     try:
-        with torch.device("meta"):  # first without memory, to learn how much it takes
+        with torch.device("meta"):  # first without memory, to learn how much the network takes
             size = sum(p.numel() * p.element_size() for p in networks[architecture](**options).parameters())
         if size > _LARGEST:
             asked = ", ".join(f"{key} {value!r}" for key, value in options.items())
             raise ConfigError(
-                f"{architecture} with {asked} would take {size / 2**30:.0f} GiB; networks of up to"
-                f" {_LARGEST // 2**30} GiB are made: ask for smaller sizes"
+                f"{architecture} with {asked} would take {size / 2**30:.0f} GiB, more than {_LARGEST // 2**30} GiB",
+                "Use smaller sizes",
             )
         return networks[architecture](**options)
     except ValidationError as error:

@@ -16,25 +16,25 @@ from hubgan.models.pipeline import Images, OutputType, as_output, check_output_t
 from hubgan.networks import DISCRIMINATORS, GENERATORS
 from hubgan.runtime.seeding import normals, torch_generator
 
-# The network always sees this many latents at once: kernels round differently for other batch sizes, and a seed must
-# give the same images whatever the batch size. More at once would be faster for many images and slower for a few.
+# The network always gets this many latents at once: kernels round differently for other batch sizes, and a seed must
+# give the same images whatever the batch size. A larger group would be faster for many images and slower for a few.
 GROUP = 16
 
 Labels: TypeAlias = int | str | Sequence[int | str]
-"""Classes by number or name: one for all images, or several that are taken in turn."""
+"""Classes by number or name: one for all images, or several that are used in turn."""
 
 
 class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["gan"]):
-    """Latents to images, of classes if it has any.
+    """Latents to images, with class labels if the model has classes.
 
     Args:
         architecture: the network, `dcgan` by default, `sngan` or `r3gan`.
-        labels: the names of its classes; none by default.
+        labels: the names of the classes; none by default.
         **options: its options; for `dcgan` image_size (a power of two, 8 to 512, default 32), channels (1 or 3),
             latent_dim (100), width (64, channels at half the image's resolution) and norm ("batch" or "none").
 
     Attributes:
-        labels: the names of its classes, () for a model without.
+        labels: the names of the classes, () for a model without classes.
 
     Raises:
         ConfigError: an unknown architecture or option, a value out of bounds, or names that are not different words.
@@ -60,14 +60,15 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, latent_dim), or (N, latent_dim, 1, 1), to images (N, channels, size, size) in [-1, 1].
 
-        A model with classes wants their numbers too, int64 (N,), and one without wants none; else ValueError.
+        A model with classes needs their numbers too, int64 (N,). ValueError if they are missing, or are given to a
+        model without classes.
         """
         return self.network(latents.reshape(latents.shape[0], self.latent_dim, 1, 1), labels)
 
     def latents(self, n: int, *, seed: int | None = None) -> Tensor:
-        """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed means the same everywhere.
+        """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed gives the same ones everywhere.
 
-        The first latents of a larger `n` are those of a smaller one.
+        With a larger `n` the first latents stay the same.
         """
         return normals(torch_generator(seed), n, self.latent_dim)
 
@@ -75,9 +76,9 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         """The classes of `n` images as numbers, int64 (n,); None for a model without classes.
 
         Args:
-            n: how many.
-            labels: names or numbers, taken in turn until there are `n`; None draws them.
-            seed: of that drawing. The first labels of a larger `n` are those of a smaller one.
+            n: the number of images.
+            labels: names or numbers, used in turn until there are `n`; None draws random ones.
+            seed: of the random labels. With a larger `n` the first labels stay the same.
 
         Raises:
             ConfigError: an unknown label, or labels for a model without classes.
@@ -87,23 +88,23 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
                 return None
             return torch.randint(len(self.labels), (n,), generator=torch_generator(seed, "labels"))
         if not self.labels:
-            raise ConfigError("this model has no classes: leave labels out")
+            raise ConfigError("this model has no classes", "Leave the labels out")
         wanted = [labels] if isinstance(labels, int | str) else list(labels)
         if not wanted:
-            raise ConfigError("labels is empty: give one at least, or leave it out")
+            raise ConfigError("labels is empty", "Give one at least, or leave it out")
         numbers = torch.tensor([self._number(label) for label in wanted])
         return numbers.repeat(-(-n // len(wanted)))[:n]
 
     def _number(self, label: int | str) -> int:
         if isinstance(label, str) and label in self.labels:
             return self.labels.index(label)
-        if isinstance(label, str) and label.isdecimal():  # as a command line gives it
+        if isinstance(label, str) and label.isdecimal():  # from a command line
             return self._number(int(label))
         if not isinstance(label, str) and 0 <= (number := operator.index(label)) < len(self.labels):
             return number
         if isinstance(label, str):
-            raise ConfigError(f"the model has no class {label!r}{nearest(label, self.labels)}")
-        raise ConfigError(f"the model has no class {label!r}: its classes are 0 to {len(self.labels) - 1}")
+            raise ConfigError(f"the model has no class {label!r}", nearest(label, self.labels))
+        raise ConfigError(f"the model has no class {label!r}", f"Its classes are 0 to {len(self.labels) - 1}")
 
     @overload
     def sample(
@@ -151,15 +152,15 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         """Make images.
 
         Args:
-            n: how many, at least 1; by default as many as `labels`, else 1.
-            labels: classes by name or number, such as `["horse", "ship"]`, taken in turn until there are `n`; None
-                draws them by the seed.
-            seed: the same seed gives the same images on the same machine whatever `batch_size` is; None draws
-                anew. The first images of a larger `n` are those of a smaller one.
-            truncation: draw latents from a normal cut off beyond this, as `hubgan.models.latents.truncate` does: the
-                lower, the more typical and the less diverse. About 1 to 2 makes sense; None draws from all of it.
-            batch_size: at most so many images (rounded up to a multiple of 16) are on the device at once.
-            output_type: as `images_from` takes it.
+            n: the number of images, at least 1; by default as many as `labels`, else 1.
+            labels: classes by name or number, such as `["horse", "ship"]`, used in turn until there are `n`; None
+                draws random ones by the seed.
+            seed: the same seed gives the same images on the same machine, whatever `batch_size` is; None is random.
+                With a larger `n` the first images stay the same.
+            truncation: the threshold of `hubgan.models.latents.truncate`. A lower one gives more typical and less
+                diverse images; 1 to 2 are usual. None does not truncate.
+            batch_size: the most images on the device at once, rounded up to a multiple of 16.
+            output_type: as in `images_from`.
 
         Raises:
             ConfigError: `n` or `batch_size` below 1, `truncation` not above 0, an unknown label or `output_type`, or
@@ -183,24 +184,25 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         truncation: float | None = None,
         loop: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
-        """The latents, and labels, on the way from the first image of each seed to that of the next.
+        """The latents, and the labels, on a path from the first image of each seed to that of the next.
 
         Args:
-            seeds: two or more; the last one leads back to the first where it is a `loop`.
-            frames: how many images there are to be; of a `loop` the first comes next after the last.
-            labels: of the seeds in turn, the change half way between two; None draws one for all, by the first seed.
-            truncation: as `sample` takes it.
-            loop: whether it ends where it began.
+            seeds: two or more; in a `loop` the last one leads back to the first.
+            frames: the number of images.
+            labels: used for the seeds in turn, and changed half way between two seeds. None draws one label for all,
+                by the first seed.
+            truncation: as in `sample`.
+            loop: whether the path ends where it began, so that the first image follows the last one.
 
         Returns:
-            What `images_from` and `parts` take: latents (frames, latent_dim), and the numbers of the labels (frames,)
-            of a model with classes.
+            Arguments of `images_from` and `parts`: latents (frames, latent_dim), and for a model with classes the
+            numbers of the labels (frames,), else None.
 
         Raises:
-            ConfigError: fewer than two seeds or than one frame, or what `sample` refuses.
+            ConfigError: fewer than two seeds or fewer than one frame, or as in `sample`.
         """
         if len(seeds) < 2:
-            raise ConfigError("a walk leads from one seed to another: give two or more")
+            raise ConfigError("a walk leads from one seed to another", "Give two seeds or more")
         points = torch.cat([self.latents(1, seed=seed) for seed in seeds])
         if truncation is not None:
             points = truncate(points, truncation)
@@ -221,13 +223,13 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         batch_size: int = 64,
         output_type: OutputType = "pil",
     ) -> Images:
-        """Latents (n, latent_dim), and labels of a model with classes, to n images.
+        """Latents (n, latent_dim), and the labels of a model with classes, to n images.
 
         Args:
-            latents: as `latents` draws them. An image depends on its latent and label alone; cut into parts at
-                multiples of 16 they give the same images, bit for bit, as at once.
-            labels: int64 (n,), as `label_ids` gives them.
-            batch_size: at most so many images (rounded up to a multiple of 16) are on the device at once.
+            latents: as `latents` draws them. An image depends only on its latent and label. Latents that are split at
+                multiples of 16 give the same images, bit for bit, as all at once.
+            labels: int64 (n,), as `label_ids` makes them.
+            batch_size: the most images on the device at once, rounded up to a multiple of 16.
             output_type: "pil" for a list of PIL images, "np" for an array (n, size, size, channels) and "pt" for a
                 tensor (n, channels, size, size) on the CPU, both float32 in [0, 1].
 
@@ -261,30 +263,29 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         batch_size: int = 64,
         output_type: OutputType = "pil",
     ) -> Iterator[Images]:
-        """What `images_from` makes, the same images, some at a time: all at once may be more than fits into memory.
+        """The images of `images_from` in parts, for more images than fit into memory at once.
 
         Args:
-            latents, labels, output_type: as `images_from` takes them.
+            latents, labels, output_type: as in `images_from`.
             batch_size: images in a part, rounded up to a multiple of 16.
         """
-        part = -(-batch_size // GROUP) * GROUP  # cut elsewhere, the last bits of the images might differ
+        part = -(-batch_size // GROUP) * GROUP  # split elsewhere, the last bits of the images might differ
         for start in range(0, len(latents), part):
             here = slice(start, start + part)
             some = None if labels is None else labels[here]
             yield self.images_from(latents[here], some, batch_size=part, output_type=output_type)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Latents go through the network (`forward`); anything else is a call as `diffusers.DDPMPipeline` takes it.
+        """Latents go through the network (`forward`); any other call is that of a `diffusers.DDPMPipeline`.
 
         So code written for such a pipeline runs with a generator in its place. Its arguments, by position or name:
-        `batch_size` (1), `generator` (a `torch.Generator`, or a list of one for each image, which seed the latents),
-        `num_inference_steps` (accepted, without effect: a GAN makes an image in one step), `output_type` ("pil";
-        "np" or "pt" as in `images_from`) and `return_dict` (True). Beyond them `class_labels`, as
-        `diffusers.DiTPipeline` has them: names or numbers, one an image, drawn like the latents where they are left
-        out.
+        `batch_size` (1), `generator` (a `torch.Generator`, or a list of one for each image, which draw the latents),
+        `num_inference_steps` (no effect: a GAN makes an image in one step), `output_type` ("pil"; "np" or "pt" as in
+        `images_from`) and `return_dict` (True). `class_labels` is as in `diffusers.DiTPipeline`: a name or a number
+        for each image, drawn at random like the latents if it is left out.
 
         Returns:
-            `diffusers.ImagePipelineOutput`, whose `images` hold the result; a tuple of it where `return_dict` is
+            `diffusers.ImagePipelineOutput`, whose `images` hold the result; a tuple of the images if `return_dict` is
             False; or, for latents, the network's output in [-1, 1].
 
         Raises:
@@ -305,10 +306,16 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     ) -> Any:
         if class_labels is not None and not isinstance(class_labels, int | str):
             if batch_size not in (1, len(class_labels)):
-                raise ConfigError(f"batch_size is {batch_size} for {len(class_labels)} class_labels: leave one out")
+                raise ConfigError(
+                    f"batch_size is {batch_size} for {len(class_labels)} class_labels", "Leave one of the two out"
+                )
             batch_size = len(class_labels)
         if batch_size < 1 or (isinstance(generator, list) and len(generator) != batch_size):
-            raise ConfigError(f"batch_size is {batch_size}: give 1 or more, and no or one generator, or one an image")
+            generators = f" for {len(generator)} generators" if isinstance(generator, list) else ""
+            raise ConfigError(
+                f"batch_size is {batch_size}{generators}",
+                "Make 1 image or more, with one generator for all or a list of one for each image",
+            )
         if isinstance(generator, list):
             latents = torch.cat([normals(source, 1, self.latent_dim) for source in generator])
         else:
@@ -322,10 +329,9 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
 
     def _check_labels(self, labels: Tensor | None, n: int) -> None:
         if (labels is not None) != bool(self.labels):
-            having = (
-                f"has {len(self.labels)} classes: give labels" if self.labels else "has no classes: give no labels"
-            )
-            raise ConfigError(f"this model {having}")
+            if self.labels:
+                raise ConfigError(f"this model has {len(self.labels)} classes", "Give labels, as label_ids makes them")
+            raise ConfigError("this model has no classes", "Leave the labels out")
         if labels is None:
             return
         if labels.shape != (n,) or labels.dtype != torch.int64:
@@ -362,7 +368,7 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
         super().__init__(architecture, **options)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, channels, H, W) in [-1, 1], and of a network with classes their numbers (N,), to logits."""
+        """Images (N, channels, H, W) in [-1, 1], and for a network with classes their numbers (N,), to logits."""
         return self.network(images) if labels is None else self.network(images, labels)
 
 

@@ -1,7 +1,7 @@
-"""Latents: drawn towards the mean, between each other, near each other.
+"""Latents: truncated, interpolated, varied.
 
-All are numbers from a standard normal, on any device that has float64. The results have the dtype and the device of
-what was given.
+Latents are samples of a standard normal, on any device that has float64. Results have the dtype and the device of
+their inputs.
 """
 
 import math
@@ -12,15 +12,16 @@ from torch import Tensor
 from hubgan.errors import ConfigError
 from hubgan.runtime.seeding import normals, torch_generator
 
-_PARALLEL = 1e-6  # below this sine of their angle two latents span no plane to turn in
+_PARALLEL = 1e-6  # if the sine of their angle is smaller, two latents span no plane to turn in
 
 
 def truncate(latents: Tensor, threshold: float) -> Tensor:
     """The truncation trick of Brock et al. (2019, https://arxiv.org/abs/1809.11096): fewer oddities, less variety.
 
-    Each number becomes the one of the same quantile of the normal distribution truncated to [-threshold, threshold].
-    They drew anew what lies outside; this has the same distribution and is monotone, so that a seed's image is drawn
-    towards the mean as the threshold falls. Common ones are 0.5 to 2; from 4 on hardly anything changes.
+    Each number is mapped to the same quantile of the normal distribution truncated to [-threshold, threshold]. The
+    paper resamples numbers outside instead. This has the same distribution and is monotone, so that the image of a
+    seed moves steadily towards the mean as the threshold falls. Common thresholds are 0.5 to 2; above 4 hardly
+    anything changes.
 
     Args:
         latents: of any shape.
@@ -30,12 +31,12 @@ def truncate(latents: Tensor, threshold: float) -> Tensor:
         ConfigError: a threshold of 0 or below, or NaN.
     """
     if not threshold > 0:
-        raise ConfigError(f"truncation must be above 0, got {threshold}: 1 is usual, and less draws further in")
+        raise ConfigError(f"truncation must be above 0, got {threshold}", "Try 1; less gives more typical images")
     size, root = latents.double().abs(), math.sqrt(2)
-    # Of a number of this size: the probability within, and the probability above.
+    # For a number of this size: the probability of a smaller one, and of a larger one.
     within = math.erf(threshold / root) * torch.erf(size / root)
     above = (math.erfc(threshold / root) + math.erf(threshold / root) * torch.erfc(size / root)) / 2
-    # Each inverse where it is accurate: the one of `within` about 0, the one of `above` in the tail.
+    # Each inverse is used where it is accurate: that of `within` near 0, that of `above` in the tail.
     inner = torch.where(within < 0.5, root * torch.erfinv(within), -torch.special.ndtri(above))
     return torch.minimum(inner, size).clamp(max=threshold).copysign(latents).to(latents.dtype)
 
@@ -43,13 +44,13 @@ def truncate(latents: Tensor, threshold: float) -> Tensor:
 def slerp(start: Tensor, end: Tensor, way: float | Tensor) -> Tensor:
     """Spherical interpolation (Shoemake 1985; White 2016, https://arxiv.org/abs/1609.04468).
 
-    The direction turns at an even pace and the length changes evenly, so that what lies between two latents is as
-    far from the mean as they are. Where they point the same way, opposite ways or nowhere, it is linear.
+    The direction turns at an even pace and the length changes evenly, so that latents in between are as far from the
+    mean as the two ends. For parallel, opposite or zero latents the interpolation is linear.
 
     Args:
         start: (latent_dim,) or (N, latent_dim).
         end: likewise.
-        way: how far from start (0) to end (1), both met exactly: a number, or (N,) for each latent of a batch.
+        way: the position from start (0) to end (1), both reached exactly: a number, or (N,) for a batch of latents.
     """
     a, b = torch.broadcast_tensors(start.double(), end.double())
     at = torch.as_tensor(way, dtype=torch.float64, device=a.device)[..., None]
@@ -65,13 +66,13 @@ def slerp(start: Tensor, end: Tensor, way: float | Tensor) -> Tensor:
 
 
 def walk(latents: Tensor, frames: int, *, loop: bool) -> Tensor:
-    """Latents (frames, latent_dim) on the way through some, as many from each to the next, by `slerp`.
+    """Latents (frames, latent_dim) on a path through the given ones, evenly spaced from each to the next, by `slerp`.
 
     Args:
         latents: (k, latent_dim) to pass through.
-        frames: how many; at the least a frame is at the first of them.
-        loop: the last one leads back to the first, which comes next after the last frame. Otherwise the last frame is
-            the last latent.
+        frames: the number of latents to return; the first one is the first of `latents`.
+        loop: lead from the last latent back to the first, which would follow the last frame. Otherwise the last frame
+            is the last latent.
 
     Raises:
         ConfigError: fewer than one frame, or latents that are not (k, latent_dim).
@@ -86,21 +87,21 @@ def walk(latents: Tensor, frames: int, *, loop: bool) -> Tensor:
 
 
 def positions(points: int, frames: int, *, loop: bool) -> Tensor:
-    """Where the frames of a `walk` are, (frames,) float64: 1.5 is half way from the second point to the third."""
+    """The positions of a `walk`'s frames, (frames,) float64: 1.5 is half way from the second point to the third."""
     legs, steps = (points, frames) if loop else (points - 1, max(frames - 1, 1))
     return torch.arange(frames, dtype=torch.float64) * legs / steps
 
 
 def neighbours(latent: Tensor, n: int, *, spread: float, seed: int | None = None) -> Tensor:
-    """`n` latents (n, latent_dim) near one: sqrt(1 - spread^2) latent + spread noise, a standard normal like it.
+    """`n` latents (n, latent_dim) near one: sqrt(1 - spread^2) latent + spread noise, again standard normal.
 
-    The first ones of a larger `n` are those of a smaller one.
+    With a larger `n` the first latents stay the same.
 
     Args:
         latent: (latent_dim,).
-        n: how many.
-        spread: 0 for the latent itself to 1 for unrelated ones.
-        seed: of the noise, which is unrelated to the latents of the same seed; None draws anew.
+        n: the number of latents.
+        spread: from 0, the latent itself, to 1, unrelated latents.
+        seed: of the noise, which is unrelated to the latents of the same seed; None is random.
 
     Raises:
         ConfigError: a spread outside [0, 1], `n` below 1, a latent that is not (latent_dim,), or a seed that is no

@@ -1,4 +1,4 @@
-"""What diffusers' pipelines take and give: pictures one by one or as a batch; as PIL, arrays or tensors."""
+"""The inputs and outputs of diffusers' pipelines: pictures one by one or in a batch; as PIL, arrays or tensors."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, get_args
@@ -16,21 +16,22 @@ Images: TypeAlias = list[Image.Image] | np.ndarray | Tensor
 
 
 def check_output_type(output_type: str) -> None:
-    """Raise ConfigError for an unknown one: before the work rather than after."""
+    """Raise ConfigError for an unknown type, before the work rather than after it."""
     if output_type not in get_args(OutputType):
-        raise ConfigError(f"unknown output_type {output_type!r}; it is 'pil', 'np' or 'pt'")
+        raise ConfigError(f"unknown output_type {output_type!r}", "Use 'pil', 'np' or 'pt'")
 
 
 def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Images:
     """Images as a list of PIL images ("pil"), an array (N, H, W, C) ("np") or a tensor (N, C, H, W) ("pt").
 
     Args:
-        images: PIL images, or a float32 tensor (N, C, H, W) in [0, 1] on the CPU, as which "np" and "pt" are too.
-        output_type: what to make of them.
+        images: PIL images, or a float32 tensor (N, C, H, W) in [0, 1] on the CPU. "np" and "pt" are float32 in [0, 1]
+            too.
+        output_type: "pil", "np" or "pt".
 
     Raises:
         ConfigError: an unknown `output_type`.
-        ImageError: PIL images of different sizes or modes, which no array can hold.
+        ImageError: PIL images of different sizes or modes are to be one array or tensor.
     """
     check_output_type(output_type)
     if isinstance(images, Tensor):
@@ -41,14 +42,16 @@ def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Image
         return list(images)
     shapes = {f"{image.width} x {image.height} {image.mode}" for image in images}
     if len(shapes) > 1:
-        raise ImageError(f"images of different shapes ({', '.join(sorted(shapes))}) make no batch: use 'pil'")
+        raise ImageError(
+            f"images of different shapes ({', '.join(sorted(shapes))}) make no batch", "Use output_type='pil'"
+        )
     white = WHITE_16 if images[0].mode == "I;16" else 255
     batch = torch.from_numpy(np.stack([np.atleast_3d(np.asarray(image, np.float32)) for image in images]) / white)
     return as_output(batch.permute(0, 3, 1, 2).contiguous(), output_type)
 
 
 def pipeline_output(images: Images, return_dict: bool = True) -> Any:
-    """`images` as diffusers.ImagePipelineOutput, whose `.images` they are; or the tuple (images,)."""
+    """diffusers.ImagePipelineOutput with `images` as its `.images`; or the tuple (images,)."""
     if not return_dict:
         return (images,)
     from diffusers import ImagePipelineOutput  # here, as it takes a while to import

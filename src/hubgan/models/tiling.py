@@ -11,7 +11,7 @@ from hubgan.errors import ConfigError, ImageError
 if TYPE_CHECKING:
     import torch
 
-_DIVISOR = 4  # of a tile's size: oneDNN convolves some others at three times the cost, on CPUs with AMX
+_DIVISOR = 4  # of a tile's size: on CPUs with AMX, oneDNN takes three times as long for some other sizes
 
 
 def upscale_tiled(
@@ -28,38 +28,38 @@ def upscale_tiled(
 
     `image` is float C x H x W in [0, 1] on the CPU. `function` maps 1 x C x h x w to 1 x C x (h * scale) x
     (w * scale), of any dtype, which the result has too, and moves its tile to a device and back itself. A tile
-    has at most `tile` x `tile` pixels of `image` (0: the whole picture at once) plus a `halo` of pixels around, or
-    up to `multiple` + 2 more, as far as the picture reaches, whose output is cut off; it starts at a `multiple` of
-    pixels, for networks that see the picture on a coarser grid. With a `halo` of at least the network's
-    receptive-field radius the result is that of the whole picture within rounding; with less there may be seams. That
-    needs a network which treats all positions of the grid alike: no global pooling or attention, no stride but one
-    that divides `multiple`. `progress` is called with the share of tiles that are done, after each.
+    has at most `tile` x `tile` pixels of `image` (0: the whole picture at once) plus a `halo` of pixels around it, or
+    up to `multiple` + 2 more, where the picture has them; the output of the halo is cut off. A tile starts at a
+    `multiple` of pixels, for networks that work on a coarser grid. With a `halo` of at least the network's
+    receptive-field radius the result equals that of the whole picture within rounding; with less there may be seams.
+    The network must treat all positions of the grid alike: no global pooling or attention, and no stride except one
+    that divides `multiple`. `progress` is called after each tile with the share of tiles that are done.
     Raises ConfigError for options out of range or another scale, ImageError for a tensor of another kind.
     """
     import torch
 
     if scale < 1 or tile < 0 or halo < 0 or multiple < 1:
-        wanted = "scale >= 1, tile >= 0, halo >= 0 and multiple >= 1"
-        raise ConfigError(f"scale {scale}, tile {tile}, halo {halo}, multiple {multiple}: {wanted}.")
+        wanted = "Use scale >= 1, tile >= 0, halo >= 0 and multiple >= 1"
+        raise ConfigError(f"scale {scale}, tile {tile}, halo {halo}, multiple {multiple} are out of range", wanted)
     if image.ndim != 3 or not image.is_floating_point() or not image.numel():
-        raise ImageError(f"A {image.dtype} tensor of shape {tuple(image.shape)} is not a float C x H x W.")
+        raise ImageError(f"a {image.dtype} tensor of shape {tuple(image.shape)} is not a float C x H x W")
     channels, height, width = image.shape
     output = image.new_empty(0)
     tiles = list(product(_cuts(height, tile), _cuts(width, tile)))
     for number, ((top, bottom), (left, right)) in enumerate(tiles, 1):
-        y, y_end = _seen(top, bottom, height, halo, multiple)
-        x, x_end = _seen(left, right, width, halo, multiple)
+        y, y_end = _with_halo(top, bottom, height, halo, multiple)
+        x, x_end = _with_halo(left, right, width, halo, multiple)
         part = image[None, :, y:y_end, x:x_end]
         with torch.no_grad():
             result = function(part)
         if result.shape != (1, channels, part.shape[2] * scale, part.shape[3] * scale):
-            raise ConfigError(f"{tuple(part.shape)} became {tuple(result.shape)}: the scale is not {scale}.")
+            raise ConfigError(f"{tuple(part.shape)} became {tuple(result.shape)}: the scale is not {scale}")
         if not output.numel():
             output = result.new_empty(channels, height * scale, width * scale)
         core = output[:, top * scale : bottom * scale, left * scale : right * scale]
-        seen = result[0, :, (top - y) * scale :, (left - x) * scale :]
-        core.copy_(seen[:, : core.shape[1], : core.shape[2]])
-        del result, seen  # before the next tile goes to the device
+        visible = result[0, :, (top - y) * scale :, (left - x) * scale :]
+        core.copy_(visible[:, : core.shape[1], : core.shape[2]])
+        del result, visible  # before the next tile goes to the device
         if progress:
             progress(number / len(tiles))
     return output
@@ -71,8 +71,8 @@ def _cuts(length: int, tile: int) -> list[tuple[int, int]]:
     return list(pairwise(i * length // count for i in range(count + 1)))
 
 
-def _seen(start: int, stop: int, length: int, halo: int, multiple: int) -> tuple[int, int]:
-    """From where to where a tile sees: `halo` around, from a `multiple` on, and up to 3 more for `_DIVISOR`."""
+def _with_halo(start: int, stop: int, length: int, halo: int, multiple: int) -> tuple[int, int]:
+    """A tile's range with `halo` on both sides: from a `multiple` on, and up to 3 pixels more for `_DIVISOR`."""
     begin, end = max(start - halo, 0) // multiple * multiple, min(stop + halo, length)
     end = min(end + (begin - end) % _DIVISOR, length)
     return max(begin - (begin - end) % _DIVISOR // multiple * multiple, 0), end

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from hubgan.errors import ConfigError, ImageError, ModelError
+from hubgan.errors import ConfigError, ImageError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
 from hubgan.media.animation import is_animation
 from hubgan.media.images import (
@@ -36,8 +36,9 @@ from hubgan.runtime.devices import computes_in_bf16
 logger = logging.getLogger(__name__)
 
 _TILE = 256
-_LARGE_TILE = 512  # where a network should see the whole picture, but memory has its limits
-# What diffusers' StableDiffusionUpscalePipeline takes besides, for a model that has steps and reads a prompt.
+_LARGE_TILE = 512  # for networks that work best on the whole picture, within the limits of memory
+_NO_FIDELITY = Remedy("Leave fidelity out", "Leave out --fidelity")
+# Further arguments of diffusers' StableDiffusionUpscalePipeline, whose model has steps and reads a prompt.
 _WITHOUT_EFFECT = {
     "eta",
     "generator",
@@ -57,7 +58,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
     """Pictures to larger pictures.
 
     Args:
-        architecture: the network, `edsr` by default; or other people's, as `from_pretrained` makes it.
+        architecture: the network, `edsr` by default; or one made elsewhere, as `from_pretrained` loads it.
         **options: its options; for `edsr` scale (4), channels (3), width (48), depth (10, blocks) and stride (1).
 
     Raises:
@@ -82,18 +83,18 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         return self.network(images)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """A tensor goes to `forward`; anything else is a call as diffusers' StableDiffusionUpscalePipeline takes it.
+        """A tensor goes to `forward`; any other call is that of diffusers' StableDiffusionUpscalePipeline.
 
         So code written for that pipeline runs with an upscaler in its place. A GAN takes one step and reads no
-        prompt: of the arguments `prompt` (with a warning), `num_inference_steps`, `guidance_scale`, `noise_level`,
+        prompt: the arguments `prompt` (with a warning), `num_inference_steps`, `guidance_scale`, `noise_level`,
         `negative_prompt`, `eta`, `generator`, `latents`, `callback` and the like are accepted and have no effect.
         Pictures keep their size, which that pipeline rounds.
 
         Args:
             prompt: ignored, with a warning if there is one.
-            image: a picture as `upscale` takes it, a list of them, or a batch: a tensor (N, C, H, W) or an array
+            image: a picture as in `upscale`, a list of them, or a batch: a tensor (N, C, H, W) or an array
                 (N, H, W, C).
-            num_images_per_prompt: how often each result is repeated; all are equal. 1 by default.
+            num_images_per_prompt: the number of equal copies of each result. 1 by default.
             output_type: "pil" (the default) for a list of PIL images, "np" for an array (N, H, W, C), "pt" for a
                 tensor (N, C, H, W) on the CPU, both float32 in [0, 1].
             return_dict: return diffusers.ImagePipelineOutput, whose `images` hold the result; else the tuple of it.
@@ -102,7 +103,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         Raises:
             ImageError: there is no picture, one cannot be read, or they differ in size and are to be an array.
             ConfigError: `num_images_per_prompt` below 1 or an unknown `output_type`.
-            TypeError: an argument that the pipeline has not.
+            TypeError: an argument that the pipeline does not have.
         """
         if "images" in kwargs or (args and isinstance(args[0], Tensor)):
             return super().__call__(*args, **kwargs)
@@ -131,7 +132,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             raise ConfigError(f"num_images_per_prompt must be 1 or more, got {copies}")
         pictures = [] if image is None else one_by_one(image)
         if not pictures:
-            raise ImageError("there is no picture: pass one, or a list of them, as image=")
+            raise ImageError("there is no picture", "Pass one, or a list of them, as image=")
         if prompt and any([prompt] if isinstance(prompt, str) else prompt):
             _warn_of_prompt()
         large = [self.upscale(picture, tile=tile) for picture in pictures]
@@ -150,24 +151,23 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
     ) -> Image.Image:
         """Enlarge one picture.
 
-        Large pictures go through the network tile by tile, with as much of the neighbourhood around each as the
-        network can see: the result is that of the whole picture, without seams. (Of other people's networks some see
-        further than the 32 pixels they are shown, but hardly.) Transparency and the colour profile are kept; grey
-        stays grey, and of 16 bits where it has them (mode I;16); the EXIF orientation is applied, and all else that
-        EXIF tells comes along in `info`.
+        Large pictures go through the network tile by tile. Each tile has a margin as wide as the network's receptive
+        field, so the result is that of the whole picture, without seams. (Some networks made elsewhere depend slightly
+        on pixels beyond their margin of 32.) Transparency and the colour profile are kept. Grey stays grey, and keeps
+        16 bits (mode I;16). The EXIF orientation is applied, and all other EXIF is kept in `info`.
 
         Args:
             image: a path (of an animation the first frame), the bytes of a file, a PIL image, an array (H, W[, 1, 3 or
-                4]) or a tensor (1 or 3, H, W); arrays and tensors as uint8, or floats in [0, 1]; one channel as
-                uint16 too.
-            scale: how many times as large the result is; by default what the network enlarges. A smaller one is made
-                of that by Lanczos shrinking.
-            tile: side of a tile in pixels of the input; 0 takes the whole picture at once. By default 256;
-                twice that if the network would rather see the picture whole.
-            bf16: compute the detail that is added to the picture in bfloat16, twice as fast and hardly ever another
-                grey level. By default where the device has instructions for it, the weights are float32 and the
-                picture has 8 bits; other people's networks compute as they were made to.
-            progress: called with the share that is done, after each tile; an exception that it raises ends the work.
+                4]) or a tensor (1 or 3, H, W). Arrays and tensors are uint8, or floats in [0, 1]; a single channel may
+                be uint16.
+            scale: how many times as large the result is; by default the network's scale. For a smaller one the
+                network's result is reduced by Lanczos resampling.
+            tile: side of a tile in pixels of the input; 0 is the whole picture at once. By default 256, or 512 for
+                networks that work best on the whole picture.
+            bf16: compute the detail that is added to the picture in bfloat16: twice as fast, and rarely off by a grey
+                level. By default True if the device has instructions for it, the weights are float32 and the picture
+                has 8 bits. Networks made elsewhere ignore it.
+            progress: called after each tile with the share that is done; an exception that it raises ends the work.
 
         Raises:
             ImageError: the picture cannot be read, is empty, or too large.
@@ -209,7 +209,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         return large.resize((width, height), Image.Resampling.LANCZOS)
 
     def checked_scale(self, scale: float | None) -> float:
-        """The scale to enlarge by: the network's own where none is asked for.
+        """The scale to enlarge by: the network's own if `scale` is None.
 
         Raises:
             ConfigError: it is not above 0, or more than the network's.
@@ -217,7 +217,10 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         if scale is None:
             return self.scale
         if not 0 < scale <= self.scale:
-            raise ConfigError(f"scale is {scale:g}; this model enlarges {self.scale} times, and less on request")
+            raise ConfigError(
+                f"scale is {scale:g}, and this model enlarges {self.scale} times",
+                f"Use a scale above 0 and at most {self.scale}",
+            )
         return scale
 
     @property
@@ -230,12 +233,12 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
     def _tile(self, pixels: Tensor, fast: bool, deep: bool) -> Tensor:
         pixels = pixels.to(self.device, self.dtype)
-        if self._own:  # convolutions are faster so; other people's networks may count on the usual layout
+        if self._own:  # convolutions are faster in this layout; networks made elsewhere may need the usual one
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
             large = self(pixels)
         large = large.float().clamp(0, 1)
-        # Rounded here, tile by tile: as floats a large picture would take four times the memory.
+        # Rounded here, tile by tile, because floats would take four times the memory of the whole picture.
         if deep:  # and grey
             weights = large.new_tensor(LUMA if self.channels == 3 else (1,)).view(1, -1, 1, 1)
             grey = (large * weights).sum(1, keepdim=True).expand_as(large)
@@ -255,77 +258,79 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         torch_dtype: torch.dtype | None = None,
         use_safetensors: bool = True,
         strict: bool = True,
-        **place: Any,
+        **source_options: Any,
     ) -> Self:
-        """Load an upscaler that hubgan saved, or weights made elsewhere (ESRGAN, SPAN, SwinIR, ...), to evaluate.
+        """Load an upscaler that hubgan saved, or weights made elsewhere (ESRGAN, SPAN, SwinIR, ...).
 
-        Weights made elsewhere need spandrel (pip install 'hubgan[community]'). They stay float16 where they are and
-        their architecture computes in it, and become float32 otherwise.
+        The model is in evaluation mode. Weights made elsewhere need spandrel (pip install 'hubgan[community]').
+        Float16 weights stay float16 if their architecture computes in it; all others become float32.
 
         Args:
-            pretrained_model_name_or_path: a file, a folder or a Hub name. Where `config.json` is hubgan's it counts,
-                elsewhere the only file that ends with `.safetensors`.
-            fidelity: 0 takes the weights of the whole training, with the most detail, which may be invented; 1 those
-                of its pixel part alone, nearest to the original and smoother; what lies between is a mixture. Above 0
-                the model must hold `pixel.safetensors`, which training with both parts leaves.
-            weights_name: the file to take of several.
-            allow_pickle: read pickled weights (.pth, .ckpt) too, by spandrel's restricted unpickler, which makes
-                nothing but tensors. TorchScript is refused all the same.
-            device: where the weights go.
-            dtype: convert the weights to it.
-            torch_dtype: the same, by diffusers' older name.
-            use_safetensors: as in diffusers; pickles are a matter of `allow_pickle`, so only True is taken.
-            strict: refuse weights with missing or extra keys; those made elsewhere always are.
-            **place: subfolder, revision, token, cache_dir, force_download and local_files_only, as in
+            pretrained_model_name_or_path: a file, a folder or a Hub name. If its `config.json` is hubgan's, that
+                describes the model; otherwise its only `.safetensors` file is loaded.
+            fidelity: 0 uses the weights of the whole training, with the most detail, some of it invented. 1 uses those
+                of its pixel part, which are smoother and closest to the original. Values between mix the two. Above 0
+                the model must hold `pixel.safetensors`, which training with both parts writes.
+            weights_name: the file to load, if there are several.
+            allow_pickle: also read pickled weights (.pth, .ckpt), with spandrel's restricted unpickler, which creates
+                only tensors. TorchScript is always refused.
+            device: the device of the weights.
+            dtype: the dtype to convert the weights to.
+            torch_dtype: diffusers' older name of `dtype`.
+            use_safetensors: as in diffusers; only True is accepted, because `allow_pickle` decides about pickles.
+            strict: refuse weights with missing or extra keys; weights made elsewhere are always refused then.
+            **source_options: subfolder, revision, token, cache_dir, force_download and local_files_only, as in
                 `HubModel.from_pretrained`.
 
         Raises:
             ModelError: the model cannot be found or reached, its bytes are damaged, or its weights do not fit;
-                there are several, or pickles alone; spandrel is missing or does not know the architecture; or it
-                is for something else than enlarging or restoring pictures.
+                there are several files, or only pickles; spandrel is missing or does not know the architecture; or
+                the network does not enlarge or restore pictures.
             ConfigError: its `config.json` is hubgan's and damaged, or asks for something impossible; or `fidelity` is
                 out of range.
         """
         if not 0 <= fidelity <= 1:
-            raise ConfigError(f"fidelity is {fidelity:g}; it goes from 0 (most detail) to 1 (nearest to the original)")
-        if unknown := place.keys() - {field.name for field in fields(ModelSource)}:
+            raise ConfigError(
+                f"fidelity is {fidelity:g}", "Use a value from 0 (most detail) to 1 (nearest to the original)"
+            )
+        if unknown := source_options.keys() - {field.name for field in fields(ModelSource)}:
             raise TypeError(f"{cls.__name__}.from_pretrained() has no argument {', '.join(sorted(unknown))}")
         if not use_safetensors:
-            raise ConfigError("use_safetensors=False: pass allow_pickle=True to read a .pth")
+            raise ConfigError("use_safetensors=False has no effect", "Pass allow_pickle=True to read a .pth")
         name, dtype = str(pretrained_model_name_or_path), dtype or torch_dtype
-        found = community.find(ModelSource(name, **place), weights_name, allow_pickle)
+        found = community.find(ModelSource(name, **source_options), weights_name, allow_pickle)
         if found is None:
-            model = super().from_pretrained(name, device=device, dtype=dtype, strict=strict, **place)
-            return model._at_fidelity(fidelity, ModelSource(name, **place)) if fidelity else model
+            model = super().from_pretrained(name, device=device, dtype=dtype, strict=strict, **source_options)
+            return model._at_fidelity(fidelity, ModelSource(name, **source_options)) if fidelity else model
         if fidelity:
-            raise ConfigError(f"{name} was made elsewhere and has one set of weights: leave fidelity out")
+            raise ConfigError(f"{name} was made elsewhere and has one set of weights", _NO_FIDELITY)
         model = cls(community.load(found, dtype), source=found.source)
         model.training_run = found.config.training_run if found.config else None
         return model.to(device).eval()
 
     @staticmethod
-    def has_fidelity(pretrained_model_name_or_path: str | Path, **place: Any) -> bool:
-        """Whether a model holds the weights of its pixel part too, so that `from_pretrained` takes a `fidelity`.
+    def has_fidelity(pretrained_model_name_or_path: str | Path, **source_options: Any) -> bool:
+        """Whether a model also holds the weights of its pixel part, so that `from_pretrained` accepts a `fidelity`.
 
         Args:
-            pretrained_model_name_or_path: a folder or a Hub name; a file holds one kind of weights.
-            **place: subfolder, revision, token, cache_dir and local_files_only, as in `from_pretrained`.
+            pretrained_model_name_or_path: a folder or a Hub name; a file holds only one kind of weights.
+            **source_options: subfolder, revision, token, cache_dir and local_files_only, as in `from_pretrained`.
 
         Raises:
             ModelError: it cannot be found or reached.
         """
         name = str(pretrained_model_name_or_path)
-        return not Path(name).is_file() and PIXEL_WEIGHTS in ModelSource(name, **place).files()
+        return not Path(name).is_file() and PIXEL_WEIGHTS in ModelSource(name, **source_options).files()
 
-    def _at_fidelity(self: Self, fidelity: float, place: ModelSource) -> Self:
-        at_commit = place.at_commit_of(place.file(CONFIG))
+    def _at_fidelity(self: Self, fidelity: float, source: ModelSource) -> Self:
+        at_commit = source.at_commit_of(source.file(CONFIG))
         if PIXEL_WEIGHTS not in at_commit.files():
-            raise ModelError(f"{place.name} holds no {PIXEL_WEIGHTS}, so there is nothing to mix: leave fidelity out")
+            raise ModelError(f"{source.name} holds no {PIXEL_WEIGHTS}, so there is nothing to mix", _NO_FIDELITY)
         mix(self, at_commit.file(PIXEL_WEIGHTS), fidelity)
         return self
 
     def _weights(self) -> dict[str, Tensor]:
-        """What `model.safetensors` holds: of other people's networks the names that other programs know."""
+        """The tensors of `model.safetensors`; networks made elsewhere keep the names that other programs know."""
         if isinstance(self.network, CommunityNetwork):
             return self.network.weights()
         return super()._weights()

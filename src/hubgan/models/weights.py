@@ -1,4 +1,4 @@
-"""`model.safetensors`: read, compared with the network that it is for, and mixed with others."""
+"""`model.safetensors`: read, compared with its network, and mixed with other weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from hubgan.errors import ModelError
+from hubgan.errors import ModelError, Remedy
 from hubgan.models.config import CONFIG
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -23,9 +23,18 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{file} is damaged or cut short ({error}); copy or download it again (from the Hub: force_download=True)"
-        ) from error
+        raise damaged(file, error) from error
+
+
+def damaged(file: Path, error: Exception) -> ModelError:
+    """The error for a file that is no whole safetensors file."""
+    return ModelError(
+        f"{file} is damaged or cut short ({error})",
+        Remedy(
+            "Copy it again, or download it again with force_download=True",
+            "Copy it again, or delete it to download it again",
+        ),
+    )
 
 
 @torch.no_grad()
@@ -34,9 +43,9 @@ def mix(model: nn.Module, file: Path, share: float) -> None:
     https://arxiv.org/abs/1809.00219, section 3.4).
 
     Args:
-        model: what to change.
+        model: the model to change.
         file: weights of the same network.
-        share: 0 changes nothing, 1 takes those of the file.
+        share: 0 keeps the model's weights, 1 replaces them by those of the file.
 
     Raises:
         ModelError: the file is damaged, or its weights do not fit.
@@ -49,7 +58,7 @@ def mix(model: nn.Module, file: Path, share: float) -> None:
 
 
 def check_fit(file: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], strict: bool) -> None:
-    """Name every way in which weights do not fit a network, rather than the first."""
+    """Raise a ModelError that lists every way in which weights do not fit a network; return if they fit."""
     complaints = []
     if strict and (missing := [key for key in wanted if key not in found]):
         complaints.append(f"missing {_few(missing)}")

@@ -1,4 +1,4 @@
-"""The networks: pure `nn.Module`s, one file an architecture, with no input or output of their own.
+"""The networks: pure `nn.Module`s, one file for each architecture, without any files or pictures.
 
 A new architecture is one file here, one line in a table below, and one test.
 """

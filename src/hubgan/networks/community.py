@@ -1,7 +1,7 @@
-"""Other people's networks for super-resolution and restoration (ESRGAN, SPAN, SwinIR, ...), by spandrel.
+"""Networks for super-resolution and restoration that were made elsewhere (ESRGAN, SPAN, SwinIR, ...), by spandrel.
 
-spandrel (https://github.com/chaiNNer-org/spandrel) tells an architecture and its options from the names and shapes of
-its weights, so these networks are built of published weights and nothing else. It is an optional dependency.
+spandrel (https://github.com/chaiNNer-org/spandrel) infers an architecture and its options from the names and shapes of
+its weights, so these networks need nothing but published weights. It is an optional dependency.
 """
 
 from collections.abc import Mapping
@@ -23,25 +23,25 @@ _PURPOSES = {"FaceSR": "faces only", "Inpainting": "filling holes"}
 class CommunityNetwork(nn.Module):
     """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale) in [0, 1], for any H and W from 1.
 
-    The weights stay float16 where they are and the architecture computes in it; they become float32 otherwise. The
-    network always runs in evaluation mode and without gradients.
+    Float16 weights stay float16 if the architecture computes in it; all others become float32. The network always
+    runs in evaluation mode and without gradients.
 
     Args:
-        weights: a state dict as it was published, be it wrapped in another ("params_ema", ...).
-        dtype: the dtype to convert them to, rather.
+        weights: a published state dict, which may be wrapped in another one ("params_ema", ...).
+        dtype: the dtype to convert them to instead.
 
     Attributes:
         name: what spandrel calls the architecture, such as "ESRGAN".
         scale: how much larger the output is, from 1 (restoration) to 8.
         channels: 1 for grey, 3 for colour.
         receptive_field: how far, in pixels of the input, a pixel of the output notably depends on others. Deep
-            networks see further, and those with attention in windows see where a window begins.
-        multiple: the grid, in pixels of the input, on which the architecture sees a picture.
-        tiles: whether pictures may be cut into tiles; not if the architecture judges a picture as a whole.
+            networks reach further, and with attention in windows the result depends on where a window begins.
+        multiple: the grid, in pixels of the input, on which the architecture works.
+        tiles: whether pictures may be cut into tiles; False if the architecture uses statistics of the whole picture.
 
     Raises:
-        ModelError: spandrel is missing or does not know the architecture, the weights do not fit it, or it is for
-            something else than images to images.
+        ModelError: spandrel is missing or does not know the architecture, the weights do not fit it, or it does not
+            map images to images.
     """
 
     def __init__(self, weights: Mapping[str, Any], dtype: torch.dtype | None = None) -> None:
@@ -57,31 +57,31 @@ class CommunityNetwork(nn.Module):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What a configuration says of it."""
+        """The network's options in a `config.json`."""
         return {"network": self.name, "scale": self.scale, "channels": self.channels}
 
     def forward(self, images: Tensor) -> Tensor:
-        # The descriptor pads to the sizes that the network takes; it promises to serve one image at a time.
+        # The descriptor pads to the sizes that the network accepts; it supports one image at a time.
         return torch.cat([self.descriptor(image) for image in images.split(1)])
 
     def weights(self) -> dict[str, Tensor]:
-        """The state dict under the architecture's own names, of which another can be built.
+        """The state dict under the architecture's own names, from which the network can be built again.
 
         Raises:
-            ModelError: spandrel would take it for another network.
+            ModelError: spandrel would build another network from it.
         """
         weights = self.network.state_dict()
         try:
             again = CommunityNetwork(weights)
         except ModelError as error:
-            raise ModelError(f"spandrel does not read its own {self.name} again: {error}") from error
+            raise error.with_context(f"spandrel does not read its own {self.name} again: ") from error
         if again.options != self.options:
             raise ModelError(f"spandrel takes its own {self.options} for {again.options}")
         return weights
 
 
 def _describe(weights: Mapping[str, Any], dtype: torch.dtype | None) -> Any:
-    """spandrel's descriptor of a network built of its weights, once it is one that hubgan can run."""
+    """spandrel's descriptor of the network with these weights; a ModelError if hubgan cannot run it."""
     library = spandrel()
     state = dict(library.canonicalize_state_dict(dict(weights)))  # architectures rename keys in place
     _check_sizes(state)
@@ -89,9 +89,10 @@ def _describe(weights: Mapping[str, Any], dtype: torch.dtype | None) -> Any:
         descriptor = library.ModelLoader().load_from_state_dict(state)
     except library.UnsupportedModelError as error:
         raise ModelError(
-            f"spandrel {library.__version__} knows no architecture with such weights; a newer one may"
+            f"spandrel {library.__version__} knows no architecture with such weights",
+            "A newer one may. Run: pip install --upgrade spandrel",
         ) from error
-    except Exception as error:  # each architecture fails in its own way on weights that only look like its own
+    except Exception as error:  # architectures raise any error for weights that only resemble their own
         raise ModelError(f"the weights do not fit their architecture ({str(error)[:200]})") from error
     name, purpose = descriptor.architecture.id, descriptor.purpose
     if purpose in _PURPOSES:
@@ -105,11 +106,11 @@ def _describe(weights: Mapping[str, Any], dtype: torch.dtype | None) -> Any:
     try:
         return descriptor.to(dtype or _dtype(state, descriptor))
     except library.UnsupportedDtypeError as error:
-        raise ModelError(f"{name} does not compute in {dtype}: leave dtype out, or take torch.float32") from error
+        raise ModelError(f"{name} does not compute in {dtype}", "Leave dtype out, or use torch.float32") from error
 
 
 def _check_sizes(state: Mapping[str, Any]) -> None:
-    """Refuse weights whose names or shapes would make spandrel build far more than they hold."""
+    """Refuse weights whose names or shapes would make spandrel build a much larger network than they hold."""
     numbers = [int(part) for key in state for part in str(key).split(".") if part.isdecimal() and len(part) < 10]
     empty = any(isinstance(value, Tensor) and value.dim() and not value.numel() for value in state.values())
     if empty or max(numbers, default=0) > 64 + 4 * len(state):
@@ -117,7 +118,7 @@ def _check_sizes(state: Mapping[str, Any]) -> None:
 
 
 def _dtype(state: Mapping[str, Any], descriptor: Any) -> torch.dtype:
-    # Not bfloat16 as well: it is coarser than 8 bit pictures, and some that are said to compute in it do not.
+    # Not bfloat16: it is coarser than 8-bit pictures, and some architectures that claim to support it do not.
     found = {value.dtype for value in state.values() if isinstance(value, Tensor) and value.is_floating_point()}
     return torch.float16 if found == {torch.float16} and descriptor.supports_half else torch.float32
 
@@ -127,4 +128,4 @@ def spandrel() -> ModuleType:
     try:
         return import_module("spandrel")
     except ImportError as error:
-        raise ModelError("weights made elsewhere need spandrel: pip install 'hubgan[community]'") from error
+        raise ModelError("weights made elsewhere need spandrel", "Run: pip install 'hubgan[community]'") from error

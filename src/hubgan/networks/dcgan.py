@@ -1,11 +1,11 @@
 """DCGAN (Radford, Metz, Chintala 2016, https://arxiv.org/abs/1511.06434), at any power-of-two size.
 
 The defaults are hubgan's reference: 32x32 RGB, 100 latent dimensions, 64 channels at the widest resolution, BatchNorm.
-Without BatchNorm the convolutions have biases and start larger: at the paper's 0.02 each layer would shrink the
-signal, and nothing would bring it back.
+Without BatchNorm the convolutions have biases and larger initial weights: with the paper's 0.02 each layer would
+shrink the signal, and no norm would restore it.
 
-With classes the generator's latent has the label's embedding beside it (Mirza and Osindero 2014,
-https://arxiv.org/abs/1411.1784), and the discriminator adds a projection of what it sees on the label's embedding
+With classes the label's embedding is appended to the generator's latent (Mirza and Osindero 2014,
+https://arxiv.org/abs/1411.1784), and the discriminator adds the projection of its features on the label's embedding
 (Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637).
 """
 
@@ -28,7 +28,7 @@ from hubgan.networks.validation import (
     check_labels,
 )
 
-_EMBEDDING = 32  # numbers that a label becomes for the generator
+_EMBEDDING = 32  # numbers in a label's embedding in the generator
 
 
 def _init_weights(module: nn.Module) -> None:
@@ -44,7 +44,7 @@ def _init_unnormalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
     """He et al. 2015, https://arxiv.org/abs/1502.01852: the signal keeps its size through any number of layers."""
     taps = conv.kernel_size[0] * conv.kernel_size[1]
     if isinstance(conv, nn.ConvTranspose2d):
-        # A pixel of the output sees only so much of the kernel. PyTorch's Kaiming counts fans for a plain convolution.
+        # A pixel of the output depends on a part of the kernel only; PyTorch's Kaiming counts all of it.
         taps = taps // (conv.stride[0] * conv.stride[1]) if conv.stride[0] > 1 else 1
     slope = 0.2 if isinstance(conv, nn.Conv2d) else 0.0
     nn.init.normal_(conv.weight, 0.0, nn.init.calculate_gain("leaky_relu", slope) / (conv.in_channels * taps) ** 0.5)
@@ -66,7 +66,7 @@ class DCGANGenerator(nn.Module):
         latent_dim: numbers in a latent, 1 to 4096.
         width: channels at half the images' resolution, 4 to 512.
         norm: `batch`, the paper's, or `none`.
-        classes: how many; 0 for none.
+        classes: the number of classes; 0 for none.
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
@@ -115,8 +115,8 @@ class DCGANDiscriminator(nn.Module):
         channels: 1 (grey) or 3.
         width: channels at half the images' resolution, 4 to 512.
         norm: `batch`, the paper's; `spectral`, on every convolution and the embedding; or `none`. Gradient penalties
-            want one of the last two: with BatchNorm an image's logit depends on the whole batch.
-        classes: how many; 0 for none.
+            need `spectral` or `none`: with BatchNorm an image's logit depends on the whole batch.
+        classes: the number of classes; 0 for none.
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
@@ -159,5 +159,5 @@ class DCGANDiscriminator(nn.Module):
         check_labels(self.classes, labels)
         if self.embedding is None:
             return self.layers(images).flatten()
-        seen = self.layers[:-1](images)
-        return self.layers[-1](seen).flatten() + (seen.mean((2, 3)) * self.embedding(labels)).sum(1)
+        features = self.layers[:-1](images)
+        return self.layers[-1](features).flatten() + (features.mean((2, 3)) * self.embedding(labels)).sum(1)

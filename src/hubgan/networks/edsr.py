@@ -1,8 +1,9 @@
 """EDSR (Lim et al. 2017, https://arxiv.org/abs/1707.02921) in a small size, for super-resolution.
 
 Residual blocks of plain 3x3 convolutions without normalisation, all at low resolution or below, and one pixel shuffle
-at the end. Unlike in the paper the small picture itself, enlarged, is added to the result, and each block starts as
-the identity; both shorten the training. Trained networks keep to the colours around: what is flat stays so.
+at the end. Unlike in the paper, the enlarged small picture is added to the result, and each block starts as the
+identity; both shorten the training. In evaluation mode each pixel is clamped to the range of its neighbours and a
+margin, so flat areas stay flat.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from hubgan.networks.validation import (
     Width,
 )
 
-_SLACK = 1.5  # times the range of the neighbouring pixels; with 1 fine texture is a little less sharp
+_MARGIN = 1.5  # times the range of the neighbouring pixels; with 1 fine texture is a little less sharp
 
 
 class ResidualBlock(nn.Module):
@@ -41,12 +42,12 @@ class ResidualBlock(nn.Module):
 class EDSR(nn.Module):
     """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1], not clipped.
 
-    With a `stride` the blocks work on a grid so many times coarser: for the same time they are wider and see further,
-    which pictures gain by that blur and noise have left no finest detail.
+    With a `stride` the blocks work on a grid that is coarser by this factor. For the same time they can be wider and
+    have a larger receptive field, which suits pictures that have lost their finest detail to blur and noise.
 
     Attributes:
-        receptive_field: how far, in pixels of the input, a pixel of the output can see.
-        multiple: the grid, in pixels of the input, on which the network sees a picture.
+        receptive_field: how far, in pixels of the input, a pixel of the output depends on others.
+        multiple: the grid, in pixels of the input, on which the network works.
     """
 
     @validate_call(config=STRICT)
@@ -66,7 +67,7 @@ class EDSR(nn.Module):
         features = self.head(images - 0.5)
         detail = pixel_shuffle(self.tail(features + self.blocks(features)), self.multiple)
         detail = detail[..., : images.shape[2], : images.shape[3]]
-        # a pixel shuffle, with the addition and the clamp on the way: half the time of `pixel_shuffle` on the CPU
+        # A pixel shuffle that adds and clamps on the way: half the time of `pixel_shuffle` on the CPU.
         large = detail.unflatten(1, (self.channels, self.scale, self.scale)).permute(0, 1, 4, 2, 5, 3) + _spread(
             images
         )
@@ -76,20 +77,20 @@ class EDSR(nn.Module):
 
 
 def _spread(images: Tensor) -> Tensor:
-    """(N, channels, H, W) to (N, channels, H, 1, W, 1), to meet (N, channels, H, scale, W, scale)."""
+    """(N, channels, H, W) to (N, channels, H, 1, W, 1), which broadcasts to (N, channels, H, scale, W, scale)."""
     return images.unsqueeze(3).unsqueeze(5)
 
 
 def _bounds(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The least and the most that each pixel may become: `_SLACK` times their range beyond its neighbours, 3x3 pixels.
+    """The range that each pixel may take: that of the 3x3 pixels around it, widened by `_MARGIN` times its size.
 
-    Where they are all equal that is what they are, whatever the weights: no pattern, no other white, and no frame
-    from the zeros that convolutions see beyond the edge.
+    If these pixels are all equal, so is the result, whatever the weights: flat areas get no pattern, white stays
+    white, and the zero padding of the convolutions leaves no frame.
     """
     padded = pad(images, (1, 1, 1, 1), mode="replicate")
     highest, lowest = (_around(padded, choice) for choice in (torch.maximum, torch.minimum))
-    slack = _SLACK * (highest - lowest)
-    return lowest - slack, highest + slack
+    margin = _MARGIN * (highest - lowest)
+    return lowest - margin, highest + margin
 
 
 def _around(images: Tensor, choice: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

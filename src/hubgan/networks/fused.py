@@ -1,8 +1,8 @@
-"""Convolutions that rectify or add in the same pass, where that is possible: for inference on the CPU.
+"""Convolutions fused with a ReLU or an addition, if possible: for inference on the CPU.
 
-There a small network spends a third of its time on reading and writing again what a convolution has just written.
-PyTorch has oneDNN's fused operators, but offers them by `torch.compile` alone, which wants a C++ compiler and a
-minute's patience. So they are called by name, wherever a trial shows that this PyTorch and this CPU have them.
+A small network on a CPU spends a third of its time on reading and writing the results of its convolutions again.
+PyTorch has oneDNN's fused operators, but offers them only through `torch.compile`, which needs a C++ compiler and a
+minute to start. So they are called by name, if a trial shows that this PyTorch and this CPU support them.
 """
 
 from functools import cache, partial
@@ -36,7 +36,7 @@ def _of(layer: nn.Conv2d, x: Tensor) -> tuple[Any, ...]:
 
 
 def _fuses(layer: nn.Conv2d, x: Tensor) -> bool:
-    """Whether nothing would be missed: no gradient, no tracing, no other precision, no hook, no other convolution."""
+    """Whether fusing has no side effect: no gradient, tracing, other precision, hook or other kind of convolution."""
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
     if type(x) is not Tensor or x.device.type != "cpu" or not torch.backends.mkldnn.enabled:
@@ -50,7 +50,7 @@ def _fuses(layer: nn.Conv2d, x: Tensor) -> bool:
 
 @cache
 def _can_fuse(dtype: torch.dtype) -> bool:
-    """Whether the operators, which PyTorch calls its own affair, are there and compute what is expected of them."""
+    """Whether the operators, which are private to PyTorch, exist and compute the expected results."""
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         x = torch.linspace(-1, 1, 32, dtype=dtype, device="cpu").view(1, 2, 4, 4)
         kernel = (x[:, :1].repeat(2, 2, 1, 1)[..., :3, :3], None, (1, 1), (1, 1), (1, 1), 1)

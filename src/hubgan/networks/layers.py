@@ -1,4 +1,4 @@
-"""What layers of several networks share: how they begin, and the layout of what they compute in."""
+"""Initial weights and memory layout, shared by several networks."""
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ def spectral(layer: nn.Conv2d | nn.Linear | nn.Embedding) -> nn.Module:
     """Spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957), of weights that start orthogonal
     (as in Brock et al. 2019, https://arxiv.org/abs/1809.11096).
 
-    Divided by their largest singular value, such weights pass on every direction in full, where normal ones shrink all
-    but one: a discriminator of many layers would learn nothing for hundreds of steps.
+    Divided by their largest singular value, orthogonal weights keep the size of the signal in every direction. Weights
+    from a normal shrink all directions but one: a deep discriminator would learn nothing for hundreds of steps.
     """
     nn.init.orthogonal_(layer.weight)
     _without_bias(layer)
@@ -20,7 +20,7 @@ def spectral(layer: nn.Conv2d | nn.Linear | nn.Embedding) -> nn.Module:
 def he(layer: nn.Conv2d, slope: float) -> nn.Conv2d:
     """He et al. 2015 (https://arxiv.org/abs/1502.01852) behind a leaky ReLU: the signal keeps its size.
 
-    PyTorch's own start would more than halve it in each layer, which nothing would bring back.
+    PyTorch's default weights would more than halve the signal in each layer.
     """
     nn.init.kaiming_normal_(layer.weight, slope)
     _without_bias(layer)
@@ -33,5 +33,5 @@ def _without_bias(layer: nn.Module) -> None:
 
 
 def in_fast_layout(x: Tensor) -> Tensor:
-    """(N, channels, H, W) in the memory format that CPUs convolve fastest in, channels last; elsewhere as it is."""
+    """(N, channels, H, W) in channels-last layout on a CPU, where convolutions are faster in it; else unchanged."""
     return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x

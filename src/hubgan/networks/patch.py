@@ -1,8 +1,8 @@
 """A patch discriminator (Isola et al. 2017, https://arxiv.org/abs/1611.07004, section 3.2.2).
 
-It judges every patch of a picture for itself, which is what super-resolution needs: texture, not content.
-Spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) instead of BatchNorm, so that no
-statistics of a batch leak between real and fake.
+It classifies every patch of a picture by itself, which suits super-resolution: texture matters, not content.
+Spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) replaces BatchNorm, so that logits do
+not depend on the other images of a batch.
 """
 
 from typing import Literal
@@ -25,7 +25,7 @@ class PatchDiscriminator(nn.Module):
     Args:
         channels: 1 (grey) or 3.
         width: channels of the first layer, 4 to 512.
-        depth: how many times the resolution is halved, 1 to 64.
+        depth: the number of times the resolution is halved, 1 to 64.
         norm: `spectral`, on every convolution but the last, or `none`.
 
     Raises:

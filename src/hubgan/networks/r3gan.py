@@ -1,12 +1,12 @@
 """R3GAN (Huang et al. 2024, https://arxiv.org/abs/2501.05441): residual networks without any normalisation.
 
-Written from the paper's description (section 3): ResNeXt's bottlenecks turned inside out, with a grouped 3x3
-convolution at their widest; a last convolution that starts at zero, so that every block starts as the identity, and
-the others scaled down by depth (Zhang et al. 2019, https://arxiv.org/abs/1901.09321); [1, 2, 1] resampling; a learned
-basis at 4x4. They want the relativistic objective with R1 and R2.
+Written from the paper's description (section 3): inverted ResNeXt bottlenecks with a grouped 3x3 convolution at their
+widest; a last convolution that starts at zero, so that every block starts as the identity, and the others scaled down
+by depth (Zhang et al. 2019, https://arxiv.org/abs/1901.09321); [1, 2, 1] resampling; a learned basis at 4x4. They are
+meant for the relativistic objective with R1 and R2.
 
 The paper's networks have a stage at the images' own resolution (`patch` 1). With `patch` 2 the outermost layer halves
-or doubles the resolution, as the DCGAN's does: most of the cost lies at that resolution, and a CPU can do without.
+or doubles the resolution, as the DCGAN's does: most of the cost lies at that resolution, so this suits a CPU.
 """
 
 from typing import Literal
@@ -35,9 +35,9 @@ _WIDEST = 8  # times `width`
 
 
 def _init(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, gain: float) -> nn.Module:
-    """He et al. 2015 (https://arxiv.org/abs/1502.01852) with another gain; 0 silences the layer."""
+    """He et al. 2015 (https://arxiv.org/abs/1502.01852) with another gain; 0 makes the weights zero."""
     fan = layer.weight[0].numel()
-    if isinstance(layer, nn.ConvTranspose2d):  # a pixel of the output sees only so much of the kernel
+    if isinstance(layer, nn.ConvTranspose2d):  # a pixel of the output depends on a part of the kernel only
         fan = layer.in_channels * layer.weight[0, 0].numel() // (layer.stride[0] * layer.stride[1])
     nn.init.normal_(layer.weight, 0.0, gain / fan**0.5) if gain else nn.init.zeros_(layer.weight)
     if layer.bias is not None:
@@ -55,7 +55,7 @@ def _halve(x: Tensor) -> Tensor:
 
 
 def _double(x: Tensor) -> Tensor:
-    """The counterpart: zeros between the pixels, filtered by [1, 2, 1] / 2 in both directions."""
+    """The opposite of `_halve`: zeros between the pixels, filtered by [1, 2, 1] / 2 in both directions."""
     return avg_pool2d(pad(interpolate(x, scale_factor=2, mode="nearest"), (0, 1, 0, 1)), 2, 1)
 
 
@@ -78,7 +78,7 @@ class _Block(nn.Module):
 
 
 class _Resampled(nn.Module):
-    """Half or twice the resolution, and other channels: by a 1x1 convolution, on the side where it is cheaper."""
+    """Half or twice the resolution, and other channels by a 1x1 convolution at the lower resolution."""
 
     def __init__(self, before: int, after: int, up: bool) -> None:
         super().__init__()
@@ -106,8 +106,8 @@ class R3GANGenerator(nn.Module):
         width: channels at half the images' resolution, 4 to 512; doubled each time it halves, up to 8 times.
         depth: blocks of a stage.
         group_width: channels of a group of the 3x3 convolutions; twice the channels of any stage divide by it.
-        patch: side of what the last layer makes of a pixel, 1 or 2.
-        classes: how many; 0 for none.
+        patch: pixels a side that the last layer makes of one, 1 or 2.
+        classes: the number of classes; 0 for none.
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
@@ -153,9 +153,9 @@ class R3GANDiscriminator(nn.Module):
     """Images (N, channels, size, size) in [-1, 1], and labels (N,), to one logit an image (N,); positive means real.
 
     Args:
-        image_size, channels, width, depth, group_width, patch: as the generator has them.
-        classes: how many; with any, a label's embedding chooses what is judged (a projection: Miyato and Koyama 2018,
-            https://arxiv.org/abs/1802.05637). 0 for none.
+        image_size, channels, width, depth, group_width, patch: as in the generator.
+        classes: the number of classes, 0 for none. With classes the logit is the projection of the features on the
+            label's embedding (Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637).
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.

@@ -1,11 +1,11 @@
 """SNGAN (Miyato et al. 2018, https://arxiv.org/abs/1802.05957): the residual networks of its appendix B.4.
 
-The defaults have the channels of the paper's tables: at 32x32 CIFAR-10's, 256 everywhere in the generator and 128 in
-the discriminator; above 32x32 ImageNet's for 128x128, 64 next to the images, twice as many each time the resolution
-halves, up to 16 times as many. What the tables leave open is as in the authors' code
-(https://github.com/pfnet-research/sngan_projection), whose 64x64 networks have these weights too; but all of ours end
-in a layer without bias, as theirs at 32x32 does, and our discriminator for 64x64 sums over 4x4 where theirs does over
-2x2. Other sizes follow the same rules.
+The defaults have the channels of the paper's tables. At 32x32 these are CIFAR-10's: 256 everywhere in the generator
+and 128 in the discriminator. Above 32x32 they are ImageNet's for 128x128: 64 next to the images, doubled each time the
+resolution halves, up to 16 times as many. Details that the tables leave open follow the authors' code
+(https://github.com/pfnet-research/sngan_projection). There are two differences to its 64x64 networks: all networks
+here end in a layer without bias, as the authors' 32x32 ones do, and the 64x64 discriminator sums over 4x4 rather than
+2x2 pixels. Other sizes follow the same rules.
 
 With classes the generator has conditional BatchNorm (Dumoulin et al. 2017, https://arxiv.org/abs/1610.07629; de Vries
 et al. 2017, https://arxiv.org/abs/1707.00683) and the discriminator a projection (Miyato and Koyama 2018,
@@ -30,11 +30,11 @@ from hubgan.networks.validation import (
     check_labels,
 )
 
-_RELU = 2**0.5  # the gain of a layer behind ReLU
+_RELU = 2**0.5  # the gain of a layer after a ReLU
 
 
 def _init(layer: nn.Conv2d | nn.Linear | nn.Embedding, gain: float = 1.0, norm: str = "none") -> nn.Module:
-    """Spectral normalisation and an orthogonal start; else He et al.'s (2015) start with a gain."""
+    """Spectral normalisation with orthogonal weights; or else He et al.'s (2015) weights with a gain."""
     if norm == "spectral":
         return spectral(layer)
     if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
@@ -83,12 +83,12 @@ class _UpBlock(nn.Module):
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
         residual = self.conv1(interpolate(relu(self.norm1(x, labels)), scale_factor=2, mode="nearest"))
         residual = self.conv2(relu(self.norm2(residual, labels)))
-        # Nearest pixels are the same before and behind a 1x1 convolution, and it costs a quarter.
+        # Nearest upsampling commutes with a 1x1 convolution, which costs a quarter at the lower resolution.
         return residual + interpolate(self.shortcut(x), scale_factor=2, mode="nearest")
 
 
 class _DownBlock(nn.Module):
-    """(N, before, H, W) to (N, after, H/2, W/2), or H and W kept. The `first` has no ReLU in front: it sees images."""
+    """(N, before, H, W) to (N, after, H/2, W/2), or with H and W kept. The `first` block has no ReLU before it."""
 
     def __init__(self, before: int, after: int, norm: str, first: bool, halve: bool) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class _DownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         residual = self.conv2(relu(self.conv1(x if self.first else relu(x))))
-        if self.halve:  # means, too, are the same before and behind a 1x1 convolution
+        if self.halve:  # average pooling commutes with a 1x1 convolution too
             residual, x = avg_pool2d(residual, 2), avg_pool2d(x, 2)
         return residual + self.shortcut(x)
 
@@ -115,7 +115,7 @@ class SNGANGenerator(nn.Module):
         latent_dim: numbers in a latent, 1 to 4096.
         width: channels of the last block, 4 to 512; of all blocks up to 32x32, doubled above each time the resolution
             halves, up to 16 times as many. By default the paper's: 256 up to 32x32, 64 above.
-        classes: how many, each with its own scales and shifts in BatchNorm; 0 for none.
+        classes: the number of classes, each with its own scales and shifts in BatchNorm; 0 for none.
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
@@ -155,7 +155,8 @@ class SNGANDiscriminator(nn.Module):
         channels: 1 (grey) or 3.
         width: channels of the first block, 4 to 512; of all blocks up to 32x32, doubled above at each, up to 16 times
             as many. By default the paper's: 128 up to 32x32, 64 above.
-        classes: how many; a label's embedding says what else counts for it (a projection). 0 for none.
+        classes: the number of classes, 0 for none. With classes the projection of the features on the label's
+            embedding is added to the logit.
         norm: `spectral`, the paper's, on every layer and the embedding, or `none`.
 
     Raises:
@@ -175,14 +176,14 @@ class SNGANDiscriminator(nn.Module):
         super().__init__()
         self.image_size, self.channels, self.classes = image_size, channels, classes
         widths = _widths(image_size, width or (128 if image_size <= 32 else 64))
-        side = 8 if image_size <= 32 else 4  # where the paper's stop halving
+        side = 8 if image_size <= 32 else 4  # the paper's networks stop halving here
         self.blocks = nn.Sequential(
             *(
                 _DownBlock(before, after, norm, first=i == 0, halve=image_size >> i > side)
                 for i, (before, after) in enumerate(pairwise([channels, *widths]))
             )
         )
-        # Without a norm the sum over side x side pixels would start as many times too large.
+        # Without a norm the sum over side x side pixels would start larger by their number.
         self.last = _init(nn.Linear(widths[-1], 1, bias=False), side**-2, norm)
         self.embedding = _init(nn.Embedding(classes, widths[-1]), side**-2, norm) if classes else None
 

@@ -1,8 +1,8 @@
 """The U-Net discriminator of Real-ESRGAN (Wang et al. 2021, https://arxiv.org/abs/2107.10833, section 3.3).
 
-It judges every pixel, by what lies around it near and far: three times halved, three times doubled, what was seen on
-the way down added on the way up. Spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) on all
-but the first and the last convolution.
+It gives a logit for every pixel, from features at several scales: the resolution is halved three times and doubled
+three times, and the features on the way down are added on the way up (skip connections). All convolutions but the
+first and the last have spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957).
 """
 
 from pydantic import validate_call
@@ -40,13 +40,13 @@ class UNetDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         x = leaky_relu(self.first(images), _SLOPE)
-        seen = []
+        skips = []
         for layer in self.down:
-            seen.append(x)
+            skips.append(x)
             x = leaky_relu(layer(x), _SLOPE)
         for layer in self.up:
             x = interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = leaky_relu(layer(x), _SLOPE) + seen.pop()
+            x = leaky_relu(layer(x), _SLOPE) + skips.pop()
         for layer in self.flat:
             x = leaky_relu(layer(x), _SLOPE)
         return self.last(x).squeeze(1)

@@ -1,4 +1,4 @@
-"""Types of the networks' options: what a `config.json` may ask for, checked before any memory is taken; labels."""
+"""Types of the networks' options, which a `config.json` is checked against, and the check of labels."""
 
 from typing import Annotated, Literal
 
@@ -23,15 +23,15 @@ Stride = Annotated[int, Field(ge=1, le=4)]
 GroupWidth = Annotated[int, Field(ge=1, le=512)]
 Classes = Annotated[int, Field(ge=0, le=100_000)]
 
-#: For `pydantic.validate_call` on a constructor: "64" and 64.0 are not sizes.
+#: For `pydantic.validate_call` on a constructor: "64" and 64.0 are not accepted as sizes.
 STRICT = ConfigDict(strict=True)
 
 
 def check_labels(classes: int, labels: Tensor | None) -> None:
-    """See that labels are there where a network has classes, and only there; their range is not looked at.
+    """Check that labels are given if and only if a network has classes; their range is not checked.
 
     Raises:
-        ValueError: they are not.
+        ValueError: labels are missing, or the network has no classes.
     """
     if classes and labels is None:
         raise ValueError(f"the network has {classes} classes: it needs labels")

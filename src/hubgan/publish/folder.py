@@ -1,4 +1,4 @@
-"""To the Hub: a folder that holds a model, such as a training run leaves it, as a repository."""
+"""A folder that holds a model, such as that of a training run, pushed to the Hub as a repository."""
 
 import logging
 import shlex
@@ -10,12 +10,13 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Pushed, Repository
 from hubgan.models import MODELS, HubModel, Upscaler
-from hubgan.models.card import PICTURE, combined, renewed
+from hubgan.models.card import PICTURE
+from hubgan.models.card_edits import combined, renewed
 from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS, read_config
 
 logger = logging.getLogger(__name__)
 
-# All else stays: what a run leaves on the way, logs, paths and the command line are nobody's business.
+# Nothing else is pushed: checkpoints, logs, paths and the command line of a run are private.
 _PICTURES = ["*.png", "*.jpg", "*.jpeg", "*.webp", "*.gif", "*.mp4"]
 _PUSHED = [CONFIG, WEIGHTS, PIXEL_WEIGHTS, CARD, "recipe.yaml", "LICENSE*", *_PICTURES]
 
@@ -33,9 +34,9 @@ def push_folder(
     """Push a model's folder in one commit: weights, configuration, cards, pictures, recipe, and its discriminator.
 
     Nothing else in the folder is pushed, such as checkpoints, logs and the report of a run. The models are loaded
-    first, so that nothing broken is published. Cards name the repository; words that a person has put into them, here
-    or on the Hub, are kept; where both copies have new ones, those here win, with a warning. The
-    repository and the branch are made when missing; when nothing has changed no commit is made.
+    first, so that nothing broken is published. The cards name the repository. Edits that a person has made to them,
+    here or on the Hub, are kept; if both copies were edited, the edits here are used, with a warning. The repository
+    and the branch are made if they are missing. If nothing has changed, no commit is made.
 
     Args:
         folder: holds `config.json` and `model.safetensors`, and perhaps `discriminator/`.
@@ -48,11 +49,11 @@ def push_folder(
 
     Raises:
         ModelError: the folder holds no whole model; not logged in, not allowed, not a Hub name, or the Hub cannot be
-            reached. The folder stays as it is, and so does the branch on the Hub.
-        ConfigError: a `config.json` in it is not one that hubgan wrote.
+            reached. The folder and the branch on the Hub are unchanged.
+        ConfigError: a `config.json` in the folder was not written by hubgan.
     """
     folder = Path(folder)
-    models = {place: _load(folder / place) for place in _model_places(folder)}
+    models = {subfolder: _load(folder / subfolder) for subfolder in _subfolders(folder)}
     options = [
         *(["--revision", revision] if revision else []),
         *(["--message", commit_message] if commit_message else []),
@@ -61,45 +62,50 @@ def push_folder(
     again = f"{folder} is whole; push it again: {shlex.join(['hubgan', 'push', str(folder), repo_id, *options])}"
     repository = Repository(repo_id, private=private, token=token, branch=revision, again=again)
     files: dict[str, Path | bytes] = {}
-    for place in models:
-        inside = sorted(path.name for path in (folder / place).iterdir() if path.is_file() and not path.is_symlink())
-        files |= {(Path(place) / name).as_posix(): folder / place / name
+    for subfolder in models:
+        inside = sorted(
+            path.name for path in (folder / subfolder).iterdir() if path.is_file() and not path.is_symlink()
+        )
+        files |= {(Path(subfolder) / name).as_posix(): folder / subfolder / name
                   for name in filter_repo_objects(inside, allow_patterns=_PUSHED)}  # fmt: skip
-    for place, model in models.items():
-        name = (Path(place) / CARD).as_posix()
-        fresh = _about(model, folder, place, repository.name)
+    for subfolder, model in models.items():
+        name = (Path(subfolder) / CARD).as_posix()
+        fresh = _about(model, folder, subfolder, repository.name)
         files[name] = _card(folder / name, repository.read(name), fresh).encode()
     return repository.commit(files, message=commit_message or "Push model with hubgan", create_pr=create_pr)
 
 
-def _model_places(folder: Path) -> list[str]:
+def _subfolders(folder: Path) -> list[str]:
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         what = "is no folder" if not folder.is_dir() else f"holds no {CONFIG} and {WEIGHTS}"
-        raise ModelError(f"{folder} {what}: name a folder that save_pretrained or a finished training run has written")
+        remedy = "Name a folder that save_pretrained or a finished training run has written"
+        raise ModelError(f"{folder} {what}", remedy)
     return ["", *(["discriminator"] if (folder / "discriminator" / CONFIG).is_file() else [])]
 
 
 def _load(folder: Path) -> HubModel:
-    kind = read_config(ModelSource(str(folder)).file(CONFIG)).kind
-    if kind not in MODELS:
-        raise ConfigError(f"{folder / CONFIG} describes a {kind}, which this hubgan does not know")
-    model = MODELS[kind].from_pretrained(folder)
+    config = read_config(ModelSource(str(folder)).file(CONFIG))
+    if config.kind not in MODELS:
+        raise ConfigError(
+            f"{folder / CONFIG} describes a {config.kind}, which this hubgan does not know", config.upgrade
+        )
+    model = MODELS[config.kind].from_pretrained(folder)
     if (folder / PIXEL_WEIGHTS).is_file():
-        Upscaler.from_pretrained(folder, fidelity=1.0)  # they are pushed too, so they must fit
+        Upscaler.from_pretrained(folder, fidelity=1.0)  # these weights are pushed too, so they must fit
     return model
 
 
-def _about(model: HubModel, folder: Path, place: str, repo_id: str) -> str:
-    picture = {"picture": PICTURE} if (folder / place / PICTURE).is_file() else {}
-    return str(model.generate_model_card(name=repo_id, **picture, **({"subfolder": place} if place else {})))
+def _about(model: HubModel, folder: Path, subfolder: str, repo_id: str) -> str:
+    picture = {"picture": PICTURE} if (folder / subfolder / PICTURE).is_file() else {}
+    return str(model.generate_model_card(name=repo_id, **picture, **({"subfolder": subfolder} if subfolder else {})))
 
 
 def _card(file: Path, there: str | None, fresh: str) -> str:
-    """The card to push: `fresh`, with the words that a person has put into the one in the folder or on the Hub."""
+    """The card to push: `fresh`, with the edits that a person has made to the one in the folder or on the Hub."""
     try:
         here = file.read_text(encoding="utf-8") if file.is_file() else None
     except UnicodeDecodeError as error:
-        raise ModelError(f"{file} is not UTF-8 text: save it as that, or delete it to get a new one") from error
+        raise ModelError(f"{file} is not UTF-8 text", "Save it as UTF-8, or delete it to get a new one") from error
     if here is None or there is None:
         return renewed(here or there or fresh, fresh)
     card, conflict = combined(here, there)

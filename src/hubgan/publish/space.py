@@ -1,4 +1,4 @@
-"""The demo to the Hub: a Space that runs it, made or updated by one commit."""
+"""The demo as a Space on the Hub, made or updated by one commit."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from huggingface_hub import SpaceCard, SpaceCardData, get_hf_file_metadata, hf_h
 from huggingface_hub.errors import EntryNotFoundError, HTTPError, RepositoryNotFoundError
 from yaml import YAMLError
 
-from hubgan.errors import ConfigError, ModelError
+from hubgan.errors import ConfigError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Pushed, Repository
 from hubgan.models import Generator, Upscaler
@@ -30,7 +30,7 @@ else:
         try:
             from tomlkit import parse
         except ImportError as error:
-            raise ConfigError("on Python 3.10 this needs tomlkit: pip install 'hubgan[demo]'") from error
+            raise ConfigError("Python 3.10 needs tomlkit for this", "Run: pip install 'hubgan[demo]'") from error
         return parse(text).unwrap()
 
 
@@ -39,9 +39,9 @@ logger = logging.getLogger(__name__)
 RECORD = ".hubgan-files"
 _APP, _LICENSE, _PROJECT, _PACKAGE = "app.py", "LICENSE", "pyproject.toml", "src/hubgan"
 _FOLDERS = (f"{_PACKAGE}/", "model_cards/")
-# What is not needed to run the demo; what is new in the package is sent until it is named here.
+# Parts of the package that the demo does not need. A new part is pushed until it is named here.
 _LEFT_OUT = {"__main__.py", "cli", "data", "evaluation", "export", "publish", "recipes", "training"}
-# The newest that ZeroGPU takes; any other hardware takes it too.
+# ZeroGPU supports PyTorch below this version; other hardware supports it too.
 _TORCH_BELOW = "2.12"
 _OURS = ("sdk", "sdk_version", "python_version", "app_file", "models", "preload_from_hub")
 # The README that the Hub puts into a Space made on its website.
@@ -67,21 +67,21 @@ def push_space(
     token: str | None = None,
     commit_message: str | None = None,
 ) -> Pushed:
-    """Make a Space that shows these models, or update one, in one commit; none is made when nothing is new.
+    """Make a Space that shows these models, or update one, in one commit. No commit is made if nothing changes.
 
-    A model that is a folder travels along, in `model_cards/`; one on the Hub is fetched when the Space is built. All
-    are loaded here first, so that what cannot run is not pushed.
+    A model that is a folder is copied into the Space, in `model_cards/`. A model on the Hub is downloaded when the
+    Space is built. All models are loaded here first, so that nothing broken is pushed.
 
-    On an update `app.py`, `requirements.txt`, `LICENSE`, `src/hubgan` and the models in `model_cards/` are written
-    anew, and what an earlier push put into these two folders is deleted when it is no longer needed (`.hubgan-files`
-    lists it). Files of other names are left alone. Of a README.md that is there, the words stay and so does its header
-    but for sdk, sdk_version, python_version, app_file, models and preload_from_hub.
+    An update replaces `app.py`, `requirements.txt`, `LICENSE`, `src/hubgan` and the models in `model_cards/`. Files
+    that an earlier push put into these two folders are deleted if they are no longer needed (`.hubgan-files` lists
+    them). Other files are left alone. A README.md keeps its text, and its header except for sdk, sdk_version,
+    python_version, app_file, models and preload_from_hub.
 
     Args:
         repo_id: the Space's name (user/space).
-        generators: of each its Hub name, or a folder that holds a Generator; one or more, of which visitors choose.
-        upscalers: likewise, or a folder that holds other people's weights, or their file.
-        checkout: the folder of this repository, which the demo is taken from.
+        generators: one or more, of which visitors choose: Hub names, or folders that hold a Generator.
+        upscalers: likewise; also a folder or a file of weights that were made elsewhere.
+        checkout: the folder of hubgan's repository, from which the demo is copied.
         private: make the Space private if it is new; an error if it is there and public.
         token: access token; by default the one of `hf auth login`.
         commit_message: the commit's first line.
@@ -100,7 +100,8 @@ def push_space(
     models: list[_Model] = []
     for variable, kind, names in kinds:
         if not names:
-            raise ConfigError(f"there is no {kind.__name__.lower()}: name one")
+            what = kind.__name__.lower()
+            raise ConfigError(f"there is no {what}", Remedy(f"Name one in {what}s=", f"Name one with --{what}"))
         found = [_model(kind, name, token) for name in names]
         shown[variable] = [model.shown for model in found]
         models += found
@@ -108,7 +109,7 @@ def push_space(
     for name, model in zip([*generators, *upscalers], models, strict=True):
         if model.shown in by_name:
             raise ConfigError(
-                f"{by_name[model.shown]} and {name} would both become {model.shown}: rename one of the folders"
+                f"{by_name[model.shown]} and {name} would both become {model.shown}", "Rename one of the folders"
             )
         by_name[model.shown] = name
 
@@ -144,13 +145,16 @@ def _check_checkout(checkout: Path) -> None:
     for name in (_APP, CARD, _LICENSE, _PROJECT, f"{_PACKAGE}/demo"):
         if not (checkout / name).exists():
             raise ConfigError(
-                f"{checkout} is no checkout of hubgan, it has no {name}: clone the repository, and name its folder by"
-                " --checkout"
+                f"{checkout} is not a checkout of hubgan: it has no {name}",
+                Remedy(
+                    "Clone hubgan's repository, and pass its folder as checkout=",
+                    "Clone hubgan's repository, and name its folder with --checkout",
+                ),
             )
 
 
 def _package(checkout: Path) -> dict[str, Path]:
-    """Of the package what runs the demo, without caches, by the names in the Space."""
+    """The files of the package that the demo needs, without caches, by their names in the Space."""
     found = {}
     for path in sorted((checkout / _PACKAGE).rglob("*")):
         inside = path.relative_to(checkout / _PACKAGE)
@@ -162,7 +166,7 @@ def _package(checkout: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as the Space has it: its name in `app.py`, its files there, or where on the Hub they come from."""
+    """A model of the Space: its name in `app.py`, and its files in the Space or its name on the Hub."""
 
     shown: str
     files: dict[str, Path]
@@ -172,23 +176,23 @@ class _Model:
 
 
 def _model(kind: type[Generator] | type[Upscaler], name: str, token: str | None) -> _Model:
-    """A model that has been loaded, and so runs: it is of this kind and whole."""
+    """A model, once it has been loaded: so it is of this kind, and whole."""
     community = isinstance(kind.from_pretrained(name, token=token).network, CommunityNetwork)
     if (file := Path(name)).is_file():
         inside = f"model_cards/{file.stem}"
         return _Model(inside, {f"{inside}/{file.name}": file}, None, None, community)
-    place = ModelSource(name, token=token)
-    there = place.files()
+    source = ModelSource(name, token=token)
+    there = source.files()
     theirs = [file for file in there if community and file.lower().endswith(".safetensors")]
     needed = [file for file in there if file in (CONFIG, WEIGHTS, PIXEL_WEIGHTS, *theirs)]
-    if (folder := place.folder) is not None:
+    if (folder := source.folder) is not None:
         inside = f"model_cards/{folder.resolve().name}"
         travels = [*needed, *(file for file in (CARD, PICTURE) if file in there)]
         return _Model(inside, {f"{inside}/{file}": folder / file for file in travels}, None, None, community)
     preload = None
     if not _is_public(name, needed[0]):
         logger.warning("%s is not public: the Space needs a secret HF_TOKEN (in its settings) that may read it", name)
-    elif not re.search(r"[\s,]", "".join(needed)):  # the header has no way to write these
+    elif not re.search(r"[\s,]", "".join(needed)):  # the header cannot express names with these
         preload = f"{name} {','.join(needed)}"
     return _Model(name, {}, name, preload, community)
 
@@ -200,7 +204,7 @@ def _is_public(name: str, file: str) -> bool:
     except (RepositoryNotFoundError, EntryNotFoundError):
         return False
     except HTTPError as error:
-        raise ModelError(f"cannot tell whether a Space may read {name}: {error}") from error
+        raise ModelError(f"cannot tell whether a Space may read {name}: {error}", "Check the connection") from error
     return True
 
 
@@ -210,13 +214,16 @@ def _app(checkout: Path, shown: dict[str, list[str]]) -> str:
     for variable, value in shown.items():
         lines = re.findall(rf"^{variable} = .*$", text, re.MULTILINE)
         if len(lines) != 1:
-            raise ConfigError(f"{checkout / _APP} has {len(lines)} lines '{variable} = ...' where it should have one")
+            raise ConfigError(
+                f"{checkout / _APP} has {len(lines)} lines '{variable} = ...' where it should have one",
+                f"Restore it: git checkout {_APP}",
+            )
         text = text.replace(lines[0], f"{variable} = {json.dumps(value, ensure_ascii=False)}")
     return text
 
 
 def _requirements(checkout: Path, models: list[_Model]) -> str:
-    """What the demo needs of what pyproject.toml lists."""
+    """The requirements of the demo, of those that pyproject.toml lists."""
     project = read_toml((checkout / _PROJECT).read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = project["dependencies"] + extras["demo"]
@@ -227,7 +234,7 @@ def _requirements(checkout: Path, models: list[_Model]) -> str:
 
 
 def _readme(before: str | None, checkout: Path, models: list[_Model], repo_id: str) -> str | None:
-    """The README.md of the Space; None when the one that is there may stay as it is."""
+    """The README.md of the Space; None if the existing one needs no change."""
     title = repo_id.partition("/")[2]
     ours = _card(checkout / CARD, (checkout / CARD).read_text(encoding="utf-8")).data.to_dict()
     ours["models"] = [model.hub_name for model in models if model.hub_name] or None
@@ -246,4 +253,6 @@ def _card(name: object, text: str) -> SpaceCard:
     try:
         return SpaceCard(text)
     except (YAMLError, ValueError, TypeError) as error:
-        raise ConfigError(f"the header of {name} cannot be read, correct it there: {error}") from error
+        raise ConfigError(
+            f"the header of {name} cannot be read: {error}", "Correct the YAML between its lines ---"
+        ) from error

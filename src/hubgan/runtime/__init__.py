@@ -1,1 +1,1 @@
-"""What everything else runs on: files, processes, devices, random numbers."""
+"""Files, processes, devices and random numbers, which all other packages use."""

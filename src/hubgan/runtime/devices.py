@@ -1,10 +1,10 @@
-"""Which machines compute in half precision, rather than emulate it."""
+"""Which devices compute in bfloat16 rather than emulate it."""
 
 import torch
 
 
 def computes_in_bf16(device: torch.device | str) -> bool:
-    """Whether a device has instructions for bfloat16. A CPU without them is twenty times slower than in float32."""
+    """Whether a device has instructions for bfloat16. Without them a CPU is twenty times slower than in float32."""
     kind = torch.device(device).type
     if kind == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)

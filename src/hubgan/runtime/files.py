@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are written whole or not at all, and their checksums."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A file to write, renamed to `path` once it is whole; nothing is left of it when that fails."""
+    """A temporary file to write, renamed to `path` when the block ends; it is deleted if the block fails."""
     unfinished = path.with_name(f".{path.name}")
     try:
         yield unfinished
@@ -19,7 +19,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file as a whole, or leave the one that is there."""
+    """Write a text file as a whole; if that fails, the existing one is unchanged."""
     with atomic_write(path) as file:
         file.write_text(text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Several processes, one piece of work, one decision: what one of them finds out, or fails at, all of them learn."""
+"""Work and decisions shared by several processes. If one of them fails, all of them raise its error."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from safetensors import SafetensorError
 from torch import Tensor
 
-from hubgan.errors import HubganError
+from hubgan.errors import HubganError, Remedy
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -20,26 +20,28 @@ T = TypeVar("T")
 
 
 def join_processes(*, cpu: bool) -> PartialState:
-    """This process among those that `accelerate launch` or `torchrun` has started; calling it again changes nothing.
+    """Join the processes that `accelerate launch` or `torchrun` has started. A second call changes nothing.
 
     Args:
-        cpu: they compute on the CPU, though there may be a GPU.
+        cpu: compute on the CPU, even if there is a GPU.
     """
-    cpu = cpu or not torch.accelerator.is_available()  # said so, Accelerate finds processes without GPUs too
-    # One may have much more left to do than another, which waits for it.
+    cpu = (
+        cpu or not torch.accelerator.is_available()
+    )  # without it Accelerate finds no processes on a machine without GPU
+    # One process may have much more work left than another, which waits for it.
     return PartialState(cpu=cpu, timeout=timedelta(days=7))
 
 
 def share_out(work: Callable[[range], tuple[Tensor, ...]], items: range, multiple: int) -> tuple[Tensor, ...]:
-    """What `work` makes of `items`, each process doing a part of them: on all processes the same as on one.
+    """The result of `work` for all `items`, of which each process does a part. All processes get the whole result.
 
     Args:
-        work: makes tensors on the CPU, with a row for an item or none, of a part of the items.
-        items: their numbers.
-        multiple: a part has so many items, or a multiple of it, wherever the result depends on how they are grouped.
+        work: maps some items to tensors on the CPU, with a row for each item or none.
+        items: the numbers of the items.
+        multiple: each part is a multiple of this number of items, for results that depend on how items are grouped.
 
     Raises:
-        HubganError: on every process, when one of them met an error.
+        HubganError: on every process, if one of them met an error.
     """
     if not _joined():
         return work(items)
@@ -50,10 +52,10 @@ def share_out(work: Callable[[range], tuple[Tensor, ...]], items: range, multipl
 
 
 def gather(work: Callable[[], T]) -> list[T]:
-    """What `work` returns on each process, in their order, on all of them.
+    """The results of `work` from all processes, in the order of their ranks, on every process.
 
     Raises:
-        HubganError: on every process, when one of them met an error.
+        HubganError: on every process, if one of them met an error.
     """
     if not _joined():
         return [work()]
@@ -61,7 +63,7 @@ def gather(work: Callable[[], T]) -> list[T]:
     try:
         outcome = work()
     except Exception as error:  # the others would wait for ever
-        outcome = _told(error)
+        outcome = _translated(error)
     outcomes = gather_object([outcome])
     for each in outcomes:
         if isinstance(each, Exception):
@@ -70,13 +72,12 @@ def gather(work: Callable[[], T]) -> list[T]:
 
 
 def decide(decision: Callable[[], T]) -> T:
-    """Call `decision` on the main process alone; every process returns what it returned.
+    """Call `decision` on the main process only; every process returns its result.
 
-    Where no processes have been joined it is simply called.
+    If no processes have been joined, `decision` is simply called.
 
     Raises:
-        HubganError: `decision` raised it, or another error that is told in its words; every process raises it, so that
-            none waits for one that has ended.
+        HubganError: on every process, if `decision` raised an error, so that none waits for one that has ended.
     """
     if not _joined():
         return decision()
@@ -86,7 +87,7 @@ def decide(decision: Callable[[], T]) -> T:
         try:
             outcome[0] = decision()
         except Exception as error:
-            outcome[1], cause = _told(error), error
+            outcome[1], cause = _translated(error), error
     broadcast_object_list(outcome)
     if outcome[1] is not None:
         raise outcome[1] from cause
@@ -97,36 +98,39 @@ def decide(decision: Callable[[], T]) -> T:
 def together(
     failure: type[HubganError],
     what: str,
-    remedy: str = "",
+    remedy: str | Remedy = "",
     kinds: tuple[type[Exception], ...] = (OSError, RuntimeError, ValueError, SafetensorError),
 ) -> Iterator[None]:
-    """A part that every process has a share in: all leave it when all have done theirs.
+    """A block that every process runs: no process leaves it before all of them have finished it.
 
     Args:
-        failure: what is raised, with the message `what: reason. remedy`.
+        failure: what is raised, with the message `what: reason`.
         what: what could not be done.
-        remedy: what to do about it.
-        kinds: the errors that count; others are defects, and pass through.
+        remedy: what to do about it; it follows the remedy of the error that was met, if that has one.
+        kinds: the errors to translate; all others are defects, and are raised unchanged.
 
     Raises:
-        HubganError: `failure`, in every process, when one of them met such an error.
+        HubganError: `failure`, on every process, if one of them met such an error.
     """
-    reasons: list[str] = []
+    met: list[tuple[str, str | Remedy]] = []
     cause = None
     try:
         yield
     except kinds as error:
         cause = error
-        reasons.append(" ".join(str(error).split())[:400] or type(error).__name__)
-    if reasons := gather_object(reasons):
-        raise failure(f"{what}: {reasons[0]}" + (f". {remedy}" if remedy else "")) from cause
+        if isinstance(error, HubganError):
+            met.append((error.message, error.remedy))
+        else:
+            met.append((" ".join(str(error).split())[:400] or type(error).__name__, ""))
+    if met := gather_object(met):
+        raise failure(*met[0]).with_context(f"{what}: ", remedy) from cause
 
 
 def largest(values: tuple[float, ...], accelerator: "Accelerator") -> tuple[float, ...]:
-    """Each number's largest value among the processes, so that all of them decide alike."""
+    """The largest value of each number among the processes, so that all of them decide alike."""
     if accelerator.num_processes == 1:
         return values
-    # MPS has no doubles, but no several processes either.
+    # MPS has no float64, but it never runs several processes.
     shared = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
     torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
     return tuple(shared.tolist())
@@ -138,12 +142,12 @@ def is_main() -> bool:
 
 
 def _joined() -> bool:
-    """Whether there are other processes, which this one has joined."""
+    """Whether this process has joined others."""
     return bool(PartialState._shared_state) and PartialState().num_processes > 1
 
 
-def _told(error: Exception) -> HubganError:
-    """An error that another process can raise, too."""
+def _translated(error: Exception) -> HubganError:
+    """The error as one that other processes can raise too."""
     if isinstance(error, HubganError):
         return error
     return HubganError(f"{type(error).__name__}: {' '.join(str(error).split())[:400]}")

@@ -95,7 +95,7 @@ def validate(kind: type[TrainingConfig], options: dict[str, Any], where: str = "
     _refuse_moved(kind, options, where, dashes="")
     for option in options:
         if option not in kind.model_fields:
-            raise ConfigError(f"{where}unknown option {option!r}{nearest(option, kind.model_fields)}")
+            raise ConfigError(f"{where}unknown option {option!r}", nearest(option, kind.model_fields))
     completed = {
         name: _block(f"{where}{name}", options.get(name, field.default), architectures)
         for name, field, architectures in _blocks(kind)
@@ -116,7 +116,7 @@ def _read(name: str) -> dict[str, Any]:
     file = _file(name)
     if not file.is_file():
         if file.parent == RECIPES:
-            raise ConfigError(f"there is no recipe {name!r}{nearest(name, recipes())}")
+            raise ConfigError(f"there is no recipe {name!r}", nearest(name, recipes()))
         raise ConfigError(f"there is no recipe file {name}")
     try:
         options = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -180,13 +180,13 @@ def _block(where: str, block: Any, architectures: Architectures) -> NetworkConfi
         raise ConfigError(f"{where} must be a block that names an architecture, not {block!r}")
     architecture = values["architecture"]
     if architecture not in architectures.networks:
-        raise ConfigError(f"{where}.architecture is {architecture!r}{nearest(architecture, architectures.networks)}")
+        raise ConfigError(f"{where}.architecture is {architecture!r}", nearest(architecture, architectures.networks))
     defaults = _own_options(architectures, architecture)
     for option in values.keys() - {"architecture"}:
         if option in architectures.given and option not in defaults:
             raise ConfigError(f"{where}.{option} is not an option of the block", f"Set {option} outside the block")
         if option not in defaults:
-            raise ConfigError(f"{where}: {architecture} has no option {option!r}{nearest(option, defaults)}")
+            raise ConfigError(f"{where}: {architecture} has no option {option!r}", nearest(option, defaults))
     return NetworkConfig(**({"architecture": architecture} | defaults | values))
 
 
