@@ -16,6 +16,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from hubgan.data import DecodedImages, ImageSource, RawBatch, StreamedImages, batches
 from hubgan.errors import TrainingError
 from hubgan.runtime.processes import decide, largest
+from hubgan.runtime.seeding import derive
 from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import Measurement, brief
 from hubgan.training.monitor import REMEDIES, Meter, Monitor
@@ -301,7 +302,7 @@ class Trainer:
         """From where the run stands: batches by a seed that is another after each return, and a fresh watch."""
         self._logged, self._waited = (self.counters.images, time.monotonic()), 0.0
         self._monitor = Monitor(scaled=self.accelerator.scaler is not None)
-        seed = self.config.seed + (self.counters.rollbacks << 31)
+        seed = derive(self.config.seed, "rollback", self.counters.rollbacks)
         self.step.reseed(seed)
         self._batches: Iterator[RawBatch] = batches(
             self.images,
