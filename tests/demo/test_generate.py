@@ -53,7 +53,7 @@ def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Pat
 
 
 def test_an_image_is_enlarged_and_downloaded_alone(page: "playwright.Page", tmp_path: Path) -> None:
-    made = generate(page, count=3, seed=5)
+    images = generate(page, count=3, seed=5)
     enlarged = page.get_by_test_id("detailed-image")
     page.locator(".samples .thumbnail-lg").nth(1).click()
     playwright.expect(enlarged).to_have_attribute("alt", "Image 1 of seed 5")
@@ -62,8 +62,8 @@ def test_an_image_is_enlarged_and_downloaded_alone(page: "playwright.Page", tmp_
     with page.expect_download() as started:
         page.locator(".samples").get_by_role("button", name="Download").click()
     assert started.value.suggested_filename == "tiny-generator-seed5-02.png"
-    assert started.value.path().read_bytes() == made[2]
-    assert json.loads(opened(made[2]).text["hubgan"]) == {"model": "tiny-generator", "seed": 5, "index": 2}
+    assert started.value.path().read_bytes() == images[2]
+    assert json.loads(opened(images[2]).text["hubgan"]) == {"model": "tiny-generator", "seed": 5, "index": 2}
     page.locator(".samples").get_by_role("button", name="Close").click()
     playwright.expect(enlarged).to_have_count(0)
 
@@ -71,11 +71,11 @@ def test_an_image_is_enlarged_and_downloaded_alone(page: "playwright.Page", tmp_
 def test_a_random_seed_is_shown_and_can_be_used_again(page: "playwright.Page") -> None:
     seed, random_seed = page.get_by_label("Seed", exact=True), page.get_by_label("New random seed every time")
     playwright.expect(random_seed).to_be_checked()
-    drawn = generate(page, count=2)
+    images = generate(page, count=2)
     playwright.expect(seed).not_to_have_value("0")
 
     shown = int(seed.input_value())
-    assert generate(page, count=2, seed=shown) == drawn
+    assert generate(page, count=2, seed=shown) == images
     playwright.expect(random_seed).not_to_be_checked()  # typing a seed means it
 
 
@@ -86,19 +86,19 @@ def test_classes_and_variety_are_those_of_the_controls(page: "playwright.Page", 
         page.get_by_label("Classes", exact=True).click()
         page.get_by_role("option", name=name).click()
     page.get_by_label("number input for Variety").fill("0.5")
-    made = [opened(data) for data in generate(page, count=3, seed=2)]
+    images = [opened(data) for data in generate(page, count=3, seed=2)]
 
     expected = Generator.from_pretrained(space / "tiny-classes").sample(
         3, labels=["ship", "cat"], seed=2, truncation=0.5
     )
-    assert all(same(*pair) for pair in zip(made, expected, strict=True))
+    assert all(same(*pair) for pair in zip(images, expected, strict=True))
     origin = {"model": "tiny-classes", "seed": 2, "truncation": 0.5, "index": 1, "class": "cat"}
-    assert json.loads(made[1].text["hubgan"]) == origin
+    assert json.loads(images[1].text["hubgan"]) == origin
 
 
 def test_images_like_one_that_is_clicked(page: "playwright.Page", space: Path) -> None:
     more = page.get_by_role("button", name="More like this")
-    made = generate(page, count=6, seed=3)
+    images = generate(page, count=6, seed=3)
     playwright.expect(more).to_be_disabled()
     page.get_by_label("number input for How different").fill("0.6")
     page.locator(".samples .thumbnail-lg").nth(2).click()
@@ -106,7 +106,7 @@ def test_images_like_one_that_is_clicked(page: "playwright.Page", space: Path) -
     playwright.expect(more).to_be_disabled()  # none of the new images is picked
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(6)
     near = samples(page)
-    assert same(opened(near[0]), opened(made[2]))
+    assert same(opened(near[0]), opened(images[2]))
     page.wait_for_url(lambda address: "seed" not in address)  # a link would lead to other images
     assert page.get_by_alt_text("Image 2 of seed 3, variation 5").count() == 1
 

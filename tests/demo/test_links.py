@@ -53,19 +53,19 @@ def test_a_link_leads_leads_to_the_same_images(page: "playwright.Page", url: str
     page.get_by_label("Classes", exact=True).click()
     page.get_by_role("option", name="ship").click()
     page.get_by_label("number input for Variety").fill("1.5")
-    made = generate(page, count=3, seed=11)
+    images = generate(page, count=3, seed=11)
     page.wait_for_url(re.compile(r"seed=11"))
     assert "tiny-classes" in page.url and "class=ship" in page.url and "variety=1.5" in page.url
 
     page.goto(page.url)
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(3)
-    assert samples(page) == made
+    assert samples(page) == images
     playwright.expect(page.get_by_label("Seed", exact=True)).to_have_value("11")
     playwright.expect(page.get_by_label("New random seed every time")).not_to_be_checked()
-    assert generate(page, count=3) == made
+    assert generate(page, count=3) == images
 
     page.goto(f"{url}/?seed=abc")
-    page.get_by_text("cannot be made, so here are others. The link has text in place of a number.").wait_for()
+    page.get_by_text("because this link cannot be opened: The link has text in place of a number.").wait_for()
     page.goto(f"{url}/?seed=0&count=9999")
     page.get_by_text("The number of images must be a whole number from 1 to 64.").wait_for()
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(16)

@@ -62,7 +62,8 @@ class GenerateTab:
                 self._add_results()
                 self._walk = WalkPart(registry, self._model)
         self.images, self.picked = gr.State(time_to_live=_SESSION_SECONDS), gr.State()
-        # The link to the images on the page, and the link with which a visitor came. A change of the latter generates.
+        # `_link` leads to the images on the page. `_requested_link` is the one that the visitor came with: when `load`
+        # sets it, the images are generated.
         self._link, self._requested_link = (gr.Textbox(visible="hidden", label=strings.LINK) for _ in range(2))
 
         self._result_outputs = [
@@ -246,7 +247,7 @@ class GenerateTab:
     def _show_first_images(self, reason: str = "") -> Updates:
         label = self._registry.first_usable()
         updates = self.show_model(label)
-        if label != self._registry.default:  # else a choice that the visitor made meanwhile stays
+        if label != self._registry.default:  # else keep what the visitor has chosen meanwhile
             updates[self._model] = label
         try:
             images = save(*self._first_images(label))
@@ -256,7 +257,7 @@ class GenerateTab:
         return {**updates, **self._results(images), self._notice: notice}
 
     def _make_first_images(self, label: str) -> tuple[GenerationRequest, list[Image.Image]]:
-        """The images that every visitor sees first. They are made once, so that nobody waits for them in the queue."""
+        """The images that every visitor sees first; they are cached, so that nobody waits for them in the queue."""
         request = GenerationRequest.from_settings(self._registry, GenerationSettings(label))
         return request, models.make(self._registry.names[label], request.latents, request.labels)
 

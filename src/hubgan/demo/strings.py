@@ -48,7 +48,7 @@ SEED_RANGE = "The seed must be a whole number from 0 to {maximum}"
 COUNT_RANGE = "The number of images must be a whole number from 1 to {maximum}"
 VARIETY_RANGE = "Variety must be between {minimum:g} and {maximum:g}"
 DIFFERENCE_RANGE = "The difference must be between 0 and 1"
-BAD_LINK = "The images of this link cannot be made, so here are others. {reason}"
+BAD_LINK = "Here are other images, because this link cannot be opened: {reason}"
 BAD_NUMBER = "The link has text in place of a number"
 
 # -- a walk
@@ -61,7 +61,7 @@ WALKING = "Walking"
 # -- upscale
 PICTURE = "Picture"
 FIDELITY, FIDELITY_INFO = "Fidelity", "0: most detail, some of it invented. 1: smoother, nearest to the original."
-SCALE, SCALE_INFO = "Enlarge by", "A scale below the model's own is shrunk from the model's result."
+SCALE, SCALE_INFO = "Enlarge by", "Below the maximum, the model's result is shrunk."
 UPSCALE, RESTORE, STOP = "Upscale {scale:g}x", "Restore", "Stop"
 RESTORES = "This model removes blur, noise and compression artifacts. "
 HINT = "{purpose}Pictures can have up to {megapixels:.3g} megapixels. Transparency and colour profile are kept."
@@ -101,6 +101,6 @@ BATCH_FAILED = "**{name}**: {reason}"
 ALL_FAILED = "No picture could be enlarged. {reasons}"
 
 # -- about
-CARDS = "What each model is, what it was trained on, and how it was measured."
+CARDS = "What each model is, what it was trained on, and its measured results."
 SAMPLES = "Examples of {model}"
 NO_CARD = "This model has no card."

@@ -191,7 +191,7 @@ class UpscaleTab:
         """Show the first model that can be used."""
         label = self._registry.first_usable()
         updates = self.show_model(label)
-        if label != self._registry.default:  # else a choice that the visitor made meanwhile stays
+        if label != self._registry.default:  # else keep what the visitor has chosen meanwhile
             updates[self._model] = label
         return updates
 
