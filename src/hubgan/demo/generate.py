@@ -157,7 +157,7 @@ class GenerateTab:
             done.success(None, self._link, js=SHOW_LINK, **PRIVATE)
             done.success(None, js=scroll_to("samples"), **PRIVATE)
             done.success(lambda: gr.Markdown(visible=False), None, self._notice, **SILENT)
-        # Who types a seed wants that seed.
+        # A visitor who types a seed wants that seed.
         self._seed.input(None, outputs=self._random_seed, js="() => false", **PRIVATE)
         self._gallery.select(self.pick, None, [self.picked, self._similar, self.send], **SILENT)
         self._model.input(self.show_model, self._model, self._model_outputs, **SILENT)
