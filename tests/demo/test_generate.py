@@ -1,4 +1,4 @@
-"""The demo's first tab, in a real browser: images, more like one, a walk, and on to the second tab."""
+"""The demo's first tab in a real browser: images, more like one, and on to the second tab."""
 
 import io
 import json
@@ -6,10 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageChops
-
-from hubgan import Generator
-from hubgan.models.latents import neighbours
+from PIL import Image
 
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
@@ -17,6 +14,8 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 from helpers.browsing import download, generate, samples
 from helpers.demo_server import SCALE, SIZE
 from helpers.pictures import farthest
+from hubgan import Generator
+from hubgan.models.latents import neighbours
 
 
 def same(image: Image.Image, other: Image.Image) -> bool:
@@ -28,7 +27,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
-    playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(16)  # something to see on arrival
+    playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(16)  # the first images
 
     first = generate(page, count=5, seed=7)
     assert {opened(data).size for data in first} == {(SIZE, SIZE)}
@@ -39,22 +38,22 @@ def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Pat
     assert generate(page, count=5, seed=8) != first
 
     generate(page, count=5, seed=7)
-    with zipfile.ZipFile(download(page, "Download all (ZIP)", tmp_path)) as pack:
+    with zipfile.ZipFile(download(page, "Download all (ZIP)", tmp_path)) as archive:
         names = [f"tiny-generator-seed7-{i:02d}.png" for i in range(5)]
-        assert sorted(pack.namelist()) == [*names, "tiny-generator-seed7-grid.png"]
-        assert [pack.read(name) for name in names] == first
-        packed_grid = pack.read("tiny-generator-seed7-grid.png")
+        assert sorted(archive.namelist()) == [*names, "tiny-generator-seed7-grid.png"]
+        assert [archive.read(name) for name in names] == first
+        packed_grid = archive.read("tiny-generator-seed7-grid.png")
     grid = download(page, "Download grid (PNG)", tmp_path)
     assert (grid.name, grid.read_bytes()) == ("tiny-generator-seed7-grid.png", packed_grid)
-    sheet = Image.open(grid)
-    assert sheet.size == (3 * (SIZE + 2) + 2, 2 * (SIZE + 2) + 2)
+    grid_image = Image.open(grid)
+    assert grid_image.size == (3 * (SIZE + 2) + 2, 2 * (SIZE + 2) + 2)
     last = (2 + SIZE + 2, 2 + SIZE + 2)
-    cell = sheet.crop((*last, last[0] + SIZE, last[1] + SIZE))
+    cell = grid_image.crop((*last, last[0] + SIZE, last[1] + SIZE))
     assert cell.tobytes() == opened(first[4]).tobytes()
 
 
 def test_an_image_is_enlarged_and_downloaded_alone(page: "playwright.Page", tmp_path: Path) -> None:
-    made = generate(page, count=3, seed=5)
+    images = generate(page, count=3, seed=5)
     enlarged = page.get_by_test_id("detailed-image")
     page.locator(".samples .thumbnail-lg").nth(1).click()
     playwright.expect(enlarged).to_have_attribute("alt", "Image 1 of seed 5")
@@ -63,8 +62,8 @@ def test_an_image_is_enlarged_and_downloaded_alone(page: "playwright.Page", tmp_
     with page.expect_download() as started:
         page.locator(".samples").get_by_role("button", name="Download").click()
     assert started.value.suggested_filename == "tiny-generator-seed5-02.png"
-    assert started.value.path().read_bytes() == made[2]
-    assert json.loads(opened(made[2]).text["hubgan"]) == {"model": "tiny-generator", "seed": 5, "index": 2}
+    assert started.value.path().read_bytes() == images[2]
+    assert json.loads(opened(images[2]).text["hubgan"]) == {"model": "tiny-generator", "seed": 5, "index": 2}
     page.locator(".samples").get_by_role("button", name="Close").click()
     playwright.expect(enlarged).to_have_count(0)
 
@@ -72,44 +71,44 @@ def test_an_image_is_enlarged_and_downloaded_alone(page: "playwright.Page", tmp_
 def test_a_random_seed_is_shown_and_can_be_used_again(page: "playwright.Page") -> None:
     seed, random_seed = page.get_by_label("Seed", exact=True), page.get_by_label("New random seed every time")
     playwright.expect(random_seed).to_be_checked()
-    drawn = generate(page, count=2)
+    images = generate(page, count=2)
     playwright.expect(seed).not_to_have_value("0")
 
     shown = int(seed.input_value())
-    assert generate(page, count=2, seed=shown) == drawn
+    assert generate(page, count=2, seed=shown) == images
     playwright.expect(random_seed).not_to_be_checked()  # typing a seed means it
 
 
-def test_classes_and_variety_are_what_was_asked_for(page: "playwright.Page", space: Path) -> None:
+def test_classes_and_variety_are_those_of_the_controls(page: "playwright.Page", space: Path) -> None:
     playwright.expect(page.get_by_label("Classes", exact=True)).not_to_be_visible()
     page.get_by_label("tiny-classes", exact=True).check()
     for name in ("ship", "cat"):
         page.get_by_label("Classes", exact=True).click()
         page.get_by_role("option", name=name).click()
     page.get_by_label("number input for Variety").fill("0.5")
-    made = [opened(data) for data in generate(page, count=3, seed=2)]
+    images = [opened(data) for data in generate(page, count=3, seed=2)]
 
     expected = Generator.from_pretrained(space / "tiny-classes").sample(
         3, labels=["ship", "cat"], seed=2, truncation=0.5
     )
-    assert all(same(*pair) for pair in zip(made, expected, strict=True))
-    told = {"model": "tiny-classes", "seed": 2, "truncation": 0.5, "index": 1, "class": "cat"}
-    assert json.loads(made[1].text["hubgan"]) == told
+    assert all(same(*pair) for pair in zip(images, expected, strict=True))
+    origin = {"model": "tiny-classes", "seed": 2, "truncation": 0.5, "index": 1, "class": "cat"}
+    assert json.loads(images[1].text["hubgan"]) == origin
 
 
-def test_more_like_one_that_is_picked(page: "playwright.Page", space: Path) -> None:
+def test_images_like_one_that_is_clicked(page: "playwright.Page", space: Path) -> None:
     more = page.get_by_role("button", name="More like this")
-    made = generate(page, count=6, seed=3)
+    images = generate(page, count=6, seed=3)
     playwright.expect(more).to_be_disabled()
     page.get_by_label("number input for How different").fill("0.6")
     page.locator(".samples .thumbnail-lg").nth(2).click()
     more.click()
-    playwright.expect(more).to_be_disabled()  # there is nothing picked of the new ones
+    playwright.expect(more).to_be_disabled()  # none of the new images is picked
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(6)
     near = samples(page)
-    assert same(opened(near[0]), opened(made[2]))
-    page.wait_for_url(lambda address: "seed" not in address)  # it would lead to other images
-    assert page.get_by_alt_text("Like: Image 2 of seed 3, number 5").count() == 1
+    assert same(opened(near[0]), opened(images[2]))
+    page.wait_for_url(lambda address: "seed" not in address)  # a link would lead to other images
+    assert page.get_by_alt_text("Image 2 of seed 3, variation 5").count() == 1
 
     generator = Generator.from_pretrained(space / "tiny-generator")
     origin = json.loads(opened(near[3]).text["hubgan"])
@@ -125,31 +124,7 @@ def test_more_like_one_that_is_picked(page: "playwright.Page", space: Path) -> N
     assert len(json.loads(opened(samples(page)[1]).text["hubgan"])["similar"]) == 2
 
 
-def test_a_walk_from_seed_to_seed(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
-    page.get_by_label("tiny-classes", exact=True).check()
-    page.get_by_role("button", name="A walk between two seeds").click()
-    page.get_by_label("Class", exact=True).click()
-    page.get_by_role("option", name="dog").click()
-    page.get_by_label("From seed").fill("4")
-    page.get_by_label("To seed").fill("5")
-    page.get_by_label("number input for Seconds").fill("1")
-    page.get_by_role("button", name="Walk", exact=True).click()
-    playwright.expect(page.get_by_role("button", name="Download the walk (GIF)")).to_be_enabled()
-    walk = Image.open(download(page, "Download the walk (GIF)", tmp_path))
-    assert (walk.format, walk.size) == ("GIF", (256, 256))
-    shown_for = 0
-    for frame in range(walk.n_frames):  # equal ones are one
-        walk.seek(frame)
-        shown_for += walk.info["duration"]
-    assert shown_for == 1000
-    walk.seek(0)
-    first = Generator.from_pretrained(space / "tiny-classes").sample(1, labels=["dog"], seed=4)[0]
-    shown = walk.convert("RGB").resize((SIZE, SIZE), Image.Resampling.NEAREST)
-    assert ImageChops.difference(shown, first).convert("L").getextrema()[1] <= 8  # of a palette
-    assert farthest(shown, first) <= 16
-
-
-def test_what_was_generated_can_be_upscaled(page: "playwright.Page") -> None:
+def test_a_generated_image_can_be_upscaled(page: "playwright.Page") -> None:
     generate(page, count=2, seed=1)
     page.locator(".samples .thumbnail-lg").nth(1).click()
     page.get_by_role("button", name="Upscale this").click()

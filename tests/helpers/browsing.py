@@ -1,4 +1,4 @@
-"""The demo as visitors meet it: a server of its own, and a real browser that clicks."""
+"""The demo as visitors use it: a server process, and a real browser that clicks."""
 
 import base64
 import re
@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-# In a container as root, and silent: only what the page asks for goes over the network.
+# For root in a container, and without requests of its own: only the page uses the network.
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -29,7 +29,7 @@ CHROMIUM_OPTIONS = [
 
 @contextmanager
 def running(python: Path | str, folder: Path, environment: Mapping[str, str], log: Path) -> Iterator[str]:
-    """`python app.py` in a folder: its address, once it answers."""
+    """Run `python app.py` in a folder; yield its address as soon as it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -41,7 +41,7 @@ def running(python: Path | str, folder: Path, environment: Mapping[str, str], lo
         )
     try:
         deadline = time.monotonic() + 120
-        while f"127.0.0.1:{port}" not in log.read_text():  # another program may have taken the port meanwhile
+        while f"127.0.0.1:{port}" not in log.read_text():  # not the port alone: another program may have taken it
             alive = server.poll() is None and time.monotonic() < deadline
             assert alive, f"the demo did not start:\n{log.read_text()[-3000:]}"
             time.sleep(0.2)
@@ -57,7 +57,7 @@ def running(python: Path | str, folder: Path, environment: Mapping[str, str], lo
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser; the test is skipped where there is none."""
+    """A browser; the test is skipped if there is none."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (chromium, chromium-browser or google-chrome)")
     expect.set_options(timeout=30_000)
@@ -68,13 +68,13 @@ def chromium() -> Iterator[Browser]:
 
 
 def samples(page: Page) -> list[bytes]:
-    """The files that the gallery shows."""
+    """The files of the gallery."""
     links = page.locator(".samples .thumbnail-lg img").evaluate_all("images => images.map(i => i.src)")
     return [page.request.get(link).body() for link in links]
 
 
 def generate(page: Page, count: int, seed: int | None = None) -> list[bytes]:
-    """Set the count, and the seed if given, as a visitor does; generate; return the images' files."""
+    """Set the count, and the seed if given, and generate as a visitor does; return the images' files."""
     number = page.get_by_label("number input for Images")
     number.fill(str(count))
     number.press("Tab")
@@ -89,6 +89,7 @@ def generate(page: Page, count: int, seed: int | None = None) -> list[bytes]:
 
 
 def download(page: Page, button: str, folder: Path) -> Path:
+    """Click a button that downloads a file; return the file."""
     with page.expect_download() as started:
         page.get_by_text(button, exact=True).click()
     path = folder / started.value.suggested_filename
@@ -101,7 +102,7 @@ def open_tab(page: Page, name: str) -> None:
 
 
 def choose(page: Page, path: Path) -> None:
-    """Choose a file in the tab Upscale, in place of the one before."""
+    """Choose a file in the tab Upscale; it replaces the one before."""
     open_tab(page, "Upscale")
     clear = page.get_by_label("Remove Image")
     if clear.is_visible():
@@ -112,7 +113,7 @@ def choose(page: Page, path: Path) -> None:
 
 
 def upload(page: Page, path: Path) -> None:
-    """Choose a file, and press the button."""
+    """Choose a file, and click the button."""
     choose(page, path)
     page.get_by_role("button", name=re.compile(r"Upscale \d+x")).click()
 
@@ -129,14 +130,21 @@ def paste(page: Page, path: Path) -> None:
     page.get_by_label("Remove Image").wait_for()
 
 
-def drag(page: Page, what: Locator, by: int) -> None:
-    """Drag something so many pixels to the right, by a finger where there is no mouse."""
-    what.scroll_into_view_if_needed()
-    box = what.bounding_box()
+def read_toast(page: Page, text: str) -> None:
+    """Wait for the toast with this text, and close it: the next toast would join it, and disappear with it."""
+    page.get_by_test_id("toast-text").filter(has_text=text).wait_for()
+    page.get_by_test_id("toast-close").click()
+    page.get_by_test_id("toast-body").wait_for(state="detached")
+
+
+def drag(page: Page, element: Locator, by: int) -> None:
+    """Drag an element to the right by a number of pixels, with the mouse or a finger."""
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    if _touched(page):
-        _fingers(page, [[(x + by * step / 5, y)] for step in range(6)])
+    if _has_touch(page):
+        _touch(page, [[(x + by * step / 5, y)] for step in range(6)])
     else:
         page.mouse.move(x, y)
         page.mouse.down()
@@ -144,24 +152,24 @@ def drag(page: Page, what: Locator, by: int) -> None:
         page.mouse.up()
 
 
-def zoom(page: Page, what: Locator) -> None:
-    """Zoom in, by the wheel or by two fingers."""
-    what.scroll_into_view_if_needed()
-    box = what.bounding_box()
+def zoom(page: Page, element: Locator) -> None:
+    """Zoom in, with the wheel or two fingers."""
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
-    if _touched(page):
-        _fingers(page, [[(x - 15 - 5 * step, y), (x + 15 + 5 * step, y)] for step in range(6)])
+    if _has_touch(page):
+        _touch(page, [[(x - 15 - 5 * step, y), (x + 15 + 5 * step, y)] for step in range(6)])
     else:
         page.mouse.move(x, y)
         page.mouse.wheel(0, -300)
 
 
-def _touched(page: Page) -> bool:
+def _has_touch(page: Page) -> bool:
     return page.evaluate("navigator.maxTouchPoints > 0")
 
 
-def _fingers(page: Page, path: list[list[tuple[float, float]]]) -> None:
+def _touch(page: Page, path: list[list[tuple[float, float]]]) -> None:
     """Put fingers down, move them along a path, and lift them."""
     session = page.context.new_cdp_session(page)
     for kind, fingers in [("touchStart", path[0]), *(("touchMove", points) for points in path[1:]), ("touchEnd", [])]:

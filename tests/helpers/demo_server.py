@@ -1,4 +1,4 @@
-"""The demo for tests: `app.py` in a folder laid out like a Space, tiny real models, a real browser."""
+"""The demo for tests: `app.py` in a folder like that of a Space, with tiny real models, and a real browser."""
 
 import os
 import shutil
@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 
 if TYPE_CHECKING:
+    from gradio_client import Client
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE, SCALE = 16, 3
 CLASSES = ["cat", "dog", "ship"]
-# What visitors come with: a monitor, or a phone held upright.
+# What visitors have: a monitor, or a phone held upright.
 SCREENS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 800}},
     "phone": {
@@ -30,7 +31,7 @@ SCREENS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="session")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as a Space has it, with untrained models beside it."""
+    """A folder like that of a Space, and untrained models in it."""
     import torch
     from PIL import Image
     from safetensors.torch import save_file
@@ -49,14 +50,14 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Generator(image_size=SIZE, width=4, labels=CLASSES).save_pretrained(folder / "tiny-classes")
     upscaler = Upscaler(scale=SCALE, width=4, depth=1)
     upscaler.save_pretrained(folder / "tiny-upscaler")
-    torch.nn.init.normal_(upscaler.network.tail.weight, std=0.1)  # another picture at the other end of the fidelity
+    torch.nn.init.normal_(upscaler.network.tail.weight, std=0.1)  # so that the fidelity makes a difference
     save_file(upscaler.state_dict(), folder / "tiny-upscaler" / "pixel.safetensors")
     return folder
 
 
 def environment(space: Path, **changes: str) -> dict[str, str]:
     """The environment of a demo of these models."""
-    # PYTHONPATH could lead to another hubgan, PYTHONDONTWRITEBYTECODE would hide which one ran.
+    # PYTHONPATH could lead to another hubgan. PYTHONDONTWRITEBYTECODE would leave no sign of which one ran.
     dropped = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
     return {
         **{key: value for key, value in os.environ.items() if key not in dropped},
@@ -79,6 +80,23 @@ def url(space: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def client(url: str) -> "Client":
+    """A program that calls the demo's endpoints."""
+    from gradio_client import Client
+
+    return Client(url, verbose=False)
+
+
+@pytest.fixture
+def red_picture(tmp_path: Path) -> Path:
+    """A PNG file of 8 x 8 pixels."""
+    from PIL import Image
+
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
+    return tmp_path / "red.png"
+
+
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
     """A browser, for the whole session."""
@@ -91,25 +109,25 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture(params=["desktop-light", "phone-dark"])
 def page(browser: "Browser", url: str, request: pytest.FixtureRequest) -> "Iterator[Page]":
-    """The demo in a fresh tab, on each screen and in each theme: it must not complain, nor call another host."""
+    """The demo in a new tab, on each screen and in each theme. It must log no error, and call no other host."""
     screen, theme = request.param.split("-")
-    complaints: list[str] = []
+    problems: list[str] = []
 
     def check_host(request: "Request") -> None:
         if urlsplit(request.url).netloc not in (urlsplit(url).netloc, ""):  # data: and blob: have none
-            complaints.append(f"request to {request.url}")
+            problems.append(f"request to {request.url}")
 
     def check_console(message: "ConsoleMessage") -> None:
-        # Gradio's slider says the latter when it is zoomed by fingers, and zooms.
+        # Gradio's slider logs this when it is zoomed by fingers, and zooms all the same.
         if message.type == "error" and "preventDefault inside passive event listener" not in message.text:
-            complaints.append(message.text)
+            problems.append(message.text)
 
     tab = browser.new_page(**SCREENS[screen], color_scheme=theme)
     tab.context.grant_permissions(["camera", "clipboard-read", "clipboard-write"])
     tab.set_default_timeout(60_000)
     tab.on("request", check_host)
     tab.on("console", check_console)
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("pageerror", lambda error: problems.append(str(error)))
     try:
         tab.goto(url)
         tab.locator(".samples .thumbnail-lg").first.wait_for()
@@ -118,12 +136,12 @@ def page(browser: "Browser", url: str, request: pytest.FixtureRequest) -> "Itera
         too_wide = tab.evaluate("document.documentElement.scrollWidth") - tab.viewport_size["width"]
     finally:
         tab.close()
-    assert not complaints and too_wide <= 0
+    assert not problems and too_wide <= 0
 
 
 @pytest.fixture(scope="session")
 def screenshots() -> Path:
-    """Where pictures of the page are kept, to be looked at."""
+    """The folder for screenshots, which are kept for people to look at."""
     folder = ROOT / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

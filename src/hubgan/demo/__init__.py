@@ -1,4 +1,4 @@
-"""The Gradio demo: images from a generator, enlargements from an upscaler. `app.py` launches it."""
+"""The Gradio demo: images from generators, enlargements from upscalers. `app.py` launches it."""
 
 from hubgan.demo.interface import build_demo, launch_options
 

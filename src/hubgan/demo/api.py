@@ -1,108 +1,118 @@
-"""What programs call in place of the first tab's buttons: they need neither its states nor its look."""
+"""Endpoints for programs: the first tab's two buttons, without the states and the layout of the page."""
 
 from __future__ import annotations
 
-import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from hubgan.demo import strings
+from hubgan.demo.errors import translate_errors
+from hubgan.demo.events import MODEL_QUEUE, Updates
 from hubgan.demo.models import ModelRegistry
 from hubgan.demo.samples import (
-    FIRST_IMAGES,
+    DEFAULT_IMAGES,
     MAX_IMAGES,
-    MAX_SEED,
-    MOST_VARIETY,
-    check_seed,
-    draw,
-    make,
-    similar_to,
-    within,
+    MAX_VARIETY,
+    GeneratedImages,
+    GenerationRequest,
+    GenerationSettings,
+    in_range,
+    random_seed,
 )
-from hubgan.demo.theme import told
+from hubgan.demo.samples import generate as generate_images
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
     from hubgan import Generator
 
 
-def generating_endpoints(
-    shelf: ModelRegistry[Generator], settings: list[gr.components.Component], results: list[gr.components.Component]
+def add_generation_endpoints(
+    registry: ModelRegistry[Generator],
+    *,
+    count: gr.Slider,
+    classes: gr.Dropdown,
+    variety: gr.Slider,
+    model: gr.Radio,
+    difference: gr.Slider,
+    gallery: gr.Gallery,
+    archive: gr.DownloadButton,
+    grid: gr.DownloadButton,
 ) -> None:
-    """`/generate` and `/similar` of these generators.
+    """Add `/generate` and `/similar`. The tab's components give the types of their parameters and results."""
 
-    Args:
-        settings: the tab's count, classes, variety, model and difference, of which the functions take the types.
-        results: its gallery, archive and sheet.
-    """
+    def results(images: GeneratedImages) -> Updates:
+        return {gallery: images.files, archive: images.archive, grid: images.grid}
 
-    @told
+    # Gradio documents an endpoint, and a tool of the MCP server, by the function's name, signature and docstring.
+    @translate_errors
     def generate(
-        count: int = FIRST_IMAGES,
+        count: int = DEFAULT_IMAGES,
         seed: int | None = None,
         classes: list[str] | None = None,
-        variety: float = MOST_VARIETY,
+        variety: float = MAX_VARIETY,
         model: str | None = None,
-    ) -> tuple[list[str], str, str, int]:
+    ) -> Updates:
         """Generate images with the GAN. The same seed gives the same images.
 
         Args:
-            count: How many images, 1 to 64.
-            seed: Where the random numbers start, 0 to 2147483647; none draws one.
-            classes: Names of classes, taken in turn, for a model that has some; none lets the seed draw them.
-            variety: The truncation of the random numbers, 0.3 to 4: less, more typical images, more alike.
-            model: The name of the generator, of those that this demo has; the first one by default.
+            count: The number of images, 1 to 64.
+            seed: The start of the random numbers, 0 to 2147483647. By default it is random.
+            classes: Names of classes, taken in turn, for a model with classes. By default the seed draws them.
+            variety: The truncation of the random numbers, 0.3 to 4. Lower: more typical images, more alike.
+            model: The name of one of this demo's generators. By default the first one.
 
         Returns:
             The images as PNG files, a ZIP archive of them and their grid, the grid as a PNG file, the seed.
         """
-        seed = random.randint(0, MAX_SEED) if seed is None else seed
-        made = make(shelf, draw(shelf, shelf.label(model), count, seed, classes or [], variety))
-        return made.files, made.archive, made.sheet, int(seed)
+        seed = random_seed() if seed is None else seed
+        settings = GenerationSettings(registry.label(model), count, seed, classes or (), variety)
+        images = generate_images(registry, GenerationRequest.from_settings(registry, settings))
+        return {**results(images), seed_field: int(seed)}
 
-    @told
+    @translate_errors
     def similar(
         seed: int,
         index: int = 0,
         difference: float = 0.4,
-        count: int = FIRST_IMAGES,
+        count: int = DEFAULT_IMAGES,
         classes: list[str] | None = None,
-        variety: float = MOST_VARIETY,
+        variety: float = MAX_VARIETY,
         model: str | None = None,
-    ) -> tuple[list[str], str, str]:
+    ) -> Updates:
         """An image that `generate` makes, and others that are like it.
 
         Args:
-            seed: That of the image.
-            index: Which image of that seed, from 0.
+            seed: The seed of the image.
+            index: The index of the image among those of that seed, from 0.
             difference: From 0, the same image, to 1, unrelated ones.
-            count: How many images, 1 to 64.
-            classes: Those that the image was made with.
-            variety: That of the image.
-            model: The name of the generator, of those that this demo has; the first one by default.
+            count: The number of images, 1 to 64.
+            classes: The classes that the image was made with.
+            variety: The variety that the image was made with.
+            model: The name of one of this demo's generators. By default the first one.
 
         Returns:
             The images as PNG files, a ZIP archive of them and their grid, the grid as a PNG file.
         """
-        check_seed(seed)
-        if not within(index, 0, MAX_IMAGES - 1):
-            raise ConfigError(strings.NO_IMAGE.format(count=MAX_IMAGES, picked=index))
-        drawn = draw(shelf, shelf.label(model), int(index) + 1, seed, classes or [], variety)
-        made = make(shelf, similar_to(drawn, int(index), difference, count))
-        return made.files, made.archive, made.sheet
+        if not in_range(index, 0, MAX_IMAGES - 1):
+            raise ConfigError(*strings.fill(strings.NO_IMAGE, index=index, count=MAX_IMAGES))
+        settings = GenerationSettings(registry.label(model), int(index) + 1, seed, classes or (), variety)
+        original = GenerationRequest.from_settings(registry, settings)
+        return results(generate_images(registry, original.similar(int(index), difference, count)))
 
-    count, classes, variety, model, difference = settings
-    seed = gr.Number(None, label=strings.SEED, precision=0, visible=False)
-    index = gr.Number(0, label=strings.INDEX, precision=0, visible=False)
-    work: Any = {"concurrency_id": "model", "concurrency_limit": 1}
+    seed_field = gr.Number(None, label=strings.SEED, precision=0, visible=False)
+    index_field = gr.Number(0, label=strings.INDEX, precision=0, visible=False)
     gr.Button(visible=False).click(
-        generate, [count, seed, classes, variety, model], [*results, seed], api_name="generate", **work
+        generate,
+        [count, seed_field, classes, variety, model],
+        [gallery, archive, grid, seed_field],
+        api_name="generate",
+        **MODEL_QUEUE,
     )
     gr.Button(visible=False).click(
         similar,
-        [seed, index, difference, count, classes, variety, model],
-        results,
+        [seed_field, index_field, difference, count, classes, variety, model],
+        [gallery, archive, grid],
         api_name="similar",
-        **work,
+        **MODEL_QUEUE,
     )

@@ -1,4 +1,4 @@
-"""The part of the second tab that enlarges several pictures."""
+"""The part of the second tab that enlarges several pictures at once."""
 
 from __future__ import annotations
 
@@ -9,98 +9,105 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from hubgan.demo import files, strings
+from hubgan.demo.errors import sentences, translate_errors
+from hubgan.demo.events import SILENT, Updates
 from hubgan.demo.models import ModelRegistry
-from hubgan.demo.queueing import StoppedError, stoppable, watched
-from hubgan.demo.theme import told
-from hubgan.demo.uploads import MAX_PIXELS_IN, Job, check_uploaded, read
+from hubgan.demo.queueing import StoppedError, add_stoppable_event, stoppable
+from hubgan.demo.uploads import MAX_PIXELS_IN, UpscaleRequest, check_uploaded, open_upload
 from hubgan.errors import ConfigError, HubganError
 
 if TYPE_CHECKING:
     from hubgan import Upscaler
 
-_MOST = 20
-_MAX_PIXELS = 2 * MAX_PIXELS_IN
-_WORK = "several"
+_MAX_PICTURES = 20
+_MAX_PIXELS = 2 * MAX_PIXELS_IN  # of all pictures
+_WORK = "batch"
 
 
-def several_part(shelf: ModelRegistry[Upscaler], fidelity: gr.Slider, model: gr.Radio, scale: gr.Slider) -> None:
-    """Several pictures by the model and the settings of the tab, in one archive."""
+class BatchPart:
+    """Several pictures, enlarged with the model and the settings of the tab, in one archive."""
 
-    @told
+    def __init__(
+        self, registry: ModelRegistry[Upscaler], *, fidelity: gr.Slider, model: gr.Radio, scale: gr.Slider
+    ) -> None:
+        self._registry = registry
+        with gr.Accordion(strings.BATCH, open=False):
+            pictures = gr.File(file_count="multiple", label=strings.FILES, height=160)
+            hint = strings.BATCH_HINT.format(count=_MAX_PICTURES, megapixels=_MAX_PIXELS / 1e6)
+            gr.Markdown(hint, elem_classes="hint")
+            start = gr.Button(strings.BATCH_BUTTON, size="md")
+            stop = gr.Button(strings.STOP, variant="stop", size="md", visible=False)
+            self._report = gr.Markdown(elem_classes="hint", label=strings.BATCH)
+            self._archive = gr.DownloadButton(strings.BATCH_DOWNLOAD, size="md", interactive=False)
+        add_stoppable_event(
+            start,
+            stop,
+            _WORK,
+            {self._report: strings.STOPPED},
+            fn=self.upscale_several,
+            inputs=[pictures, fidelity, model, scale],
+            outputs=[self._archive, self._report],
+            api_name="upscale_several",
+            show_progress_on=self._report,
+        ).success(lambda: gr.DownloadButton(interactive=True), None, self._archive, **SILENT)
+
+    @translate_errors
     def upscale_several(
+        self,
         pictures: list[dict[str, Any]] | None,
         request: gr.Request,
         fidelity: float = 0.0,
         model: str | None = None,
         scale: float | None = None,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008, Gradio finds it so
-    ) -> tuple[str, str]:
-        """Enlarge several pictures with the GAN. What cannot be read is left out, and named.
+        progress: gr.Progress = gr.Progress(),  # noqa: B008, Gradio looks for this default
+    ) -> Updates:
+        """Enlarge several pictures with the GAN. Pictures that cannot be enlarged are left out and named.
 
         Args:
-            pictures: Files of any common format, at most 20, of together 8 megapixels.
+            pictures: Files of any common format, at most 20, with at most 8 megapixels in total.
             fidelity: From 0, the most detail, which may be invented, to 1, smoother and nearest to the original.
-            model: The name of the upscaler, of those that this demo has; the first one by default.
-            scale: How many times as large, 1 or more; at most, and by default, what the model is made for.
+            model: The name of one of this demo's upscalers. By default the first one.
+            scale: The factor of enlargement, from 1 to that of the model, which is the default.
 
         Returns:
-            A ZIP archive of PNG files; lines that say how many there are, and which could not be enlarged.
+            A ZIP archive of PNG files; lines with the number of pictures, and those that could not be enlarged.
         """
-        given = [check_uploaded(picture) for picture in pictures or []]
-        if not given:
-            raise ConfigError(strings.UPLOAD_FIRST)
-        if len(given) > _MOST:
-            raise ConfigError(strings.TOO_MANY.format(most=_MOST, count=len(given)))
-        job = Job.of(shelf, model, fidelity, scale)
-        start, pixels = time.perf_counter(), 0
-        folder = files.new_folder()
-        made: list[str] = []
+        start = time.perf_counter()
+        uploads = [check_uploaded(picture) for picture in pictures or []]
+        if not uploads:
+            raise ConfigError(*strings.NO_PICTURE)
+        if len(uploads) > _MAX_PICTURES:
+            raise ConfigError(*strings.fill(strings.TOO_MANY, count=len(uploads), maximum=_MAX_PICTURES))
+        upscaling = UpscaleRequest.from_settings(self._registry, model, fidelity, scale)
+        folder, pixels = files.new_folder(), 0
+        results: list[str] = []
         failures: list[str] = []
-        with watched(request.session_hash, _WORK, progress) as tell:
-            for number, (path, name) in enumerate(given):
+        with stoppable(request.session_hash, _WORK, progress) as report:
+            for index, (path, name) in enumerate(uploads):
                 try:
-                    before = read(path, name, job.limit)
-                    if pixels + before.width * before.height > _MAX_PIXELS:
-                        raise ConfigError(strings.TOGETHER.format(megapixels=_MAX_PIXELS / 1e6))
-                    pixels += before.width * before.height
+                    picture = open_upload(path, name, upscaling.limit)
+                    if pixels + picture.width * picture.height > _MAX_PIXELS:
+                        raise ConfigError(*strings.fill(strings.TOO_LARGE_TOGETHER, megapixels=_MAX_PIXELS / 1e6))
+                    pixels += picture.width * picture.height
 
-                    def told_of_all(share: float, number: int = number) -> None:
-                        tell((number + share) / len(given))
+                    def report_all(share: float, done: int = index) -> None:
+                        report((done + share) / len(uploads))
 
-                    after = job.enlarge(before, told_of_all)
+                    large = upscaling.run(picture, report_all)
                 except StoppedError:
                     raise
                 except HubganError as error:
-                    failures.append(strings.SEVERAL_FAILED.format(name=name, reason=error))
+                    failures.append(strings.BATCH_FAILED.format(name=name, reason=sentences(error)))
                     continue
-                stem = f"{files.clean_stem(name, otherwise='picture')}-x{job.scale:g}"
+                stem = f"{files.clean_stem(name, default='picture')}-x{upscaling.scale:g}"
                 target = folder / f"{stem}.png"
                 if target.exists():
-                    target = folder / f"{number + 1:02d}-{stem}.png"
-                made.append(files.save_png(after, target))
-        if not made:
-            raise ConfigError(strings.NONE_WORKED.format(reason=" ".join(failures)))
-        archive = files.save_zip(made, folder / "hubgan-upscaled.zip")
-        for file in made:  # they are in the archive
+                    target = folder / f"{index + 1:02d}-{stem}.png"
+                results.append(files.save_png(large, target))
+        if not results:
+            raise ConfigError(strings.ALL_FAILED.format(reasons=" ".join(failures)))
+        archive = files.save_zip(results, folder / "hubgan-upscaled.zip")
+        for file in results:  # the archive holds them
             Path(file).unlink()
-        done = strings.SEVERAL_DONE.format(count=len(made), seconds=time.perf_counter() - start)
-        return archive, "\n\n".join([done, *failures])
-
-    with gr.Accordion(strings.SEVERAL, open=False):
-        pictures = gr.File(file_count="multiple", label=strings.FILES, height=160)
-        gr.Markdown(strings.SEVERAL_HINT.format(most=_MOST, megapixels=_MAX_PIXELS / 1e6), elem_classes="hint")
-        button = gr.Button(strings.SEVERAL_BUTTON, size="md")
-        stop = gr.Button(strings.STOP, variant="stop", size="md", visible=False)
-        report = gr.Markdown(elem_classes="hint", label=strings.SEVERAL)
-        archive = gr.DownloadButton(strings.SEVERAL_DOWNLOAD, size="md", interactive=False)
-    stoppable(
-        button,
-        stop,
-        _WORK,
-        {report: strings.STOPPED},
-        fn=upscale_several,
-        inputs=[pictures, fidelity, model, scale],
-        outputs=[archive, report],
-        api_name="upscale_several",
-        show_progress_on=report,
-    ).success(lambda: gr.DownloadButton(interactive=True), None, archive, api_visibility="private", queue=False)
+        summary = strings.BATCH_DONE.format(count=len(results), seconds=time.perf_counter() - start)
+        return {self._archive: archive, self._report: "\n\n".join([summary, *failures])}

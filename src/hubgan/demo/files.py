@@ -1,4 +1,4 @@
-"""What the demo hands out: PNG files, the grid, the archive, and the two sides of the before/after slider."""
+"""The files that visitors get: PNG files, the grid, the archive, and the two sides of the before/after slider."""
 
 import json
 import re
@@ -13,33 +13,33 @@ from PIL.PngImagePlugin import PngInfo
 
 from hubgan.media.grid import ImageGrid
 
-# The slider fits the window, where more is not seen, and a browser struggles with 64 megapixels twice.
-SHOWN_SIDE = 3072
-_NAME_BYTES = 160  # file systems take 255, and there is more to a name
+# The slider is as wide as the window, which shows no more, and browsers are slow with two pictures of 64 megapixels.
+_COMPARISON_SIDE = 3072
+_MAX_NAME_BYTES = 160  # file systems allow 255, and a name gets more parts
 
 
 def new_folder() -> Path:
-    """A fresh folder inside Gradio's cache, which serves files from there and deletes old ones."""
+    """A new folder in Gradio's cache. Gradio serves files from there, and deletes old ones."""
     folder = Path(get_upload_folder()) / secrets.token_hex(16)
     folder.mkdir(parents=True)
     return folder
 
 
-def clean(name: str, otherwise: str) -> str:
-    """The name as a part of a file's, without what a file system or a shell could misread."""
+def clean(name: str, default: str) -> str:
+    """The name as a part of a file's name, without characters that are special in a file system or a shell."""
     plain = re.sub(r"[^\w.-]+", "_", name).strip("._")
-    return plain.encode()[:_NAME_BYTES].decode(errors="ignore") or otherwise
+    return plain.encode()[:_MAX_NAME_BYTES].decode(errors="ignore") or default
 
 
-def clean_stem(name: str | None, otherwise: str) -> str:
-    """The name of a file without its ending, clean."""
-    return clean(Path(name or "").stem, otherwise)
+def clean_stem(name: str | None, default: str) -> str:
+    """`clean` for the name of a file, without its ending."""
+    return clean(Path(name or "").stem, default)
 
 
 def save_png(image: Image.Image, path: Path, compress_level: int = 6, origin: object = None) -> str:
-    """Write `image` with its alpha, its colour profile and its EXIF data, and return the path as text.
+    """Write an image with its alpha channel, colour profile and EXIF data; return the path as text.
 
-    `origin`, how it was made, goes as JSON into the text chunk `hubgan`.
+    `origin`, which tells how the image was made, is stored as JSON in the text chunk `hubgan`.
     """
     text = PngInfo()
     if origin is not None:
@@ -50,9 +50,15 @@ def save_png(image: Image.Image, path: Path, compress_level: int = 6, origin: ob
 
 
 def save_samples(images: Sequence[Image.Image], origins: Sequence[object], name: str) -> tuple[list[str], str, str]:
-    """Write the images, a ZIP archive of them and their grid, and the grid; return the paths.
+    """Write the images and their grid as PNG files, and a ZIP archive of all; return the paths.
 
-    `name` is what the files' names say of where the images come from, such as "cifar-dcgan-seed7".
+    Args:
+        images: one or more.
+        origins: how each image was made.
+        name: the first part of the files' names, such as "cifar-dcgan-seed7".
+
+    Returns:
+        The images, the archive and the grid.
     """
     folder = new_folder()
     files = [
@@ -62,20 +68,20 @@ def save_samples(images: Sequence[Image.Image], origins: Sequence[object], name:
     grid = ImageGrid(len(images), images[0].size)
     for image in images:
         grid.add(image)
-    sheet = save_png(grid.image, folder / f"{name}-grid.png", origin=list(origins))
-    return files, save_zip([*files, sheet], folder / f"{name}.zip"), sheet
+    grid_file = save_png(grid.image, folder / f"{name}-grid.png", origin=list(origins))
+    return files, save_zip([*files, grid_file], folder / f"{name}.zip"), grid_file
 
 
 def save_zip(files: Iterable[str], path: Path) -> str:
-    """Write an archive of files by their own names, and return its path as text."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as pack:  # PNGs do not get any smaller
+    """Write a ZIP archive of files, without their folders; return its path as text."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # PNG files are compressed already
         for file in files:
-            pack.write(file, Path(file).name)
+            archive.write(file, Path(file).name)
     return str(path)
 
 
-def _checkered(image: Image.Image) -> Image.Image:
-    """A transparent picture over a checkerboard: the slider's two sides would shine through each other."""
+def _on_checkerboard(image: Image.Image) -> Image.Image:
+    """A transparent picture on a checkerboard, so that one side of the slider does not shine through the other."""
     if "A" not in image.getbands():
         return image
     tile = Image.new("RGB", (32, 32), "#ffffff")
@@ -93,14 +99,20 @@ def _checkered(image: Image.Image) -> Image.Image:
 
 
 def save_comparison(before: Image.Image, after: Image.Image, stem: str) -> tuple[tuple[str, str], str]:
-    """Write the result and both sides of the slider; return the paths of the sides and of the result."""
+    """Write the result, and both pictures as the slider shows them; return the paths of these two and of the result.
+
+    Args:
+        before: the picture, which bicubic interpolation enlarges for the slider.
+        after: the result.
+        stem: the first part of the files' names.
+    """
     folder = new_folder()
     result = save_png(after, folder / f"{stem}.png")
-    factor = min(1.0, SHOWN_SIDE / max(after.size))
+    factor = min(1.0, _COMPARISON_SIDE / max(after.size))
     shown = (max(1, round(after.width * factor)), max(1, round(after.height * factor)))
     left = before.resize(shown, Image.Resampling.BICUBIC)
     right = after if after.size == shown else after.resize(shown, Image.Resampling.LANCZOS)
     left.info = right.info = {"icc_profile": after.info.get("icc_profile")}
     sides = ((left, "before"), (right, "after"))
-    paths = [save_png(_checkered(side), folder / f"{stem}-{name}.png", 1) for side, name in sides]
+    paths = [save_png(_on_checkerboard(side), folder / f"{stem}-{name}.png", 1) for side, name in sides]
     return (paths[0], paths[1]), result

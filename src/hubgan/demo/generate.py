@@ -1,35 +1,35 @@
-"""The tab that generates images, and what a visitor does with them."""
+"""The tab that generates images."""
 
 from __future__ import annotations
 
 import html
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from hubgan.demo import models, strings
-from hubgan.demo.api import generating_endpoints
-from hubgan.demo.links import Link, go_to_link, read_link, write_link
+from hubgan.demo.api import add_generation_endpoints
+from hubgan.demo.errors import sentences, translate_errors
+from hubgan.demo.events import MODEL_QUEUE, PRIVATE, SILENT, Updates
+from hubgan.demo.links import SHOW_LINK, read_link, write_link
 from hubgan.demo.models import ModelRegistry
 from hubgan.demo.samples import (
-    FIRST_IMAGES,
-    LEAST_VARIETY,
+    DEFAULT_IMAGES,
     MAX_IMAGES,
     MAX_SEED,
-    MOST_VARIETY,
+    MAX_VARIETY,
+    MIN_VARIETY,
+    GeneratedImages,
     GenerationRequest,
-    Shown,
-    draw,
-    make,
-    similar_to,
-    write,
+    GenerationSettings,
+    generate,
+    random_seed,
+    save,
 )
-from hubgan.demo.theme import any_words, scroll_to, told
-from hubgan.demo.walk import walk_part
+from hubgan.demo.theme import accept_any_text, scroll_to
+from hubgan.demo.walk import WalkPart
 from hubgan.errors import ConfigError, HubganError
 
 if TYPE_CHECKING:
@@ -38,194 +38,244 @@ if TYPE_CHECKING:
     from hubgan import Generator
 
 _SESSION_SECONDS = 3600
-_SMALL = 64  # pixels a side up to which single ones are shown as squares
+_MAX_PIXELATED_SIDE = 64  # images up to this are shown with square pixels, larger ones smoothly
 
 
-@dataclass(frozen=True)
 class GenerateTab:
-    """What the page needs of the tab.
+    """The tab of these generators. It adds its components to the current `gr.Blocks`.
 
     Attributes:
-        shown: the images that a visitor sees, a `Shown`.
-        picked: the number of the one that was clicked.
-        send: the button that leads on with it.
-        arrive: called with the request when a visitor comes.
-        on_arrival: the components that get what it returns.
+        images: the images on the page, a `GeneratedImages`.
+        picked: the index of the image that was clicked, or None.
+        send: the button that sends this image to the other tab.
+        load_outputs: the components that `load` changes.
     """
 
-    shown: gr.State
-    picked: gr.State
-    send: gr.Button
-    arrive: Callable[[gr.Request], tuple[Any, ...]]
-    on_arrival: list[Any]
+    def __init__(self, registry: ModelRegistry[Generator]) -> None:
+        self._registry = registry
+        self._default = GenerationSettings(registry.default)
+        self._first_images = cache(self._make_first_images)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=280):
+                self._add_settings()
+            with gr.Column(scale=2, min_width=320):
+                self._add_results()
+                self._walk = WalkPart(registry, self._model)
+        self.images, self.picked = gr.State(time_to_live=_SESSION_SECONDS), gr.State()
+        # `_link` leads to the images on the page. `_requested_link` is the one that the visitor came with: when `load`
+        # sets it, the images are generated.
+        self._link, self._requested_link = (gr.Textbox(visible="hidden", label=strings.LINK) for _ in range(2))
 
+        self._result_outputs = [
+            self._gallery,
+            self.images,
+            self._archive,
+            self._grid,
+            self.picked,
+            self._similar,
+            self.send,
+            self._link,
+        ]
+        self._model_outputs = [self._problem, self._classes, self._walk.label, self._generate]
+        self.load_outputs = [
+            *self._result_outputs,
+            *self._model_outputs,
+            self._notice,
+            self._model,
+            self._count,
+            self._seed,
+            self._random_seed,
+            self._variety,
+            self._requested_link,
+        ]
+        self._connect()
 
-def generate_tab(shelf: ModelRegistry[Generator]) -> GenerateTab:
-    """The tab of these generators."""
-    default = Link(FIRST_IMAGES, 0, [], MOST_VARIETY, shelf.first)
+    def _add_settings(self) -> None:
+        self._problem, self._notice = (gr.Markdown(visible=False, elem_classes="problem") for _ in range(2))
+        labels = list(self._registry.names)
+        self._model = gr.Radio(labels, value=labels[0], label=strings.MODEL, visible=len(labels) > 1)
+        self._count = gr.Slider(1, MAX_IMAGES, value=DEFAULT_IMAGES, step=1, label=strings.IMAGES)
+        self._classes = gr.Dropdown(
+            [],
+            value=[],
+            multiselect=True,
+            allow_custom_value=True,  # the choices are known only when the model is loaded; it checks them
+            label=strings.CLASSES,
+            info=strings.CLASSES_INFO,
+            visible=False,
+        )
+        accept_any_text(self._classes, multiselect=True)
+        self._variety = gr.Slider(
+            MIN_VARIETY,
+            MAX_VARIETY,
+            value=MAX_VARIETY,
+            step=0.1,
+            label=strings.VARIETY,
+            info=strings.VARIETY_INFO,
+        )
+        self._seed = gr.Number(0, label=strings.SEED, info=strings.SEED_INFO, precision=0, minimum=0, maximum=MAX_SEED)
+        self._random_seed = gr.Checkbox(True, label=strings.RANDOM_SEED)
+        self._generate = gr.Button(strings.GENERATE, variant="primary", interactive=False)  # until `load` is done
 
-    @told
-    def show(
-        count: int, seed: int | None, random_seed: bool, classes: list[str] | None, variety: float, model: str
-    ) -> tuple[Any, ...]:
-        if random_seed or seed is None:
-            seed = random.randint(0, MAX_SEED)
-        link = Link(count, seed, classes or [], variety, model)
-        return *_show(shelf, make(shelf, _drawn(shelf, link))), write_link(link, default), seed
+    def _add_results(self) -> None:
+        self._gallery = gr.Gallery(
+            format="png",
+            label=strings.IMAGES,
+            show_label=False,
+            height="auto",
+            object_fit="contain",
+            buttons=["download", "fullscreen"],
+            interactive=False,
+            elem_classes=["samples", "pixels"],
+        )
+        with gr.Row():
+            self._archive = gr.DownloadButton(strings.DOWNLOAD_ALL, size="md")
+            self._grid = gr.DownloadButton(strings.DOWNLOAD_GRID, size="md")
+        gr.Markdown(strings.PICK, elem_classes="hint")
+        with gr.Row():
+            self._similar = gr.Button(strings.SIMILAR, size="md", interactive=False)
+            self.send = gr.Button(strings.SEND, size="md", interactive=False)
+        self._difference = gr.Slider(0.1, 1, value=0.4, step=0.1, label=strings.DIFFERENCE)
 
-    @told
-    def more_like(shown: Shown | None, picked: int | None, difference: float, count: int) -> tuple[Any, ...]:
-        if shown is None or picked is None:
-            raise ConfigError(strings.PICK_FIRST)
-        made = make(shelf, similar_to(shown.drawn, picked, difference, count))
-        return *_show(shelf, made), ""  # no link leads to them
-
-    with gr.Row():
-        with gr.Column(scale=1, min_width=280):
-            problem, notice = (gr.Markdown(visible=False, elem_classes="problem") for _ in range(2))
-            model = gr.Radio(list(shelf.names), value=shelf.first, label=strings.MODEL, visible=len(shelf.names) > 1)
-            count = gr.Slider(1, MAX_IMAGES, value=FIRST_IMAGES, step=1, label=strings.IMAGES)
-            classes = gr.Dropdown(
-                [],
-                value=[],
-                multiselect=True,
-                allow_custom_value=True,  # Gradio knows no choices but these; the model does
-                label=strings.CLASSES,
-                info=strings.CLASSES_INFO,
-                visible=False,
-            )
-            any_words(classes, several=True)
-            variety = gr.Slider(
-                LEAST_VARIETY,
-                MOST_VARIETY,
-                value=MOST_VARIETY,
-                step=0.1,
-                label=strings.VARIETY,
-                info=strings.VARIETY_INFO,
-            )
-            seed = gr.Number(0, label=strings.SEED, info=strings.SEED_INFO, precision=0, minimum=0, maximum=MAX_SEED)
-            random_seed = gr.Checkbox(True, label=strings.RANDOM_SEED)
-            button = gr.Button(strings.GENERATE, variant="primary", interactive=False)  # until `arrive` is done
-        with gr.Column(scale=2, min_width=320):
-            gallery = gr.Gallery(
-                format="png",
-                label=strings.IMAGES,
-                show_label=False,
-                height="auto",
-                object_fit="contain",
-                buttons=["download", "fullscreen"],
-                interactive=False,
-                elem_classes=["samples", "pixels"],
-            )
-            with gr.Row():
-                pack = gr.DownloadButton(strings.DOWNLOAD_ALL, size="md")
-                sheet = gr.DownloadButton(strings.DOWNLOAD_GRID, size="md")
-            gr.Markdown(strings.PICK, elem_classes="hint")
-            with gr.Row():
-                like = gr.Button(strings.SIMILAR, size="md", interactive=False)
-                send = gr.Button(strings.SEND, size="md", interactive=False)
-            difference = gr.Slider(0.1, 1, value=0.4, step=0.1, label=strings.DIFFERENCE)
-            walk_class = walk_part(shelf, model)
-    shown, picked = gr.State(time_to_live=_SESSION_SECONDS), gr.State()
-    # What leads to the images, and what a visitor's address asks for: that is made as if the button were pressed.
-    address, wanted = (gr.Textbox(visible="hidden", label=strings.LINK) for _ in range(2))
-
-    silent: Any = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-    # Whoever types a seed wants that seed.
-    seed.input(None, outputs=random_seed, js="() => false", api_visibility="private")
-
-    def pick(event: gr.SelectData) -> tuple[int, gr.Button, gr.Button]:
-        return event.index, gr.Button(interactive=True), gr.Button(interactive=True)
-
-    gallery.select(pick, None, [picked, like, send], **silent)
-    images = [gallery, shown, pack, sheet, picked, like, send]
-    work: Any = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress_on": gallery}
-    asked_for = [count, seed, random_seed, classes, variety, model]
-    for made in (
-        gr.on(
-            [button.click, seed.submit, wanted.change],
-            show,
-            asked_for,
-            [*images, address, seed],
-            api_visibility="private",
+    def _connect(self) -> None:
+        settings = {self._model, self._count, self._seed, self._random_seed, self._classes, self._variety}
+        work: Any = {**PRIVATE, **MODEL_QUEUE, "show_progress_on": self._gallery}
+        generated = gr.on(
+            [self._generate.click, self._seed.submit, self._requested_link.change],
+            self.generate_from_settings,
+            settings,
+            [*self._result_outputs, self._seed],
             **work,
-        ),
-        like.click(
-            more_like, [shown, picked, difference, count], [*images, address], api_visibility="private", **work
-        ),
-    ):
-        made.success(None, address, js=go_to_link(), api_visibility="private")
-        made.success(None, js=scroll_to("samples"), api_visibility="private")
-        made.success(lambda: gr.Markdown(visible=False), None, notice, **silent)
-    generating_endpoints(shelf, [count, classes, variety, model, difference], [gallery, pack, sheet])
-    choices = [problem, classes, walk_class, button]
-    model.input(lambda label: _settings(shelf, label), model, choices, **silent)
+        )
+        varied = self._similar.click(
+            self.generate_similar,
+            {self.images, self.picked, self._difference, self._count},
+            self._result_outputs,
+            **work,
+        )
+        for done in (generated, varied):
+            done.success(None, self._link, js=SHOW_LINK, **PRIVATE)
+            done.success(None, js=scroll_to("samples"), **PRIVATE)
+            done.success(lambda: gr.Markdown(visible=False), None, self._notice, **SILENT)
+        # A visitor who types a seed wants that seed.
+        self._seed.input(None, outputs=self._random_seed, js="() => false", **PRIVATE)
+        self._gallery.select(self.pick, None, [self.picked, self._similar, self.send], **SILENT)
+        self._model.input(self.show_model, self._model, self._model_outputs, **SILENT)
+        add_generation_endpoints(
+            self._registry,
+            count=self._count,
+            classes=self._classes,
+            variety=self._variety,
+            model=self._model,
+            difference=self._difference,
+            gallery=self._gallery,
+            archive=self._archive,
+            grid=self._grid,
+        )
 
-    def asked(request: gr.Request) -> tuple[Link | None, str]:
-        """What the address asks for, if anything; and why that cannot be had."""
+    # -- event handlers
+
+    @translate_errors
+    def generate_from_settings(self, values: dict[gr.components.Component, Any]) -> Updates:
+        """Generate images with the settings of the tab."""
+        seed = values[self._seed]
+        if values[self._random_seed] or seed is None:
+            seed = random_seed()
+        settings = GenerationSettings(
+            model=values[self._model],
+            count=values[self._count],
+            seed=seed,
+            classes=values[self._classes] or (),
+            variety=values[self._variety],
+        )
+        images = generate(self._registry, GenerationRequest.from_settings(self._registry, settings))
+        return {**self._results(images), self._seed: seed, self._link: write_link(settings, self._default)}
+
+    @translate_errors
+    def generate_similar(self, values: dict[gr.components.Component, Any]) -> Updates:
+        """Generate images that are like the one that was clicked. No link leads to them."""
+        images, picked = values[self.images], values[self.picked]
+        if images is None or picked is None:
+            raise ConfigError(*strings.NOT_PICKED)
+        request = images.request.similar(picked, values[self._difference], values[self._count])
+        return self._results(generate(self._registry, request))
+
+    def pick(self, event: gr.SelectData) -> Updates:
+        """Remember which image was clicked."""
+        enabled = gr.Button(interactive=True)
+        return {self.picked: event.index, self._similar: enabled, self.send: enabled}
+
+    def show_model(self, label: str, classes: Sequence[str] = ()) -> Updates:
+        """Show the classes of a model, or why it cannot be used."""
         try:
-            link = read_link(request.query_params, default)
-            if link is not None:
-                _drawn(shelf, link)
+            labels = list(self._registry.get(label).labels)
         except HubganError as error:
-            return None, html.escape(str(error))
-        return link, ""
+            reason = gr.Markdown(self._registry.problem(label, error), visible=True)
+            return {self._problem: reason, self._generate: gr.Button(interactive=False)}
+        return {
+            self._problem: gr.Markdown(visible=False),
+            self._classes: gr.Dropdown(labels, value=list(classes), visible=bool(labels)),
+            self._walk.label: gr.Dropdown(labels, value=None, visible=bool(labels)),
+            self._generate: gr.Button(interactive=True),
+        }
 
-    @cache
-    def first_images(label: str) -> tuple[GenerationRequest, list[Image.Image]]:
-        """Something to see, the same for everybody: made once, so that nobody waits for it in the queue."""
-        drawn = _drawn(shelf, replace(default, model=label))
-        return drawn, models.make(shelf.names[label], drawn.latents, drawn.labels)
-
-    def arrive(request: gr.Request) -> tuple[Any, ...]:
-        link, reason = asked(request)
-        if link is not None:
-            settings = _settings(shelf, link.model, link.classes)
-            values = link.seed, *settings, link.count, False, link.variety, link.model, write_link(link, default)
-            return *[gr.skip()] * len(images), gr.skip(), *values
-        label = shelf.usable()
+    def load(self, request: gr.Request) -> Updates:
+        """Show what the page's address asks for, or else the images that are the same for every visitor."""
         try:
-            made = _show(shelf, write(*first_images(label)))
-            told_of = gr.Markdown(strings.BAD_LINK.format(reason=reason), visible=bool(reason))
-        except HubganError:  # the settings tell
-            made, told_of = (gr.skip(),) * len(images), gr.skip()
-        # What a visitor has chosen meanwhile stays.
-        chosen = gr.skip() if label == shelf.first else label
-        return *made, told_of, gr.skip(), *_settings(shelf, label), *[gr.skip()] * 3, chosen, ""
+            settings = read_link(request.query_params, self._default)
+            if settings is not None:
+                GenerationRequest.from_settings(self._registry, settings)  # checks the model and the classes
+                return self._show_link(settings)
+        except HubganError as error:
+            return self._show_first_images(reason=html.escape(sentences(error)))
+        return self._show_first_images()
 
-    on_arrival = [*images, notice, seed, *choices, count, random_seed, variety, model, wanted]
-    return GenerateTab(shown, picked, send, arrive, on_arrival)
+    # -- what the handlers return
 
+    def _show_link(self, settings: GenerationSettings) -> Updates:
+        """Set the controls to these settings, and start to generate as if the button had been clicked."""
+        return {
+            **self.show_model(settings.model, settings.classes),
+            self._model: settings.model,
+            self._count: settings.count,
+            self._seed: settings.seed,
+            self._random_seed: False,
+            self._variety: settings.variety,
+            self._requested_link: write_link(settings, self._default),
+        }
 
-def _drawn(shelf: ModelRegistry[Generator], link: Link) -> GenerationRequest:
-    return draw(shelf, shelf.label(link.model), link.count, link.seed, link.classes, link.variety)
+    def _show_first_images(self, reason: str = "") -> Updates:
+        label = self._registry.first_usable()
+        updates = self.show_model(label)
+        if label != self._registry.default:  # else keep what the visitor has chosen meanwhile
+            updates[self._model] = label
+        try:
+            images = save(*self._first_images(label))
+        except HubganError:  # `show_model` says why
+            return updates
+        notice = gr.Markdown(strings.BAD_LINK.format(reason=reason), visible=bool(reason))
+        return {**updates, **self._results(images), self._notice: notice}
 
+    def _make_first_images(self, label: str) -> tuple[GenerationRequest, list[Image.Image]]:
+        """The images that every visitor sees first; they are cached, so that nobody waits for them in the queue."""
+        request = GenerationRequest.from_settings(self._registry, GenerationSettings(label))
+        return request, models.make(self._registry.names[label], request.latents, request.labels)
 
-def _show(shelf: ModelRegistry[Generator], shown: Shown) -> tuple[Any, ...]:
-    """What the gallery, the state, the two downloads, the pick and the two buttons get."""
-    idle = gr.Button(interactive=False)
-    look = ["samples", "pixels"] if shelf.get(shown.drawn.model).image_size <= _SMALL else ["samples"]
-    return (
-        gr.Gallery(shown.captioned(), selected_index=None, elem_classes=look),
-        shown,
-        shown.archive,
-        shown.sheet,
-        None,
-        idle,
-        idle,
-    )
-
-
-def _settings(shelf: ModelRegistry[Generator], label: str, classes: Sequence[str] = ()) -> tuple[Any, ...]:
-    """What the tab is to show of a model: the problem, its classes, those of a walk, whether it can be used."""
-    try:
-        labels = list(shelf.get(label).labels)
-    except HubganError as error:
-        reason = gr.Markdown(shelf.problem(label, error), visible=True)
-        return reason, gr.skip(), gr.skip(), gr.Button(interactive=False)
-    return (
-        gr.Markdown(visible=False),
-        gr.Dropdown(labels, value=list(classes), visible=bool(labels)),
-        gr.Dropdown(labels, value=None, visible=bool(labels)),
-        gr.Button(interactive=True),
-    )
+    def _results(self, images: GeneratedImages) -> Updates:
+        """Show these images. None of them is picked yet, and no link leads to them."""
+        pixelated = self._registry.get(images.request.model).image_size <= _MAX_PIXELATED_SIDE
+        disabled = gr.Button(interactive=False)
+        return {
+            self._gallery: gr.Gallery(
+                images.captioned(),
+                selected_index=None,
+                elem_classes=["samples", "pixels"] if pixelated else ["samples"],
+            ),
+            self.images: images,
+            self._archive: images.archive,
+            self._grid: images.grid,
+            self.picked: None,
+            self._similar: disabled,
+            self.send: disabled,
+            self._link: "",
+        }

@@ -1,4 +1,4 @@
-"""The page, put together of its tabs."""
+"""The page, made of its tabs."""
 
 import html
 from collections.abc import Sequence
@@ -9,60 +9,66 @@ import gradio as gr
 from huggingface_hub import constants
 
 from hubgan.demo import models, strings
-from hubgan.demo.about import about_tab, cards
-from hubgan.demo.generate import generate_tab
+from hubgan.demo.about import AboutTab
+from hubgan.demo.errors import translate_errors
+from hubgan.demo.events import SILENT, Updates
+from hubgan.demo.generate import GenerateTab
 from hubgan.demo.models import ModelRegistry
-from hubgan.demo.samples import Shown
-from hubgan.demo.theme import CSS, THEME, toast
-from hubgan.demo.upscale import upscale_tab
+from hubgan.demo.samples import GeneratedImages
+from hubgan.demo.theme import CSS, THEME
+from hubgan.demo.upscale import UpscaleTab
+from hubgan.errors import ConfigError
 
 
 def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seconds: int = 4 * 3600) -> gr.Blocks:
-    """The demo of generators and upscalers to choose from, each a Hub name or a folder.
+    """The demo of generators and upscalers.
 
-    They are loaded in the background; one that cannot be loaded says so on its tab. Files of visitors are deleted once
-    they are older than `keep_seconds`, within a quarter of that time.
+    The models load in the background. If one cannot be loaded, its tab says why.
 
-    Raises ConfigError where there is none of a kind, or two end in the same name.
+    Args:
+        generators: Hub names or folders, of which visitors choose one.
+        upscalers: the same.
+        keep_seconds: the age at which visitors' files are deleted; it takes up to a quarter of that longer.
+
+    Raises:
+        ConfigError: one of the lists is empty, or two of its names end in the same folder.
     """
-    makers, enlargers = (
-        ModelRegistry.of(models.load_generator, generators),
-        ModelRegistry.of(models.load_upscaler, upscalers),
-    )
-    with gr.Blocks(
-        title=strings.TITLE, analytics_enabled=False, delete_cache=(max(1, keep_seconds // 4), keep_seconds)
-    ) as demo:
-        headline = gr.Markdown(_headline(makers, enlargers), elem_classes="title")
+    generator_registry = ModelRegistry(models.load_generator, generators)
+    upscaler_registry = ModelRegistry(models.load_upscaler, upscalers)
+    delete_cache = (max(1, keep_seconds // 4), keep_seconds)
+    with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=delete_cache) as demo:
+        headline = gr.Markdown(_headline(generator_registry, upscaler_registry), elem_classes="title")
         with gr.Tabs() as tabs:
             with gr.Tab(strings.GENERATE_TAB, id="generate"):
-                first = generate_tab(makers)
+                generate_tab = GenerateTab(generator_registry)
             with gr.Tab(strings.UPSCALE_TAB, id="upscale"):
-                second = upscale_tab(enlargers)
+                upscale_tab = UpscaleTab(upscaler_registry)
             with gr.Tab(strings.ABOUT_TAB, id="about"):
-                places = about_tab([makers, enlargers])
+                about_tab = AboutTab([generator_registry, upscaler_registry])
 
-        def send(shown: Shown | None, picked: int | None) -> tuple[str, gr.Tabs]:
-            if shown is None or picked is None:
-                raise toast(strings.PICK_FIRST)
-            return shown.files[picked], gr.Tabs(selected="upscale")
+        @translate_errors
+        def send_to_upscale(images: GeneratedImages | None, picked: int | None) -> Updates:
+            if images is None or picked is None:
+                raise ConfigError(*strings.NOT_PICKED)
+            return {upscale_tab.picture: images.files[picked], tabs: gr.Tabs(selected="upscale")}
 
-        def headed() -> str:
-            return _headline(makers, enlargers, strings.HARDWARE[models.device()])
+        def load_headline() -> str:
+            return _headline(generator_registry, upscaler_registry, strings.HARDWARE[models.device()])
 
-        silent: Any = {"api_visibility": "private", "show_progress": "hidden"}
-        first.send.click(send, [first.shown, first.picked], [second.picture, tabs], queue=False, **silent)
-        # None of these waits in the queue: where that is full, the page works all the same.
-        demo.load(first.arrive, None, first.on_arrival, queue=False, **silent)
-        demo.load(second.arrive, None, second.on_arrival, queue=False, **silent)
-        demo.load(headed, None, headline, queue=False, **silent)
-        demo.load(lambda: cards([makers, enlargers]), None, places, queue=False, **silent)
-    makers.warm()
-    enlargers.warm()
+        generate_tab.send.click(
+            send_to_upscale, [generate_tab.images, generate_tab.picked], [upscale_tab.picture, tabs], **SILENT
+        )
+        # None of these waits in the queue, so the page works even if it is full.
+        for tab in (generate_tab, upscale_tab, about_tab):
+            demo.load(tab.load, None, tab.load_outputs, **SILENT)
+        demo.load(load_headline, None, headline, **SILENT)
+    generator_registry.load_in_background()
+    upscaler_registry.load_in_background()
     return demo.queue(max_size=32, default_concurrency_limit=4)
 
 
 def launch_options() -> dict[str, Any]:
-    """What `Blocks.launch` takes to show this demo as it is meant to look."""
+    """The options of `Blocks.launch` for this demo: its theme, and the largest upload."""
     return {
         "theme": THEME,
         "css": CSS,
@@ -71,13 +77,14 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def _headline(makers: ModelRegistry[Any], enlargers: ModelRegistry[Any], hardware: str = "") -> str:
-    def shown(label: str, name: str) -> str:
-        if label != name or Path(name).exists():  # it lies here
-            return f"<code>{html.escape(label)}</code>"
-        return f'<a href="{constants.ENDPOINT}/{html.escape(name)}" target="_blank">{html.escape(name)}</a>'
+def _headline(generators: ModelRegistry[Any], upscalers: ModelRegistry[Any], hardware: str = "") -> str:
+    def names(registry: ModelRegistry[Any]) -> str:
+        return strings.OR.join(_model_link(label, name) for label, name in registry.names.items())
 
-    generators, upscalers = (
-        strings.OR.join(shown(*item) for item in shelf.names.items()) for shelf in (makers, enlargers)
-    )
-    return strings.HEADLINE.format(generators=generators, upscalers=upscalers, hardware=hardware)
+    return strings.HEADLINE.format(generators=names(generators), upscalers=names(upscalers), hardware=hardware)
+
+
+def _model_link(label: str, name: str) -> str:
+    if label != name or Path(name).exists():  # a folder has no page
+        return f"<code>{html.escape(label)}</code>"
+    return f'<a href="{constants.ENDPOINT}/{html.escape(name)}" target="_blank">{html.escape(name)}</a>'

@@ -1,6 +1,6 @@
 """The demo's models: loaded once each, in the background, on the GPU when there is one.
 
-torch takes seconds to import, so it is left to the first use of a model: until then the page is there.
+Importing torch takes seconds, so the first use of a model does it: the page appears before that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock, Thread
@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import hubgan
 from hubgan.demo import strings
+from hubgan.demo.errors import sentences, without_path
 from hubgan.errors import ConfigError, HubganError
 
-try:  # On a ZeroGPU Space the GPU is there only inside a decorated function; elsewhere the decorator does nothing.
+try:  # A ZeroGPU Space has its GPU only inside a decorated function. Elsewhere the decorator does nothing.
     from spaces import GPU as on_gpu
 except ImportError:
 
     def on_gpu(*, duration: object) -> Callable[[Callable], Callable]:  # type: ignore[misc]
-        """Without the package `spaces` this is no ZeroGPU Space: the device is there all the time."""
+        """Without the package `spaces` this is no ZeroGPU Space, and the device is always available."""
         return lambda function: function
 
 
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 Model = TypeVar("Model", "Generator", "Upscaler")
 
-# On ZeroGPU a decorated function runs in another process, which can neither tell nor be told.
+# On ZeroGPU a decorated function runs in another process, where `progress` and a stop cannot reach it.
 SUPPORTS_PROGRESS = os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true")
-_AGAIN = 60.0  # seconds until a model that could not be loaded is tried once more
+_RETRY_SECONDS = 60.0  # how long a model that could not be loaded is not tried again
 
 
 def device() -> str:
@@ -64,106 +65,117 @@ def load_generator(name: str, where: str) -> Generator:
 
 
 @cache
-def mixes(name: str) -> bool:
-    """Whether the upscaler called `name` holds weights of more than one fidelity."""
+def has_fidelity(name: str) -> bool:
+    """Whether the upscaler called `name` has weights for more than one fidelity."""
     return hubgan.Upscaler.has_fidelity(name)
 
 
-@dataclass
 class ModelRegistry(Generic[Model]):
-    """Models that visitors choose from, by the ends of their names: where a folder lies is no visitor's business.
+    """Models that visitors choose from by label: the Hub name, or the last part of a folder's path.
+
+    Args:
+        load: loads the model of that name onto that device.
+        names: Hub names or folders.
 
     Attributes:
-        names: by label, Hub names or folders.
+        names: Hub names or folders, by label.
+
+    Raises:
+        ConfigError: there is no name, or two have the same label.
     """
 
-    load: Callable[[str, str], Model]
-    names: dict[str, str]
-    _locks: dict[str, Lock] = field(default_factory=lambda: defaultdict(Lock))  # one slow model holds up no other
-    _failures: dict[str, tuple[float, HubganError]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, load: Callable[[str, str], Model], names: Sequence[str]) -> ModelRegistry[Model]:
-        """Raises ConfigError where there is no name, or two have the same end."""
-        labels: dict[str, str] = {}
-        for name in names:
-            here = Path(name).exists() or name.startswith((".", "/", "~"))
-            label = Path(name).resolve().name if here else name
-            if label in labels:
-                raise ConfigError(f"{labels[label]} and {name} are both called {label}: rename one of them")
-            labels[label] = name
-        if not labels:
-            raise ConfigError("there is no model: name one")
-        return cls(load, labels)
+    def __init__(self, load: Callable[[str, str], Model], names: Sequence[str]) -> None:
+        self.names = _by_label(names)
+        self._load: Callable[[str, str], Model] = load
+        self._locks: dict[str, Lock] = defaultdict(Lock)  # one slow model does not block the others
+        self._failures: dict[str, tuple[float, HubganError]] = {}
 
     @property
-    def first(self) -> str:
+    def default(self) -> str:
+        """The label of the first model."""
         return next(iter(self.names))
 
     def label(self, wanted: object) -> str:
-        """The label that a visitor asks for, the first one where that is None; raises ConfigError for any other."""
+        """The label itself, or the first one for None. Raises ConfigError for an unknown label."""
         if wanted is None:
-            return self.first
+            return self.default
         if str(wanted) not in self.names:
-            raise ConfigError(f"There is no model {wanted} here, but {', '.join(self.names)}.")
+            models = ", ".join(self.names)
+            raise ConfigError(*strings.fill(strings.UNKNOWN_MODEL, model=wanted, models=models))
         return str(wanted)
 
     def get(self, label: str) -> Model:
-        """The model; waits while it is being loaded. Raises HubganError, without a folder's path, if it cannot be."""
+        """The model of that label; waits while it is loading.
+
+        Raises HubganError, which does not name the folder's path, for an unknown label or a model that cannot be
+        loaded.
+        """
+        name = self.names[self.label(label)]
         with self._locks[label]:
             failed_at, failure = self._failures.get(label, (0.0, None))
-            if failure and time.monotonic() - failed_at < _AGAIN:
+            if failure and time.monotonic() - failed_at < _RETRY_SECONDS:
                 raise failure
             try:
-                return self.load(self.names[label], device())
+                return self._load(name, device())
             except HubganError as error:
-                logger.error("%s cannot be loaded: %s", self.names[label], error)
-                said = type(error)(str(error).replace(str(Path(self.names[label]).resolve()), label)
-                                   .replace(self.names[label], label))  # fmt: skip
-                self._failures[label] = time.monotonic(), said
-                raise said from error
+                logger.error("%s cannot be loaded: %s", name, error)
+                failure = without_path(without_path(error, str(Path(name).resolve()), label), name, label)
+                self._failures[label] = time.monotonic(), failure
+                raise failure from error
 
-    def usable(self) -> str:
-        """The first label whose model can be loaded, which is waited for; without any the first one."""
+    def first_usable(self) -> str:
+        """The first label whose model can be loaded, or the first label if there is none. Waits for the loading."""
         for label in self.names:
             try:
                 self.get(label)
             except HubganError:
                 continue
             return label
-        return self.first
+        return self.default
 
     def problem(self, label: str, error: HubganError) -> str:
-        """What to say, in Markdown, of a model that cannot be loaded."""
-        reason = html.escape(str(error))
+        """Markdown that tells visitors why that model cannot be used."""
+        reason = html.escape(sentences(error))
         if len(self.names) == 1:
             return strings.UNUSABLE.format(reason=reason)
         return strings.UNUSABLE_MODEL.format(model=html.escape(label), reason=reason)
 
-    def warm(self) -> None:
-        """Begin to load all of them, without waiting for it."""
+    def load_in_background(self) -> None:
+        """Start to load all models, and return at once."""
 
         def load_all() -> None:
             for label in self.names:
-                try:
+                with suppress(HubganError):  # `get` has logged it, and raises it for each visitor
                     self.get(label)
-                except HubganError:
-                    continue  # it has been told, and is told again to who asks for it
 
         Thread(target=load_all, name="models").start()
 
 
-def upscaling_seconds(name: str, picture: Image.Image, *_: object) -> int:
-    """How long ZeroGPU is to lend its GPU for `enlarge`, which a large community upscaler may need as well.
+def _by_label(names: Sequence[str]) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for name in names:
+        is_folder = Path(name).exists() or name.startswith((".", "/", "~"))
+        label = Path(name).resolve().name if is_folder else name
+        if label in labels:
+            raise ConfigError(*strings.fill(strings.SAME_LABEL, first=labels[label], second=name, label=label))
+        labels[label] = name
+    if not labels:
+        raise ConfigError(*strings.NO_MODEL)
+    return labels
 
-    What is asked for must fit into the visitor's quota, so small pictures ask for little: 15 s, and 10 s a megapixel.
+
+def upscaling_seconds(name: str, picture: Image.Image, *_: object) -> int:
+    """The seconds that ZeroGPU is asked for to run `enlarge`: 15, and 10 a megapixel.
+
+    They are enough for a large community upscaler. They must fit into the visitor's quota, so small pictures ask for
+    little.
     """
     return 15 + round(picture.width * picture.height / 1e5)
 
 
 @on_gpu(duration=15)
 def make(name: str, latents: Tensor, labels: Tensor | None) -> list[Image.Image]:
-    """The images of the generator called `name` for these latents and labels."""
+    """The images of the generator called `name` for these latents (n, latent_dim) and labels (n,)."""
     return load_generator(name, device()).images_from(latents, labels)  # type: ignore[return-value]
 
 
@@ -174,9 +186,10 @@ def enlarge(
     scale: float | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Image.Image:
-    """`picture`, enlarged by the upscaler called `name` at that fidelity, to a tenth: each is a model of its own.
+    """The picture, enlarged by the upscaler called `name`.
 
-    `progress` is called with the share that is done, and may end the work by an exception; on ZeroGPU it is not.
+    The fidelity is rounded to a tenth, as each one is a model of its own in memory. `progress` is called with the
+    share that is done, and may raise an exception to stop; on ZeroGPU it is not called.
     """
     return _enlarge(name, picture, fidelity, scale, progress if SUPPORTS_PROGRESS else None)
 

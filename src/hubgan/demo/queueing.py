@@ -1,4 +1,4 @@
-"""What visitors wait for: they see how far it is, can stop it, and nothing takes for ever."""
+"""Long work in the queue: visitors see its progress and can stop it, and none takes longer than the limit."""
 
 import secrets
 import time
@@ -10,70 +10,77 @@ from typing import Any
 import gradio as gr
 
 from hubgan.demo import models, strings
+from hubgan.demo.events import MODEL_QUEUE, SILENT, Updates
 from hubgan.errors import HubganError
 
-MOST_MINUTES = 5.0
+MAX_MINUTES = 5.0
 
-# By session and kind of work: set, the work ends at its next tile.
-_running: dict[tuple[str, str], Event] = {}
+# By session and kind of work. When one is set, its work stops after the current tile.
+_stop_events: dict[tuple[str, str], Event] = {}
 
 
 class StoppedError(HubganError):
-    """The work ended before it was done."""
+    """The visitor stopped the work, or it took too long."""
 
 
 @contextmanager
-def watched(session: str | None, work: str, progress: gr.Progress) -> Iterator[Callable[[float], None]]:
-    """What is to be called with the share of the work that is done: it tells the visitor, and ends it on request.
+def stoppable(session: str | None, work: str, progress: gr.Progress) -> Iterator[Callable[[float], None]]:
+    """A context for work that `add_stoppable_event` started.
 
-    Raises StoppedError inside when the visitor stops the work, or it takes more than `MOST_MINUTES`.
+    Args:
+        session: the visitor's, from the request; None if a program calls.
+        work: the kind of work.
+        progress: Gradio's display.
+
+    Yields:
+        A function to call with the share of the work that is done. It raises StoppedError if the visitor has stopped
+        the work, or it takes more than `MAX_MINUTES`.
     """
-    stopped, start = Event(), time.monotonic()
+    stop, start = Event(), time.monotonic()
     key = session or secrets.token_hex(8), work
-    _running[key] = stopped
+    _stop_events[key] = stop
 
-    def tell(share: float) -> None:
-        if stopped.is_set():
+    def report(share: float) -> None:
+        if stop.is_set():
             raise StoppedError(strings.STOPPED)
-        if time.monotonic() - start > 60 * MOST_MINUTES:
-            raise StoppedError(strings.TOO_LONG.format(minutes=MOST_MINUTES))
+        if time.monotonic() - start > 60 * MAX_MINUTES:
+            raise StoppedError(*strings.fill(strings.TOO_LONG, minutes=MAX_MINUTES))
         progress(share, desc=strings.ENLARGING)
 
     try:
-        yield tell
+        yield report
     finally:
-        if _running.get(key) is stopped:
-            del _running[key]
+        if _stop_events.get(key) is stop:
+            del _stop_events[key]
 
 
-def stoppable(
-    start: gr.Button, stop: gr.Button, work: str, stopped: dict[gr.components.Component, Any], **call: Any
+def add_stoppable_event(
+    start: gr.Button, stop: gr.Button, work: str, stopped: Updates, **event: Any
 ) -> gr.events.Dependency:
-    """Work in the model's queue that `start` begins and `stop`, which is there meanwhile, ends.
+    """Let `start` begin work in the model's queue, and `stop`, which is visible meanwhile, end it.
 
     Args:
-        work: its kind, by which `watched` knows it.
-        stopped: what components are to show when it was stopped.
-        call: what Gradio's events take, first of all `fn`, `inputs` and `outputs`.
+        work: the kind of work, by which `stoppable` knows it.
+        stopped: updates of components when it is stopped.
+        event: options of a Gradio event, among them `fn`, `inputs` and `outputs`.
 
     Returns:
-        The event that does it.
+        The event.
     """
-    silent: Any = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 
-    def buttons(*, busy: bool) -> tuple[gr.Button, gr.Button]:
-        return gr.Button(visible=not busy), gr.Button(visible=busy and models.SUPPORTS_PROGRESS)
+    def show_buttons(*, busy: bool) -> Updates:
+        return {start: gr.Button(visible=not busy), stop: gr.Button(visible=busy and models.SUPPORTS_PROGRESS)}
 
-    def end(request: gr.Request) -> tuple[Any, ...]:
-        if running := _running.get((request.session_hash or "", work)):
+    def stop_work(request: gr.Request) -> Updates:
+        if running := _stop_events.get((request.session_hash or "", work)):
             running.set()
-        return *buttons(busy=False), *stopped.values()
+        return {**show_buttons(busy=False), **stopped}
 
-    done = start.click(lambda: buttons(busy=True), None, [start, stop], **silent).then(
-        **call, concurrency_id="model", concurrency_limit=1, preprocess=False
+    done = start.click(lambda: show_buttons(busy=True), None, [start, stop], **SILENT).then(
+        **event, **MODEL_QUEUE, preprocess=False
     )
     for ended in (done.success, done.failure):  # "then" is not called after an error
-        ended(lambda: buttons(busy=False), None, [start, stop], **silent)
-    # What still waits in the queue is cancelled; what runs already is told to end.
-    stop.click(end, None, [start, stop, *stopped], cancels=done, **silent)
+        ended(lambda: show_buttons(busy=False), None, [start, stop], **SILENT)
+    # Gradio cancels what waits in the queue; what runs already stops by its event.
+    stop.click(stop_work, None, [start, stop, *stopped], cancels=done, **SILENT)
     return done

@@ -1,4 +1,4 @@
-"""What visitors are shown of a generator: images, and all that makes more like them."""
+"""From settings to images: what a visitor asks for, what the generator makes of it, and the files."""
 
 from __future__ import annotations
 
@@ -18,21 +18,49 @@ if TYPE_CHECKING:
     from hubgan import Generator
 
 MAX_IMAGES = 64
-FIRST_IMAGES = 16  # where nobody says how many
+DEFAULT_IMAGES = 16
 MAX_SEED = 2**31 - 1
-LEAST_VARIETY, MOST_VARIETY = 0.3, 4.0  # the truncation; beyond the latter it changes next to nothing
+MIN_VARIETY, MAX_VARIETY = 0.3, 4.0  # the truncation; above 4 it changes next to nothing
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """The settings that determine images.
+
+    Attributes:
+        model: the generator's label.
+        count: the number of images, 1 to 64.
+        seed: 0 to 2147483647.
+        classes: names of classes that the images take in turn; if there are none, the seed draws them.
+        variety: the truncation, 0.3 to 4; at 4 there is none.
+
+    Raises:
+        ConfigError: a number is out of range. `GenerationRequest.from_settings` checks the model and the classes.
+    """
+
+    model: str
+    count: int = DEFAULT_IMAGES
+    seed: int = 0
+    classes: Sequence[str] = ()
+    variety: float = MAX_VARIETY
+
+    def __post_init__(self) -> None:
+        check_count(self.count)
+        check_seed(self.seed)
+        if not in_range(self.variety, MIN_VARIETY, MAX_VARIETY):
+            raise ConfigError(strings.VARIETY_RANGE.format(minimum=MIN_VARIETY, maximum=MAX_VARIETY))
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """Images before they are made.
+    """The input of a generator for some images, and how it came about.
 
     Attributes:
         model: the generator's label.
         latents: (n, latent_dim).
-        labels: the numbers of their classes (n,), of a model that has some.
-        origins: of each what makes it again.
-        name: what the names of the files say of where the images come from.
+        labels: the numbers of the classes (n,), or None for a model without classes.
+        origins: for each image the settings that make it again; they are stored in its file.
+        name: the first part of the files' names.
     """
 
     model: str
@@ -41,114 +69,118 @@ class GenerationRequest:
     origins: list[dict[str, Any]]
     name: str
 
+    @classmethod
+    def from_settings(cls, registry: ModelRegistry[Generator], settings: GenerationSettings) -> GenerationRequest:
+        """The images of a seed. Raises HubganError for an unknown model or class, or a model that cannot be loaded."""
+        from hubgan.models.latents import truncate
+
+        # Gradio, and programs even more, may send whole numbers as floats.
+        model, count, seed = settings.model, int(settings.count), int(settings.seed)
+        generator = registry.get(model)
+        labels = generator.label_ids(count, list(settings.classes) or None, seed=seed)
+        latents, origin = generator.latents(count, seed=seed), {"model": model, "seed": seed}
+        if settings.variety < MAX_VARIETY:
+            variety = float(settings.variety)
+            latents, origin = truncate(latents, variety), origin | {"truncation": variety}
+        origins = [origin | {"index": index} for index in range(count)]
+        if labels is not None:
+            for origin, number in zip(origins, labels.tolist(), strict=True):
+                origin["class"] = generator.labels[number]
+        return cls(model, latents, labels, origins, f"{file_name(model)}-seed{seed}")
+
+    def similar(self, index: int, difference: float, count: int) -> GenerationRequest:
+        """The image of that index, and `count` - 1 that are like it.
+
+        Args:
+            index: from 0.
+            difference: from 0, the same image, to 1, unrelated ones.
+            count: the number of images, 1 to 64.
+
+        Raises:
+            ConfigError: one of them is out of range.
+        """
+        from hubgan.models.latents import neighbours
+
+        check_count(count)
+        if not 0 <= index < len(self.latents):
+            raise ConfigError(*strings.fill(strings.NO_IMAGE, index=index, count=len(self.latents)))
+        if not in_range(difference, 0, 1):
+            raise ConfigError(strings.DIFFERENCE_RANGE)
+        count, seed = int(count), random_seed()
+        latents = self.latents[[index] * count]
+        if count > 1:
+            latents[1:] = neighbours(latents[0], count - 1, spread=difference, seed=seed)
+        labels = None if self.labels is None else self.labels[[index] * count]
+        origin = self.origins[index]
+        steps = origin.get("similar", [])
+        variations = [
+            origin | {"similar": [*steps, {"difference": difference, "seed": seed, "index": number}]}
+            for number in range(count - 1)
+        ]
+        name = f"{file_name(self.model)}-seed{origin['seed']}-like{index:02d}"
+        return GenerationRequest(self.model, latents, labels, [origin, *variations], name)
+
 
 @dataclass(frozen=True)
-class Shown:
-    """Images as a visitor sees them.
+class GeneratedImages:
+    """Images as a visitor gets them.
 
     Attributes:
-        drawn: what they were made of; each image's file holds its own origin.
+        request: the input that they were made from.
         files: PNG files.
-        archive: a ZIP of them and of the sheet.
-        sheet: a PNG file of all.
+        archive: a ZIP of them and of the grid.
+        grid: a PNG file of all.
     """
 
-    drawn: GenerationRequest
+    request: GenerationRequest
     files: list[str]
     archive: str
-    sheet: str
+    grid: str
 
     def captioned(self) -> list[tuple[str, str]]:
-        """The files with what to say of each."""
-        return [(file, _caption(origin)) for file, origin in zip(self.files, self.drawn.origins, strict=True)]
+        """Each file with its caption."""
+        return [(file, _caption(origin)) for file, origin in zip(self.files, self.request.origins, strict=True)]
 
 
-def draw(
-    shelf: ModelRegistry[Generator], model: str, count: int, seed: int, classes: Sequence[str], variety: float
-) -> GenerationRequest:
-    """Images of a seed. Raises ConfigError for what is out of range or a class that the model has not."""
-    check_count(count)
-    check_seed(seed)
-    if not within(variety, LEAST_VARIETY, MOST_VARIETY):
-        raise ConfigError(strings.VARIETY_RANGE.format(least=LEAST_VARIETY, most=MOST_VARIETY))
-    from hubgan.models.latents import truncate
-
-    count, seed, variety = int(count), int(seed), float(variety)
-    generator = shelf.get(model)
-    labels = generator.label_ids(count, list(classes) or None, seed=seed)
-    latents, origin = generator.latents(count, seed=seed), {"model": model, "seed": seed}
-    if variety < MOST_VARIETY:
-        latents, origin = truncate(latents, variety), origin | {"truncation": variety}
-    origins = [origin | {"index": index} for index in range(count)]
-    if labels is not None:
-        origins = [
-            origin | {"class": generator.labels[number]}
-            for origin, number in zip(origins, labels.tolist(), strict=True)
-        ]
-    return GenerationRequest(model, latents, labels, origins, f"{file_name(model)}-seed{seed}")
+def generate(registry: ModelRegistry[Generator], request: GenerationRequest) -> GeneratedImages:
+    """Make the images, and save them."""
+    return save(request, models.make(registry.names[request.model], request.latents, request.labels))
 
 
-def similar_to(drawn: GenerationRequest, picked: int, difference: float, count: int) -> GenerationRequest:
-    """An image and others like it, in front the same one. Raises ConfigError for what is out of range."""
-    check_count(count)
-    if not 0 <= picked < len(drawn.latents):
-        raise ConfigError(strings.NO_IMAGE.format(count=len(drawn.latents), picked=picked))
-    if not within(difference, 0, 1):
-        raise ConfigError(strings.DIFFERENCE_RANGE)
-    from hubgan.models.latents import neighbours
-
-    count, noise = int(count), random.randint(0, MAX_SEED)
-    latents = drawn.latents[[picked] * count]
-    if count > 1:
-        latents[1:] = neighbours(latents[0], count - 1, spread=difference, seed=noise)
-    labels = None if drawn.labels is None else drawn.labels[[picked] * count]
-    origin = drawn.origins[picked]
-    steps = origin.get("similar", [])
-    origins = [origin] + [
-        origin | {"similar": [*steps, {"difference": difference, "seed": noise, "index": index}]}
-        for index in range(count - 1)
-    ]
-    return GenerationRequest(
-        drawn.model, latents, labels, origins, f"{file_name(drawn.model)}-seed{origin['seed']}-like{picked:02d}"
-    )
+def save(request: GenerationRequest, images: Sequence[Image.Image]) -> GeneratedImages:
+    """Save images that were made from that request."""
+    return GeneratedImages(request, *files.save_samples(images, request.origins, request.name))
 
 
-def make(shelf: ModelRegistry[Generator], drawn: GenerationRequest) -> Shown:
-    """The images, made and written."""
-    return write(drawn, models.make(shelf.names[drawn.model], drawn.latents, drawn.labels))
+def random_seed() -> int:
+    return random.randint(0, MAX_SEED)
 
 
-def write(drawn: GenerationRequest, images: list[Image.Image]) -> Shown:
-    """The images that were made of it, written."""
-    return Shown(drawn, *files.save_samples(images, drawn.origins, drawn.name))
-
-
-def within(number: object, least: float, most: float) -> bool:
+def in_range(number: object, minimum: float, maximum: float) -> bool:
     """Whether that is a number in this range: a field can be empty, and a program may send anything."""
-    return isinstance(number, int | float) and least <= number <= most
+    return isinstance(number, int | float) and minimum <= number <= maximum
 
 
-def check_count(count: float | None) -> None:
-    """Raise ConfigError where there cannot be so many images at once."""
-    if count is None or not within(count, 1, MAX_IMAGES) or count != int(count):
-        raise ConfigError(strings.COUNT_RANGE.format(most=MAX_IMAGES))
+def check_count(count: object) -> None:
+    """Raise ConfigError unless that is a possible number of images."""
+    if not in_range(count, 1, MAX_IMAGES) or count != int(count):  # type: ignore[call-overload]
+        raise ConfigError(strings.COUNT_RANGE.format(maximum=MAX_IMAGES))
 
 
-def check_seed(seed: float | None) -> None:
-    """Raise ConfigError where that is no seed."""
-    if not within(seed, 0, MAX_SEED):
-        raise ConfigError(strings.SEED_RANGE.format(most=MAX_SEED))
+def check_seed(seed: object) -> None:
+    """Raise ConfigError unless that is a seed."""
+    if not in_range(seed, 0, MAX_SEED):
+        raise ConfigError(strings.SEED_RANGE.format(maximum=MAX_SEED))
 
 
 def file_name(model: str) -> str:
-    """What the names of files say of the model."""
-    return files.clean(model, otherwise="model")
+    """The model's label as a part of a file's name."""
+    return files.clean(model, default="model")
 
 
 def _caption(origin: dict[str, Any]) -> str:
-    where = {"index": origin["index"], "seed": origin["seed"]}
     form = strings.CAPTION_CLASS if "class" in origin else strings.CAPTION
-    caption = form.format(name=origin.get("class"), **where)
+    caption = form.format(name=origin.get("class"), index=origin["index"], seed=origin["seed"])
     for step in origin.get("similar", []):
-        caption = strings.CAPTION_SIMILAR.format(other=caption, number=step["index"] + 1)
+        caption = strings.CAPTION_SIMILAR.format(original=caption, number=step["index"] + 1)
     return caption

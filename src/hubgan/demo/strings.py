@@ -1,90 +1,106 @@
-"""What the demo says, in one place."""
+"""All text of the demo's page.
+
+A pair is the message and the remedy of an error.
+"""
+
+
+def fill(texts: tuple[str, str], **values: object) -> tuple[str, str]:
+    """The message and the remedy of an error, with the values in their places."""
+    message, remedy = texts
+    return message.format(**values), remedy.format(**values)
+
+
+# -- the page
 
 TITLE = "hubgan"
-HEADLINE = "# hubgan\nImages from {generators}, enlargements from {upscalers}{hardware}."
-HARDWARE = {"cpu": ", running on the CPU", "cuda": ", running on the GPU"}
+HEADLINE = "# hubgan\nGenerate images with {generators}. Upscale pictures with {upscalers}. {hardware}"
+HARDWARE = {"cpu": "The demo runs on the CPU.", "cuda": "The demo runs on the GPU."}
 OR = " or "
 GENERATE_TAB, UPSCALE_TAB, ABOUT_TAB = "Generate", "Upscale", "About"
 
 # -- both tabs
 MODEL = "Model"
-LOADING = "The model is being loaded: a moment, please."
+LOADING = "The model is loading."
 UNUSABLE = "**This tab cannot be used now.** {reason}"
-UNUSABLE_MODEL = "**{model} cannot be used now: choose another model.** {reason}"
+UNUSABLE_MODEL = "**{model} cannot be used now. Choose another model.** {reason}"
+UNKNOWN_MODEL = "There is no model {model}", "Choose one of: {models}"
+SAME_LABEL = "{first} and {second} are both called {label}", "Rename one of them"
+NO_MODEL = "The demo has no model", "Name at least one"
 
 # -- generate
 IMAGES = "Images"
-CLASSES, CLASSES_INFO = "Classes", "Several are taken in turn; without one the seed draws them."
+CLASSES = "Classes"
+CLASSES_INFO = "The images take these classes in turn. If there are none, the seed draws them."
 SEED, SEED_INFO = "Seed", "The same seed gives the same images."
 RANDOM_SEED = "New random seed every time"
-VARIETY, VARIETY_INFO = "Variety", "Less: more typical images, more alike. 4: all that the model can do."
+VARIETY, VARIETY_INFO = "Variety", "Lower: more typical images, more alike. 4: the model's full range."
 GENERATE = "Generate"
-PICK = "Click an image to enlarge it, then go on with it:"
+PICK = "Click an image to enlarge it, then choose what to do with it:"
 SIMILAR, DIFFERENCE = "More like this", "How different"
 SEND = "Upscale this"
 INDEX, LINK = "Index", "Link"
 CAPTION, CAPTION_CLASS = "Image {index} of seed {seed}", "{name}, image {index} of seed {seed}"
-CAPTION_SIMILAR = "Like: {other}, number {number}"
+CAPTION_SIMILAR = "{original}, variation {number}"
 DOWNLOAD_ALL, DOWNLOAD_GRID = "Download all (ZIP)", "Download grid (PNG)"
-PICK_FIRST = "Click an image first."
-NO_IMAGE = "There are {count} images here, numbered from 0; {picked} is none of them."
-SEED_RANGE = "A seed is a whole number from 0 to {most}."
-COUNT_RANGE = "A whole number from 1 to {most} says how many images."
-VARIETY_RANGE = "Variety goes from {least:g} to {most:g}."
-DIFFERENCE_RANGE = "The difference goes from 0 to 1."
-BAD_LINK = "The images that the address asks for cannot be made, so here are others: {reason}"
-BAD_NUMBER = "its numbers cannot be read."
+NOT_PICKED = "No image is selected", "Click an image first"
+NO_IMAGE = "There is no image {index}", "Choose one of the {count} images, numbered from 0"
+SEED_RANGE = "The seed must be a whole number from 0 to {maximum}"
+COUNT_RANGE = "The number of images must be a whole number from 1 to {maximum}"
+VARIETY_RANGE = "Variety must be between {minimum:g} and {maximum:g}"
+DIFFERENCE_RANGE = "The difference must be between 0 and 1"
+BAD_LINK = "Here are other images, because this link cannot be opened: {reason}"
+BAD_NUMBER = "The link has text in place of a number"
 
 # -- a walk
 WALK = "A walk between two seeds"
 WALK_FROM, WALK_TO, WALK_SECONDS, WALK_CLASS = "From seed", "To seed", "Seconds", "Class"
 WALK_BUTTON, WALK_RESULT, WALK_DOWNLOAD = "Walk", "The walk, there and back", "Download the walk (GIF)"
-WALK_SECONDS_RANGE = "A walk takes from {least:g} to {most:g} seconds."
+WALK_SECONDS_RANGE = "A walk must take from {minimum:g} to {maximum:g} seconds"
 WALKING = "Walking"
 
 # -- upscale
 PICTURE = "Picture"
 FIDELITY, FIDELITY_INFO = "Fidelity", "0: most detail, some of it invented. 1: smoother, nearest to the original."
-SCALE, SCALE_INFO = "Enlarge by", "Less than the model can do is shrunk from that."
+SCALE, SCALE_INFO = "Enlarge by", "Below the maximum, the model's result is shrunk."
 UPSCALE, RESTORE, STOP = "Upscale {scale:g}x", "Restore", "Stop"
-RESTORES = "This model takes blur, noise and compression away. "
-TAKES = "This demo takes up to {megapixels:.3g} megapixels"
-HINT = "{purpose}{takes} at once. Transparency and colour profile are kept."
-SHRINK = "{takes}: shrink larger pictures first, or take a part."
+RESTORES = "This model removes blur, noise and compression artifacts. "
+HINT = "{purpose}Pictures can have up to {megapixels:.3g} megapixels. Transparency and colour profile are kept."
 EXAMPLES = "Examples"
-EMPTY = "The result comes here: drag the line to compare."
+EMPTY = "The result appears here. Drag the line to compare."
 COMPARISON, NOTE = "Before and after", "Sizes and time"
 BEFORE, AFTER = "Before: bicubic", "After: the model"
 DOWNLOAD = "Download (PNG)"
-UPLOAD_FIRST = "Upload a picture first."
-UPLOADED_ONLY = "Only an uploaded picture can be enlarged."
-FIDELITY_RANGE = "Fidelity goes from 0 to 1."
-SCALE_RANGE = "Pictures are enlarged by 1 or more."
-ENLARGED = "{before} → **{after}** pixels by {model} in {seconds:.1f} s. Left: bicubic, right: the model."
+NO_PICTURE = "There is no picture", "Upload a picture first"
+NOT_UPLOADED = "The picture was not uploaded", "Upload it first"
+THE_PICTURE = "The picture"
+FIDELITY_RANGE = "Fidelity must be between 0 and 1"
+SCALE_RANGE = "The scale must be 1 or more"
+ENLARGED = "{before} → **{after}** pixels by {model} in {seconds:.1f} s. Left: bicubic. Right: the model."
 SIZE = "{width} x {height}"
 ENLARGING = "Enlarging"
 STOPPED = "Stopped."
-TOO_LONG = "That took more than {minutes:g} minutes, so it was stopped: take a smaller picture."
-THE_PICTURE = "The picture"
+TOO_LONG = "The work took more than {minutes:g} minutes and was stopped", "Choose a smaller picture"
 PART = "Part to enlarge"
 PARTS = ["middle", "top left", "top", "top right", "left", "right", "bottom left", "bottom", "bottom right"]
-TOO_LARGE = (
-    "**{width} x {height} pixels are more than this demo takes at once** ({megapixels:.3g} megapixels)."
+NO_PART = "There is no part {part}", "Choose one of: {parts}"
+TOO_LARGE = "{name} has {width} x {height} pixels, and this demo takes up to {megapixels:.3g} megapixels"
+SHRINK, SHRINK_OR_CROP = "Shrink it first", "Shrink it first, or upscale a part of it"
+OFFER_PART = (
+    "**{width} x {height} pixels are too many: this demo takes up to {megapixels:.3g} megapixels.**"
     " Choose the part to enlarge, {part_width} x {part_height} pixels, or shrink the picture first."
 )
-NO_PART = "There is no part {part}, but {parts}."
 
 # -- several pictures
-SEVERAL = "Several pictures"
-FILES, SEVERAL_BUTTON, SEVERAL_DOWNLOAD = "Pictures", "Upscale all", "Download the pictures (ZIP)"
-SEVERAL_HINT = "Up to {most} pictures of together {megapixels:.3g} megapixels, by the model and settings above."
-TOO_MANY = "At most {most} pictures at once; these are {count}."
-TOGETHER = "Together they have more than {megapixels:.3g} megapixels: take fewer, or smaller ones."
-SEVERAL_DONE = "{count} enlarged in {seconds:.1f} s."
-SEVERAL_FAILED = "**{name}**: {reason}"
-NONE_WORKED = "None of them could be enlarged. {reason}"
+BATCH = "Several pictures"
+FILES, BATCH_BUTTON, BATCH_DOWNLOAD = "Pictures", "Upscale all", "Download the pictures (ZIP)"
+BATCH_HINT = "Up to {count} pictures, {megapixels:.3g} megapixels in total. They use the model and the settings above."
+TOO_MANY = "There are {count} pictures, and this demo takes up to {maximum} at once", "Choose fewer"
+TOO_LARGE_TOGETHER = "The pictures have more than {megapixels:.3g} megapixels in total", "Choose fewer or smaller ones"
+BATCH_DONE = "{count} enlarged in {seconds:.1f} s."
+BATCH_FAILED = "**{name}**: {reason}"
+ALL_FAILED = "No picture could be enlarged. {reasons}"
 
 # -- about
-CARDS = "What the models are, what they were trained on, and what was measured."
-SAMPLES = "What {model} makes"
+CARDS = "What each model is, what it was trained on, and its measured results."
+SAMPLES = "Examples of {model}"
 NO_CARD = "This model has no card."

@@ -1,29 +1,23 @@
-"""How the demo looks: a stock theme in a font that Gradio carries, so nothing is fetched, and a few rules.
+"""How the demo looks: a stock theme, in a font that comes with Gradio so that nothing is fetched, and a few CSS rules.
 
-And how it complains.
+Also what Gradio's components do not do themselves.
 """
 
-import html
 import json
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
 import gradio as gr
-
-from hubgan.errors import HubganError
 
 THEME = gr.themes.Default(
     primary_hue="indigo",
     secondary_hue="indigo",
     neutral_hue="slate",
     radius_size="lg",
-    # The files for weight 600 that come with Gradio lack most letters; without them 700 stands in.
+    # Gradio's files for weight 600 lack most letters. Without 600 the browser uses 700.
     font=(gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"),
     font_mono=("ui-monospace", "monospace"),
 )
 
-# As near to a square as it goes, for any number of images up to 64: the n-th child is there if n images are.
+# The grid is as near to a square as possible, for 1 to 64 images: an n-th child exists if there are n images.
 _COLUMNS = "\n".join(
     f".samples .grid-container:has(> :nth-child({(n - 1) ** 2 + 1})) {{ --columns: {n}; }}" for n in range(2, 9)
 )
@@ -51,37 +45,20 @@ CSS = f"""
 """
 
 
-def scroll_to(name: str) -> str:
-    """JavaScript that brings what has this class into view on a phone, where it lies below the settings."""
-    return f"() => window.innerWidth < 700 && document.querySelector('.{name}').scrollIntoView({{behavior: 'smooth'}})"
+def scroll_to(css_class: str) -> str:
+    """JavaScript that scrolls to the element of that class on a phone, where it is below the settings."""
+    element = f"document.querySelector('.{css_class}')"
+    return f"() => window.innerWidth < 700 && {element}.scrollIntoView({{behavior: 'smooth'}})"
 
 
-def describe(name: str, *texts: str) -> str:
-    """JavaScript that gives the images in what has this class their alternative texts, where Gradio takes none."""
-    return f"""() => document.querySelectorAll('.{name} img').forEach(
+def set_alternative_texts(css_class: str, *texts: str) -> str:
+    """JavaScript that sets the alternative texts of the images in that class; not all components take them."""
+    return f"""() => document.querySelectorAll('.{css_class} img').forEach(
         (image, index) => image.alt = {json.dumps(texts)}[index] ?? ""
     )"""
 
 
-def any_words(choice: gr.Dropdown, *, several: bool = False) -> None:
-    """Let programs give any words: Gradio would tell them that there are none, as the model's are not known yet."""
-    word = {"type": "string"}
-    choice.api_info = lambda: {"type": "array", "items": word} if several else word  # type: ignore[method-assign]
-
-
-def told(function: Callable) -> Callable:
-    """The function, whose complaints the page shows as a toast."""
-
-    @wraps(function)
-    def telling(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except HubganError as error:
-            raise toast(str(error)) from error
-
-    return telling
-
-
-def toast(message: str) -> gr.Error:
-    """The page's toast. It takes HTML, and a message may quote what a visitor sent."""
-    return gr.Error(html.escape(message, quote=False), print_exception=False)
+def accept_any_text(choice: gr.Dropdown, *, multiselect: bool = False) -> None:
+    """Let endpoints document a choice as any text: Gradio knows no choices before the model is loaded."""
+    text = {"type": "string"}
+    choice.api_info = lambda: {"type": "array", "items": text} if multiselect else text  # type: ignore[method-assign]

@@ -1,0 +1,53 @@
+"""The demo's page: how it starts, how it looks, and how it is used by the keyboard."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+
+from helpers.browsing import open_tab
+
+
+def test_the_copy_is_what_runs(space: Path, url: str) -> None:
+    assert list((space / "src" / "hubgan" / "demo" / "__pycache__").glob("interface.*.pyc"))
+
+
+def test_the_page_needs_no_torch() -> None:
+    code = "import sys; from hubgan.demo import build_demo; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1280])
+def test_it_fits_the_window(
+    browser: "playwright.Browser", url: str, width: int, theme: str, screenshots: Path
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(f"{url}/?__theme={theme}")
+    page.locator(".samples .thumbnail-lg").first.wait_for()
+    for tab in ("Generate", "Upscale", "About"):
+        open_tab(page, tab)
+        page.screenshot(path=screenshots / f"{tab.lower()}-{width}-{theme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        unnamed = page.locator("img:visible:not([alt])").count()
+        assert not unnamed, f"{unnamed} pictures on {tab} have no alternative text"
+    dark = page.evaluate("document.body.classList.contains('dark')")
+    assert dark == (theme == "dark")
+    page.close()
+
+
+def test_the_keyboard_is_enough(page: "playwright.Page") -> None:
+    first = page.locator(".samples .thumbnail-lg img").first
+    before = first.get_attribute("src")
+    page.get_by_role("tab", name="Generate").focus()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == "Generate":
+            break
+    page.keyboard.press("Enter")
+    playwright.expect(first).not_to_have_attribute("src", before or "")
