@@ -31,7 +31,7 @@ def push_folder(
     commit_message: str | None = None,
     create_pr: bool = False,
 ) -> Pushed:
-    """Push a model's folder in one commit: weights, configuration, cards, pictures, recipe, and the models in its subfolders.
+    """Push a model's folder in one commit: weights, configuration, cards, pictures, recipe; subfolders' models too.
 
     Nothing else in the folder is pushed, such as checkpoints, logs and the report of a run. The models are loaded
     first, so that nothing broken is published. The cards name the repository. Edits that a person has made to them,
@@ -39,7 +39,7 @@ def push_folder(
     and the branch are made if they are missing. If nothing has changed, no commit is made.
 
     Args:
-        folder: holds `config.json` and `model.safetensors`, and perhaps others in subfolders, such as `discriminator/`.
+        folder: holds `config.json` and `model.safetensors`; its subfolders may hold models too, as `discriminator/`.
         repo_id: the Hub name (user/model).
         private: make the repository private if it is new; an error if it is there and public.
         token: access token; by default the one of `hf auth login`.
