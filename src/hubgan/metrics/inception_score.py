@@ -8,6 +8,7 @@ from torch import Tensor
 from hubgan.errors import DataError
 from hubgan.metrics.inputs import FeatureSets
 from hubgan.metrics.registry import Figure, Measured, register_metric
+from hubgan.runtime.seeding import permutation
 
 
 class InceptionScore(NamedTuple):
@@ -38,7 +39,7 @@ def inception_score(probabilities: Tensor, *, splits: int = 10, seed: int = 0) -
         raise DataError(
             f"{len(probabilities)} samples cannot be split into {splits} parts", "Take more samples, or fewer splits"
         )
-    order = torch.randperm(len(probabilities), generator=torch.Generator().manual_seed(seed))
+    order = permutation(len(probabilities), seed)
     parts = probabilities.double()[order[: size * splits].to(probabilities.device)].view(splits, size, -1)
     # The mean divergence is the entropy of p(y) less the mean entropy of p(y|x).
     entropy = torch.special.entr(parts.mean(1)).sum(1) - torch.special.entr(parts).sum(2).mean(1)

@@ -8,6 +8,7 @@ from torch import Tensor
 from hubgan.metrics.frechet import LEGEND
 from hubgan.metrics.inputs import FeatureSets
 from hubgan.metrics.registry import Figure, Measured, register_metric
+from hubgan.runtime.seeding import torch_generator
 
 
 class KernelDistance(NamedTuple):
@@ -39,7 +40,7 @@ def kernel_distance(
     size = min(subset_size, len(real), len(fake))
     if size == len(real) == len(fake):
         subsets = 1
-    random = torch.Generator().manual_seed(seed)
+    random = torch_generator(seed)
     distances = []
     for _ in range(subsets):
         some_real, some_fake = (
