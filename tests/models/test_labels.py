@@ -239,9 +239,12 @@ def test_a_resumed_run_ends_as_one_never_stopped(tmp_path: Path) -> None:
     assert equal(one, other)
 
 
-def test_an_option_that_a_network_has_not(tmp_path: Path) -> None:
+def test_an_option_that_a_network_has_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConfigError, match="dcgan has no option 'depth'"):
+        Generator("dcgan", depth=2)
+    with pytest.raises(SystemExit, match="2"):
         train_here(*TINY, "--generator.depth", "2", "--max_steps", "1", "--output_dir", str(tmp_path))
+    assert "Unrecognized options: --generator.depth" in capsys.readouterr().err
 
 
 def test_an_option_that_one_network_has(tmp_path: Path) -> None:

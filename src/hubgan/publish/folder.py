@@ -41,7 +41,7 @@ def push_folder(
     Args:
         folder: holds `config.json` and `model.safetensors`; its subfolders may hold models too, as `discriminator/`.
         repo_id: the Hub name (user/model).
-        private: make the repository private if it is new; an error if it is there and public.
+        private: make the repository private if it is new; an error if it exists and is public.
         token: access token; by default the one of `hf auth login`.
         revision: the branch; main by default.
         commit_message: the commit's first line.

@@ -82,7 +82,7 @@ def push_space(
         generators: one or more, of which visitors choose: Hub names, or folders that hold a Generator.
         upscalers: likewise; also a folder or a file of weights that were made elsewhere.
         checkout: the folder of hubgan's repository, from which the demo is copied.
-        private: make the Space private if it is new; an error if it is there and public.
+        private: make the Space private if it is new; an error if it exists and is public.
         token: access token; by default the one of `hf auth login`.
         commit_message: the commit's first line.
 
