@@ -183,7 +183,7 @@ class RunOptions(OptionGroup):
     config: str = "cifar-dcgan"
     """The recipe, which sets the defaults of all other options: a name from the list above, or a YAML file."""
     dry_run: bool = False
-    """Print the plan (networks, memory, schedules, data) and stop. Alone it means True."""
+    """Print the plan (networks, memory, schedules, data) and stop."""
     output_dir: str | None = None
     """The run's folder, which ends as a repository ready to push; runs/<recipe> by default."""
     push_to_hub: str | None = None

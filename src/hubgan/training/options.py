@@ -44,7 +44,8 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
         _groups(kind, defaults),
         args=_completed(kind, arguments),
         prog="accelerate launch train.py",
-        description=f"{kind.__doc__} The defaults below are those of the recipe {defaults.config!r}.\n\n"
+        description=f"{kind.__doc__} The defaults below are those of the recipe {defaults.config!r}."
+        " A switch ({True,False}) may stand alone, as in --dry_run; --resume alone means auto.\n\n"
         f"recipes (--config), or a YAML file of your own:\n{_recipe_list()}",
         config=(tyro.conf.FlagConversionOff,),
         use_underscores=True,

@@ -72,7 +72,7 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, keep: int
 def find_checkpoint(resume: str, folder: Path, before: Path | None = None) -> Path | None:
     """The checkpoint that `--resume` means; None when it says "auto" and there is none yet.
 
-    Damaged ones are passed over with a warning. The main process decides for all.
+    Damaged ones are skipped with a warning. The main process decides for all.
 
     Args:
         resume: a checkpoint's folder, or "auto" for the newest good one in `folder`.

@@ -296,7 +296,7 @@ def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192, *, see
     """
     side = min(side, *(min(picture.shape[1:]) for picture in pictures))
     side -= side % model.scale
-    sheet = ImageGrid(3 * len(pictures), (side, side), columns=3)
+    grid = ImageGrid(3 * len(pictures), (side, side), columns=3)
     for number, picture in enumerate(pictures):
         top, left = ((length - side) // 2 for length in picture.shape[1:])
         large = picture[:, top : top + side, left : left + side]
@@ -304,5 +304,5 @@ def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192, *, see
         made = shrink(whole, model.scale) if seed is None else degrade_by_seed(whole, model.scale, seed, number)
         small = to_image(made[0])
         for image in (small.resize((side, side), Image.Resampling.BICUBIC), model.upscale(small), to_image(large)):
-            sheet.add(image)
-    return sheet.image
+            grid.add(image)
+    return grid.image
