@@ -1,9 +1,11 @@
 """The networks, against the published layer lists."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+import docstring_parser
 import pytest
 import torch
 from torch import Tensor, nn
@@ -342,3 +344,10 @@ def test_every_registered_network_is_reachable_through_its_model() -> None:
     for model, registry in ((Generator, GENERATORS), (Discriminator, DISCRIMINATORS), (Upscaler, UPSCALERS)):
         for architecture in registry:
             assert model(architecture).config["architecture"] == architecture
+
+
+@pytest.mark.parametrize("network", [*GENERATORS.values(), *DISCRIMINATORS.values(), *UPSCALERS.values()])
+def test_the_docstring_explains_every_option(network: type[torch.nn.Module]) -> None:
+    """The help of train.py takes its texts from there."""
+    explained = {parameter.arg_name for parameter in docstring_parser.parse(network.__doc__ or "").params}
+    assert set(inspect.signature(network).parameters) <= explained

@@ -45,6 +45,13 @@ class EDSR(nn.Module):
     With a `stride` the blocks work on a grid that is coarser by this factor. For the same time they can be wider and
     have a larger receptive field, which suits pictures that have lost their finest detail to blur and noise.
 
+    Args:
+        scale: how many times the network enlarges a side, 1 to 8.
+        channels: 1 (grey) or 3.
+        width: channels of the blocks, 4 to 512.
+        depth: residual blocks, 1 to 64.
+        stride: how many times coarser than the small picture the grid of the blocks is, 1 to 4.
+
     Attributes:
         receptive_field: how far, in pixels of the input, a pixel of the output depends on others.
         multiple: the grid, in pixels of the input, on which the network works.

@@ -153,7 +153,12 @@ class R3GANDiscriminator(nn.Module):
     """Images (N, channels, size, size) in [-1, 1], and labels (N,), to one logit an image (N,); positive means real.
 
     Args:
-        image_size, channels, width, depth, group_width, patch: as in the generator.
+        image_size: side of the images, a power of two from 8 to 512.
+        channels: 1 (grey) or 3.
+        width: channels at half the images' resolution, 4 to 512; doubled each time it halves, up to 8 times.
+        depth: blocks of a stage.
+        group_width: channels of a group of the 3x3 convolutions; twice the channels of any stage divide by it.
+        patch: pixels a side that the first layer takes at once, 1 or 2.
         classes: the number of classes, 0 for none. With classes the logit is the projection of the features on the
             label's embedding (Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637).
 

@@ -286,7 +286,8 @@ def _network_class(name: str, architectures: Architectures, block: NetworkConfig
 def _described(network: type[nn.Module]) -> dict[str, str]:
     """What an architecture's docstring says of its options."""
     parsed = docstring_parser.parse(network.__doc__ or "").params
-    return {parameter.arg_name: parameter.description or "" for parameter in parsed}
+    texts = {parameter.arg_name: parameter.description or "" for parameter in parsed}
+    return {name: text[:1].upper() + text[1:] for name, text in texts.items()}
 
 
 def _unbounded(annotation: Any) -> Any:
