@@ -104,7 +104,7 @@ def test_checkpoints_that_do_not_fit(tmp_path: Path, caplog: pytest.LogCaptureFi
     train_here(*options, "--max_steps", "2")
     with pytest.raises(ModelError, match=r"cannot go on from .*made with other networks or options"):
         train_here(*options, "--max_steps", "4", "--generator.width", "16", "--resume", "auto")
-    assert "width 16 (was 8)" in caplog.text
+    assert "generator.width 16 (was 8)" in caplog.text
 
 
 def test_a_run_goes_on_with_another_number_of_processes_or_batches(tmp_path: Path) -> None:

@@ -140,11 +140,21 @@ def changed_options(old: dict[str, Any], new: TrainingConfig, *, scheduled: bool
         scheduled: whether anything follows the budget.
     """
     free = _FREE - ({"num_workers"} if new.streaming else set()) | (set() if scheduled else _BUDGET)
+    before = _flat(old)
     return {
-        name: (old[name], value)
-        for name, value in new.model_dump(mode="json").items()
-        if name in old and name not in free and old[name] != value
+        name: (before[name], value)
+        for name, value in _flat(new.model_dump(mode="json")).items()
+        if name in before and name not in free and before[name] != value
     }
+
+
+def _flat(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with those of blocks by their names on the command line, such as `generator.width`."""
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        inside = {f"{name}.{option}": each for option, each in value.items()} if isinstance(value, dict) else {}
+        found |= inside or {name: value}
+    return found
 
 
 def precision(accelerator: Accelerator) -> str:
