@@ -94,7 +94,8 @@ def _request(url: str, start: float, data: bytes | None = None) -> str:
         try:
             request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
             with urllib.request.urlopen(request, timeout=_DEADLINE) as answer:
-                return answer.read().decode()
+                body: bytes = answer.read()
+                return body.decode()
         except urllib.error.HTTPError:
             raise
         except OSError:

@@ -24,6 +24,7 @@ from time import perf_counter
 from typing import Any
 
 import datasets
+import PIL
 import torch
 from PIL import Image
 
@@ -122,7 +123,7 @@ def main() -> None:
 def _plain() -> list[Local]:
     """Pillow's."""
     filters = {"bicubic": Image.Resampling.BICUBIC, "Lanczos": Image.Resampling.LANCZOS}
-    return [Local(name, _resize(kind), 0, f"Pillow {Image.__version__}") for name, kind in filters.items()]
+    return [Local(name, _resize(kind), 0, f"Pillow {PIL.__version__}") for name, kind in filters.items()]
 
 
 def _local(model: str) -> list[Local]:

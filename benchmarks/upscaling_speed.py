@@ -111,7 +111,8 @@ def _own(name: str) -> Callable[[Image.Image, int, int], list[float]]:
             )  # fmt: skip
         if done.returncode:
             raise PeerError(done.stderr.strip().splitlines()[-1] if done.stderr else f"ended with {done.returncode}")
-        return json.loads(done.stdout)
+        seconds: list[float] = json.loads(done.stdout)
+        return seconds
 
     return run
 

@@ -61,7 +61,9 @@ def _enlarge(network: ncnn.Net, pixels: np.ndarray, scale: int) -> np.ndarray:
     extractor.input("data", ncnn.Mat(values))  # which looks into the array and does not keep it alive
     _, large = extractor.extract("output")
     inner = slice(scale * _BORDER, -scale * _BORDER)
-    return (np.array(large)[:, inner, inner].clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    planes = np.array(large)[:, inner, inner].clip(0, 1) * 255
+    picture: np.ndarray = planes.round().astype(np.uint8).transpose(1, 2, 0)
+    return picture
 
 
 def _parameters(description: Path) -> int:

@@ -121,15 +121,17 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _frames(args: argparse.Namespace, seeds: int) -> int:
-    if args.frames:
-        return args.frames
+    frames: int | None = args.frames
+    if frames:
+        return frames
     seconds = args.seconds if args.seconds is not None else _SECONDS * (seeds if args.loop else seeds - 1)
-    if not 0.5 <= seconds * args.fps <= _MOST:  # nor is NaN
+    wanted: float = seconds * args.fps
+    if not 0.5 <= wanted <= _MOST:  # nor is NaN
         raise ConfigError(
             f"--seconds {seconds:g} at {args.fps} frames a second is not 1 to {_MOST:,} frames",
             "Give another --seconds or --fps, or the number of frames with --frames",
         )
-    return max(1, round(seconds * args.fps))
+    return max(1, round(wanted))
 
 
 def _images(generator: "Generator", latents: "Tensor", labels: "Tensor | None") -> "Iterator[Image.Image]":

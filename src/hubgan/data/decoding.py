@@ -74,7 +74,8 @@ def _read(url: str) -> bytes:
     for pause in (*_PAUSES, None) if remote else (None,):
         try:
             with fsspec.open(url, "rb") as file:
-                return file.read()
+                content: bytes = file.read()
+                return content
         except FileNotFoundError as error:
             raise ImageError("there is no such file") from error
         except Exception as error:  # file systems raise any kind of error

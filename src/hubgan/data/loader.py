@@ -4,7 +4,7 @@ import atexit
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakSet
 
 import torch
@@ -15,6 +15,8 @@ from hubgan.data.decoding import available_cpus
 from hubgan.data.order import EndlessSampler, RawBatch
 from hubgan.data.streamed import StreamedImages
 from hubgan.errors import HubganError
+
+_Outcome: TypeAlias = RawBatch | HubganError
 
 # Python waits for workers when it exits, and would wait for ever for those that ignore SIGTERM. So they end before.
 _open: WeakSet[Generator[RawBatch, None, None]] = WeakSet()
@@ -61,7 +63,7 @@ def batches(
         options |= {"worker_init_fn": _start_worker, "prefetch_factor": 4}
     if isinstance(images, DecodedImages):
         options["batch_sampler"] = EndlessSampler(len(images), batch_size, seed, position, rank, world)
-        dataset: Dataset = _Decoded(images, seed)
+        dataset: Dataset[_Outcome] = _Decoded(images, seed)
         pinned = images.device.type == "cpu"
     else:
         options["batch_size"] = None
@@ -79,7 +81,7 @@ def batches(
     return iterator
 
 
-def _iterate(loader: DataLoader, device: torch.device) -> Generator[RawBatch, None, None]:
+def _iterate(loader: DataLoader[_Outcome], device: torch.device) -> Generator[RawBatch, None, None]:
     iterator = iter(loader)
     workers = getattr(iterator, "_workers", [])
     try:
@@ -126,23 +128,23 @@ def _identity(batch: Any) -> Any:
     return batch
 
 
-class _Decoded(Dataset):
+class _Decoded(Dataset[_Outcome]):
     """Batches by keys. An error for a person is returned as a value: raised in a worker it would lose its words."""
 
     def __init__(self, images: DecodedImages, seed: int) -> None:
         self.images, self.seed = images, seed
 
-    def __getitems__(self, keys: list[int]) -> RawBatch | HubganError:
+    def __getitems__(self, keys: list[int]) -> _Outcome:
         return _result_or_error(lambda: RawBatch(self.images.batch(keys, self.seed), self.images.labels(keys)))
 
 
-class _Streamed(IterableDataset):
+class _Streamed(IterableDataset[_Outcome]):
     """Batches in order, with errors returned as values too."""
 
     def __init__(self, images: StreamedImages, **options: Any) -> None:
         self.images, self.options = images, options
 
-    def __iter__(self) -> Iterator[RawBatch | HubganError]:
+    def __iter__(self) -> Iterator[_Outcome]:
         stream = self.images.batches(**self.options)
         while True:
             batch = _result_or_error(lambda: next(stream))
@@ -151,7 +153,7 @@ class _Streamed(IterableDataset):
                 return
 
 
-def _result_or_error(function: Callable[[], RawBatch]) -> RawBatch | HubganError:
+def _result_or_error(function: Callable[[], RawBatch]) -> _Outcome:
     """What `function` returns, or the error that it raises."""
     try:
         return function()

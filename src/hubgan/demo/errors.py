@@ -3,12 +3,14 @@
 import html
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
 from hubgan.errors import HubganError, Remedy
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Error = TypeVar("Error", bound=HubganError)
 
 
@@ -17,11 +19,11 @@ def sentences(error: HubganError) -> str:
     return f"{str(error).rstrip('.')}."
 
 
-def translate_errors(function: Callable) -> Callable:
+def translate_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap an event handler: Gradio shows a HubganError as a toast, without a traceback in the log."""
 
     @wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except HubganError as error:

@@ -64,7 +64,8 @@ def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seco
         demo.load(load_headline, None, headline, **SILENT)
     generator_registry.load_in_background()
     upscaler_registry.load_in_background()
-    return demo.queue(max_size=32, default_concurrency_limit=4)
+    page: gr.Blocks = demo.queue(max_size=32, default_concurrency_limit=4)
+    return page
 
 
 def launch_options() -> dict[str, Any]:

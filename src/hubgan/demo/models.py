@@ -15,21 +15,17 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
 
 import hubgan
 from hubgan.demo import strings
 from hubgan.demo.errors import sentences, without_path
 from hubgan.errors import ConfigError, HubganError
 
-try:  # A ZeroGPU Space has its GPU only inside a decorated function. Elsewhere the decorator does nothing.
-    from spaces import GPU as on_gpu
+try:
+    from spaces import GPU
 except ImportError:
-
-    def on_gpu(*, duration: object) -> Callable[[Callable], Callable]:  # type: ignore[misc]
-        """Without the package `spaces` this is no ZeroGPU Space, and the device is always available."""
-        return lambda function: function
-
+    GPU = None
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,11 +34,25 @@ if TYPE_CHECKING:
     from hubgan import Generator, Upscaler
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
 Model = TypeVar("Model", "Generator", "Upscaler")
 
 # On ZeroGPU a decorated function runs in another process, where `progress` and a stop cannot reach it.
 SUPPORTS_PROGRESS = os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true")
 _RETRY_SECONDS = 60.0  # how long a model that could not be loaded is not tried again
+
+
+def on_gpu(*, duration: int | Callable[..., int]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator: on a ZeroGPU Space only a function with it has the GPU; elsewhere it changes nothing.
+
+    Args:
+        duration: the seconds that a call may take, or a function of its arguments that returns them.
+    """
+    if GPU is None:  # without the package `spaces` this is no ZeroGPU Space
+        return lambda function: function
+    decorator: Callable[[Callable[P, R]], Callable[P, R]] = GPU(duration=duration)
+    return decorator
 
 
 def device() -> str:

@@ -76,7 +76,7 @@ def add_stoppable_event(
             running.set()
         return {**show_buttons(busy=False), **stopped}
 
-    done = start.click(lambda: show_buttons(busy=True), None, [start, stop], **SILENT).then(
+    done: gr.events.Dependency = start.click(lambda: show_buttons(busy=True), None, [start, stop], **SILENT).then(
         **event, **MODEL_QUEUE, preprocess=False
     )
     for ended in (done.success, done.failure):  # "then" is not called after an error

@@ -128,4 +128,5 @@ def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor],
 def _difference(network: nn.Module, session: Any, inputs: dict[str, Tensor]) -> float:
     """The largest difference between the images of the two."""
     (found,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
-    return (torch.from_numpy(found) - network(*inputs.values())).abs().max().item()
+    largest: float = (torch.from_numpy(found) - network(*inputs.values())).abs().max().item()
+    return largest

@@ -85,11 +85,13 @@ class EfficientNetLite0(FeatureExtractor):
 
     def forward(self, images: Tensor) -> Tensor:
         images = images.float() if images.is_floating_point() else images.float() / 255
-        return self.network.extract_features(self.standardise(resize(images, self._SIDE))).mean((2, 3))
+        features: Tensor = self.network.extract_features(self.standardise(resize(images, self._SIDE)))
+        return features.mean((2, 3))
 
     def probabilities(self, features: Tensor) -> Tensor:
         head = self.network._fc
-        return head(features.to(head.weight)).softmax(1)
+        logits: Tensor = head(features.to(head.weight))
+        return logits.softmax(1)
 
 
 class ImageNetScale(nn.Module):

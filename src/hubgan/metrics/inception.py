@@ -65,10 +65,11 @@ class InceptionV3(FeatureExtractor):
     def forward(self, images: Tensor) -> Tensor:
         if images.is_floating_point():
             images = images.mul(255).round().clamp(0, 255).byte()
-        return self.network(images.expand(-1, 3, -1, -1))[0]
+        features: Tensor = self.network(images.expand(-1, 3, -1, -1))[0]
+        return features
 
     def probabilities(self, features: Tensor) -> Tensor:
-        weight = self.network.fc.weight
+        weight: Tensor = self.network.fc.weight
         return (features.to(weight) @ weight.T).softmax(1)
 
 

@@ -35,7 +35,8 @@ def _fine_energy(pictures: Tensor, scale: int) -> Tensor:
     flat = pictures - pictures.mean((1, 2), keepdim=True)
     power = torch.fft.fft2(flat * torch.outer(*window).to(pictures.device)).abs().square()
     beyond = [torch.fft.fftfreq(side).abs() > 0.5 / scale for side in (height, width)]
-    return (power * (beyond[0][:, None] | beyond[1]).to(power.device)).sum((1, 2))
+    energy: Tensor = power * (beyond[0][:, None] | beyond[1]).to(power.device)
+    return energy.sum((1, 2))
 
 
 @register_metric(

@@ -69,7 +69,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
 
     # -- saving ------------------------------------------------------------------------------------------------
 
-    def save_pretrained(  # type: ignore[override]
+    def save_pretrained(
         self,
         save_directory: str | Path,
         *,
@@ -120,7 +120,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         """The tensors of `model.safetensors`."""
         return self.state_dict()
 
-    def push_to_hub(  # type: ignore[override]
+    def push_to_hub(
         self,
         repo_id: str,
         *,
@@ -178,7 +178,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             )
         return pushed.url
 
-    def generate_model_card(self, *, name: str = "", **kwargs: Any) -> ModelCard:  # type: ignore[override]
+    def generate_model_card(self, *, name: str = "", **kwargs: Any) -> ModelCard:
         """The card: what the model is, how to load it as `name`, its training, and its measured results."""
         metadata = self._hub_mixin_info.model_card_data
         about: dict[str, Any] = {

@@ -214,7 +214,7 @@ def _is_hub_name(name: str) -> bool:
 
 
 def _eval_result(result: Result, task: str) -> EvalResult:
-    about = {key: result[key] for key in ("extractor", "samples") if key in result}  # type: ignore[literal-required]
+    about = {key: result[key] for key in ("extractor", "samples") if key in result}
     return EvalResult(
         task_type=task,
         dataset_type=result["dataset"].partition(" ")[0],  # what follows is a remark, such as "(JPEG copy)"

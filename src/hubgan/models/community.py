@@ -133,7 +133,8 @@ def _read(file: Path) -> Mapping[str, Any]:
         reader: Any = torch._C.PyTorchFileReader
         if _is_archive(file) and reader(str(file)).has_record("constants.pkl"):
             raise ModelError(f"{file} is a program (TorchScript), not weights alone; it was not run", _REMEDY)
-        return spandrel().ModelLoader().load_state_dict_from_file(file)
+        weights: Mapping[str, Any] = spandrel().ModelLoader().load_state_dict_from_file(file)
+        return weights
     except ModelError:
         raise
     except Exception as error:  # a pickle may raise any error

@@ -63,7 +63,8 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         A model with classes needs their numbers too, int64 (N,). ValueError if they are missing, or are given to a
         model without classes.
         """
-        return self.network(latents.reshape(latents.shape[0], self.latent_dim, 1, 1), labels)
+        images: Tensor = self.network(latents.reshape(latents.shape[0], self.latent_dim, 1, 1), labels)
+        return images
 
     def latents(self, n: int, *, seed: int | None = None) -> Tensor:
         """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed gives the same ones everywhere.
@@ -275,7 +276,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             some = None if labels is None else labels[here]
             yield self.images_from(latents[here], some, batch_size=part, output_type=output_type)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Latents go through the network (`forward`); any other call is that of a `diffusers.DDPMPipeline`.
 
         So code written for such a pipeline runs with a generator in its place. Its arguments, by position or name:
@@ -369,7 +370,8 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (N, channels, H, W) in [-1, 1], and for a network with classes their numbers (N,), to logits."""
-        return self.network(images) if labels is None else self.network(images, labels)
+        logits: Tensor = self.network(images) if labels is None else self.network(images, labels)
+        return logits
 
 
 def _device(source: torch.Generator | None) -> torch.device | str:

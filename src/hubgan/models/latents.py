@@ -62,7 +62,8 @@ def slerp(start: Tensor, end: Tensor, way: float | Tensor) -> Tensor:
     weight_a = torch.sin((1 - at) * angle) / torch.sin(angle) * length / length_a
     weight_b = torch.sin(at * angle) / torch.sin(angle) * length / length_b
     turns = torch.sin(angle) > _PARALLEL  # not for NaN, the angle of a latent of length 0
-    return (torch.where(turns, weight_a, 1 - at) * a + torch.where(turns, weight_b, at) * b).to(start.dtype)
+    between: Tensor = torch.where(turns, weight_a, 1 - at) * a + torch.where(turns, weight_b, at) * b
+    return between.to(start.dtype)
 
 
 def walk(latents: Tensor, frames: int, *, loop: bool) -> Tensor:

@@ -80,7 +80,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1]."""
-        return self.network(images)
+        large: Tensor = self.network(images)
+        return large
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A tensor goes to `forward`; any other call is that of diffusers' StableDiffusionUpscalePipeline.
@@ -236,7 +237,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         if self._own:  # convolutions are faster in this layout; networks made elsewhere may need the usual one
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
-            large = self(pixels)
+            large: Tensor = self(pixels)
         large = large.float().clamp(0, 1)
         # Rounded here, tile by tile, because floats would take four times the memory of the whole picture.
         if deep:  # and grey
@@ -246,7 +247,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         return large.mul(255).round().byte().cpu()
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
+    def from_pretrained(
         cls: type[Self],
         pretrained_model_name_or_path: str | Path,
         *,

@@ -104,7 +104,8 @@ class DCGANGenerator(nn.Module):
         check_labels(self.classes, labels)
         if self.embedding is not None:
             latents = torch.cat([latents, self.embedding(labels)[:, :, None, None].to(latents.dtype)], 1)
-        return self.layers[1:](in_fast_layout(self.layers[0](latents)))
+        images: Tensor = self.layers[1:](in_fast_layout(self.layers[0](latents)))
+        return images
 
 
 class DCGANDiscriminator(nn.Module):
@@ -157,7 +158,11 @@ class DCGANDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(self.classes, labels)
+        logits: Tensor
         if self.embedding is None:
-            return self.layers(images).flatten()
-        features = self.layers[:-1](images)
-        return self.layers[-1](features).flatten() + (features.mean((2, 3)) * self.embedding(labels)).sum(1)
+            logits = self.layers(images)
+            return logits.flatten()
+        features: Tensor = self.layers[:-1](images)
+        logits = self.layers[-1](features)
+        projection: Tensor = (features.mean((2, 3)) * self.embedding(labels)).sum(1)
+        return logits.flatten() + projection

@@ -75,9 +75,8 @@ class EDSR(nn.Module):
         detail = pixel_shuffle(self.tail(features + self.blocks(features)), self.multiple)
         detail = detail[..., : images.shape[2], : images.shape[3]]
         # A pixel shuffle that adds and clamps on the way: half the time of `pixel_shuffle` on the CPU.
-        large = detail.unflatten(1, (self.channels, self.scale, self.scale)).permute(0, 1, 4, 2, 5, 3) + _spread(
-            images
-        )
+        split: Tensor = detail.unflatten(1, (self.channels, self.scale, self.scale))
+        large = split.permute(0, 1, 4, 2, 5, 3) + _spread(images)
         if not self.training:
             large = large.clamp_(*map(_spread, _bounds(images)))
         return large.flatten(4, 5).flatten(2, 3)

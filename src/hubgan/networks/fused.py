@@ -18,7 +18,8 @@ from torch.nn.modules import module
 def conv_relu(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """The same as `relu(layer(x))`."""
     if _fuses(layer, x):
-        return torch.ops.mkldnn._convolution_pointwise(x, *_of(layer, x), "relu", [], "")  # type: ignore[no-any-return]
+        rectified: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *_of(layer, x), "relu", [], "")
+        return rectified
     return relu(layer(x), inplace=True)
 
 
@@ -26,8 +27,10 @@ def conv_add(layer: nn.Conv2d, x: Tensor, other: Tensor) -> Tensor:
     """The same as `layer(x) + other`."""
     if _fuses(layer, x) and other.dtype == x.dtype:
         both = torch.ops.mkldnn._convolution_pointwise.binary
-        return both(x, other, *_of(layer, x), "add", None, None, [], None)  # type: ignore[no-any-return]
-    return layer(x) + other
+        added: Tensor = both(x, other, *_of(layer, x), "add", None, None, [], None)
+        return added
+    plain: Tensor = layer(x)
+    return plain + other
 
 
 def _of(layer: nn.Conv2d, x: Tensor) -> tuple[Any, ...]:

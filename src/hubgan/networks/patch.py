@@ -51,4 +51,5 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, last if norm == "spectral" else _norm(last, norm))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images).squeeze(1)
+        logits: Tensor = self.layers(images)
+        return logits.squeeze(1)

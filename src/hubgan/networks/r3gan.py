@@ -74,7 +74,8 @@ class _Block(nn.Module):
         self.narrow = _init(nn.Conv2d(inner, channels, 1, bias=False), 0)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.narrow(_activate(self.mix(_activate(self.widen(x)))))
+        residual: Tensor = self.narrow(_activate(self.mix(_activate(self.widen(x)))))
+        return x + residual
 
 
 class _Resampled(nn.Module):
@@ -146,7 +147,8 @@ class R3GANGenerator(nn.Module):
         if self.embedding is not None:
             latents = torch.cat([latents, self.embedding(labels)], 1)
         first = self.weights(latents)[:, :, None, None] * self.basis
-        return self.layers(in_fast_layout(first)).tanh()
+        images: Tensor = self.layers(in_fast_layout(first))
+        return images.tanh()
 
 
 class R3GANDiscriminator(nn.Module):
@@ -194,7 +196,8 @@ class R3GANDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(self.classes, labels)
-        found = self.last(self.basis(self.layers(images)).flatten(1))
+        found: Tensor = self.last(self.basis(self.layers(images)).flatten(1))
         if self.embedding is None:
             return found.flatten()
-        return (found * self.embedding(labels)).sum(1) / found.shape[1] ** 0.5
+        logits: Tensor = (found * self.embedding(labels)).sum(1) / found.shape[1] ** 0.5
+        return logits

@@ -66,7 +66,8 @@ class _BatchNorm(nn.Module):
         x = self.norm(x)
         if self.embedding is None:
             return x
-        scale, shift = self.embedding(labels).to(x.dtype)[:, :, None, None].chunk(2, 1)
+        embedded: Tensor = self.embedding(labels)
+        scale, shift = embedded.to(x.dtype)[:, :, None, None].chunk(2, 1)
         return x * scale + shift
 
 
@@ -81,7 +82,7 @@ class _UpBlock(nn.Module):
         self.shortcut = _init(nn.Conv2d(before, after, 1))
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        residual = self.conv1(interpolate(relu(self.norm1(x, labels)), scale_factor=2, mode="nearest"))
+        residual: Tensor = self.conv1(interpolate(relu(self.norm1(x, labels)), scale_factor=2, mode="nearest"))
         residual = self.conv2(relu(self.norm2(residual, labels)))
         # Nearest upsampling commutes with a 1x1 convolution, which costs a quarter at the lower resolution.
         return residual + interpolate(self.shortcut(x), scale_factor=2, mode="nearest")
@@ -100,10 +101,11 @@ class _DownBlock(nn.Module):
         self.shortcut = nn.Identity() if same else _init(nn.Conv2d(before, after, 1), norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        residual = self.conv2(relu(self.conv1(x if self.first else relu(x))))
+        residual: Tensor = self.conv2(relu(self.conv1(x if self.first else relu(x))))
         if self.halve:  # average pooling commutes with a 1x1 convolution too
             residual, x = avg_pool2d(residual, 2), avg_pool2d(x, 2)
-        return residual + self.shortcut(x)
+        shortcut: Tensor = self.shortcut(x)
+        return residual + shortcut
 
 
 class SNGANGenerator(nn.Module):
@@ -144,7 +146,8 @@ class SNGANGenerator(nn.Module):
         x = in_fast_layout(self.first(latents.flatten(1)).unflatten(1, (-1, 4, 4)))
         for block in self.blocks:
             x = block(x, labels)
-        return self.last(relu(self.norm(x))).tanh()
+        images: Tensor = self.last(relu(self.norm(x)))
+        return images.tanh()
 
 
 class SNGANDiscriminator(nn.Module):
@@ -190,5 +193,8 @@ class SNGANDiscriminator(nn.Module):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(self.classes, labels)
         found = relu(self.blocks(images)).sum((2, 3))
-        logits = self.last(found).flatten()
-        return logits if self.embedding is None else logits + (self.embedding(labels) * found).sum(1)
+        logits: Tensor = self.last(found).flatten()
+        if self.embedding is None:
+            return logits
+        projection: Tensor = (self.embedding(labels) * found).sum(1)
+        return logits + projection

@@ -49,4 +49,5 @@ class UNetDiscriminator(nn.Module):
             x = leaky_relu(layer(x), _SLOPE) + skips.pop()
         for layer in self.flat:
             x = leaky_relu(layer(x), _SLOPE)
-        return self.last(x).squeeze(1)
+        logits: Tensor = self.last(x)
+        return logits.squeeze(1)

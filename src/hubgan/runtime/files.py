@@ -27,9 +27,7 @@ def write_text(path: Path, text: str) -> None:
 def sha256(path: Path) -> str:
     """A file's SHA-256, in hexadecimal digits."""
     with path.open("rb") as file:
-        if hasattr(hashlib, "file_digest"):
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        digest = hashlib.sha256()  # Python 3.10
+        digest = hashlib.sha256()
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -64,7 +64,7 @@ def gather(work: Callable[[], T]) -> list[T]:
         outcome = work()
     except Exception as error:  # the others would wait for ever
         outcome = _translated(error)
-    outcomes = gather_object([outcome])
+    outcomes: list[Any] = gather_object([outcome])
     for each in outcomes:
         if isinstance(each, Exception):
             raise each
@@ -91,7 +91,8 @@ def decide(decision: Callable[[], T]) -> T:
     broadcast_object_list(outcome)
     if outcome[1] is not None:
         raise outcome[1] from cause
-    return outcome[0]
+    decided: T = outcome[0]
+    return decided
 
 
 @contextmanager

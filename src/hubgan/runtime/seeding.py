@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hubgan.errors import ConfigError
@@ -149,12 +150,13 @@ def _whole(path: list[str | int] | tuple[str | int, ...]) -> bool:
     return all(isinstance(step, int) for step in path)
 
 
-def _scramble(seed: int) -> np.ndarray:
+def _scramble(seed: int) -> NDArray[np.uint64]:
     return _mix(np.full(1, seed & _MASK, np.uint64) + _STEP)
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
-    """SplitMix64's output function: every bit of the result depends on every bit of `x` (uint64, wraps around)."""
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's output function: every bit of the result depends on every bit of `x` (wraps around)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    x = x ^ (x >> np.uint64(31))
+    return x

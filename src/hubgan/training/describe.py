@@ -80,7 +80,8 @@ def averaging(task: Task[Any]) -> str:
 
 def global_batch(config: TrainingConfig, accelerator: Accelerator) -> int:
     """Images behind one update, of all processes together."""
-    return config.batch_size * config.gradient_accumulation_steps * accelerator.num_processes
+    processes: int = accelerator.num_processes
+    return config.batch_size * config.gradient_accumulation_steps * processes
 
 
 def batch(config: TrainingConfig, accelerator: Accelerator) -> str:

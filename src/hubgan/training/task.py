@@ -171,7 +171,7 @@ class Network:
 
     def plain(self, *inputs: Any) -> Tensor:
         """The network past wrappers and compilation, which a second derivative needs."""
-        output: Tensor = type(self.bare).forward(self.bare, *inputs)  # type: ignore[arg-type]
+        output: Tensor = type(self.bare).forward(self.bare, *inputs)
         return output
 
 

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from accelerate import Accelerator
@@ -120,7 +120,7 @@ class Trainer:
             self.accelerator.end_training()
             leave(stop)
 
-    def _advance(self, stop_signal: StopSignal, bar: tqdm) -> int:
+    def _advance(self, stop_signal: StopSignal, bar: "tqdm[NoReturn]") -> int:
         """A step, and what is due after it; returns the number of the signal that has ended the run, or 0."""
         counters, config, accelerator = self.counters, self.config, self.accelerator
         figures, shown = self._step()

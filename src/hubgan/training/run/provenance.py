@@ -66,7 +66,7 @@ def describe_run(
     """
     data: dict[str, Any] = {"name": config.dataset, "config": config.dataset_config, "split": config.split}
     data |= {"fingerprint": fingerprint, "images": images, "skipped": skipped}
-    return _masked(
+    run: dict[str, Any] = _masked(
         {
             "id": uuid.uuid4().hex[:12],
             "options": config.model_dump(mode="json"),
@@ -75,11 +75,12 @@ def describe_run(
             "sessions": [describe_session(accelerator)],
         }
     )
+    return run
 
 
 def describe_session(accelerator: Accelerator) -> dict[str, Any]:
     """One start of a run: when, how, on which machine, with which versions."""
-    return _masked(
+    session: dict[str, Any] = _masked(
         {
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "command": shlex.join(sys.argv),
@@ -91,6 +92,7 @@ def describe_session(accelerator: Accelerator) -> dict[str, Any]:
             "git": git_revision(),
         }
     )
+    return session
 
 
 def record_run(folder: Path, run: dict[str, Any], checkpoint: Path | None = None) -> None:
@@ -159,7 +161,8 @@ def _flat(options: dict[str, Any]) -> dict[str, Any]:
 
 def precision(accelerator: Accelerator) -> str:
     """What the networks compute in, by its usual name."""
-    return {"no": "float32"}.get(accelerator.mixed_precision, accelerator.mixed_precision)
+    mode: str = accelerator.mixed_precision
+    return {"no": "float32"}.get(mode, mode)
 
 
 def versions() -> dict[str, str]:
@@ -233,7 +236,9 @@ def git_revision() -> dict[str, Any] | None:
 
 
 def _machines(accelerator: Accelerator) -> int:
-    return max(1, accelerator.num_processes // max(1, get_int_from_env(_LOCAL_PROCESSES, accelerator.num_processes)))
+    processes: int = accelerator.num_processes
+    here: int = get_int_from_env(_LOCAL_PROCESSES, processes)
+    return max(1, processes // max(1, here))
 
 
 def _masked(value: Any) -> Any:
