@@ -4,9 +4,9 @@ A value given as two numbers goes from the first to the second in the course of 
 groups in which `--help` shows the options; a task's own configuration adds to them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,7 @@ from pydantic import (
 )
 from torch import nn
 
+from hubgan.errors import ConfigError
 from hubgan.training.augmentation import Operation
 from hubgan.training.losses import OBJECTIVES
 from hubgan.training.optimizers import Optimizer
@@ -32,6 +33,8 @@ from hubgan.training.schedules import (
 
 Objective = Literal["minimax", "non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"]
 assert set(Objective.__args__) == set(OBJECTIVES)  # type: ignore[attr-defined]
+
+Model = TypeVar("Model", bound=nn.Module)
 
 _GROUPS = ("data", "networks", "optimisation", "losses", "run", "evaluation", "card")
 
@@ -53,6 +56,17 @@ class NetworkConfig(BaseModel):
     def options(self) -> dict[str, Any]:
         """The options beside the architecture."""
         return dict(self.model_extra or {})
+
+    def build(self, name: str, kind: Callable[..., Model], **given: Any) -> Model:
+        """The model that the block called `name` describes, of a class, with the options that the task sets.
+
+        Raises:
+            ConfigError: a value is out of bounds; the message names the block.
+        """
+        try:
+            return kind(self.architecture, **given, **self.options)
+        except ConfigError as error:
+            raise error.with_context(f"{name}: ") from error
 
 
 @dataclass(frozen=True)

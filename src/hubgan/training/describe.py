@@ -33,7 +33,7 @@ def schedule(value: Schedule, task: Task[Any]) -> str:
     """A value that may change on the way: "2e-4", or "2e-4 to 5e-5, cosine, over 100 % of the run"."""
     if not isinstance(value, tuple):
         return number(value)
-    config, each = task.config, "each part of " if len(task.parts) > 1 else ""
+    config, each = task.config, "each part of " if len(task.active_parts) > 1 else ""
     share = f"{config.schedule_share * 100:g} % of {each}the run"
     return f"{number(value[0])} to {number(value[1])}, {config.schedule}, over {share}"
 

@@ -111,10 +111,8 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
                 error,
             )
             return on_training_images
-        raise DataError(
-            f"{error}. The run would be measured on that data",
-            "Choose other data with --eval_dataset and --eval_split, or pass --eval_samples 0",
-        ) from error
+        remedy = "Choose other data with --eval_dataset and --eval_split, or pass --eval_samples 0"
+        raise error.with_context("the data to measure on: ", remedy) from error
 
 
 def _open(config: TrainingConfig) -> Reference:

@@ -39,7 +39,7 @@ def estimate(task: Task[Any], config: TrainingConfig, precision: str, processes:
         for name in names
     )
     averaged = [networks[name] for name in task.averaged]
-    constant = [module for module in vars(task).values() if isinstance(module, nn.Module)]
+    constant = [module.to(_META) for module in task.frozen()]
     batch = _batch(task, config)
     half = precision in ("bf16", "fp16")
     everything = [*networks.values(), *constant]
@@ -101,11 +101,11 @@ def activation_bytes(step: Callable[[], object], constant: Iterable[Tensor] = ()
 
 def _step(task: Task[Any], config: TrainingConfig, networks: Mapping[str, nn.Module], batch: Batch) -> None:
     """The phases of the last part's step, as the trainer goes through them, without the optimizers."""
-    part = task.parts[-1]
+    part = task.active_parts[-1]
     callable_networks = {name: Network(network, network) for name, network in networks.items()}
     for phase in part.phases:
-        set_trainable(networks, part, phase)
         keep_graph = keeps_graph(part, phase, config)
+        set_trainable(networks, part, phase, keep_graph)
         batch.with_graph = keep_graph or not phase.detached
         task.losses(phase, callable_networks, batch).total().backward()
         if not keep_graph:
@@ -139,6 +139,7 @@ def _batch(task: Task[Any], config: TrainingConfig) -> Batch:
     batch.tensors = {name: t.new_empty(many, *t.shape[1:], device=_META) for name, t in batch.tensors.items()}
     batch.labels = None if labels is None else labels.new_empty(many, device=_META)
     batch.random = _NoRandom(_META)
+    batch.schedule = lambda schedule: max(schedule) if isinstance(schedule, tuple) else schedule
     return batch
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 REMEDIES = (
-    "try a lower --learning_rate and --discriminator_learning_rate, --clip_grad_norm 1, a penalty (--r1_weight 1 with"
+    "Try a lower --learning_rate and --discriminator_learning_rate, --clip_grad_norm 1, a penalty (--r1_weight 1 with"
     " --discriminator.norm spectral), another --objective, or bf16 (--mixed_precision bf16 or no) in place of fp16"
 )
 _COLLAPSE = 0.3

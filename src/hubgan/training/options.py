@@ -1,7 +1,7 @@
 """From a recipe and a command line to a configuration."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, make_dataclass
 from importlib import resources
 from pathlib import Path
@@ -42,7 +42,7 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
     defaults = _with_architectures(defaults, arguments)
     given: Any = tyro.cli(
         _groups(kind, defaults),
-        args=_completed(kind, arguments),
+        args=_completed(kind, {name: getattr(defaults, name) for name, _, _ in _blocks(kind)}, arguments),
         prog="accelerate launch train.py",
         description=f"{kind.__doc__} The defaults below are those of the recipe {defaults.config!r}."
         " A switch ({True,False}) may stand alone, as in --dry_run; --resume alone means auto.\n\n"
@@ -98,7 +98,7 @@ def validate(kind: type[TrainingConfig], options: dict[str, Any], where: str = "
         if option not in kind.model_fields:
             raise ConfigError(f"{where}unknown option {option!r}", nearest(option, kind.model_fields))
     completed = {
-        name: _block(f"{where}{name}", options.get(name, field.default), architectures)
+        name: _block(kind, f"{where}{name}", options.get(name, field.default), architectures)
         for name, field, architectures in _blocks(kind)
     }
     try:
@@ -154,6 +154,12 @@ def _recipe_list() -> str:
 # -- blocks of networks
 
 
+def complete_block(kind: type[TrainingConfig], option: str) -> NetworkConfig:
+    """A block at its defaults, with all options of its architecture."""
+    field, architectures = next((field, marks) for name, field, marks in _blocks(kind) if name == option)
+    return _block(kind, option, field.default, architectures)
+
+
 def _blocks(kind: type[TrainingConfig]) -> Iterator[tuple[str, Any, Architectures]]:
     """The options that are blocks of a network: name, field, architectures to choose from."""
     for name, info in kind.model_fields.items():
@@ -166,7 +172,7 @@ def _is_block(kind: type[TrainingConfig], option: str) -> bool:
     return any(name == option for name, _, _ in _blocks(kind))
 
 
-def _block(where: str, block: Any, architectures: Architectures) -> NetworkConfig:
+def _block(kind: type[TrainingConfig], where: str, block: Any, architectures: Architectures) -> NetworkConfig:
     """A network's block with all options of its architecture.
 
     Raises:
@@ -185,7 +191,9 @@ def _block(where: str, block: Any, architectures: Architectures) -> NetworkConfi
     defaults = _own_options(architectures, architecture)
     for option in values.keys() - {"architecture"}:
         if option in architectures.given and option not in defaults:
-            raise ConfigError(f"{where}.{option} is not an option of the block", f"Set {option} outside the block")
+            shared = option in kind.model_fields and option != "classes"
+            remedy = f"Set {option} outside the block" if shared else f"Leave it out: the task sets {option}"
+            raise ConfigError(f"{where}.{option} is not an option of the block", remedy)
         if option not in defaults:
             raise ConfigError(f"{where}: {architecture} has no option {option!r}", nearest(option, defaults))
     return NetworkConfig(**({"architecture": architecture} | defaults | values))
@@ -202,7 +210,7 @@ def _with_architectures(config: TrainingConfig, arguments: Sequence[str]) -> Tra
     for name, _, architectures in _blocks(type(config)):
         wanted = _value(arguments, f"{name}.architecture")
         if wanted and wanted != getattr(config, name).architecture:
-            changed[name] = _block(f"--{name}", {"architecture": wanted}, architectures)
+            changed[name] = _block(type(config), f"--{name}", {"architecture": wanted}, architectures)
     return config.model_copy(update=changed)
 
 
@@ -223,6 +231,7 @@ def _given(arguments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     for place, argument in enumerate(arguments):
         if argument.startswith("--"):
             name, separator, value = argument[2:].partition("=")
+            name = name.replace("-", "_")  # as the parser reads it
             after = arguments[place + 1] if place + 1 < len(arguments) else None
             yield name, value if separator else None if after is None or after.startswith("--") else after
 
@@ -232,15 +241,18 @@ def _value(arguments: Sequence[str], option: str) -> str | None:
     return next((value for name, value in reversed(list(_given(arguments))) if name == option), None)
 
 
-def _completed(kind: type[TrainingConfig], arguments: Sequence[str]) -> list[str]:
+def _completed(kind: type[TrainingConfig], blocks: Mapping[str, NetworkConfig], arguments: Sequence[str]) -> list[str]:
     """The command line with a value for each option that may stand alone."""
     alone = _ALONE | {name: "True" for name, info in kind.model_fields.items() if info.annotation is bool}
+    alone |= {f"{name}.{option}": "True" for name, block in blocks.items() for option, value in block.options.items()
+              if isinstance(value, bool)}  # fmt: skip
     words = []
     for place, argument in enumerate(arguments):
         words.append(argument)
-        last = place + 1 == len(arguments) or arguments[place + 1].startswith("--")
-        if argument.startswith("--") and last and argument[2:] in alone:
-            words.append(alone[argument[2:]])
+        last = place + 1 == len(arguments) or arguments[place + 1].startswith("-")
+        option = argument[2:].replace("-", "_")
+        if argument.startswith("--") and last and option in alone:
+            words.append(alone[option])
     return words
 
 
@@ -277,7 +289,9 @@ def _network_class(name: str, architectures: Architectures, block: NetworkConfig
     choice = f"The architecture: {', '.join(architectures.networks)}. Another one begins with its own defaults."
     fields: list[Any] = [("architecture", _flag(f"{name}.architecture", str, choice), block.architecture)]
     for option, value in block.options.items():
-        fields.append((option, _flag(f"{name}.{option}", hints[option], described.get(option, "")), value))
+        fields.append(
+            (option, _flag(f"{name}.{option}", hints.get(option, type(value)), described.get(option, "")), value)
+        )
     made = make_dataclass(block.architecture, fields)
     made.__doc__ = ""
     return made

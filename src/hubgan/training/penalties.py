@@ -53,7 +53,7 @@ def interpolated(discriminate: Discriminate, real: Tensor, fake: Tensor, mix: Te
 
 @dataclass(frozen=True)
 class Penalties:
-    """The penalties of one discriminator step, weighed.
+    """The penalties of one discriminator step, weighted.
 
     Penalties may be taken at every `every`-th step only, and then count `every` times ("lazy regularization", Karras
     et al. 2020, https://arxiv.org/abs/1912.04958, appendix B). The caller chooses the steps.

@@ -13,7 +13,7 @@ from hubgan.training.memory import estimate
 from hubgan.training.run.provenance import hardware_line, precision
 from hubgan.training.run.run_folder import run_path
 from hubgan.training.schedules import is_used
-from hubgan.training.task import Task
+from hubgan.training.task import Part, Task
 
 _EXAMPLES = 16
 
@@ -57,10 +57,10 @@ def size(count: float) -> str:
 
 def _networks(task: Task[Any]) -> list[str]:
     return [
-        f"{type(network).__name__} {network.config['architecture']}: {network.num_parameters():,} parameters ("
+        f"{name}: {type(network).__name__} {network.config['architecture']}: {network.num_parameters():,} parameters ("
         + ", ".join(f"{key} {value}" for key, value in network.config.items() if key != "architecture")
         + ")"
-        for network in task.networks.values()
+        for name, network in task.networks.items()
     ]
 
 
@@ -83,28 +83,47 @@ def _budget(
     }
     given = [f"{limit} {name}" for name, limit in limits.items() if limit]
     lines = [" or ".join(given) + (", whichever is first" if len(given) > 1 else "") or "none: it has no end"]
-    drawn = describe.global_batch(config, accelerator) * config.discriminator_steps
-    counts = [limit for limit in (config.max_images, config.max_steps and config.max_steps * drawn) if limit]
-    if counts:
+    parts, batch = task.active_parts, describe.global_batch(config, accelerator)
+    images_a_step = [batch * _batches_a_step(part) for part in parts]
+    shares = [part.end - part.start for part in parts]
+    if config.max_steps:  # the parts of a run that ends by steps share them
+        limited = round(
+            sum(config.max_steps * share * drawn for share, drawn in zip(shares, images_a_step, strict=True))
+        )
+    else:
+        limited = 0
+    if counts := [limit for limit in (config.max_images, limited) if limit]:
         images = min(counts)
-        meant = f"{images:,} images are {-(-images // drawn):,} steps"
+        steps = sum(-(-round(images * share) // drawn) for share, drawn in zip(shares, images_a_step, strict=True))
+        if config.max_steps:
+            steps = min(steps, config.max_steps)
+        meant = f"{images:,} images are {steps:,} steps"
         if source is not None and source.size:
             meant += f" and {images / source.size:,.1f} epochs"
         lines.append(f"at most {meant}" if config.max_minutes else meant)
     lines.append(f"global batch {describe.batch(config, accelerator)}")
-    if config.discriminator_steps > 1:
-        lines.append(f"{config.discriminator_steps} discriminator steps for one of the generator, on {drawn:,} images")
-    for part in task.parts:
+    for part in parts:
+        lines += [
+            f"{phase.repeats} updates of the {phase.label} a step, on {batch * phase.repeats:,} images"
+            for phase in part.phases
+            if phase.repeats > 1
+        ]
+    for part in parts:
         if part.description:
             where = "the first" if not part.start else f"from {part.start:.0%} on"
             lines.append(f"{where} {part.end - part.start:.0%} {part.description}")
     return lines
 
 
+def _batches_a_step(part: Part) -> int:
+    """How many batches a step draws: a phase begins with the last one of the phase before."""
+    return sum(phase.repeats for phase in part.phases) - (len(part.phases) - 1)
+
+
 def _optimisation(task: Task[Any], config: TrainingConfig) -> list[str]:
     lines = []
-    for part in task.parts:
-        which = f", {part.name} part" if len(task.parts) > 1 else ""
+    for part in task.active_parts:
+        which = f", {part.name} part" if len(task.active_parts) > 1 else ""
         for phase in part.phases:
             rate = describe.schedule(phase.optimizer.learning_rate, task)
             kind = f" ({phase.optimizer.kind.capitalize()})"

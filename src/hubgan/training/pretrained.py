@@ -25,8 +25,6 @@ def load_pretrained(task: Task[Any], accelerator: Accelerator) -> None:
         ModelError: it cannot be found or reached, or is damaged.
     """
     for network_name, name in task.pretrained().items():
-        if not name:
-            continue
         with accelerator.main_process_first():  # the first process fills the Hub's cache, the others read it
             found = task.load_pretrained(network_name, name)
         network = task.networks[network_name]

@@ -56,6 +56,8 @@ class Step:
         self._bare = {name: cast(HubModel, accelerator.unwrap_model(n)) for name, n in self._wrapped.items()}
         averages = {name: cast(HubModel, average.module) for name, average in self._averages.items()}
         self.models: dict[str, HubModel] = self._bare | averages
+        for module in task.frozen():
+            module.to(accelerator.device)
         self._adaptive = AdaptiveProbability(config.augment_target or 0.0)
         accelerator.register_for_checkpointing(*self._averages.values(), self._adaptive)
         self.reseed(config.seed)
@@ -115,7 +117,7 @@ class Step:
             keep_graph: keep the graph of the generated images for the phases that follow.
             monitor: add the figures that are logged now and then.
         """
-        set_trainable(self._bare, self._part, phase)
+        set_trainable(self._bare, self._part, phase, keep_graph)
         networks = {
             name: Network(wrapped if keep_graph or name in phase.networks else self._bare[name], self._bare[name])
             for name, wrapped in self._wrapped.items()
@@ -189,13 +191,14 @@ def optimizers_of(task: Task[Any]) -> dict[tuple[str, ...], OptimizerConfig]:
     return dict(sorted(found.items(), key=lambda item: order.index(item[0][0])))
 
 
-def set_trainable(networks: Mapping[str, nn.Module], part: Part, phase: Phase) -> None:
-    """Let gradients reach the weights of a phase's networks, and not those of the phases before it in the step."""
-    before = part.phases[: part.phases.index(phase)]
-    for name in {name for earlier in before for name in earlier.networks} - set(phase.networks):
-        networks[name].requires_grad_(False)
-    for name in phase.networks:
-        networks[name].requires_grad_(True)
+def set_trainable(networks: Mapping[str, nn.Module], part: Part, phase: Phase, keep_graph: bool) -> None:
+    """Let gradients reach the weights of a phase's networks alone.
+
+    While a graph is kept for the phases that follow, gradients must be able to reach their networks too.
+    """
+    earlier = {name for before in part.phases[: part.phases.index(phase)] for name in before.networks}
+    for name, network in networks.items():
+        network.requires_grad_(name in phase.networks or (keep_graph and name not in earlier))
 
 
 def keeps_graph(part: Part, phase: Phase, config: TrainingConfig) -> bool:

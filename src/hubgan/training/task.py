@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hubgan.data import ImageSource, RawBatch, Transform
+from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference
 from hubgan.models import HubModel
 from hubgan.models.card import Result, TrainingRun
@@ -93,7 +94,7 @@ class Batch:
         values: what is the same for all images of the batch.
         position: the number of images that the run had drawn before it.
         random: the run's random numbers.
-        update: how many updates of this phase the run has made before.
+        update: how many updates of this phase the run had made before.
         schedule: evaluates a schedule at this place of the run.
         augment_probability: with which each operation of the augmentation is applied.
         with_graph: whether generated images carry their graph in this phase.
@@ -219,9 +220,10 @@ class Task(ABC, Generic[C]):
         """The part of the run at this share (0 to 1) of the budget."""
         return next((part for part in self.parts if progress < part.end), self.parts[-1])
 
-    def phases(self, progress: float) -> tuple[Phase, ...]:
-        """The updates of a step at this share of the budget."""
-        return self.part(progress).phases
+    @property
+    def active_parts(self) -> tuple[Part, ...]:
+        """The parts that take a share of the budget."""
+        return tuple(part for part in self.parts if part.end > part.start)
 
     def scheduled(self, schedule: Schedule, progress: float) -> float:
         """A schedule's value at this share of the budget."""
@@ -233,7 +235,7 @@ class Task(ABC, Generic[C]):
     def follows_budget(self) -> bool:
         """Whether anything changes in the course of the run, so that another budget makes another run."""
         values = self.config.model_dump().values()
-        return len(self.parts) > 1 or any(is_schedule(value) for value in values)
+        return len(self.active_parts) > 1 or any(is_schedule(value) for value in values)
 
     # -- a step
 
@@ -257,15 +259,25 @@ class Task(ABC, Generic[C]):
             return {}
         return {"fake_overlap": overlap(batch.cache["fake"].detach()), "real_overlap": overlap(batch["real"])}
 
+    def frozen(self) -> list[nn.Module]:
+        """Networks that losses use and nothing trains. The trainer moves them to the device."""
+        return []
+
     # -- before and after
 
     def setup_data(self, source: ImageSource) -> None:
         """Called once with the data set, before the networks are used."""
 
-    def pretrained(self) -> dict[str, str | None]:
-        """The published models to begin with: network to Hub name or folder."""
+    def pretrained(self) -> dict[str, str]:
+        """The published models to begin with: network to Hub name or folder.
+
+        Raises:
+            ConfigError: one is given for a network that the task does not have.
+        """
         options = {self.main: self.config.pretrained_model, "discriminator": self.config.pretrained_discriminator}
-        return {network: name for network, name in options.items() if network in self.networks}
+        if self.config.pretrained_discriminator and "discriminator" not in self.networks:
+            raise ConfigError("this task has no network called discriminator", "Leave --pretrained_discriminator out")
+        return {network: name for network, name in options.items() if name}
 
     def load_pretrained(self, network: str, name: str) -> HubModel:
         """The published model called `name`, with the weights that `network` begins with."""

@@ -1,5 +1,6 @@
 """The training loop, the same for every task and every set-up that Accelerate knows."""
 
+import copy
 import logging
 import time
 from collections import Counter
@@ -24,7 +25,7 @@ from hubgan.training.run.checkpoints import discard_after, find_checkpoint, load
 from hubgan.training.run.run_folder import RunFolder
 from hubgan.training.signals import StopSignal, leave
 from hubgan.training.step import Figures, Step, keeps_graph, means
-from hubgan.training.task import Batch, Task
+from hubgan.training.task import Batch, Part, Task
 
 logger = logging.getLogger(__name__)
 
@@ -37,25 +38,29 @@ class Counters:
     Attributes:
         steps: steps, each of which ends with one update of its last phase (the generator's).
         images: training images drawn, by all processes; the place in the data, and in all random numbers.
-        updates: updates of the phases before the last one (the discriminator's).
+        updates: updates of the phases before the last one of a step (the discriminator's).
+        by_phase: updates by the name of their phase.
         rollbacks: returns to a checkpoint; each changes the seed of what follows.
         seconds: time spent training.
-        part: the number of the part of the run that the last step belonged to; None before the first step.
+        kept: the files of weights that were kept when a part of the run began; None in a checkpoint of an earlier
+            version.
     """
 
     def __init__(self) -> None:
         self.steps = self.images = self.updates = self.rollbacks = 0
         self.seconds = 0.0
-        self.part: int | None = None
+        self.by_phase: dict[str, int] = {}
+        self.kept: list[str] | None = []
 
     def figures(self) -> dict[str, Any]:
         """What a line of the log says of them."""
-        return {name: value for name, value in vars(self).items() if name != "part"}
+        return {name: value for name, value in vars(self).items() if name not in ("by_phase", "kept")}
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
+        return copy.deepcopy(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.by_phase, self.kept = {"discriminator": state["updates"]}, None  # as in earlier versions
         vars(self).update(state)
 
     def progress(self, config: TrainingConfig) -> float:
@@ -152,7 +157,7 @@ class Trainer:
         progress, images_before = counters.progress(config), counters.images
         shown = step.set_progress(progress)
         part = self.task.part(progress)
-        self._enter(self.task.parts.index(part))
+        self._keep_weights(part)
         figures: Figures = {}
         drawn: list[Batch] = []
         for phase in part.phases:
@@ -163,25 +168,28 @@ class Trainer:
                 found = step.update(
                     phase,
                     drawn,
-                    number=counters.steps if last else counters.updates,
+                    number=counters.by_phase.get(phase.name, 0),
                     keep_graph=left == 0 and keeps_graph(part, phase, config),
                     monitor=last and (counters.steps + 1) % config.log_every == 0,
                 )
-                if not last:
-                    counters.updates += 1
-                    step.adapt(found, images=len(drawn) * self._global_batch)
+                counters.by_phase[phase.name] = counters.by_phase.get(phase.name, 0) + 1
+                counters.updates += not last
+                step.adapt(found, images=len(drawn) * self._global_batch)
                 repeated.append(found)
             figures |= means(repeated)
         step.finish(counters.images - images_before, counters.images)
         counters.steps += 1
         return figures, shown
 
-    def _enter(self, part: int) -> None:
-        """Keep the weights that a part begins with, if its task wants to publish them."""
-        before, self.counters.part = self.counters.part, part
-        begins = part != before if before is not None else not self.counters.steps
-        file = self.task.parts[part].keep_weights
-        if begins and file and (self.counters.images or self.config.pretrained_model):
+    def _keep_weights(self, part: Part) -> None:
+        """Keep the weights that a part begins with, once, if its task wants to publish them."""
+        counters, file = self.counters, part.keep_weights
+        if counters.kept is None:  # an earlier version kept them before the first update of a discriminator
+            counters.kept = [file] if file and counters.updates else []
+        if file is None or file in counters.kept:
+            return
+        counters.kept.append(file)
+        if counters.images or self.config.pretrained_model:
             decide(lambda: self.folder.keep_weights(self.step.models[self.task.main], file))
 
     def _draw(self) -> Batch:
@@ -263,16 +271,16 @@ class Trainer:
         checkpoint = find_checkpoint("auto", self.folder.checkpoints)
         where = f"--resume auto goes on from {checkpoint}" if checkpoint else "there is no checkpoint yet"
         if self.config.on_nonfinite == "stop" or checkpoint is None:
-            raise TrainingError(f"{what}; {where}; {REMEDIES}")
+            raise TrainingError(f"{what}; {where}", REMEDIES)
         if self._returns[checkpoint] == _RETURNS:  # the trouble may lie in it: try the one before
             earlier = find_checkpoint("auto", self.folder.checkpoints, before=checkpoint)
             if earlier is None:
-                raise TrainingError(f"{what}, {_RETURNS + 1} times after {checkpoint}; {REMEDIES}")
+                raise TrainingError(f"{what}, {_RETURNS + 1} times after {checkpoint}", REMEDIES)
             checkpoint = earlier
         self._returns[checkpoint] += 1
         rollbacks, seconds = counters.rollbacks + 1, counters.seconds
         load_checkpoint(self.accelerator, checkpoint)
-        logger.warning("%s; back to %s with another seed. If it comes again, %s", what, checkpoint, REMEDIES)
+        logger.warning("%s; back to %s with another seed. If it happens again: %s", what, checkpoint, REMEDIES)
         counters.rollbacks, counters.seconds = rollbacks, seconds
         self._settle_in(checkpoint)
         self._start()
@@ -299,7 +307,7 @@ class Trainer:
         return images
 
     def _start(self) -> None:
-        """From where the run stands: batches by a seed that is another after each return, and a fresh watch."""
+        """Draw batches from the present position, by a seed that each rollback changes, with a fresh monitor."""
         self._logged, self._waited = (self.counters.images, time.monotonic()), 0.0
         self._monitor = Monitor(scaled=self.accelerator.scaler is not None)
         seed = derive(self.config.seed, "rollback", self.counters.rollbacks)

@@ -89,11 +89,10 @@ def find_checkpoint(resume: str, folder: Path, before: Path | None = None) -> Pa
             return _newest(folder, before)
         checkpoint = Path(resume).expanduser()
         if runs := _checkpoints(checkpoint / "checkpoints"):
-            raise ConfigError(f"--resume: {resume} is a run, not a checkpoint; did you mean {runs[-1]}?")
+            raise ConfigError(f"--resume: {resume} is a run, not a checkpoint", f"Did you mean {runs[-1]}?")
         if reason := problem(checkpoint):
             raise ConfigError(
-                f"--resume: {resume} is not a checkpoint to go on from: {reason}; one is a folder like"
-                " RUN/checkpoints/step-00001000"
+                f"--resume: {resume} is not a checkpoint: {reason}", "Name a folder like RUN/checkpoints/step-00001000"
             )
         return checkpoint
 
@@ -203,8 +202,8 @@ def _newest(folder: Path, before: Path | None) -> Path | None:
         damaged.append(f"{checkpoint.name}, {reason}")
     if damaged:
         raise TrainingError(
-            f"every checkpoint in {folder} is damaged: {'; '.join(damaged)}. Restore one from a copy, or start afresh"
-            " with another --output_dir"
+            f"every checkpoint in {folder} is damaged: {'; '.join(damaged)}",
+            "Restore one from a copy, or start a new run with another --output_dir",
         )
     return None
 

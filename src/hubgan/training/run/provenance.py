@@ -142,15 +142,15 @@ def changed_options(old: dict[str, Any], new: TrainingConfig, *, scheduled: bool
         scheduled: whether anything follows the budget.
     """
     free = _FREE - ({"num_workers"} if new.streaming else set()) | (set() if scheduled else _BUDGET)
-    before = _flat(old)
+    before = flat(old)
     return {
         name: (before[name], value)
-        for name, value in _flat(new.model_dump(mode="json")).items()
+        for name, value in flat(new.model_dump(mode="json")).items()
         if name in before and name not in free and before[name] != value
     }
 
 
-def _flat(options: dict[str, Any]) -> dict[str, Any]:
+def flat(options: dict[str, Any]) -> dict[str, Any]:
     """Options with those of blocks by their names on the command line, such as `generator.width`."""
     found: dict[str, Any] = {}
     for name, value in options.items():

@@ -12,8 +12,9 @@ from PIL import Image
 
 from hubgan.runtime.files import write_text
 from hubgan.training.config import NetworkConfig, TrainingConfig
+from hubgan.training.options import complete_block
 from hubgan.training.run.curves import panels
-from hubgan.training.run.provenance import read_run
+from hubgan.training.run.provenance import flat, read_run
 from hubgan.training.tasks import TASKS
 
 METRICS, SAMPLES, REPORT = "metrics.jsonl", "samples", "report.html"
@@ -135,8 +136,12 @@ def _header(folder: Path, lines: list[dict[str, Any]], options: dict[str, Any], 
             state["epochs"] = f"{last['images'] / images:.1f}"
     if last.get("rollbacks"):
         state["returns to a checkpoint"] = str(last["rollbacks"])
+    blocks = [
+        value["architecture"] for value in options.values() if isinstance(value, dict) and "architecture" in value
+    ]
+    architecture = options.get("architecture") or next(iter(blocks), None)  # runs of earlier versions have no blocks
     data_name = options.get("dataset_name") or Path(data.get("name") or "").name
-    what = " · ".join(filter(None, (options.get("task"), options.get("architecture"), data_name)))
+    what = " · ".join(filter(None, (options.get("task"), architecture, data_name)))
     cells = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in state.items())
     name = html.escape(folder.resolve().name)
     return f'<h1>{name}</h1><div class="dim">{html.escape(what)}</div><dl class="state">{cells}</dl>{bar}'
@@ -182,21 +187,25 @@ def _picture(file: Path, side: int) -> str:
 
 def _options(options: dict[str, Any]) -> str:
     task = TASKS.get(options.get("task", ""))
-    kind = task.config_class if task else TrainingConfig
+    defaults = _defaults(task.config_class if task else TrainingConfig)
     rows = []
-    for name, value in options.items():
-        field = kind.model_fields.get(name)
-        default = None if field is None or field.is_required() else field.default
-        default = list(default) if isinstance(default, tuple) else default
-        default = default.model_dump() if isinstance(default, NetworkConfig) else default
-        if value != default and name != "config":
-            given = "" if field is None or field.is_required() else _value(default)
+    for name, value in flat(options).items():
+        if name != "config" and (name not in defaults or value != defaults[name]):
+            given = _value(defaults[name]) if name in defaults else ""
             rows.append(f"<tr><td>{html.escape(name)}</td><td>{_value(value)}</td><td>{given}</td></tr>")
     if not rows:
         return ""
     head = f"<tr><th>option</th><th>value</th><th>default</th></tr>{''.join(rows)}"
     recipe = f" of the recipe {_value(options['config'])}" if options.get("config") else ""
     return f'<h2>Options{recipe} that are not the defaults</h2><div class="wide"><table>{head}</table></div>'
+
+
+def _defaults(kind: type[TrainingConfig]) -> dict[str, Any]:
+    """The options that have a default, with it; those of blocks by their names on the command line."""
+    known = {name: field.default for name, field in kind.model_fields.items() if not field.is_required()}
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}
+    blocks = {name: complete_block(kind, name) for name, value in known.items() if isinstance(value, NetworkConfig)}
+    return flat(plain | {name: block.model_dump() for name, block in blocks.items()})
 
 
 def _value(value: Any) -> str:

@@ -221,14 +221,14 @@ class RunFolder:
         if self._metrics.exists() or any(self.checkpoints.glob("step-*")):
             if not config.resume:
                 raise ConfigError(
-                    f"{self.path} already holds a run; go on with it by --resume auto, or name another folder"
-                    " with --output_dir"
+                    f"{self.path} already holds a run",
+                    "Continue it with --resume auto, or choose another folder with --output_dir",
                 )
             resumed = Path(config.resume).expanduser().resolve()
             if config.resume != "auto" and resumed.is_dir() and resumed.parent != self.checkpoints.resolve():
                 raise ConfigError(
-                    f"{self.path} holds another run than the checkpoint {config.resume}; name another folder with"
-                    " --output_dir"
+                    f"{self.path} holds another run than the checkpoint {config.resume}",
+                    "Choose another folder with --output_dir",
                 )
         try:
             self._samples.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from PIL import Image
 from hubgan.errors import ConfigError
 from hubgan.runtime.processes import decide
 from hubgan.training.config import TrainingConfig
-from hubgan.training.run.provenance import read_run
+from hubgan.training.run.provenance import flat, read_run
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ def check_tracker(config: TrainingConfig) -> None:
     """
     if config.report_to != "none" and importlib.util.find_spec(config.report_to) is None:
         raise ConfigError(
-            f"report_to is {config.report_to!r}, which is not installed: pip install {config.report_to}, or choose"
-            " another with --report_to"
+            f"report_to is {config.report_to!r}, which is not installed",
+            f"Run: pip install {config.report_to}, or choose another with --report_to",
         )
 
 
@@ -74,10 +74,9 @@ def start_tracker(accelerator: Accelerator, config: TrainingConfig, folder: Path
                 accelerator.get_tracker("wandb", unwrap=True).define_metric("*", step_metric="steps")
         except Exception as error:  # each tracker has its own kinds
             reason = " ".join(str(error).split())[:300].rstrip(".")
-            raise ConfigError(
-                f"the tracker {config.report_to} does not start: {reason}. Log in to it, or leave it out with"
-                " --report_to none" + ("; WANDB_MODE=offline needs no account" if config.report_to == "wandb" else "")
-            ) from error
+            remedy = "Log in to it, or pass --report_to none"
+            remedy += "; WANDB_MODE=offline needs no account" if config.report_to == "wandb" else ""
+            raise ConfigError(f"the tracker {config.report_to} does not start: {reason}", remedy) from error
 
     decide(start)
 
@@ -117,7 +116,7 @@ def _optional() -> Iterator[None]:
 
 def _plain(config: TrainingConfig) -> dict[str, Any]:
     """The options as trackers take them: plain values, no lists."""
-    options = config.model_dump(exclude_none=True)
+    options = flat(config.model_dump(exclude_none=True))
     return {
         name: value if isinstance(value, str | int | float | bool) else ", ".join(map(str, value))
         for name, value in options.items()

@@ -100,10 +100,9 @@ class Generation(Task[GenerationConfig]):
         c = self.config
         shared = {"image_size": c.image_size, "channels": c.channels}
         classes = {"classes": len(labels)} if labels else {}
-        generator, discriminator = c.generator, c.discriminator
         self.networks = {
-            "generator": Generator(generator.architecture, labels=labels, **shared, **generator.options),
-            "discriminator": Discriminator(discriminator.architecture, **shared, **classes, **discriminator.options),
+            "generator": c.generator.build("generator", Generator, labels=labels, **shared),
+            "discriminator": c.discriminator.build("discriminator", Discriminator, **shared, **classes),
         }
 
     def batch(self, raw: RawBatch, random: SharedRandom) -> Batch:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from PIL import Image
 from pydantic import Field, NonNegativeFloat, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, l1_loss, pixel_unshuffle
 
 from hubgan.data import Crops, ImageSource, RawBatch
@@ -117,11 +117,11 @@ class Upscaling(Task[UpscalingConfig]):
     def __init__(self, config: UpscalingConfig) -> None:
         super().__init__(config)
         c = config
-        upscaler = Upscaler(c.upscaler.architecture, channels=c.channels, **c.upscaler.options)
+        upscaler = c.upscaler.build("upscaler", Upscaler, channels=c.channels)
         self.scale, self._block = upscaler.scale, upscaler.scale * int(upscaler.config.get("stride", 1))
         self._shift = -(-self._block // _GRID) * _GRID
         self._check_crops()
-        discriminator = Discriminator(c.discriminator.architecture, channels=c.channels, **c.discriminator.options)
+        discriminator = c.discriminator.build("discriminator", Discriminator, channels=c.channels)
         self.networks = {"upscaler": upscaler, "discriminator": discriminator}
         self.parts = _parts(c)
         self.adversarial = AdversarialLoss(c)
@@ -182,7 +182,7 @@ class Upscaling(Task[UpscalingConfig]):
         if weight := c.consistency_weight:
             terms["consistency"] = weight * self._consistency_loss(real, fake)
         if self.perceptual is not None:
-            distances = self.perceptual.to(fake.device)(inner(fake.float()), inner(real))
+            distances = self.perceptual(inner(fake.float()), inner(real))
             terms["perceptual"] = c.perceptual_weight * distances.mean()
         return Losses(terms)
 
@@ -213,6 +213,9 @@ class Upscaling(Task[UpscalingConfig]):
         """
         (top, left), (height, width) = offset, (side - self._shift for side in images.shape[2:])
         return images[:, :, top : top + height, left : left + width]
+
+    def frozen(self) -> list[nn.Module]:
+        return [] if self.perceptual is None else [self.perceptual]
 
     def setup_data(self, source: ImageSource) -> None:
         self._examples = source.examples(self.transform, _EXAMPLES)
@@ -257,7 +260,7 @@ class Upscaling(Task[UpscalingConfig]):
 
 
 def _parts(c: UpscalingConfig) -> tuple[Part, ...]:
-    """The pixel loss alone, then all losses; a part that takes no share of the budget is left out."""
+    """The pixel loss alone, then all losses."""
     betas, share = (c.adam_beta1, c.adam_beta2), c.pixel_share
     pixel = Phase("pixel", ("upscaler",), OptimizerConfig(c.optimizer, c.learning_rate, betas), log_name="generator")
     discriminator = Phase(
@@ -268,11 +271,10 @@ def _parts(c: UpscalingConfig) -> tuple[Part, ...]:
         detached=True,
     )
     generator = Phase("generator", ("upscaler",), OptimizerConfig(c.optimizer, c.adversarial_learning_rate, betas))
-    parts = (
+    return (
         Part("pixel", (pixel,), 0.0, share, "with the pixel loss alone"),
         Part("adversarial", (discriminator, generator), share, 1.0, keep_weights=PIXEL_WEIGHTS),
     )
-    return tuple(part for part in parts if part.end > part.start)
 
 
 def _places(images: Tensor, side: int) -> Tensor:
@@ -287,7 +289,7 @@ def _perceptual() -> PerceptualDistance:
     try:
         return PerceptualDistance(lite=0)
     except ConfigError as error:
-        raise ConfigError(f"the perceptual loss: {error}, or set --perceptual_weight 0") from error
+        raise error.with_context("the perceptual loss: ", "Or set --perceptual_weight 0") from error
 
 
 def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192, *, seed: int | None = None) -> Image.Image:
