@@ -1,18 +1,23 @@
 """The engine is wider than one generator and one discriminator: a task of the tests has two of each."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from huggingface_hub import HfApi
 
-from helpers.common import equal
+from helpers.common import equal, forget_accelerator
 from helpers.launching import metrics, train_here, train_in_two
 from helpers.loopback_hub import LoopbackHub
-from helpers.toy_cycle import register
+from helpers.toy_cycle import Cycle, CycleConfig, register
 from hubgan import Discriminator, Upscaler
+from hubgan.data import RawBatch
 from hubgan.training import parse, plan
+from hubgan.training.step import Step
+from hubgan.training.task import Batch, Losses, Networks, Part, Phase
 from hubgan.training.tasks import TASKS
 from kill import TASKS as COMMANDS
 from kill import kill_and_compare
@@ -39,6 +44,56 @@ def test_two_generators_and_two_discriminators_train_and_are_published(hub: Loop
     for folder, kind in zip(FOLDERS, (Upscaler, Upscaler, Discriminator, Discriminator), strict=True):
         pulled = kind.from_pretrained("tester/cycle", **({"subfolder": folder} if folder else {}))
         assert equal(pulled, kind.from_pretrained(run / folder))
+
+
+class GeneratorsFirst(Cycle):
+    """The phases in the order of the paper's own code."""
+
+    def __init__(self, config: CycleConfig) -> None:
+        super().__init__(config)
+        self.parts = (Part("training", self.parts[0].phases[::-1]),)
+
+
+def test_the_phases_may_come_in_any_order(tmp_path: Path) -> None:
+    TASKS["cycle"] = GeneratorsFirst
+    config = parse([*COMMANDS["cycle"], "--eval_samples", "0", "--output_dir", str(tmp_path / "run")])
+    task, accelerator = GeneratorsFirst(config), Accelerator(cpu=True)  # type: ignore[arg-type]
+    step = Step(task, config, accelerator)
+    raw = RawBatch(torch.randint(256, (8, 3, 8, 8), dtype=torch.uint8))
+    generators, _ = task.parts[0].phases
+    step.update(generators, [step.batch(raw, 0)], number=0)
+    judges = [task.networks[name] for name in ("judge_a", "judge_b")]
+    assert all(parameter.grad is None for judge in judges for parameter in judge.parameters())
+    forget_accelerator()
+    run = train_here(*COMMANDS["cycle"], "--eval_samples", "0", "--log_every", "5", "--max_steps", "10",
+                     "--output_dir", str(tmp_path / "run"))  # fmt: skip
+    assert not any(name.startswith("real_sign") for name in metrics(run)[-1])  # the augmentation has adapted by them
+
+
+class OneByOne(Cycle):
+    """Each discriminator in a phase of its own."""
+
+    def __init__(self, config: CycleConfig) -> None:
+        super().__init__(config)
+        both, generators = self.parts[0].phases
+        judges = (replace(both, name=f"judge_{name}", networks=(f"judge_{name}",), repeats=1) for name in "ab")
+        self.parts = (Part("training", (*judges, generators)),)
+
+    def losses(self, phase: Phase, networks: Networks, batch: Batch) -> Losses:
+        if phase.name == "generator":
+            return super().losses(phase, networks, batch)
+        found = super().losses(Phase("discriminator", phase.networks), networks, batch)
+        own = phase.name[-1]
+        return Losses(*({name: value for name, value in part.items() if name.endswith(f"_{own}")}
+                        for part in (found.terms, found.figures)))  # fmt: skip
+
+
+def test_lazy_penalties_are_due_for_each_discriminator(tmp_path: Path) -> None:
+    TASKS["cycle"] = OneByOne
+    run = train_here(*COMMANDS["cycle"], "--penalty_every", "2", "--eval_samples", "0", "--log_every", "1",
+                     "--max_steps", "4", "--output_dir", str(tmp_path / "run"))  # fmt: skip
+    due = [("r1_a" in line, "r1_b" in line) for line in metrics(run)]
+    assert due == [(True, True), (False, False)] * 2
 
 
 def test_its_plan_is_told_without_a_step(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from helpers.launching import (
 )
 from hubgan import Generator, Upscaler
 from hubgan.errors import ConfigError, ModelError, TrainingError
+from hubgan.runtime.files import sha256
 from kill import kill_and_compare, train_forked
 
 
@@ -212,3 +213,38 @@ def test_a_run_that_has_ended_ends_again(task: Sequence[str], tmp_path: Path) ->
     before = (run / "model.safetensors").read_bytes()
     train_here(*options, "--resume", "auto")
     assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_the_weights_that_a_part_begins_with_are_kept_once(tmp_path: Path) -> None:
+    """A longer budget leads a finished run back into its pixel part, and into the adversarial part once more."""
+    options = [*PHOTO, "--pixel_share", "0.5", "--perceptual_weight", "0", "--checkpoint_every", "2"]
+    options += ["--output_dir", str(tmp_path / "run")]
+    run = train_here(*options, "--max_steps", "4")
+    pixel = (run / "pixel.safetensors").read_bytes()
+    train_here(*options, "--max_steps", "16", "--resume")
+    assert (run / "pixel.safetensors").read_bytes() == pixel
+
+
+def test_checkpoints_of_an_earlier_version_go_on(tmp_path: Path) -> None:
+    """Their counters say nothing of phases, nor of the weights that were kept."""
+    options = [*PHOTO, "--pixel_share", "0.5", "--perceptual_weight", "0", "--max_steps", "4"]
+    options += ["--checkpoint_every", "2", "--keep_checkpoints", "9"]
+    whole = train_here(*options, "--output_dir", str(tmp_path / "whole"))
+    checkpoint = whole / "checkpoints" / "step-00000002"  # at the border between the parts
+    file = next(file for file in checkpoint.glob("custom_checkpoint_*.pkl") if "by_phase" in torch.load(file))
+    state = torch.load(file)
+    torch.save({name: value for name, value in state.items() if name not in ("by_phase", "kept")}, file)
+    sums = json.loads((checkpoint / "checksums.json").read_text())
+    sums[file.name] = {"size": file.stat().st_size, "sha256": sha256(file)}
+    (checkpoint / "checksums.json").write_text(json.dumps(sums))
+    parts = train_here(*options, "--output_dir", str(tmp_path / "parts"), "--resume", str(checkpoint))
+    for name in ("model.safetensors", "pixel.safetensors", "discriminator/model.safetensors"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize("share", ["0", "0.5"])
+def test_a_pixel_run_goes_on_adversarially(share: str, tmp_path: Path) -> None:
+    options = [*PHOTO, "--perceptual_weight", "0", "--output_dir", str(tmp_path / "run")]
+    train_here(*options, "--pixel_share", "1", "--max_steps", "2")
+    run = train_here(*options, "--pixel_share", share, "--max_steps", "6", "--resume")
+    assert (run / "pixel.safetensors").is_file() and "discriminator" in metrics(run)[-1]
