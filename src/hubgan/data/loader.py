@@ -18,7 +18,7 @@ from hubgan.errors import HubganError
 
 _Outcome: TypeAlias = RawBatch | HubganError
 
-# Python waits for workers when it exits, and would wait for ever for those that ignore SIGTERM. So they end before.
+# At exit Python waits for workers, even for those that ignore SIGTERM. So they are closed first.
 _open: WeakSet[Generator[RawBatch, None, None]] = WeakSet()
 
 
@@ -129,7 +129,7 @@ def _identity(batch: Any) -> Any:
 
 
 class _Decoded(Dataset[_Outcome]):
-    """Batches by keys. An error for a person is returned as a value: raised in a worker it would lose its words."""
+    """Batches by keys. A HubganError is returned as a value: PyTorch changes the message of one raised in a worker."""
 
     def __init__(self, images: DecodedImages, seed: int) -> None:
         self.images, self.seed = images, seed

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 # What the Hub refuses by its status: why, and what to do about it.
 _REFUSALS = {
     401: ("it does not know you", "Log in (hf auth login), or set HF_TOKEN"),
-    403: ("your access token may not do that", "Make one that may write there, and log in with it: hf auth login"),
+    403: ("your access token may not do that", "Create a token with write access, and log in with it: hf auth login"),
     412: ("somebody else has changed it meanwhile", ""),
 }
 

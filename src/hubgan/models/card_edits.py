@@ -22,7 +22,8 @@ def renewed(old: str, new: str) -> str:
     """An existing card brought up to date: replaced as a whole if nobody has edited it.
 
     If a person has edited it, their text stays. In the body only the results are written anew, if their marks still
-    exist. In the header only what hubgan knows (library, task, data sets, results) is, and its tags are added.
+    exist. In the header only the entries that hubgan owns (library, task, data sets, results) are written anew; its
+    tags are added.
 
     Args:
         old: the existing card.

@@ -27,7 +27,7 @@ def upscale_tiled(
     """Apply `function` to a picture tile by tile and return the whole, C x (H * scale) x (W * scale).
 
     `image` is float C x H x W in [0, 1] on the CPU. `function` maps 1 x C x h x w to 1 x C x (h * scale) x
-    (w * scale), of any dtype, which the result has too, and moves its tile to a device and back itself. A tile
+    (w * scale). It moves a tile to its device and back; the result has the dtype that it returns. A tile
     has at most `tile` x `tile` pixels of `image` (0: the whole picture at once) plus a `halo` of pixels around it, or
     up to `multiple` + 2 more, where the picture has them; the output of the halo is cut off. A tile starts at a
     `multiple` of pixels, for networks that work on a coarser grid. With a `halo` of at least the network's

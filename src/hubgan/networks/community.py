@@ -76,7 +76,7 @@ class CommunityNetwork(nn.Module):
         except ModelError as error:
             raise error.with_context(f"spandrel does not read its own {self.name} again: ") from error
         if again.options != self.options:
-            raise ModelError(f"spandrel takes its own {self.options} for {again.options}")
+            raise ModelError(f"spandrel rebuilds {self.options} as {again.options}")
         return weights
 
 

@@ -70,7 +70,7 @@ class DCGANGenerator(nn.Module):
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
-        ValueError: at a call, labels that are missing or in the way.
+        ValueError: at a call, labels that are missing, or given to a network without classes.
     """
 
     @validate_call(config=STRICT)
@@ -121,7 +121,7 @@ class DCGANDiscriminator(nn.Module):
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
-        ValueError: at a call, labels that are missing or in the way.
+        ValueError: at a call, labels that are missing, or given to a network without classes.
     """
 
     @validate_call(config=STRICT)

@@ -112,7 +112,8 @@ class R3GANGenerator(nn.Module):
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
-        ValueError: widths that groups do not divide; at a call, labels that are missing or in the way.
+        ValueError: widths that groups do not divide; at a call, labels that are missing, or given to a network
+            without classes.
     """
 
     @validate_call(config=STRICT)
@@ -166,7 +167,8 @@ class R3GANDiscriminator(nn.Module):
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
-        ValueError: widths that groups do not divide; at a call, labels that are missing or in the way.
+        ValueError: widths that groups do not divide; at a call, labels that are missing, or given to a network
+            without classes.
     """
 
     @validate_call(config=STRICT)

@@ -121,7 +121,7 @@ class SNGANGenerator(nn.Module):
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
-        ValueError: at a call, labels that are missing or in the way.
+        ValueError: at a call, labels that are missing, or given to a network without classes.
     """
 
     @validate_call(config=STRICT)
@@ -164,7 +164,7 @@ class SNGANDiscriminator(nn.Module):
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
-        ValueError: at a call, labels that are missing or in the way.
+        ValueError: at a call, labels that are missing, or given to a network without classes.
     """
 
     @validate_call(config=STRICT)

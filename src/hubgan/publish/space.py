@@ -230,7 +230,7 @@ def _requirements(checkout: Path, models: list[_Model]) -> str:
     if any(model.community for model in models):
         wanted += extras["community"]
     capped = (re.sub("^torch>=.*", rf"\g<0>,<{_TORCH_BELOW}", line) for line in wanted)
-    return "\n".join(["# Written by `hubgan space`; torch is what ZeroGPU takes as well.", *capped, ""])
+    return "\n".join(["# Written by `hubgan space`. torch is limited to versions that ZeroGPU supports.", *capped, ""])
 
 
 def _readme(before: str | None, checkout: Path, models: list[_Model], repo_id: str) -> str | None:

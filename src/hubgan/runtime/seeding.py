@@ -1,4 +1,4 @@
-"""Random numbers that depend on a seed and a place alone: one rule for each stream of a seed, and what draws by it."""
+"""Random numbers that depend only on a seed and a position; `derive` gives each use a stream of its own."""
 
 import operator
 from random import Random
@@ -41,7 +41,7 @@ def derive(seed: int, *path: str | int) -> int:
             return seed ^ 0x5DEECE66D
         case ("neighbours",):  # latents near a latent, which may itself be the first one of this seed
             return seed ^ 0x9E3779B9
-        case ("rollback", int(count)):  # a run that returned to a checkpoint so many times
+        case ("rollback", int(count)):  # a run after this number of returns to a checkpoint
             return seed + (count << 31)
         case ("epoch", int(epoch)):  # the order of the training images in an epoch, in [0, 2**63)
             return int(_mix(_scramble(seed) ^ _mix(np.full(1, (epoch + 1) & _MASK, np.uint64) * _STEP))[0]) >> 1
@@ -80,7 +80,7 @@ def normals(generator: torch.Generator | None, n: int, dim: int) -> Tensor:
         n: rows.
         dim: numbers in a row.
     """
-    # PyTorch draws the last 16 numbers twice where the count is no multiple of 16: they would depend on n.
+    # If the count is not a multiple of 16, PyTorch draws the last 16 numbers again, so they would depend on n.
     rows = -(-n // _BLOCK) * _BLOCK
     device = generator.device if generator else "cpu"
     return torch.randn(rows, dim, generator=generator, device=device)[:n].cpu()
