@@ -1,25 +1,18 @@
 """What the tests share: a Hub on this machine, and real images."""
 
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from helpers.forking import free_port
 from helpers.loopback_hub import WRITE_TOKEN, LoopbackHub
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
 
 _HOME = tempfile.TemporaryDirectory(prefix="hubgan-tests-", ignore_cleanup_errors=True)  # removed at the end
 # huggingface_hub and datasets read these once, when they are imported: before anything imports hubgan.
-PORT = _free_port()
+PORT = free_port()
 os.environ |= {
     "HF_ENDPOINT": f"http://127.0.0.1:{PORT}",
     "HF_HOME": _HOME.name,

@@ -13,29 +13,24 @@ The processes are forked from one that has imported what they need: so a trial t
 import argparse
 import hashlib
 import json
-import multiprocessing
-import os
 import random
 import shutil
-import signal
-import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
 
+from helpers.forking import finish, fork
 from helpers.toy_cycle import register
 
 SAMPLE = Path(__file__).resolve().parents[1] / "src" / "hubgan" / "recipes" / "cifar10-sample"
 _TIMES = {"seconds", "images_per_second", "data_wait"}
 _KILLS = 3
-_LONGEST = 120.0
 
 # Everything that has a state is on: lazy penalties, adaptive augmentation, several discriminator steps, schedules.
 TASKS = {
@@ -152,55 +147,14 @@ def train_forked(
         first: the process that is killed first, the others a little later, as launchers do.
         before: called in each process first; a function of a module.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hubgan.training"])
-    environment = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1",
-                   "MASTER_PORT": str(_free_port())}  # fmt: skip
-    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank), **environment} if processes > 1 else {}
-             for rank in range(processes)]  # fmt: skip
-    children = [context.Process(target=_train, args=(list(arguments), log, rank, before)) for rank in ranks]
-    deadline = time.monotonic() + min(kill_after, _LONGEST)
-    for child in children:
-        child.start()
-    while any(child.is_alive() for child in children) and not any(child.exitcode for child in children):
-        if (left := deadline - time.monotonic()) <= 0:
-            break
-        wait([child.sentinel for child in children if child.is_alive()], timeout=left)
-    for child in [*children[first:], *children[:first]]:
-        if child.is_alive():
-            _kill(child.pid)
-            time.sleep(0.02)
-    for child in children:
-        child.join()
-    return all(child.exitcode == 0 for child in children)
+    return finish(fork(_train, list(arguments), before, log=log, processes=processes), kill_after, first)
 
 
-def _train(arguments: list[str], log: Path, environment: dict[str, str], before: Callable[[], object]) -> None:
-    os.setpgid(0, 0)  # so that its workers are killed with it
-    with log.open("a") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    os.environ |= {"ACCELERATE_USE_CPU": "true", **environment}
-    import torch
-
+def _train(arguments: list[str], before: Callable[[], object]) -> None:
     from hubgan.training import parse, train
 
-    torch.set_num_threads(1)
     before()
     train(parse(arguments))
-
-
-def _kill(process: int) -> None:
-    try:
-        os.killpg(process, signal.SIGKILL)
-    except ProcessLookupError:  # killed before it had a group of its own
-        os.kill(process, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def fingerprint(folder: Path) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Work and decisions among processes that torchrun has started."""
+"""Work and decisions among several processes."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from helpers.forking import run_script
 
 SCRIPT = """
 import sys
@@ -62,12 +62,7 @@ state.destroy_process_group()
         ("decision", ["0 was told OSError: the disk is full", "1 was told OSError: the disk is full"]),
     ],
 )
-def test_each_does_a_part_and_an_error_of_one_is_everybodys(
-    fault: str, said: list[str], tmp_path: Path, launch_environment: dict[str, str]
-) -> None:
+def test_each_does_a_part_and_an_error_of_one_is_everybodys(fault: str, said: list[str], tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run([*command, str(tmp_path / "script.py"), fault], env=launch_environment, capture_output=True,
-                          text=True, timeout=120, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script(tmp_path / "script.py", fault, folder=tmp_path, processes=2)
     assert [file.read_text() for file in sorted(tmp_path.glob("said-*"))] == said

@@ -1,7 +1,5 @@
 """The average of the weights over time, and of BatchNorm's statistics over processes."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from helpers.forking import run_script
 from hubgan import Generator
 from hubgan.training.averaging import MovingAverage, average_buffers
 
@@ -203,13 +202,7 @@ accelerator.end_training()
 """
 
 
-def test_two_processes_agree_on_their_statistics(tmp_path: Path, launch_environment: dict[str, str]) -> None:
+def test_two_processes_agree_on_their_statistics(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*launcher, str(script)],
-        env=launch_environment | {"ACCELERATE_USE_CPU": "true"},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script(script, folder=tmp_path, processes=2)

@@ -3,8 +3,6 @@
 import json
 import logging
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from helpers.common import ROOT
+from helpers.forking import run_script
 from hubgan.errors import ConfigError, ModelError, TrainingError
 from hubgan.training.run.checkpoints import CHECKSUMS, discard_after, find_checkpoint, load_checkpoint, save_checkpoint
 
@@ -303,22 +302,16 @@ attempt(lambda: find_checkpoint("auto", folder / "damaged"))
 attempt(lambda: load_checkpoint(Run(width=5).accelerator, folder / "one" / "step-00000001"))
 (folder / f"said-{{accelerator.process_index}}").write_text("\\n".join(said))
 accelerator.end_training()
-os._exit(0)  # threads of PyTorch's sometimes abort a process that ends by itself
 """
 
 
-def test_two_processes(launch_environment: dict[str, str], run: Run, tmp_path: Path) -> None:
+def test_two_processes(run: Run, tmp_path: Path) -> None:
     run.step()
     run.save(tmp_path / "one", 1)
     (tmp_path / "file").touch()
     cut(run.save(tmp_path / "damaged", 1))
     (tmp_path / "script.py").write_text(SCRIPT.format(tests=[str(Path(__file__).parent), str(ROOT / "tests")]))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = subprocess.run(
-        [*command, str(tmp_path / "script.py"), str(tmp_path)],
-        env=launch_environment | {"ACCELERATE_USE_CPU": "true"}, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script(tmp_path / "script.py", str(tmp_path), folder=tmp_path, processes=2)
     first, second = ((tmp_path / f"said-{index}").read_text().splitlines() for index in range(2))
     assert first == second  # every process learns of an error on one
     assert first[:3] == ["done"] * 3  # one process's checkpoint, and their own

@@ -1,13 +1,12 @@
 """The gradient penalties against closed forms, finite differences, and a float64 reference in two processes."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers.forking import run_script
 from hubgan.networks import DISCRIMINATORS
 from hubgan.training.losses import OBJECTIVES
 from hubgan.training.penalties import Discriminate, Penalties, interpolated, zero_centred
@@ -249,23 +248,15 @@ def compare(architecture, options):
 
 compare("dcgan", {"image_size": 8, "norm": "none"})
 compare("patch", {"depth": 2})
-accelerator.free_memory()  # a DDP that is left keeps threads of the group, which may abort the process at its end
 accelerator.end_training()
 """
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_two_processes_with_mixed_precision_give_the_whole_batchs_gradients(
-    precision: str, tmp_path: Path, launch_environment: dict[str, str]
-) -> None:
+def test_two_processes_with_mixed_precision_give_the_whole_batchs_gradients(precision: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*launcher, str(script), precision],
-        env=launch_environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script(script, precision, folder=tmp_path, processes=2)
 
 
 def test_a_penalised_critic_learns_the_slope_it_is_asked_for() -> None:

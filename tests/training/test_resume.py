@@ -6,17 +6,18 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
+from helpers.common import ROOT
+from helpers.forking import as_main, fork
 from helpers.launching import (
     PHOTO,
     TINY,
     command,
-    launch,
     metrics,
     train_here,
 )
@@ -158,39 +159,53 @@ def test_adaptive_augmentation_may_begin_when_a_run_goes_on(tmp_path: Path, capl
 
 @pytest.mark.parametrize(
     ("processes", "number", "whole_group"),
-    [
-        (1, signal.SIGTERM, False),
-        (1, signal.SIGTERM, True),
-        (1, signal.SIGINT, True),
-        (2, signal.SIGTERM, False),
-        (2, signal.SIGINT, True),
-    ],
+    [(1, signal.SIGTERM, False), (2, signal.SIGTERM, False), (2, signal.SIGINT, True)],
 )
-def test_a_signal_saves_before_the_run_leaves(
+def test_a_signal_to_the_launcher_saves_before_the_run_leaves(
     processes: int, number: int, whole_group: bool, launch_environment: dict[str, str], tmp_path: Path
 ) -> None:
     """Sent to the launcher alone, as a cluster does, or to all its processes, as a terminal does."""
     run = tmp_path / "run"
-    options = [*TINY, "--max_steps", "100000", "--checkpoint_every", "100000", "--output_dir", str(run)]
     process = subprocess.Popen(
-        command(processes, *options), env=launch_environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    await_file(run / "metrics.jsonl", process)
+        command(processes, *ENDLESS, "--output_dir", str(run)),
+        env=launch_environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    await_file(run / "metrics.jsonl", lambda: process.poll() is None)
     (os.killpg if whole_group else os.kill)(process.pid, number)
     process.communicate(timeout=60)
     assert process.returncode != 0
     await_gone(process.pid)
+    assert_saved_and_goes_on(run, processes)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_before_the_run_leaves(number: int, tmp_path: Path) -> None:
+    run, log = tmp_path / "run", tmp_path / "log"
+    (child,) = fork(as_main, ROOT / "train.py", [*ENDLESS, "--output_dir", str(run)], tmp_path, log=log)
+    await_file(run / "metrics.jsonl", child.is_alive)
+    os.killpg(child.pid, number)
+    child.join(60)
+    assert child.exitcode not in (0, None), log.read_text()
+    assert_saved_and_goes_on(run, 1)
+
+
+ENDLESS = [*TINY, "--max_steps", "100000", "--checkpoint_every", "100000"]
+
+
+def assert_saved_and_goes_on(run: Path, processes: int) -> None:
+    """Whether a run that a signal has ended left one checkpoint, from which it goes on."""
     checkpoints = list((run / "checkpoints").glob("step-*"))
     assert len(checkpoints) == 1
-    steps = int(checkpoints[0].name[5:])
-    launch(launch_environment, processes, *options, "--max_steps", str(steps + 2), "--resume", "auto")
+    steps, log = int(checkpoints[0].name[5:]), run.with_suffix(".log")
+    options = [*ENDLESS, "--max_steps", str(steps + 2), "--resume", "auto", "--output_dir", str(run)]
+    assert train_forked(options, log, processes), log.read_text()[-3000:]
     assert metrics(run)[-1]["steps"] == steps + 2
 
 
-def await_file(file: Path, process: subprocess.Popen[str]) -> None:
+def await_file(file: Path, alive: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not (file.exists() and file.stat().st_size):
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1][-3000:]
+        assert alive() and time.monotonic() < deadline
         time.sleep(0.1)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from accelerate import Accelerator
 from PIL import Image
 
 from helpers.common import SAMPLE, forget_accelerator
+from helpers.forking import run_script
 from hubgan.data import load_images
 from hubgan.errors import ConfigError, TrainingError
 from hubgan.models import Discriminator, Generator
@@ -211,13 +211,10 @@ accelerator.end_training()
 """
 
 
-def test_every_machine_must_see_the_folder(tmp_path: Path, launch_environment: dict[str, str]) -> None:
+def test_every_machine_must_see_the_folder(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "file").touch()
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "script.py"]
-    environment = launch_environment | {"ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script(tmp_path / "script.py", folder=tmp_path, processes=2)
     first, second = ((tmp_path / f"said-{index}").read_text().splitlines() for index in range(2))
     assert first[0] == second[0] == "done"
     assert "cannot be written" in first[1] and first[1] == second[1]

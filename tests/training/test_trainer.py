@@ -18,10 +18,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from helpers.common import ROOT, SAMPLE
+from helpers.forking import run_script
 from helpers.launching import (
     PHOTO,
     TINY,
-    command,
     launch,
     metrics,
     state,
@@ -46,12 +46,11 @@ NO_BATCH_NORM = ["--generator.norm", "none", "--discriminator.norm", "spectral"]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, launch_environment: dict[str, str]) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run in one process: 12 steps."""
     folder = tmp_path_factory.mktemp("runs") / "one"
-    options = ["--max_steps", "12", "--sample_every", "5", "--checkpoint_every", "5", "--output_dir", str(folder)]
-    launch(launch_environment, 1, *TINY, *options)
-    return folder
+    options = ["--max_steps", "12", "--sample_every", "5", "--checkpoint_every", "5", "--report_to", "tensorboard"]
+    return train_here(*TINY, *options, "--output_dir", str(folder))
 
 
 def test_a_run_ends_as_a_repository_ready_to_push(run: Path) -> None:
@@ -93,12 +92,8 @@ def test_two_processes(launch_environment: dict[str, str], tmp_path: Path) -> No
     assert "6 steps of 32" in (tmp_path / "two" / "README.md").read_text()
 
 
-def test_upscaling_in_two_processes_starts_with_pixels_and_goes_on_adversarially(
-    launch_environment: dict[str, str], tmp_path: Path
-) -> None:
-    launch(
-        launch_environment, 2, *PHOTO, "--max_steps", "4", "--pixel_share", "0.5", "--output_dir", str(tmp_path / "r")
-    )
+def test_upscaling_in_two_processes_starts_with_pixels_and_goes_on_adversarially(tmp_path: Path) -> None:
+    train_in_two(tmp_path / "r", *PHOTO, "--max_steps", "4", "--pixel_share", "0.5")
     lines = metrics(tmp_path / "r")
     assert [set(line) & {"pixel", "adversarial", "perceptual", "discriminator"} for line in lines] == [
         {"pixel"}, {"pixel"}, *[{"pixel", "adversarial", "perceptual", "discriminator"}] * 2]  # fmt: skip
@@ -287,20 +282,17 @@ def test_compiled_networks_keep_the_names_of_their_weights(tmp_path: Path) -> No
     Generator.from_pretrained(train_here(*TINY, *options))
 
 
-def test_the_dry_run_tells_the_plan_and_leaves_nothing(launch_environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_dry_run_tells_the_plan_and_leaves_nothing(tmp_path: Path) -> None:
     options = [*TINY, "--dry_run", "True", "--max_steps", "3", "--output_dir", str(tmp_path / "run")]
-    done = subprocess.run(command(2, *options), env=launch_environment, capture_output=True, text=True, timeout=120,
-                          check=True)  # fmt: skip
-    assert done.stdout.count("Plan of the recipe") == 1
+    said = run_script(ROOT / "train.py", *options, folder=tmp_path, processes=2)
+    assert said.count("Plan of the recipe") == 1
     for words in ("dcgan", "parameters", "MiB", "non-saturating", "cifar10-sample", "500 images", "2 processes"):
-        assert words in done.stdout
+        assert words in said
     assert not (tmp_path / "run").exists()
 
 
-def test_tensorboard_gets_the_figures(tmp_path: Path) -> None:
-    options = ["--report_to", "tensorboard", "--max_steps", "4", "--output_dir", str(tmp_path / "run")]
-    train_here(*TINY, *options)
-    assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
+def test_tensorboard_gets_the_figures(run: Path) -> None:
+    assert list(run.rglob("events.out.tfevents.*"))
 
 
 def test_the_report_is_one_file_with_curves_and_samples(run: Path) -> None:

@@ -8,10 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
-
 from hubgan.metrics import registry
 
 _COLOURS = ("#3f8fd2", "#e0802f", "#3fa675", "#a778d0", "#d05f6d", "#8a8f98")
@@ -111,6 +107,10 @@ def _panel(panel: Panel, lines: list[dict[str, Any]]) -> str:
 
 
 def _svg(curves: list[tuple[list[tuple[float, float]], str]], scale: str, label: str) -> str:
+    import matplotlib  # here, as most processes of a run draw nothing
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
+
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(4.7, 2.2))
         axes = figure.add_axes((0.105, 0.19, 0.865, 0.74))
