@@ -1,8 +1,6 @@
 """Generators measured in all figures: what is kept, what several processes compute, what is found."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from helpers.command_line import hubgan
 from helpers.common import SAMPLE
 from helpers.features import METRICS, Colours
+from helpers.forking import finish, fork
 from helpers.launching import TINY, metrics, train_here, train_in_two
 from hubgan.cli import main
 from hubgan.data import Squares, load_images
@@ -170,23 +170,18 @@ def test_what_is_seen_in_real_images_is_kept(cache: Path) -> None:
     assert other_version.seen == 50
 
 
-def evaluate(environment: dict[str, str], folder: Path, processes: int) -> list[Result]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
-               "-m", "hubgan", "evaluate", str(folder), "--dataset", str(SAMPLE), "--split", "train[:200]",
-               "--train-split", "train[200:]", "--samples", "150", "--device", "cpu"]  # fmt: skip
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("written into config.json") == 1
-    return json.loads((folder / "config.json").read_text())["training_run"]["results"]
-
-
-def test_two_processes_measure_what_one_does(launch_environment: dict[str, str], tmp_path: Path) -> None:
+def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
     found = []
     for processes in (1, 2):
-        environment = launch_environment | {"HF_DATASETS_CACHE": str(tmp_path / f"cache-{processes}")}
+        folder, log = tmp_path / str(processes), tmp_path / f"{processes}.log"
         torch.manual_seed(0)
-        Generator(width=4, labels=NAMES).save_pretrained(tmp_path / "model")
-        found.append(evaluate(environment, tmp_path / "model", processes))
+        Generator(width=4, labels=NAMES).save_pretrained(folder / "model")
+        command = ["evaluate", "model", "--dataset", str(SAMPLE), "--split", "train[:200]", "--train-split",
+                   "train[200:]", "--samples", "150", "--device", "cpu"]  # fmt: skip
+        assert finish(fork(hubgan, command, folder, log=log, processes=processes)), log.read_text()[-3000:]
+        assert log.read_text().count("written into config.json") == 1
+        config = json.loads((folder / "model" / "config.json").read_text())
+        found.append(config["training_run"]["results"])
     assert found[0] == found[1]
     assert [result["metric"] for result in found[0]] == [
         *METRICS, "nearness-enl0", "copies-enl0", "label-accuracy-enl0"]  # fmt: skip

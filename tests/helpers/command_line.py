@@ -1,13 +1,16 @@
 """The command line in the tests: what it needs to run, the pictures that it gets, and the files that it leaves."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import datasets
 import numpy as np
 from PIL import Image
 
 from helpers.common import ROOT
+from hubgan.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 """Arguments to the exit status, and what was written to stdout and stderr."""
@@ -20,6 +23,13 @@ def same(one: Path, other: Image.Image) -> bool:
 
 def names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def hubgan(arguments: Sequence[str], folder: Path) -> None:
+    """Run `hubgan` in a folder, which also takes the cache of `datasets`, and end this process."""
+    os.chdir(folder)
+    datasets.config.HF_DATASETS_CACHE = folder / "cache"
+    sys.exit(main(list(arguments)))
 
 
 def environment() -> dict[str, str]:

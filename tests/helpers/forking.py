@@ -89,14 +89,11 @@ def run_script(script: Path, *arguments: str, folder: Path, processes: int = 1) 
     return log.read_text()
 
 
-def as_main(program: Path | str, arguments: Sequence[str], folder: Path) -> None:
-    """Run a file, or a module by its name, as `python program` or `python -m program` does."""
+def as_main(script: Path, arguments: Sequence[str], folder: Path) -> None:
+    """Run a file in this process, as `python script` does."""
     os.chdir(folder)
-    sys.argv = [str(program), *arguments]
-    if isinstance(program, Path):
-        runpy.run_path(str(program), run_name="__main__")
-    else:
-        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    sys.argv = [str(script), *arguments]
+    runpy.run_path(str(script), run_name="__main__")
 
 
 def free_port() -> int:

@@ -1,6 +1,7 @@
 """Training as users start it, for the tests: `accelerate launch train.py` in processes of its own."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 
 from helpers.common import ROOT, SAMPLE, forget_accelerator
 from hubgan.training import parse, train
+from hubgan.training.trainer import Trainer
 from kill import train_forked
 
 TINY = ["--config", "quickstart", "--generator.width", "8", "--discriminator.width", "8", "--batch_size", "16",
@@ -45,6 +47,17 @@ def train_in_two(run: Path, *options: str, before: Callable[[], object] = int) -
     """Train in two processes."""
     log = run.with_suffix(".log")
     assert train_forked([*options, "--output_dir", str(run)], log, 2, before=before), log.read_text()[-3000:]
+
+
+def keep_averages() -> None:
+    """Have each process write its average beside the checkpoint."""
+    save = Trainer._save
+
+    def save_more(self: Trainer) -> None:
+        torch.save(self.step.models["generator"].state_dict(), self.folder.path / f"average-{os.environ['RANK']}.pt")
+        save(self)
+
+    Trainer._save = save_more  # type: ignore[method-assign]
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
 
 @pytest.mark.parametrize("task", ["generation", "upscaling"])
 def test_runs_killed_at_random_moments_end_like_one_never_stopped(task: str) -> None:
-    assert kill_and_compare(task, trials=3) > 0
+    assert kill_and_compare(task, trials=1) > 0
 
 
 def test_two_processes_killed_at_random_moments_end_like_two_never_stopped() -> None:

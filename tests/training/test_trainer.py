@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import re
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from helpers.forking import run_script
 from helpers.launching import (
     PHOTO,
     TINY,
+    keep_averages,
     launch,
     metrics,
     state,
@@ -38,7 +38,7 @@ from hubgan.training.config import TrainingConfig
 from hubgan.training.schedules import value_at
 from hubgan.training.task import Batch, Phase
 from hubgan.training.tasks.upscaling import Upscaling, _places
-from hubgan.training.trainer import Counters, Trainer
+from hubgan.training.trainer import Counters
 
 # Without BatchNorm, whose statistics are those of one process's batch where no GPU is.
 STRIDED = ["--upscaler.scale", "2", "--upscaler.stride", "4"]
@@ -199,17 +199,6 @@ def test_the_average_is_the_same_in_all_processes_and_saved_once(tmp_path: Path)
     assert all(torch.equal(value, one[key]) for key, value in saved.items())
 
 
-def keep_averages() -> None:
-    """Have each process write its average beside the checkpoint."""
-    save = Trainer._save
-
-    def save_more(self: Trainer) -> None:
-        torch.save(self.step.models["generator"].state_dict(), self.folder.path / f"average-{os.environ['RANK']}.pt")
-        save(self)
-
-    Trainer._save = save_more  # type: ignore[method-assign]
-
-
 def test_gradients_of_several_batches_add_up_to_those_of_one(tmp_path: Path) -> None:
     options = [*PHOTO, "--pixel_share", "0", "--max_steps", "4", "--perceptual_weight", "0", "--mixed_precision", "no"]
     options += ["--discriminator.norm", "none"]  # spectral normalisation refines itself at every use
@@ -277,8 +266,8 @@ def test_one_class_alone(tmp_path: Path) -> None:
 def test_compiled_networks_keep_the_names_of_their_weights(tmp_path: Path) -> None:
     if shutil.which("c++") is None:
         pytest.skip("torch.compile needs a C++ compiler")
-    options = ["--compile", "True", "--r1_weight", "1", "--discriminator.norm", "spectral", "--max_steps", "3"]
-    options += ["--output_dir", str(tmp_path / "run")]
+    options = ["--compile", "True", "--r1_weight", "1", "--discriminator.norm", "spectral", "--max_steps", "2"]
+    options += ["--image_size", "8", "--output_dir", str(tmp_path / "run")]  # each layer takes seconds
     Generator.from_pretrained(train_here(*TINY, *options))
 
 

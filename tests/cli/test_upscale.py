@@ -19,11 +19,13 @@ from helpers.command_line import (
     Run,
     environment,
     frame,
+    hubgan,
     names,
     picture,
     same,
 )
 from helpers.common import ROOT
+from helpers.forking import fork
 from hubgan import Generator, Upscaler
 from hubgan.cli import main
 from hubgan.media.images import open_image
@@ -365,18 +367,28 @@ def test_processes_share_a_folder(
     (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
     status, _, alone = run("up", "in", "-o", "one", "--format", "jpg")
     assert status == 2 and "1 of 9 pictures failed" in alone
+    words = ["upscale", "up", "in", "-o", "two", "--format", "jpg"]
     command = [
         sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-        "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "hubgan", "upscale", "up", "in", "-o", "two",
-        "--format", "jpg",
+        "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "hubgan", *words,
     ]  # fmt: skip
-    for _ in range(2):
-        done = subprocess.run(
-            command, cwd=tmp_path, env=launch_environment, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode and done.stderr.count("1 of 9 pictures failed:\n  in/broken.png") == 1
+
+    def compare(said: str) -> None:
+        assert said.count("1 of 9 pictures failed:\n  in/broken.png") == 1
         assert names(tmp_path / "two") == names(tmp_path / "one")
         for name in names(tmp_path / "one"):
             assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-        (tmp_path / "two" / "3.jpg").unlink()
-    assert done.stdout.count("1 picture enlarged 2 times, in two\n7 skipped") == 1
+
+    done = subprocess.run(
+        command, cwd=tmp_path, env=launch_environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode
+    compare(done.stderr)
+    (tmp_path / "two" / "3.jpg").unlink()
+    log = tmp_path / "log"
+    children = fork(hubgan, words, tmp_path, log=log, processes=2)
+    for child in children:
+        child.join(120)
+    assert any(child.exitcode for child in children)
+    compare(log.read_text())
+    assert log.read_text().count("1 picture enlarged 2 times, in two\n7 skipped") == 1
