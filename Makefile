@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# More than the cores: many tests wait, for servers and processes. A worker takes up to 2 GB of memory.
+WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .PHONY: demo test test-quick quality style clean
 
@@ -10,10 +13,10 @@ demo: $(VENV)/.installed
 	$(BIN)/python app.py
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(PYTEST)
 
 test-quick: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow and not browser and not e2e"
+	$(PYTEST) -m "not slow and not browser and not e2e"
 
 quality: $(VENV)/.installed
 	$(BIN)/ruff check .

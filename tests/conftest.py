@@ -38,6 +38,24 @@ pytest_plugins = ["helpers.demo_server"]
 torch.set_num_threads(1)
 
 
+_MARKED_BY = {"browser": "browser", "url": "e2e", "launch_environment": "e2e"}  # fixture to marker
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test by its fixtures; those of the demo run in one worker, which has one server and one browser."""
+    fixtures = _MARKED_BY.keys() & set(getattr(item, "fixturenames", ()))
+    for fixture in fixtures:
+        item.add_marker(_MARKED_BY[fixture])
+    if fixtures & {"browser", "url"}:
+        item.add_marker(pytest.mark.xdist_group("demo"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several workers begin with what takes long, so that none waits for another at the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
     """An empty Hub, at the address that the client was told of when it was imported."""

@@ -51,6 +51,7 @@ def call(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *options: str) -> 
     module.main()
 
 
+@pytest.mark.slow
 def test_a_run_measured_at_its_checkpoints(
     results: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_run_measured_at_its_checkpoints(
     assert torch.equal(saved.sample(2, seed=0, output_type="pt"), found.sample(2, seed=0, output_type="pt"))
 
 
+@pytest.mark.slow
 def test_truncation(results: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = str(tmp_path / "model")
     Generator(width=4).save_pretrained(model)
@@ -93,6 +95,7 @@ def test_every_benchmark_writes_its_results_with_their_environment(script: Path)
     assert re.search(r"^ +write\(", source, re.MULTILINE) or script.name == "crops.py"  # which draws a picture
 
 
+@pytest.mark.slow
 def test_augmentation(results: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synthesize(Generator(width=4, labels=NAMES), tmp_path / "fakes", 40)
     for split, rows in (("train", range(300)), ("test", range(300, 500))):
@@ -140,6 +143,7 @@ def sr_eval(tmp_path: Path) -> str:
     return str(tmp_path / "data")
 
 
+@pytest.mark.slow
 def test_upscalers_side_by_side(
     results: Path, cache: Path, sr_eval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +208,8 @@ def test_sizes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["scale"] for row in table] == [4, 1] and all(row["CPU ms/megapixel"] > 0 for row in table)
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_training_side_by_side(results: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "_LOOPS", {"plain loop": "plain"})
     options = ["--dataset", str(SAMPLE), "--images", "1024", "--repetitions", "1", "--threads", "1"]
@@ -214,6 +220,7 @@ def test_training_side_by_side(results: Path, cache: Path, monkeypatch: pytest.M
     assert all(row["images/s"] > 0 and row["memory MB"] > 100 for row in found["table"])
 
 
+@pytest.mark.slow
 def test_sampling_side_by_side(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Generator(width=4).save_pretrained(tmp_path / "model")
     threads = torch.get_num_threads()
@@ -226,6 +233,8 @@ def test_sampling_side_by_side(results: Path, tmp_path: Path, monkeypatch: pytes
     assert table["DDPM, 1,000 steps"]["seconds"] > table["hubgan, PIL images"]["seconds"]
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_speed_of_upscalers(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["--sides", "16", "--threads", "1", "--repetitions", "1", "--peers"]
     measured = {"upscaler": "hubgan photo-x4, fidelity 0", "PSNR Set14": 28, "PD-ENL2 Set14": 0.4, "parameters": 7}
@@ -238,6 +247,8 @@ def test_speed_of_upscalers(results: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [row.get("PSNR Set14") for row in table] == [None, 28, 28]
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_cold_start(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cold_start, "_COMMANDS", {"hubgan --help": cold_start._COMMANDS["hubgan --help"]})
     call(cold_start, monkeypatch, "--repetitions", "1")

@@ -79,6 +79,7 @@ def test_what_is_mistyped_is_told_on_stderr_with_the_nearest_that_is_known(run: 
         assert words in complained
 
 
+@pytest.mark.e2e
 def test_what_needs_no_model_imports_neither_torch_nor_the_hubs_client() -> None:
     done = shell(
         code="""
@@ -93,6 +94,7 @@ print({"torch", "huggingface_hub", "PIL", "numpy"} & set(sys.modules))
     assert done.stdout.endswith("set()\n"), done.stderr
 
 
+@pytest.mark.e2e
 def test_who_reads_the_output_may_leave() -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -101,6 +103,7 @@ def test_who_reads_the_output_may_leave() -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.e2e
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_output_that_cannot_be_written_is_an_error() -> None:
     with Path("/dev/full").open("w") as full:

@@ -203,6 +203,8 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
         assert complained.count("\n") == 1
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_after_ctrl_c_the_same_command_goes_on(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     for index in range(8):
@@ -283,6 +285,8 @@ def test_16_bits_become_8_where_no_more_can_be_held(run: Run, tmp_path: Path, up
             assert np.abs(np.asarray(open_image(large).convert("L").reduce(2)).mean() - 127.5) < 6
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the peak of memory")
 def test_fifty_megapixels_take_little_memory() -> None:
     code = """
@@ -311,6 +315,7 @@ print(megabytes("VmHWM") - before)
 # -- data sets, and several processes ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     images = [frame(number) for number in range(4)]
     features = datasets.Features(img=datasets.Image(), kind=datasets.ClassLabel(names=["cat", "a dog"]))
@@ -358,6 +363,7 @@ def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upsca
     assert "would become a part of it" in run("up", "--dataset", "data", "-o", "data/large")[2]
 
 
+@pytest.mark.slow
 def test_processes_share_a_folder(
     run: Run, tmp_path: Path, upscaler: Upscaler, launch_environment: dict[str, str]
 ) -> None:

@@ -82,6 +82,7 @@ def test_a_cache_that_cannot_be_written(cache: Path, caplog: pytest.LogCaptureFi
     assert torch.equal(pickle.loads(pickle.dumps(images))._prepared(7), images._prepared(7))
 
 
+@pytest.mark.slow
 def test_a_full_disk(tmp_path: Path, launch_environment: dict[str, str]) -> None:
     code = f"""
 import resource
@@ -286,6 +287,7 @@ raise SystemExit(7)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_workers_outlive_a_signal_but_not_their_process(number: int, launch_environment: dict[str, str]) -> None:
     process = subprocess.Popen(

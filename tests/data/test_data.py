@@ -222,6 +222,7 @@ def test_a_class_without_images(tmp_path: Path) -> None:
         next(StreamedImages(source, SMALL, buffer=10).batches(batch_size=1, seed=0))
 
 
+@pytest.mark.slow
 def test_the_fingerprint_is_that_of_the_data(tmp_path: Path, launch_environment: dict[str, str]) -> None:
     for index in range(4):
         save(tmp_path / "images" / "ab"[index % 2] / f"{index}.png", value=index)

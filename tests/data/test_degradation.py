@@ -44,6 +44,7 @@ def test_degraded_pictures_are_still_of_the_same_thing() -> None:
     assert (small.float().mean((1, 2, 3)) - wanted.float().mean((1, 2, 3))).abs().max() < 12  # no shift of colour
 
 
+@pytest.mark.slow
 def test_a_run_on_degraded_pictures_shows_and_measures_them(tmp_path: object) -> None:
     options = ["--max_steps", "2", "--degraded", "0.5", "--pixel_share", "1", "--output_dir", f"{tmp_path}/run"]
     card = (train_here(*PHOTO, *options, "--eval_samples", "2") / "README.md").read_text()

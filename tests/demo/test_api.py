@@ -127,6 +127,8 @@ def test_files_outside_the_cache_cannot_be_fetched(url: str, space: Path, path: 
         assert raised.value.code in (403, 404)
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_the_endpoints_are_tools_of_an_mcp_server(space: Path, tmp_path: Path, red_picture: Path) -> None:
     mcp = pytest.importorskip("mcp", reason="MCP needs its package: pip install 'hubgan[mcp]'")
     from mcp.client.streamable_http import streamable_http_client

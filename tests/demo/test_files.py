@@ -16,6 +16,8 @@ from helpers.browsing import running
 from helpers.demo_server import environment
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_files_are_deleted_in_time(space: Path, tmp_path: Path, red_picture: Path) -> None:
     short = space / "short"
     shutil.copytree(space / "src", short / "src", dirs_exist_ok=True)

@@ -16,6 +16,8 @@ def test_the_copy_is_what_runs(space: Path, url: str) -> None:
     assert list((space / "src" / "hubgan" / "demo" / "__pycache__").glob("interface.*.pyc"))
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_the_page_needs_no_torch() -> None:
     code = "import sys; from hubgan.demo import build_demo; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -18,6 +18,8 @@ from hubgan import Generator, Upscaler
 from hubgan.demo.models import enlarge
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_leaves_the_rest_usable(
     browser: "playwright.Browser", space: Path, tmp_path: Path
 ) -> None:
@@ -41,6 +43,8 @@ def test_a_model_that_cannot_be_loaded_leaves_the_rest_usable(
     assert f"{tmp_path / 'broken'} cannot be loaded" in (tmp_path / "log.txt").read_text()
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -64,6 +68,8 @@ def test_models_of_the_same_label_end_the_demo_with_one_line(
     assert len(lines) == 1 and complaint in lines[0] and "HUBGAN_GENERATORS" in lines[0]
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_the_page_says_what_a_model_is_for(browser: "playwright.Browser", space: Path, tmp_path: Path) -> None:
     model = Upscaler(scale=2, width=4, depth=1)
     model.training_run = {"dataset": "worn", "degraded": 0.5}

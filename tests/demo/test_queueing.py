@@ -30,6 +30,8 @@ def test_visitors_at_the_same_time_get_their_own_pictures(url: str, tmp_path: Pa
         assert all(pool.map(upscale, range(8)))
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_a_full_queue_refuses_visitors_and_the_page_still_works(
     browser: "playwright.Browser", space: Path, tmp_path: Path
 ) -> None:

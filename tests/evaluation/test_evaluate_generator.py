@@ -52,6 +52,7 @@ class Memory(Generator):
         return self._images[torch.stack(chosen)].float() / 255
 
 
+@pytest.mark.slow
 def test_a_generator_that_knows_its_training_images_by_heart_is_found_out(tmp_path: Path) -> None:
     trained, held_out = part("train[:300]"), part("train[300:]")
     extractor = EfficientNetLite0()
@@ -170,6 +171,7 @@ def test_what_is_seen_in_real_images_is_kept(cache: Path) -> None:
     assert other_version.seen == 50
 
 
+@pytest.mark.slow
 def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
     found = []
     for processes in (1, 2):
@@ -190,6 +192,7 @@ def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
 # -- on the way
 
 
+@pytest.mark.slow
 def test_figures_on_the_way(tmp_path: Path) -> None:
     options = [*TINY, "--max_steps", "4", "--eval_every", "2", "--eval_samples", "12", "--log_every", "4"]
     run = train_here(*options, "--output_dir", str(tmp_path / "run"))
@@ -200,6 +203,7 @@ def test_figures_on_the_way(tmp_path: Path) -> None:
     assert "Frechet distance" in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_two_processes_measure_on_the_way(tmp_path: Path) -> None:
     options = [*TINY, "--max_steps", "2", "--eval_every", "1", "--eval_samples", "70"]
     train_in_two(tmp_path / "two", *options)
@@ -215,6 +219,7 @@ def test_figures_on_the_way_need_a_number_of_images() -> None:
 # -- the command
 
 
+@pytest.mark.slow
 def test_options_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Generator(width=4).save_pretrained(tmp_path / "model")
     command = ["evaluate", str(tmp_path / "model"), "--dataset", str(SAMPLE), "--device", "cpu", "--samples", "12"]

@@ -219,6 +219,7 @@ def test_new_results_take_the_place_of_old_ones_on_the_same_data() -> None:
 # -- at the end of a run
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_figures_in_its_card(tmp_path: Path) -> None:
     options = [*TINY, "--max_steps", "2", "--eval_samples", "12", "--output_dir", str(tmp_path / "run")]
     run = train_here(*options)
@@ -296,6 +297,7 @@ def test_a_dry_run_tells_what_will_be_measured() -> None:
 # -- the command line
 
 
+@pytest.mark.slow
 def test_figures_of_a_folder_are_written_into_its_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Generator(width=8, latent_dim=16).save_pretrained(tmp_path / "model")
     before = (tmp_path / "model" / "model.safetensors").read_bytes()

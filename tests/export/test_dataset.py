@@ -107,6 +107,7 @@ def test_labels_are_balanced_at_every_length(run: Run, tmp_path: Path, condition
     assert "--subfolder=cond -n 4" in card and 'subfolder="cond")' in card
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_files_of_one(
     run: Run, tmp_path: Path, conditional: Generator, launch_environment: dict[str, str]
 ) -> None:
@@ -122,6 +123,7 @@ def test_two_processes_make_the_files_of_one(
     assert contents(tmp_path / "one" / "x") == contents(tmp_path / "two" / "x")
 
 
+@pytest.mark.slow
 def test_accelerate_launch_makes_the_same_files(
     run: Run, tmp_path: Path, generator: Generator, launch_environment: dict[str, str]
 ) -> None:

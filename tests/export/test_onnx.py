@@ -36,6 +36,7 @@ def trained(model: Any) -> Any:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -58,6 +59,7 @@ def test_a_generator_makes_the_same_images(tmp_path: Path, options: dict[str, An
         torch.testing.assert_close(made, expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scale", "channels", "stride"), [(1, 3, 1), (2, 1, 1), (3, 3, 2), (4, 3, 1)])
 def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, scale: int, channels: int, stride: int) -> None:
     model = trained(Upscaler(scale=scale, channels=channels, width=4, depth=2, stride=stride)).eval()
@@ -69,6 +71,7 @@ def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, scale: int, channels:
         torch.testing.assert_close(run_file(file, images=images), expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_weights_in_half_precision_are_exported_in_float32(tmp_path: Path) -> None:
     model = trained(Upscaler(scale=2, width=4, depth=1)).half()
     file = export_onnx(model, tmp_path / "model.onnx")
@@ -79,6 +82,7 @@ def test_weights_in_half_precision_are_exported_in_float32(tmp_path: Path) -> No
     torch.testing.assert_close(run_file(file, images=images), expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     graph = onnx.load(export_onnx(Upscaler(scale=2, width=4, depth=1), tmp_path / "model.onnx", opset=20))
     onnx.checker.check_model(graph)
@@ -104,6 +108,7 @@ def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_the_command(hubgan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Upscaler(scale=2, width=4, depth=1).save_pretrained("up")

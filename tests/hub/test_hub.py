@@ -22,6 +22,7 @@ def trained(folder: Path, options: list[str], repo_id: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_models_and_a_space_reach_the_hub_and_come_back_whole(
     hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

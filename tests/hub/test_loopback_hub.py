@@ -323,6 +323,8 @@ def test_ranges_and_restarts(hub: LoopbackHub, api: HfApi) -> None:
         assert api.model_info(REPO).id == REPO
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_xet(hub: LoopbackHub, api: HfApi, folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("hf_xet")
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}

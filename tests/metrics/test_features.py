@@ -81,6 +81,7 @@ def inception(weights: Path) -> InceptionV3:
     return InceptionV3(weights)
 
 
+@pytest.mark.slow
 def test_inception_and_its_figures_are_torch_fidelitys(inception: InceptionV3, weights: Path) -> None:
     fidelity = pytest.importorskip("torch_fidelity")
     sets = [torch.randint(low, 256, (5, 3, 40, 32), dtype=torch.uint8) for low in (0, 128)]

@@ -314,6 +314,8 @@ def environment_of(wanted: list[Requirement], folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_what_was_uploaded_runs_with_its_requirements_alone(
     hub: LoopbackHub, folders: Path, browser: "Browser"
 ) -> None:

@@ -58,6 +58,7 @@ def test_a_stream_without_a_rule_is_an_error(path: tuple[str | int, ...]) -> Non
         derive(3, *path)
 
 
+@pytest.mark.e2e
 def test_another_process_derives_the_same_seeds_without_the_training_packages() -> None:
     code = (
         "import sys; from hubgan.runtime.seeding import derive;"

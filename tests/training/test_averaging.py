@@ -202,6 +202,7 @@ accelerator.end_training()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_agree_on_their_statistics(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

@@ -305,6 +305,7 @@ accelerator.end_training()
 """
 
 
+@pytest.mark.slow
 def test_two_processes(run: Run, tmp_path: Path) -> None:
     run.step()
     run.save(tmp_path / "one", 1)

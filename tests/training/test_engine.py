@@ -32,6 +32,7 @@ def cycle() -> Iterator[None]:
     del TASKS["cycle"]
 
 
+@pytest.mark.slow
 def test_two_generators_and_two_discriminators_train_and_are_published(hub: LoopbackHub, tmp_path: Path) -> None:
     options = [*COMMANDS["cycle"], "--eval_samples", "0", "--log_every", "5", "--push_to_hub", "tester/cycle"]
     run = train_here(*options, "--max_steps", "10", "--output_dir", str(tmp_path / "run"))
@@ -102,11 +103,13 @@ def test_its_plan_is_told_without_a_step(tmp_path: Path) -> None:
     assert "MiB" in text and not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("processes", "trials"), [(1, 4), (2, 1)])
 def test_killed_at_random_moments_it_ends_like_one_never_stopped(processes: int, trials: int) -> None:
     assert kill_and_compare("cycle", trials=trials, processes=processes) > 0
 
 
+@pytest.mark.slow
 def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
     options = [*COMMANDS["cycle"], "--eval_samples", "0", "--log_every", "1", "--max_steps", "4"]
     train_here(*options, "--batch_size", "8", "--output_dir", str(tmp_path / "one"))

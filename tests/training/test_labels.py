@@ -18,6 +18,7 @@ R3GAN = ["--generator.architecture", "r3gan", "--discriminator.architecture", "r
          "--objective", "relativistic", "--r1_weight", "1", "--r2_weight", "1", "--penalty_every", "2"]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network", [[], R3GAN, ["--generator.architecture", "sngan", "--discriminator.architecture", "sngan"]]
 )
@@ -30,12 +31,14 @@ def test_a_run_learns_classes(network: list[str], tmp_path: Path) -> None:
     assert metrics(run)[-1]["steps"] == 6
 
 
+@pytest.mark.slow
 def test_a_stream_and_chosen_classes(tmp_path: Path) -> None:
     options = ["--streaming", "True", "--classes", "ship", "cat"]
     run = train_here(*CONDITIONAL, *options, "--output_dir", str(tmp_path / "run"))
     assert Generator.from_pretrained(run).labels == ("ship", "cat")
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     options = [*CONDITIONAL, *R3GAN, "--log_every", "1"]
     train_here(*options, "--batch_size", "8", "--output_dir", str(tmp_path / "one"))
@@ -48,6 +51,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     torch.testing.assert_close(one, two, rtol=2e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_one_never_stopped(tmp_path: Path) -> None:
     options = [*CONDITIONAL, *R3GAN, "--checkpoint_every", "3"]
     whole = train_here(*options, "--output_dir", str(tmp_path / "whole"))

@@ -252,6 +252,7 @@ accelerator.end_training()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_two_processes_with_mixed_precision_give_the_whole_batchs_gradients(precision: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"

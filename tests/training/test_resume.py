@@ -37,15 +37,18 @@ def assert_same_weights(one: Path, other: Path) -> None:
         assert torch.equal(value, expected[key]), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["generation", "upscaling"])
 def test_runs_killed_at_random_moments_end_like_one_never_stopped(task: str) -> None:
     assert kill_and_compare(task, trials=1) > 0
 
 
+@pytest.mark.slow
 def test_two_processes_killed_at_random_moments_end_like_two_never_stopped() -> None:
     assert kill_and_compare("generation", trials=1, processes=2) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("every", "steps", "optimizer"), [(10, 40, "adam"), (35, 40, "muon")])
 def test_a_resumed_run_ends_like_one_never_stopped(every: int, steps: int, optimizer: str, tmp_path: Path) -> None:
     """Within an epoch of 31 steps, and past its end."""
@@ -58,6 +61,7 @@ def test_a_resumed_run_ends_like_one_never_stopped(every: int, steps: int, optim
     assert_same_weights(whole, resumed)
 
 
+@pytest.mark.slow
 def test_a_stream_goes_on_where_it_was(tmp_path: Path) -> None:
     options = [*TINY, "--streaming", "True", "--shuffle_buffer", "100", "--max_steps", "40", "--checkpoint_every",
                "33", "--keep_checkpoints", "9"]  # fmt: skip
@@ -82,6 +86,7 @@ def test_going_on_from_an_earlier_checkpoint_takes_back_what_came_after(tmp_path
     assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["step-00000004", "step-00000008"]
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -109,6 +114,7 @@ def test_checkpoints_that_do_not_fit(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert "generator.width 16 (was 8)" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_processes_or_batches(tmp_path: Path) -> None:
     """The global batch stays, and so do the weights within rounding: 8 x 1, then 2 x 2 on two processes, then 4 x 2.
 
@@ -157,6 +163,7 @@ def test_adaptive_augmentation_may_begin_when_a_run_goes_on(tmp_path: Path, capl
     assert "100%" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("processes", "number", "whole_group"),
     [(1, signal.SIGTERM, False), (2, signal.SIGTERM, False), (2, signal.SIGINT, True)],
@@ -178,6 +185,7 @@ def test_a_signal_to_the_launcher_saves_before_the_run_leaves(
     assert_saved_and_goes_on(run, processes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_before_the_run_leaves(number: int, tmp_path: Path) -> None:
     run, log = tmp_path / "run", tmp_path / "log"

@@ -211,6 +211,7 @@ accelerator.end_training()
 """
 
 
+@pytest.mark.slow
 def test_every_machine_must_see_the_folder(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "file").touch()

@@ -85,6 +85,7 @@ def test_the_average_is_what_is_saved_and_not_the_last_weights(run: Path) -> Non
     assert not torch.equal(saved["network.layers.0.weight"], last["network.layers.0.weight"])
 
 
+@pytest.mark.slow
 def test_two_processes(launch_environment: dict[str, str], tmp_path: Path) -> None:
     launch(launch_environment, 2, *TINY, "--max_steps", "6", "--output_dir", str(tmp_path / "two"))
     assert metrics(tmp_path / "two")[-1]["images"] == 6 * 16 * 2
@@ -92,6 +93,7 @@ def test_two_processes(launch_environment: dict[str, str], tmp_path: Path) -> No
     assert "6 steps of 32" in (tmp_path / "two" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_upscaling_in_two_processes_starts_with_pixels_and_goes_on_adversarially(tmp_path: Path) -> None:
     train_in_two(tmp_path / "r", *PHOTO, "--max_steps", "4", "--pixel_share", "0.5")
     lines = metrics(tmp_path / "r")
@@ -114,6 +116,7 @@ def test_the_pixel_loss_may_weigh_luma(difference: tuple[float, ...], wanted: fl
     assert found.terms["pixel"].item() == pytest.approx(wanted)  # the second differs in colour alone
 
 
+@pytest.mark.slow
 def test_training_begins_with_published_weights(tmp_path: Path) -> None:
     folders = [str(tmp_path / name) for name in ("first", "second", "third", "none")]
     first = train_here(*PHOTO, "--max_steps", "2", "--pixel_share", "1", "--output_dir", folders[0])
@@ -160,6 +163,7 @@ def figures(folder: Path, names: str) -> list[list[float]]:
     return [[line[name] for name in names.split()] for line in metrics(folder)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "names"),
     [
@@ -188,6 +192,7 @@ def test_two_processes_compute_what_one_does(task: list[str], names: str, tmp_pa
             torch.testing.assert_close(value, two_weights[key], rtol=1e-2, atol=1e-4, msg=key)
 
 
+@pytest.mark.slow
 def test_the_average_is_the_same_in_all_processes_and_saved_once(tmp_path: Path) -> None:
     """With BatchNorm, whose statistics each process has of its own batch."""
     run = tmp_path / "run"
@@ -199,6 +204,7 @@ def test_the_average_is_the_same_in_all_processes_and_saved_once(tmp_path: Path)
     assert all(torch.equal(value, one[key]) for key, value in saved.items())
 
 
+@pytest.mark.slow
 def test_gradients_of_several_batches_add_up_to_those_of_one(tmp_path: Path) -> None:
     options = [*PHOTO, "--pixel_share", "0", "--max_steps", "4", "--perceptual_weight", "0", "--mixed_precision", "no"]
     options += ["--discriminator.norm", "none"]  # spectral normalisation refines itself at every use
@@ -263,6 +269,7 @@ def test_one_class_alone(tmp_path: Path) -> None:
     assert '"images": 50' in (train_here(*TINY, *options) / "run.json").read_text()
 
 
+@pytest.mark.slow
 def test_compiled_networks_keep_the_names_of_their_weights(tmp_path: Path) -> None:
     if shutil.which("c++") is None:
         pytest.skip("torch.compile needs a C++ compiler")
@@ -271,6 +278,7 @@ def test_compiled_networks_keep_the_names_of_their_weights(tmp_path: Path) -> No
     Generator.from_pretrained(train_here(*TINY, *options))
 
 
+@pytest.mark.slow
 def test_the_dry_run_tells_the_plan_and_leaves_nothing(tmp_path: Path) -> None:
     options = [*TINY, "--dry_run", "True", "--max_steps", "3", "--output_dir", str(tmp_path / "run")]
     said = run_script(ROOT / "train.py", *options, folder=tmp_path, processes=2)
@@ -442,6 +450,7 @@ def test_folders_that_cannot_take_a_run(run: Path, tmp_path: Path) -> None:
         train_here(*TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "file" / "run"))
 
 
+@pytest.mark.slow
 def test_the_command_line_ends_with_one_clear_line(launch_environment: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "train.py"), "--output_dir", str(tmp_path / "run")]
     done = subprocess.run(command, env=launch_environment, capture_output=True, text=True, timeout=120, cwd=tmp_path)
