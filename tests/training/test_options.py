@@ -190,8 +190,9 @@ def test_an_option_of_another_architecture_is_unknown(capsys: pytest.CaptureFixt
         ("generator: {width: 64}", "generator must be a block that names an architecture"),
         ("discriminator: dcgan", r"Write discriminator: {architecture: dcgan}"),
         ("generator: {architecture: dcgn}", "generator.architecture is 'dcgn'. Did you mean 'dcgan'"),
-        ("width: 64", "width is now generator.width and discriminator.width"),
-        ("discriminator_norm: spectral", "discriminator_norm is now discriminator.norm"),
+        ("width: 64", r"width is gone. Write generator: {width: ...} or discriminator: {width: ...}"),
+        ("discriminator_norm: spectral", r"discriminator_norm is gone. Write discriminator: {norm: ...}"),
+        ("generator.width: 8", r"generator.width is an option of a block. Write generator: {width: ...}"),
     ],
 )
 def test_blocks_that_cannot_be_used(tmp_path: Path, block: str, complaint: str) -> None:
@@ -204,10 +205,10 @@ def test_blocks_that_cannot_be_used(tmp_path: Path, block: str, complaint: str) 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--width", "96"], "--width is now --generator.width and --discriminator.width"),
-        (["--architecture=r3gan"], "--architecture is now --generator.architecture"),
+        (["--width", "96"], "--width is gone. Pass --generator.width or --discriminator.width, or both"),
+        (["--architecture=r3gan"], "--architecture is gone. Pass --generator.architecture"),
         (["--discriminator", "r3gan"], "--discriminator is now a block of options. Pass --discriminator.architecture"),
-        (["--config", "photo-x4", "--scale", "2"], "--scale is now --upscaler.scale"),
+        (["--config", "photo-x4", "--scale", "2"], "--scale is gone. Pass --upscaler.scale"),
     ],
 )
 def test_an_old_flat_option_names_the_new_one(arguments: list[str], complaint: str) -> None:

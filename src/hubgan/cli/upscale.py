@@ -174,8 +174,12 @@ def run(args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace) -> None:
     """Raise ConfigError for options that do not go together."""
     if bool(args.inputs) == bool(args.dataset):
-        given = "INPUT and --dataset were both given" if args.dataset else "there is nothing to enlarge"
-        raise ConfigError(given, "Name either pictures and folders, or a data set with --dataset")
+        if args.dataset:
+            raise ConfigError("INPUT and --dataset were both given", "Leave one of the two out")
+        raise ConfigError(
+            f"there is nothing to enlarge: {args.model} was taken for MODEL",
+            f"Run: hubgan upscale MODEL {args.model}, or name a data set with --dataset",
+        )
     about_data = [f"--{name}" for name in ("dataset-config", "split", "image-column", "label-column")
                   if getattr(args, name.replace("-", "_")) is not None]  # fmt: skip
     if about_data and not args.dataset:

@@ -44,7 +44,8 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
         _groups(kind, defaults),
         args=_completed(kind, {name: getattr(defaults, name) for name, _, _ in _blocks(kind)}, arguments),
         prog="accelerate launch train.py",
-        description=f"{kind.__doc__} The defaults below are those of the recipe {defaults.config!r}."
+        description=f"{kind.__doc__} The defaults below are those of the recipe {defaults.config!r},"
+        " and of architectures that you name."
         " A switch ({True,False}) may stand alone, as in --dry_run; --resume alone means auto.\n\n"
         f"recipes (--config), or a YAML file of your own:\n{_recipe_list()}",
         config=(tyro.conf.FlagConversionOff,),
@@ -217,10 +218,22 @@ def _with_architectures(config: TrainingConfig, arguments: Sequence[str]) -> Tra
 def _refuse_moved(kind: type[TrainingConfig], names: Any, where: str = "", dashes: str = "--") -> None:
     for name in names:
         if name in kind.moved:
-            new = " and ".join(f"{dashes}{option}" for option in kind.moved[name])
-            raise ConfigError(f"{where}{dashes}{name} is now {new}")
+            new = kind.moved[name]
+            raise ConfigError(f"{where}{dashes}{name} is gone", _remedy(new) if dashes else _recipe_remedy(new))
+        if not dashes and _is_block(kind, name.partition(".")[0]) and "." in name:
+            raise ConfigError(f"{where}{name} is an option of a block", _recipe_remedy((name,)))
         if dashes and _is_block(kind, name):
             raise ConfigError(f"--{name} is now a block of options", f"Pass --{name}.architecture")
+
+
+def _remedy(options: Sequence[str]) -> str:
+    flags = [f"--{option}" for option in options]
+    return f"Pass {flags[0]}" if len(flags) == 1 else f"Pass {', '.join(flags[:-1])} or {flags[-1]}, or both"
+
+
+def _recipe_remedy(options: Sequence[str]) -> str:
+    blocks = [f"{block}: {{{name}: ...}}" for block, _, name in (option.partition(".") for option in options)]
+    return f"Write {' or '.join(blocks)}"
 
 
 # -- the command line
