@@ -169,7 +169,7 @@ def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest
     pairs.cast(datasets.Features(columns)).to_parquet(tmp_path / "pairs.parquet")
     both = [*command[:3], str(tmp_path / "pairs.parquet"), "--image-column", "image", "--small-column", "small"]
     assert main([*both, "--degraded"]) == 2
-    assert "--degraded makes the small pictures, but --small-column names existing ones" in capsys.readouterr().err
+    assert "--degraded makes the small pictures, and --small-column names them" in capsys.readouterr().err
 
 
 def test_a_grey_original_is_its_own_luma(tmp_path: Path) -> None:
