@@ -3,9 +3,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-# More than the cores: many tests wait, for servers and processes. A worker takes up to 2 GB of memory.
+# Four on two cores too: many tests wait, for servers and for processes. A worker takes up to 2 GB of memory.
 WORKERS ?= 4
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+# Quick tests wait for nothing, and each worker takes seconds to import what they need.
+QUICK_WORKERS ?= logical
 
 .PHONY: demo test test-quick quality style clean
 
@@ -13,10 +14,10 @@ demo: $(VENV)/.installed
 	$(BIN)/python app.py
 
 test: $(VENV)/.installed
-	$(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 test-quick: $(VENV)/.installed
-	$(PYTEST) -m "not slow and not browser and not e2e"
+	$(BIN)/python -m pytest -n $(QUICK_WORKERS) --maxprocesses 4 --dist loadgroup -m "not slow and not browser and not e2e"
 
 quality: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -10,9 +10,10 @@ import pytest
 from huggingface_hub import try_to_load_from_cache
 from PIL import Image, ImageCms
 
-from helpers.command_line import Run, environment, names, same
-from helpers.common import ROOT
+from helpers.command_line import Run, environment
+from helpers.common import ROOT, names
 from helpers.loopback_hub import LoopbackHub
+from helpers.pictures import same
 from hubgan import Discriminator, Generator, Upscaler, __version__
 from hubgan.cli import COMMANDS
 

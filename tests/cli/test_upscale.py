@@ -15,17 +15,10 @@ import pillow_heif
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from helpers.command_line import (
-    Run,
-    environment,
-    frame,
-    hubgan,
-    names,
-    picture,
-    same,
-)
-from helpers.common import ROOT
+from helpers.command_line import Run, environment, hubgan
+from helpers.common import ROOT, names
 from helpers.forking import fork
+from helpers.pictures import frame, picture_file, same
 from hubgan import Generator, Upscaler
 from hubgan.cli import main
 from hubgan.media.images import open_image
@@ -41,7 +34,7 @@ def run(hubgan: Run) -> Run:
 
 
 def test_a_picture_gets_its_result_beside_it(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    source = picture(tmp_path / "my photos" / "a.b.png", icc_profile=SRGB)
+    source = picture_file(tmp_path / "my photos" / "a.b.png", icc_profile=SRGB)
     status, said, complained = run("up", source)
     result = source.with_name("a.b-x2.png")
     assert (status, said, complained) == (0, f"{result}: 24 x 16 pixels\n", "")
@@ -69,7 +62,7 @@ def test_the_cameras_data_come_along_and_the_orientation_is_applied(
 
 
 def test_a_scale_between(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    picture(tmp_path / "a.png")
+    picture_file(tmp_path / "a.png")
     assert run("up", "a.png", "--scale", "1.5")[0] == 0
     assert Image.open(tmp_path / "a-x1.5.png").size == (18, 12)
     assert "this model enlarges 2 times" in run("up", "a.png", "--scale", "3")[2]
@@ -78,7 +71,7 @@ def test_a_scale_between(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
 def test_a_result_keeps_its_format_where_that_can_hold_it(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     folder = tmp_path / "in"
     for name in ("jpg.JPG", "jpeg.jpeg", "webp.webp", "png.png", "gif.gif", "bmp.bmp", "tiff.tif", "grey.ppm"):
-        picture(folder / name)
+        picture_file(folder / name)
     status, said, _ = run("up", "in")
     assert status == 0
     assert said == "8 pictures enlarged 2 times, in in-x2\n"
@@ -91,12 +84,12 @@ def test_a_result_keeps_its_format_where_that_can_hold_it(run: Run, tmp_path: Pa
 
 
 def test_transparency_and_great_width_go_into_png(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    picture(tmp_path / "in" / "clear.png", "RGBA")
-    picture(tmp_path / "in" / "solid.png").replace(tmp_path / "solid.png")
+    picture_file(tmp_path / "in" / "clear.png", "RGBA")
+    picture_file(tmp_path / "in" / "solid.png").replace(tmp_path / "solid.png")
     with Image.open(tmp_path / "solid.png") as image:
         image.putalpha(255)
         image.save(tmp_path / "in" / "solid.png")
-    picture(tmp_path / "wide.webp", size=(8192, 1))
+    picture_file(tmp_path / "wide.webp", size=(8192, 1))
     status, said, _ = run("up", "in", "--format", "jpg", "--quality", "50")
     assert (status, names(tmp_path / "in-x2")) == (0, {"clear.png", "solid.jpg"})
     assert "1 as PNG: JPEG has no transparency" in said
@@ -106,7 +99,7 @@ def test_transparency_and_great_width_go_into_png(run: Run, tmp_path: Path, upsc
 
 
 def test_a_result_never_takes_the_place_of_a_picture(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    clear = picture(tmp_path / "in" / "clear.png", "RGBA")
+    clear = picture_file(tmp_path / "in" / "clear.png", "RGBA")
     before = clear.read_bytes()
     for argv, words in {
         ("in", "-o", "in"): "would be replaced by its own result",
@@ -117,14 +110,14 @@ def test_a_result_never_takes_the_place_of_a_picture(run: Run, tmp_path: Path, u
         status, _, complained = run("up", *argv, "--overwrite")
         assert status == 2 and words in complained
         assert clear.read_bytes() == before
-    picture(tmp_path / "in" / "clear-x2.png")
+    picture_file(tmp_path / "in" / "clear-x2.png")
     status, _, complained = run("up", "in/clear.png", "in/clear-x2.png")
     assert status == 2 and "in/clear-x2.png is both the result of in/clear.png and a picture to enlarge" in complained
 
 
 def test_two_results_of_one_name_are_refused_before_any_work(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     for name in ("a/x.png", "b/x.png", "c/x.png", "c/x.gif"):
-        picture(tmp_path / name)
+        picture_file(tmp_path / name)
     for inputs in (("a", "b"), ("a/x.png", "b/x.png"), ("c",)):
         status, said, complained = run("up", *inputs, "-o", "out")
         assert (status, said) == (2, "")
@@ -137,7 +130,7 @@ def test_subfolders_keep_their_places_and_results_are_not_enlarged_again(
     run: Run, tmp_path: Path, upscaler: Upscaler
 ) -> None:
     for name in ("in/a.png", "in/deep/er/b.jpg", "in/.hidden.png", "in/.thumbnails/c.png"):
-        picture(tmp_path / name)
+        picture_file(tmp_path / name)
     (tmp_path / "in" / "notes.txt").touch()
     assert run("up", "in", "-o", "top")[0] == 0
     assert names(tmp_path / "top") == {"a.png"}
@@ -149,10 +142,10 @@ def test_subfolders_keep_their_places_and_results_are_not_enlarged_again(
 def test_a_broken_picture_does_not_keep_the_others_from_being_done(
     run: Run, tmp_path: Path, upscaler: Upscaler
 ) -> None:
-    whole = picture(tmp_path / "in" / "a.jpg")
+    whole = picture_file(tmp_path / "in" / "a.jpg")
     (tmp_path / "in" / "b.jpg").write_bytes(whole.read_bytes()[:400])
     (tmp_path / "in" / "c.png").touch()
-    picture(tmp_path / "in" / "d.png")
+    picture_file(tmp_path / "in" / "d.png")
     status, said, complained = run("up", "in")
     assert (status, said) == (2, "2 pictures enlarged 2 times, in in-x2\n")
     assert complained.startswith("hubgan upscale: error: 2 of 4 pictures failed:\n  in/b.jpg cannot be read")
@@ -169,7 +162,7 @@ def test_a_broken_picture_does_not_keep_the_others_from_being_done(
 def test_paths_are_taken_as_they_are(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     strange = ["*.png", "~.png", "$HOME.png", "%s {0}.png", "a\nb.png", "-o.png", os.fsdecode(b"\xff.png")]
     for name in strange:
-        picture(tmp_path / "in" / name)
+        picture_file(tmp_path / "in" / name)
     assert run("up", "-o", "out", "--", *(f"in/{name}" for name in strange))[0] == 0
     assert names(tmp_path / "out") == set(strange)
     os.chdir(tmp_path / "in")
@@ -180,8 +173,8 @@ def test_paths_are_taken_as_they_are(run: Run, tmp_path: Path, upscaler: Upscale
 
 
 def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
-    picture(tmp_path / "a.png")
-    picture(tmp_path / "b.png")
+    picture_file(tmp_path / "a.png")
+    picture_file(tmp_path / "b.png")
     (tmp_path / "empty").mkdir()
     Generator(width=4).save_pretrained(tmp_path / "gen")
     shutil.copytree(tmp_path / "up", tmp_path / "two")
@@ -208,7 +201,7 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_after_ctrl_c_the_same_command_goes_on(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     for index in range(8):
-        picture(tmp_path / "in" / f"{index:02d}.png", size=(500, 400))
+        picture_file(tmp_path / "in" / f"{index:02d}.png", size=(500, 400))
     command = [sys.executable, "-m", "hubgan", "upscale", "up", "in"]
     process = subprocess.Popen(
         command,
@@ -368,8 +361,8 @@ def test_processes_share_a_folder(
     run: Run, tmp_path: Path, upscaler: Upscaler, launch_environment: dict[str, str]
 ) -> None:
     for number in range(7):
-        picture(tmp_path / "in" / f"{number}.png", size=(20 + number, 9))
-    picture(tmp_path / "in" / "clear.png", "RGBA")
+        picture_file(tmp_path / "in" / f"{number}.png", size=(20 + number, 9))
+    picture_file(tmp_path / "in" / "clear.png", "RGBA")
     (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
     status, _, alone = run("up", "in", "-o", "one", "--format", "jpg")
     assert status == 2 and "1 of 9 pictures failed" in alone

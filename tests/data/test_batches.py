@@ -22,7 +22,7 @@ from helpers.images_at_hand import (
     SMALL,
     decoded,
     python,
-    same,
+    same_batches,
     save,
     stream,
     take,
@@ -174,7 +174,9 @@ def test_a_stream_goes_on_from_any_place(tmp_path: Path, options: dict[str, obje
     images = stream(tmp_path / "saved", **options)
     whole = take(images.batches(batch_size=4, seed=1), 30)  # two epochs, and a part of the third
     for skipped in (1, 12, 13, 29):
-        assert same(take(images.batches(batch_size=4, seed=1, position=4 * skipped), 30 - skipped), whole[skipped:])
+        assert same_batches(
+            take(images.batches(batch_size=4, seed=1, position=4 * skipped), 30 - skipped), whole[skipped:]
+        )
 
 
 def test_a_stream_of_unknown_length_goes_on_from_any_place(tmp_path: Path) -> None:
@@ -184,7 +186,9 @@ def test_a_stream_of_unknown_length_goes_on_from_any_place(tmp_path: Path) -> No
     images = StreamedImages(source, FLIPPED, buffer=7)
     whole = take(images.batches(batch_size=4, seed=1), 25)
     for skipped in (3, 7, 8, 15, 24):
-        assert same(take(images.batches(batch_size=4, seed=1, position=4 * skipped), 25 - skipped), whole[skipped:])
+        assert same_batches(
+            take(images.batches(batch_size=4, seed=1, position=4 * skipped), 25 - skipped), whole[skipped:]
+        )
 
 
 def test_an_epoch_of_a_stream_is_a_permutation(tmp_path: Path) -> None:
@@ -243,9 +247,9 @@ def test_batches_are_the_same_with_and_without_workers(tmp_path: Path) -> None:
         options = {"batch_size": 8, "seed": 2, "position": 24, "world": 2, "rank": 1}
         alone, worked = (take(batches(images, **options, num_workers=number), 10) for number in (0, 2))
         assert alone[0].shape == (8, 3, 32, 32)
-        assert same(alone, worked)
+        assert same_batches(alone, worked)
         later = options | {"position": 24 + 16 * 4}
-        assert same(take(batches(images, **later), 6), alone[4:])
+        assert same_batches(take(batches(images, **later), 6), alone[4:])
         assert torch.equal(torch.get_rng_state(), state)
 
 

@@ -18,7 +18,7 @@ from helpers.images_at_hand import (
     SMALL,
     decoded,
     python,
-    same,
+    same_batches,
     save,
     take,
 )
@@ -91,7 +91,7 @@ def test_local_data_sets_of_other_makes(tmp_path: Path) -> None:
 def test_a_parquet_file(streaming: bool) -> None:
     file, folder = (load_images(str(name), streaming=streaming) for name in (SAMPLE / "train.parquet", SAMPLE))
     assert file.streaming == streaming
-    assert same(file.examples(SAME, 3), folder.examples(SAME, 3))
+    assert same_batches(file.examples(SAME, 3), folder.examples(SAME, 3))
 
 
 @pytest.mark.parametrize("streaming", [False, True])

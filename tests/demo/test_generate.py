@@ -18,7 +18,7 @@ from hubgan import Generator
 from hubgan.models.latents import neighbours
 
 
-def same(image: Image.Image, other: Image.Image) -> bool:
+def close(image: Image.Image, other: Image.Image) -> bool:
     return farthest(image, other) <= 1
 
 
@@ -33,7 +33,7 @@ def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Pat
     assert {opened(data).size for data in first} == {(SIZE, SIZE)}
     assert len(set(first)) == 5
     expected = Generator.from_pretrained(space / "tiny-generator").sample(5, seed=7)
-    assert all(same(opened(data), image) for data, image in zip(first, expected, strict=True))
+    assert all(close(opened(data), image) for data, image in zip(first, expected, strict=True))
     assert generate(page, count=5, seed=7) == first
     assert generate(page, count=5, seed=8) != first
 
@@ -91,7 +91,7 @@ def test_classes_and_variety_are_those_of_the_controls(page: "playwright.Page", 
     expected = Generator.from_pretrained(space / "tiny-classes").sample(
         3, labels=["ship", "cat"], seed=2, truncation=0.5
     )
-    assert all(same(*pair) for pair in zip(images, expected, strict=True))
+    assert all(close(*pair) for pair in zip(images, expected, strict=True))
     origin = {"model": "tiny-classes", "seed": 2, "truncation": 0.5, "index": 1, "class": "cat"}
     assert json.loads(images[1].text["hubgan"]) == origin
 
@@ -106,7 +106,7 @@ def test_images_like_one_that_is_clicked(page: "playwright.Page", space: Path) -
     playwright.expect(more).to_be_disabled()  # none of the new images is picked
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(6)
     near = samples(page)
-    assert same(opened(near[0]), opened(images[2]))
+    assert close(opened(near[0]), opened(images[2]))
     page.wait_for_url(lambda address: "seed" not in address)  # a link would lead to other images
     assert page.get_by_alt_text("Image 2 of seed 3, variation 5").count() == 1
 
@@ -115,7 +115,7 @@ def test_images_like_one_that_is_clicked(page: "playwright.Page", space: Path) -
     step = origin["similar"][0]
     assert (origin["seed"], origin["index"], step["index"], step["difference"]) == (3, 2, 2, 0.6)
     around = neighbours(generator.latents(3, seed=3)[2], 5, spread=step["difference"], seed=step["seed"])
-    assert same(opened(near[3]), generator.images_from(around)[2])
+    assert close(opened(near[3]), generator.images_from(around)[2])
 
     page.locator(".samples .thumbnail-lg").nth(3).click()
     more.click()

@@ -161,7 +161,7 @@ def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
     capsys.readouterr()
     assert main([*command, "--small-column", "image"]) == 2
-    assert "--small-column image is also the column of the large pictures" in capsys.readouterr().err
+    assert "--small-column image is the column of the large pictures, too" in capsys.readouterr().err
     for name in ("image", "small"):  # the same pictures in a second column
         Image.effect_noise((16, 12), 40).save(tmp_path / f"{name}.png")
     columns = {name: datasets.Image() for name in ("image", "small")}
@@ -169,7 +169,7 @@ def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest
     pairs.cast(datasets.Features(columns)).to_parquet(tmp_path / "pairs.parquet")
     both = [*command[:3], str(tmp_path / "pairs.parquet"), "--image-column", "image", "--small-column", "small"]
     assert main([*both, "--degraded"]) == 2
-    assert "--degraded makes the small pictures, but --small-column names existing ones" in capsys.readouterr().err
+    assert "--degraded makes the small pictures, and --small-column names them" in capsys.readouterr().err
 
 
 def test_a_grey_original_is_its_own_luma(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_model_that_cannot_be_measured_is_saved_all_the_same(
     ],
 )
 def test_a_wrong_name_is_an_error_before_the_training(options: list[str], complaint: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"(?s){complaint}.*measured on at its end.*--eval_samples 0"):
+    with pytest.raises(DataError, match=f"(?s)the data to measure on: .*{complaint}.*--eval_samples 0"):
         train_here(*TINY, "--max_steps", "1", "--eval_samples", "12", *options, "--output_dir", str(tmp_path / "run"))
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
@@ -284,7 +284,7 @@ def test_where_the_recipes_own_choice_is_not_to_be_had_the_training_images_are_t
     mine.write_text(yaml.safe_dump(recipe | {"dataset": "./", "eval_split": "test", "eval_samples": 12}))
     options = parse(["--config", str(mine), "--max_steps", "1", "--dry_run", "True"])
     assert "split train" in plan(options).partition("measured at the end")[2]
-    assert "The recipe wants the model measured on that" in caplog.text
+    assert "The recipe measures the model on that data" in caplog.text
 
 
 def test_a_dry_run_tells_what_will_be_measured() -> None:

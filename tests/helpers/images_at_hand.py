@@ -48,7 +48,7 @@ def take(iterator: Iterator[RawBatch], count: int) -> list[Tensor]:
     return found
 
 
-def same(one: list[Tensor], other: list[Tensor]) -> bool:
+def same_batches(one: list[Tensor], other: list[Tensor]) -> bool:
     return len(one) == len(other) and all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 

@@ -17,6 +17,28 @@ def picture(width: int = 12, height: int = 8, channels: int = 3) -> Image.Image:
     return Image.fromarray(np.stack(bands[:channels], axis=2).astype(np.uint8))
 
 
+def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    """Each pixel by chance."""
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, len(mode)), dtype=np.uint8)
+    return Image.fromarray(pixels[..., 0] if len(mode) == 1 else pixels)
+
+
+def frame(number: int, mode: str = "RGB") -> Image.Image:
+    """A square that wanders over a surface, which is to be seen through where there is alpha."""
+    image = Image.new("RGBA", (24, 16), (0, 0, 0, 0) if mode == "RGBA" else (40, 90, 200, 255))
+    image.paste((250, 200, 20, 255), (3 * number, 4, 3 * number + 8, 12))
+    return image.convert(mode)
+
+
+def picture_file(path: Path, mode: str = "RGB", size: tuple[int, int] = (12, 8), **options: object) -> Path:
+    """Write a picture of this mode, into a folder that is made if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    y, x = np.mgrid[0 : size[1], 0 : size[0]]
+    bands = np.stack([x * 20 % 256, y * 20 % 256, x * y % 256, x * 9 % 256], axis=2).astype(np.uint8)
+    Image.fromarray(bands).convert(mode).save(path, **options)
+    return path
+
+
 def save(image: Image.Image, path: Path) -> None:
     if path.suffix == ".heic":
         pillow_heif.from_pillow(image).save(path)
@@ -30,7 +52,11 @@ def pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image).astype(int)
 
 
-def same(one: Image.Image, other: Image.Image, tolerance: int = 0) -> bool:
+def same(one: Image.Image | Path, other: Image.Image, tolerance: int = 0) -> bool:
+    """Whether two pictures are of the same mode and size, and their values too, up to a tolerance."""
+    if isinstance(one, Path):
+        with Image.open(one) as image:
+            return same(image, other, tolerance)
     return one.mode == other.mode and one.size == other.size and np.abs(pixels(one) - pixels(other)).max() <= tolerance
 
 

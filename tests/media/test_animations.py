@@ -10,8 +10,9 @@ import pillow_heif
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from helpers.command_line import Run, frame, names, picture
-from helpers.common import ROOT
+from helpers.command_line import Run
+from helpers.common import ROOT, names
+from helpers.pictures import frame, picture_file
 from hubgan import Upscaler
 from hubgan.errors import ImageError
 from hubgan.media.animation import Animation, open_animation, save_animation
@@ -120,7 +121,7 @@ def test_what_cannot_be_written_does_not_keep_the_others_from_being_done(
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = "x" * 70_000
     for name in ("a", "b", "c"):
-        picture(tmp_path / "in" / f"{name}.png", **({"exif": exif} if name == "a" else {}))
+        picture_file(tmp_path / "in" / f"{name}.png", **({"exif": exif} if name == "a" else {}))
     written = Image.Image.save
 
     def save(self: Image.Image, file: Path, *args: object, **options: object) -> None:
@@ -137,7 +138,7 @@ def test_what_cannot_be_written_does_not_keep_the_others_from_being_done(
 def test_heic_becomes_png(run: Run, tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "hubgan", 6
-    smooth = Image.open(picture(tmp_path / "a.png")).resize((60, 40))
+    smooth = Image.open(picture_file(tmp_path / "a.png")).resize((60, 40))
     (tmp_path / "in").mkdir()
     pillow_heif.from_pillow(smooth.convert("RGB")).save(tmp_path / "in" / "a.HEIC", exif=exif.tobytes())
     assert run("up", "in")[1] == "1 picture enlarged 2 times, in in-x2\n"

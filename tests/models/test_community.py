@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import ImageCms
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -26,6 +26,7 @@ from spandrel.architectures.SPAN import SPAN
 from spandrel.architectures.SwinIR import SwinIR
 
 from helpers.loopback_hub import LoopbackHub
+from helpers.pictures import noise
 from hubgan import Upscaler
 from hubgan.errors import ConfigError, ImageError, ModelError
 from hubgan.models import upscaler as upscaler_module
@@ -63,12 +64,6 @@ def store(network: nn.Module, file: Path, dtype: torch.dtype = torch.float32) ->
     return file
 
 
-def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
-    channels = len(mode)
-    pixels = np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
-    return Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-
-
 # -- loading
 
 
@@ -93,13 +88,13 @@ def test_a_picture_of_any_size_is_enlarged(
     make: Callable[[], nn.Module], size: tuple[int, int], tmp_path: Path
 ) -> None:
     model = Upscaler.from_pretrained(store(make(), tmp_path / "weights.safetensors"))
-    assert model.upscale(picture(*size)).size == (size[0] * model.scale, size[1] * model.scale)
+    assert model.upscale(noise(*size)).size == (size[0] * model.scale, size[1] * model.scale)
 
 
 @pytest.mark.parametrize("make", [esrgan, compact, span, lambda: esrgan(in_nc=12, shuffle_factor=2)])
 def test_tiles_equal_the_whole_picture(make: Callable[[], nn.Module], tmp_path: Path) -> None:
     model = Upscaler.from_pretrained(store(make(), tmp_path / "weights.safetensors"))
-    whole, tiled = (np.asarray(model.upscale(picture(90, 45), tile=tile), int) for tile in (0, 16))
+    whole, tiled = (np.asarray(model.upscale(noise(90, 45), tile=tile), int) for tile in (0, 16))
     assert len(np.unique(whole)) > 2
     assert np.abs(whole - tiled).max() <= 1
 
@@ -108,14 +103,14 @@ def test_a_network_that_judges_the_whole_picture_gets_it_whole_unless_asked(tmp_
     model = Upscaler.from_pretrained(store(swinir(), tmp_path / "weights.safetensors"))
     seen: list[tuple[int, ...]] = []
     model.network.register_forward_hook(lambda module, args, output: seen.append(tuple(args[0].shape[2:])))
-    model.upscale(picture(300, 20))
-    model.upscale(picture(300, 20), tile=150)
+    model.upscale(noise(300, 20))
+    model.upscale(noise(300, 20), tile=150)
     assert seen == [(20, 300), (20, 184), (20, 184)]
 
 
 def test_transparency_and_profile_are_kept(tmp_path: Path) -> None:
     model = Upscaler.from_pretrained(store(compact(), tmp_path / "weights.safetensors"))
-    image = picture(12, 10, "RGBA")
+    image = noise(12, 10, "RGBA")
     image.info["icc_profile"] = profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     large = model.upscale(image)
     assert (large.mode, large.size, large.info["icc_profile"]) == ("RGBA", (24, 20), profile)
@@ -124,7 +119,7 @@ def test_transparency_and_profile_are_kept(tmp_path: Path) -> None:
 def test_a_grey_network_restores_without_enlarging(tmp_path: Path) -> None:
     network = DnCNN(in_nc=1, out_nc=1, nc=8, nb=5)
     model = Upscaler.from_pretrained(store(network, tmp_path / "weights.safetensors"))
-    large = model.upscale(picture(12, 10))
+    large = model.upscale(noise(12, 10))
     assert (model.scale, model.channels, large.mode, large.size) == (1, 1, "L", (12, 10))
 
 
@@ -136,7 +131,7 @@ def test_float16_is_kept_where_the_architecture_can(tmp_path: Path) -> None:
     assert Upscaler.from_pretrained(unable).dtype == torch.float32
     brain = store(swinir(), tmp_path / "bfloat16.safetensors", torch.bfloat16)
     assert Upscaler.from_pretrained(brain).dtype == torch.float32
-    assert Upscaler.from_pretrained(half).upscale(picture(20, 20)).size == (80, 80)
+    assert Upscaler.from_pretrained(half).upscale(noise(20, 20)).size == (80, 80)
     with pytest.raises(ModelError, match=r"SwinIR does not compute in torch\.float16"):
         Upscaler.from_pretrained(unable, torch_dtype=torch.float16)
 
@@ -147,7 +142,7 @@ def test_a_copied_model_has_its_own_weights(tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
-    assert twin.upscale(picture(8, 8)).tobytes() != model.upscale(picture(8, 8)).tobytes()
+    assert twin.upscale(noise(8, 8)).tobytes() != model.upscale(noise(8, 8)).tobytes()
 
 
 # -- which file
@@ -312,7 +307,7 @@ def test_a_saved_model_keeps_its_names_and_says_where_it_is_from(
     assert "was not trained" not in card
     loaded = Upscaler.from_pretrained(tmp_path / "saved")
     assert loaded.config == model.config
-    assert loaded.upscale(picture(9, 7)).tobytes() == model.upscale(picture(9, 7)).tobytes()
+    assert loaded.upscale(noise(9, 7)).tobytes() == model.upscale(noise(9, 7)).tobytes()
 
 
 def test_saved_weights_that_are_another_network_are_refused(tmp_path: Path) -> None:
@@ -331,10 +326,10 @@ def test_a_repository_that_holds_one_file_is_loaded_and_pushed_on(
         HfApi().upload_file(path_or_fileobj=file, path_in_repo=name, repo_id="tester/theirs")
     model = Upscaler.from_pretrained("tester/theirs", cache_dir=tmp_path / "cache")
     assert model.config["source"] == "tester/theirs/2x_theirs.safetensors"
-    expected = model.upscale(picture(9, 7)).tobytes()
+    expected = model.upscale(noise(9, 7)).tobytes()
     model.push_to_hub("tester/mine")
     again = Upscaler.from_pretrained("tester/mine", cache_dir=tmp_path / "cache")
-    assert (again.config, again.upscale(picture(9, 7)).tobytes()) == (model.config, expected)
+    assert (again.config, again.upscale(noise(9, 7)).tobytes()) == (model.config, expected)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert Upscaler.from_pretrained("tester/theirs", cache_dir=tmp_path / "cache").scale == 2
     with pytest.raises(ModelError, match="cannot be reached"):
@@ -369,7 +364,7 @@ def test_code_for_diffusers_runs_with_one_line_changed(pipeline: Upscaler, caplo
     for _ in range(2):
         output = pipeline(
             prompt="a white cat",
-            image=picture(16, 12),
+            image=noise(16, 12),
             num_inference_steps=20,
             guidance_scale=0,
             noise_level=20,
@@ -379,12 +374,12 @@ def test_code_for_diffusers_runs_with_one_line_changed(pipeline: Upscaler, caplo
             callback_steps=1,
         )
     assert isinstance(output, ImagePipelineOutput)
-    assert output.images[0].tobytes() == pipeline.upscale(picture(16, 12)).tobytes()
+    assert output.images[0].tobytes() == pipeline.upscale(noise(16, 12)).tobytes()
     assert [record.levelno for record in caplog.records if "prompt" in record.message] == [logging.WARNING]
 
 
 def test_arrays_tensors_and_tuples_come_out_as_asked(pipeline: Upscaler) -> None:
-    two = [picture(16, 12), picture(16, 12)]
+    two = [noise(16, 12), noise(16, 12)]
     array = pipeline(image=two, output_type="np").images
     tensor = pipeline("", two, output_type="pt", return_dict=False)[0]
     assert (array.shape, array.dtype) == ((2, 24, 32, 3), np.float32)
@@ -396,7 +391,7 @@ def test_arrays_tensors_and_tuples_come_out_as_asked(pipeline: Upscaler) -> None
 
 
 def test_pictures_come_in_any_form(pipeline: Upscaler, tmp_path: Path) -> None:
-    image = picture(16, 12)
+    image = noise(16, 12)
     image.save(tmp_path / "picture.png")
     array = np.asarray(image)
     tensor = torch.from_numpy(array.copy()).permute(2, 0, 1) / 255
@@ -409,14 +404,14 @@ def test_pictures_come_in_any_form(pipeline: Upscaler, tmp_path: Path) -> None:
 
 
 def test_each_result_is_repeated_as_often_as_asked(pipeline: Upscaler) -> None:
-    first, second = picture(4, 4), picture(6, 4)
+    first, second = noise(4, 4), noise(6, 4)
     images = pipeline(image=[first, second], num_images_per_prompt=2).images
     assert [image.width for image in images] == [8, 8, 12, 12]
     assert images[0] is not images[1]
 
 
 def test_calls_that_cannot_be_served(pipeline: Upscaler) -> None:
-    different = [picture(4, 4), picture(6, 4)]
+    different = [noise(4, 4), noise(6, 4)]
     with pytest.raises(ImageError, match=r"different shapes \(12 x 8 RGB, 8 x 8 RGB\)"):
         pipeline(image=different, output_type="np")
     for options in ({}, {"prompt": "a cat"}, {"image": []}):

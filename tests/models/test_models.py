@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from helpers.common import ROOT, equal
+from helpers.pictures import noise
 from hubgan import Discriminator, Generator, HubganError, Upscaler
 from hubgan.errors import ConfigError, ImageError, ModelError
 from hubgan.models import HubModel
@@ -310,15 +311,10 @@ def upscaler(request: pytest.FixtureRequest) -> Upscaler:
     return model
 
 
-def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
-    pixels = np.random.default_rng(0).integers(0, 256, (height, width, len(mode)), dtype=np.uint8)
-    return Image.fromarray(pixels).convert(mode)
-
-
 @pytest.mark.parametrize("upscaler", [1, 2, 3], indirect=True)
 @pytest.mark.parametrize(("width", "height"), [(70, 45), (33, 100), (5, 3), (1, 1)])
 def test_tiles_equal_the_whole_picture(upscaler: Upscaler, width: int, height: int) -> None:
-    image = picture(width, height)
+    image = noise(width, height)
     whole = np.asarray(upscaler.upscale(image, tile=0, bf16=False), dtype=int)
     tiled = np.asarray(upscaler.upscale(image, tile=16, bf16=False), dtype=int)
     assert whole.shape == (4 * height, 4 * width, 3)
@@ -327,7 +323,7 @@ def test_tiles_equal_the_whole_picture(upscaler: Upscaler, width: int, height: i
 
 @pytest.mark.parametrize(("scale", "size"), [(None, (48, 40)), (4, (48, 40)), (2.5, (30, 25)), (0.01, (1, 1))])
 def test_any_smaller_scale(upscaler: Upscaler, scale: float | None, size: tuple[int, int]) -> None:
-    image = picture(12, 10, "RGBA")
+    image = noise(12, 10, "RGBA")
     image.info["exif"] = Image.Exif().tobytes()
     large = upscaler.upscale(image, scale=scale)
     assert (large.size, large.mode) == (size, "RGBA") and "exif" in large.info
@@ -336,19 +332,19 @@ def test_any_smaller_scale(upscaler: Upscaler, scale: float | None, size: tuple[
 @pytest.mark.parametrize("scale", [0, -1, 4.1, float("nan")])
 def test_a_scale_that_the_model_has_not(upscaler: Upscaler, scale: float) -> None:
     with pytest.raises(ConfigError, match=r"this model enlarges 4 times\. Use a scale above 0 and at most 4"):
-        upscaler.upscale(picture(12, 10), scale=scale)
+        upscaler.upscale(noise(12, 10), scale=scale)
 
 
 def test_progress_is_told_and_may_end_the_work(upscaler: Upscaler) -> None:
     shares: list[float] = []
-    upscaler.upscale(picture(30, 12), tile=8, progress=shares.append)
+    upscaler.upscale(noise(30, 12), tile=8, progress=shares.append)
     assert shares[-1] == 1 and shares == sorted(shares) and len(shares) > 2
 
     def stop(share: float) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        upscaler.upscale(picture(30, 12), tile=8, progress=stop)
+        upscaler.upscale(noise(30, 12), tile=8, progress=stop)
     assert upscaler.training  # as it was before
 
 
@@ -372,7 +368,7 @@ def test_the_fast_way_gives_the_same_picture() -> None:
 
 
 def test_a_path_an_array_and_a_tensor_give_the_same(upscaler: Upscaler, tmp_path: Path) -> None:
-    image = picture(12, 10)
+    image = noise(12, 10)
     image.save(tmp_path / "picture.png")
     expected = upscaler.upscale(image).tobytes()
     array = np.asarray(image)
@@ -388,7 +384,7 @@ def test_a_path_an_array_and_a_tensor_give_the_same(upscaler: Upscaler, tmp_path
 def test_transparency_and_profile_are_kept(upscaler: Upscaler) -> None:
     from PIL import ImageCms
 
-    image = picture(12, 10, "RGBA")
+    image = noise(12, 10, "RGBA")
     image.info["icc_profile"] = profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     large = upscaler.upscale(image)
     assert (large.mode, large.size, large.info["icc_profile"]) == ("RGBA", (48, 40), profile)
@@ -396,7 +392,7 @@ def test_transparency_and_profile_are_kept(upscaler: Upscaler) -> None:
 
 @pytest.mark.parametrize(("mode", "wanted"), [("L", "L"), ("LA", "LA"), ("1", "L"), ("RGB", "RGB"), ("RGBA", "RGBA")])
 def test_grey_stays_grey_and_coloured_coloured(upscaler: Upscaler, mode: str, wanted: str) -> None:
-    assert upscaler.upscale(picture(12, 10, "RGBA").convert(mode)).mode == wanted
+    assert upscaler.upscale(noise(12, 10, "RGBA").convert(mode)).mode == wanted
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -448,7 +444,7 @@ def test_fidelity_that_cannot_be_had_is_an_error(tmp_path: Path) -> None:
 
 
 def test_grey_upscaler() -> None:
-    large = Upscaler(channels=1, width=8, depth=1).upscale(picture(12, 10))
+    large = Upscaler(channels=1, width=8, depth=1).upscale(noise(12, 10))
     assert (large.mode, large.size) == ("L", (48, 40))
 
 
@@ -458,4 +454,4 @@ def test_pictures_that_cannot_be_upscaled(upscaler: Upscaler, tmp_path: Path) ->
         with pytest.raises(ImageError):
             upscaler.upscale(source)
     with pytest.raises(HubganError, match="tile"):
-        upscaler.upscale(picture(4, 4), tile=-1)
+        upscaler.upscale(noise(4, 4), tile=-1)

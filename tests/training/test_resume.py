@@ -148,7 +148,7 @@ def test_another_runs_checkpoint_does_not_take_a_folder_that_holds_a_run(tmp_pat
 
 def test_a_run_is_not_a_checkpoint(tmp_path: Path) -> None:
     run = train_here(*TINY, "--max_steps", "2", "--output_dir", str(tmp_path / "run"))
-    with pytest.raises(ConfigError, match=r"did you mean .*step-00000002"):
+    with pytest.raises(ConfigError, match=r"is a run, not a checkpoint\. Did you mean .*step-00000002"):
         train_here(*TINY, "--output_dir", str(tmp_path / "other"), "--resume", str(run), "--max_steps", "3")
 
 
