@@ -327,8 +327,8 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
     assert sorted(labels.int2str(row["label"]) for row in read) == ["a dog", "a dog", "cat", "cat"]
     assert run("up", *words, "--format", "webp")[0] == 0
     for argv, complaint in {
-        ("up",): "there is nothing to enlarge. Name either pictures and folders, or a data set with --dataset",
-        ("up", "a.png", *words): "INPUT and --dataset were both given. Name either",
+        ("up",): "there is nothing to enlarge: up was taken for MODEL. Run: hubgan upscale MODEL up",
+        ("up", "a.png", *words): "INPUT and --dataset were both given. Leave one",
         ("up", "--dataset", "rows.parquet"): "--dataset rows.parquet needs a folder for the results. Name one with -o",
         ("up", "a.png", "--split", "test"): "--split without --dataset. Name the data set",
         ("up", *words[:2], "-o", "large.png"): "which cannot hold a data set",
