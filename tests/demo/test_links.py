@@ -48,7 +48,7 @@ def test_a_link_with_a_bad_number_is_refused(query: str, complaint: str) -> None
         read_link(QueryParams(query), DEFAULT)
 
 
-def test_a_link_leads_leads_to_the_same_images(page: "playwright.Page", url: str) -> None:
+def test_a_link_leads_to_the_same_images(page: "playwright.Page", url: str) -> None:
     page.get_by_label("tiny-classes", exact=True).check()
     page.get_by_label("Classes", exact=True).click()
     page.get_by_role("option", name="ship").click()
