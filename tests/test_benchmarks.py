@@ -101,7 +101,7 @@ def test_augmentation(results: Path, cache: Path, tmp_path: Path, monkeypatch: p
     for split, rows in (("train", range(300)), ("test", range(300, 500))):
         (tmp_path / "real").mkdir(exist_ok=True)
         load_images(str(SAMPLE)).rows.select(rows).to_parquet(tmp_path / "real" / f"{split}.parquet")
-    options = ["--dataset", str(tmp_path / "real"), "--synthetic", str(tmp_path / "fakes"), "--steps", "20"]
+    options = ["--dataset", str(tmp_path / "real"), "--synthetic", str(tmp_path / "fakes"), "--steps", "4"]
     call(augmentation, monkeypatch, *options, "--seeds", "0")
     found = json.loads((results / "augmentation.json").read_text())
     assert [row["trained on"] for row in found["means"]] == ["real", "real and synthetic", "synthetic"]
@@ -212,7 +212,7 @@ def test_sizes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_training_side_by_side(results: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "_LOOPS", {"plain loop": "plain"})
-    options = ["--dataset", str(SAMPLE), "--images", "1024", "--repetitions", "1", "--threads", "1"]
+    options = ["--dataset", str(SAMPLE), "--images", "512", "--repetitions", "1", "--threads", "1"]
     call(training, monkeypatch, "generation", *options)
     found = json.loads((results / "training-generation.json").read_text())
     assert [row["training"] for row in found["table"]] == ["hubgan", "plain loop"]

@@ -178,8 +178,8 @@ def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
         folder, log = tmp_path / str(processes), tmp_path / f"{processes}.log"
         torch.manual_seed(0)
         Generator(width=4, labels=NAMES).save_pretrained(folder / "model")
-        command = ["evaluate", "model", "--dataset", str(SAMPLE), "--split", "train[:200]", "--train-split",
-                   "train[200:]", "--samples", "150", "--device", "cpu"]  # fmt: skip
+        command = ["evaluate", "model", "--dataset", str(SAMPLE), "--split", "train[:80]", "--train-split",
+                   "train[400:]", "--samples", "70", "--device", "cpu"]  # fmt: skip
         assert finish(fork(hubgan, command, folder, log=log, processes=processes)), log.read_text()[-3000:]
         assert log.read_text().count("written into config.json") == 1
         config = json.loads((folder / "model" / "config.json").read_text())
