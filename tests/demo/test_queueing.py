@@ -39,7 +39,7 @@ def test_a_full_queue_refuses_visitors_and_the_page_still_works(
     with running(sys.executable, space, environment(space), tmp_path / "log.txt") as url:
         client = Client(url, verbose=False)
         client.predict(api_name="/generate")  # it has started
-        noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (240, 240, 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / "noise.png")
         jobs = [client.submit(handle_file(tmp_path / "noise.png"), api_name="/upscale") for _ in range(60)]
         deadline = time.monotonic() + 60
