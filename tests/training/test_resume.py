@@ -44,11 +44,6 @@ def test_runs_killed_at_random_moments_end_like_one_never_stopped(task: str) -> 
 
 
 @pytest.mark.slow
-def test_two_processes_killed_at_random_moments_end_like_two_never_stopped() -> None:
-    assert kill_and_compare("generation", trials=1, processes=2) > 0
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("every", "steps", "optimizer"), [(10, 40, "adam"), (35, 40, "muon")])
 def test_a_resumed_run_ends_like_one_never_stopped(every: int, steps: int, optimizer: str, tmp_path: Path) -> None:
     """Within an epoch of 31 steps, and past its end."""
