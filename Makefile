@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 # Four on two cores too: many tests wait, for servers and for processes. A worker takes up to 2 GB of memory.
 WORKERS ?= 4
 # Quick tests wait for nothing, and each worker takes seconds to import what they need.
-QUICK_WORKERS ?= logical
+QUICK_WORKERS ?= 3
 
 .PHONY: demo test test-quick quality style clean
 
@@ -17,7 +17,7 @@ test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 test-quick: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(QUICK_WORKERS) --maxprocesses 4 --dist loadgroup -m "not slow and not browser and not e2e"
+	$(BIN)/python -m pytest -n $(QUICK_WORKERS) --dist loadgroup -m "not slow and not browser and not e2e"
 
 quality: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -54,14 +54,14 @@ class Memory(Generator):
 
 @pytest.mark.slow
 def test_a_generator_that_knows_its_training_images_by_heart_is_found_out(tmp_path: Path) -> None:
-    trained, held_out = part("train[:300]"), part("train[300:]")
+    trained, held_out = part("train[:150]"), part("train[400:]")
     extractor = EfficientNetLite0()
-    options = {"samples": 200, "floor": trained, "trained_on": trained, "extractor": extractor}
+    options = {"samples": 100, "floor": trained, "trained_on": trained, "extractor": extractor}
     picture = tmp_path / "neighbours.png"
     found = by_name(evaluate_generator(Memory(trained), held_out, picture=picture, **options))
     assert found["nearness-enl0"]["value"] == 1 and found["nearness-enl0"]["settings"]["real"] == 0.5
     assert found["copies-enl0"]["value"] == 1 and found["copies-enl0"]["settings"]["real"] == 0.01
-    assert found["copies-enl0"]["settings"]["training_images"] == 300
+    assert found["copies-enl0"]["settings"]["training_images"] == 150
     assert found["label-accuracy-enl0"]["value"] > 0.95 > 0.3 < found["label-accuracy-enl0"]["settings"]["real"]
     assert found["fd-enl0"]["value"] < 2 * found["fd-enl0"]["settings"]["floor"]
     pairs = Image.open(picture)
@@ -69,8 +69,8 @@ def test_a_generator_that_knows_its_training_images_by_heart_is_found_out(tmp_pa
     assert left.tobytes() == right.tobytes()
 
     # Other real images are no copies; an untrained generator reaches nothing.
-    options |= {"trained_on": part("train[:150]")}
-    other = by_name(evaluate_generator(Memory(part("train[150:300]")), held_out, **options))
+    options |= {"trained_on": part("train[:75]")}
+    other = by_name(evaluate_generator(Memory(part("train[75:150]")), held_out, **options))
     assert 0.3 < other["nearness-enl0"]["value"] < 0.7 and other["copies-enl0"]["value"] < 0.1
     torch.manual_seed(0)
     untrained = by_name(evaluate_generator(Generator(width=4, labels=NAMES), held_out, **options))

@@ -244,6 +244,7 @@ def test_statuses_and_delays(hub: LoopbackHub, api: HfApi) -> None:
         urlopen(f"{hub.url}/api/models/{REPO}", timeout=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", TROUBLES, ids=str)
 def test_every_step_can_fail(hub: LoopbackHub, api: HfApi, tmp_path: Path, trouble: dict[str, object]) -> None:
     api.create_repo(REPO)

@@ -152,6 +152,7 @@ def test_pushing_again_unchanged_makes_no_commit(
     assert push_folder(run, "tester/run").changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.path or fault.method}-{fault.status or 'cut'}")
 def test_a_push_broken_half_way_leaves_the_remote_as_it_was_and_says_how_to_go_on(
     hub: LoopbackHub, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault

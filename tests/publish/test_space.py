@@ -111,6 +111,7 @@ def test_pushing_again_makes_no_commit(hub: LoopbackHub, folders: Path) -> None:
     assert second == Pushed(first.url, changed=False) and commits(hub) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [500, 403])
 def test_a_refused_commit_leaves_the_space_as_it_was(hub: LoopbackHub, folders: Path, status: int) -> None:
     push(folders)
