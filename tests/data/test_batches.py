@@ -241,6 +241,7 @@ def test_streams_and_rows_are_not_confused() -> None:
 # -- batches -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_batches_are_the_same_with_and_without_workers(tmp_path: Path) -> None:
     for images in (decoded(SAMPLE, FLIPPED), decoded(SAMPLE, FLIPPED, memory=10_000), stream(tmp_path / "saved")):
         state = torch.get_rng_state()

@@ -104,6 +104,7 @@ def test_images_in_a_zip_file(tmp_path: Path, streaming: bool) -> None:
     assert [example.shape for example in examples] == [(3, 16, 16)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_data_set_on_the_hub(hub: LoopbackHub, streaming: bool) -> None:
     datasets.load_dataset(str(SAMPLE), split="train").select(range(5)).push_to_hub("tester/few")

@@ -86,6 +86,7 @@ def test_labels_of_other_data_are_not_judged(caplog: pytest.LogCaptureFixture) -
     assert "has not the generator's classes" in caplog.text
 
 
+@pytest.mark.slow
 def test_classes_are_made_in_turn_and_may_be_in_another_order() -> None:
     generator = Generator(width=4, labels=["ship", "cat"])
     assert generate_samples(generator, Colours(), 5, seed=0).labels.tolist() == [0, 1, 0, 1, 0]

@@ -142,6 +142,7 @@ def test_an_upscaler_is_measured_as_by_hand(tmp_path: Path) -> None:
     assert "antialiased" in str(one["settings"]["small_pictures"])
 
 
+@pytest.mark.slow
 def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = pictures(tmp_path / "data", (50, 42), (64, 64))
     upscaler, reference = Upscaler(width=8, depth=1), Reference(load_images(str(folder)), "data", "train")
@@ -235,6 +236,7 @@ def test_a_run_ends_with_figures_in_its_card(tmp_path: Path) -> None:
     assert json.loads((run / "config.json").read_text())["training_run"]["results"] == results
 
 
+@pytest.mark.slow
 def test_an_upscalers_run_says_whether_it_was_measured_on_what_it_was_trained_on(tmp_path: Path) -> None:
     options = [*PHOTO, "--max_steps", "1", "--pixel_share", "1", "--eval_samples", "3", "--output_dir"]
     own = ["--eval_dataset", "None", "--eval_split", "None"]

@@ -1,5 +1,6 @@
 """Processes forked from one that has imported hubgan: they start in no time, where a new one takes seconds."""
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -49,7 +50,10 @@ def _begin(work: Callable[..., object], arguments: Sequence[object], log: Path, 
     import torch
 
     torch.set_num_threads(1)
-    work(*arguments)
+    try:
+        work(*arguments)
+    finally:
+        atexit._run_exitfuncs()  # as any program does; a process of `multiprocessing` leaves them out
 
 
 def finish(children: Sequence[BaseProcess], kill_after: float = float("inf"), first: int = 0) -> bool:

@@ -113,6 +113,7 @@ def test_commits(api: HfApi, tmp_path: Path) -> None:
         push(api, b"---\na: [\n---\n", "README.md")
 
 
+@pytest.mark.slow
 def test_branches(api: HfApi, tmp_path: Path) -> None:
     old = push(api)
     api.create_branch(REPO, branch="half/size")
@@ -230,6 +231,7 @@ def test_tokens(hub: LoopbackHub, api: HfApi, tmp_path: Path) -> None:
         pull(stranger, tmp_path / "cold")
 
 
+@pytest.mark.slow
 def test_statuses_and_delays(hub: LoopbackHub, api: HfApi) -> None:
     push(api)
     fault = hub.inject(Fault("PUT", "/lfs/", status=503))  # newer clients retry a 500, too
@@ -295,6 +297,7 @@ def test_checksums_find_wrong_bytes(hub: LoopbackHub, api: HfApi, tmp_path: Path
     assert not api.verify_repo_checksums(REPO, cache_dir=tmp_path).mismatches
 
 
+@pytest.mark.slow
 def test_a_cut_connection(hub: LoopbackHub, api: HfApi, tmp_path: Path) -> None:
     push(api, WEIGHTS, "model.safetensors")
     cut = hub.inject(Fault(path="/resolve/", cut=True, count=2))

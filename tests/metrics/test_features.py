@@ -156,6 +156,7 @@ def test_resizing_does_not_leave_the_range() -> None:
     assert large.min() == 0 and large.max() == 1
 
 
+@pytest.mark.slow
 def test_rounding_moves_features_less_than_cutting_off_does(extractor: EfficientNetLite0) -> None:
     images = torch.nn.functional.interpolate(torch.rand(24, 3, 8, 8), size=(32, 32), mode="bilinear")
     exact = extract(extractor, images)

@@ -356,6 +356,7 @@ def test_a_flat_colour_stays_what_it_is_to_the_edge(colour: str, fidelity: float
     assert large.getcolors() == [(96 * 80, flat.getpixel((0, 0)))]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not computes_in_bf16("cpu"), reason="a CPU without bfloat16 takes the plain way")
 def test_the_fast_way_gives_the_same_picture() -> None:
     upscaler = Upscaler.from_pretrained(ROOT / "model_cards" / "photo-x4")

@@ -87,6 +87,7 @@ def test_pushing_a_model_again_makes_a_commit_only_when_it_has_changed(hub: Loop
     assert model.push_to_hub("tester/model") != first
 
 
+@pytest.mark.slow
 def test_branch_pull_request_message_and_patterns(hub: LoopbackHub, tmp_path: Path) -> None:
     model = Generator(**SMALL)
     model.push_to_hub("tester/model")
@@ -224,6 +225,7 @@ def test_a_broken_model_is_not_published(hub: LoopbackHub, run: Path, tmp_path: 
 # -- the card
 
 
+@pytest.mark.slow
 def test_words_written_on_the_hub_or_here_are_kept(hub: LoopbackHub, run: Path, tmp_path: Path) -> None:
     push_folder(run, "tester/run")
     edit_on_hub("tester/run", card_on_hub(tmp_path).replace("## Licence", "## Cats\n\nMostly.\n\n## Licence"))
@@ -238,6 +240,7 @@ def test_words_written_on_the_hub_or_here_are_kept(hub: LoopbackHub, run: Path, 
     assert "None." in card_on_hub(tmp_path, "tester/other")
 
 
+@pytest.mark.slow
 def test_both_edited_is_told_and_the_folders_words_are_pushed(
     hub: LoopbackHub, run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -373,6 +376,7 @@ def test_a_server_that_is_down_is_an_error_that_says_what_to_do(run: Path) -> No
 # -- after training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [TINY, PHOTO], ids=["generation", "upscaling"])
 def test_what_training_pushes_can_be_pulled(hub: LoopbackHub, tmp_path: Path, options: list[str]) -> None:
     where = ["--output_dir", str(tmp_path / "run"), "--max_steps", "2"]

@@ -158,6 +158,7 @@ def test_names_with_brackets_are_names_and_no_patterns(hub: LoopbackHub, folders
     assert not [name for name in files() if "[" in name]
 
 
+@pytest.mark.slow
 def test_a_readme_written_on_the_space_keeps_its_words_and_its_looks(hub: LoopbackHub, folders: Path) -> None:
     push(folders)
     header = "title: My own\nemoji: \N{CAT FACE}\npinned: true  # on top\nsdk: gradio\nsdk_version: 5.0.0"
@@ -234,6 +235,7 @@ def test_a_private_model_asks_for_a_secret(hub: LoopbackHub, folders: Path, capl
     assert "preload_from_hub" not in header  # the build has no secrets
 
 
+@pytest.mark.slow
 def test_other_peoples_weights_bring_spandrel(hub: LoopbackHub, folders: Path) -> None:
     esrgan = pytest.importorskip("spandrel").architectures.ESRGAN
     weights = esrgan.ESRGAN(in_nc=3, out_nc=3, num_filters=8, num_blocks=1, scale=2).state_dict()

@@ -55,6 +55,7 @@ class GeneratorsFirst(Cycle):
         self.parts = (Part("training", self.parts[0].phases[::-1]),)
 
 
+@pytest.mark.slow
 def test_the_phases_may_come_in_any_order(tmp_path: Path) -> None:
     TASKS["cycle"] = GeneratorsFirst
     config = parse([*COMMANDS["cycle"], "--eval_samples", "0", "--output_dir", str(tmp_path / "run")])

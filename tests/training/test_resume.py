@@ -133,6 +133,7 @@ def test_a_run_goes_on_with_another_number_of_processes_or_batches(tmp_path: Pat
         torch.testing.assert_close(value, expected[key], rtol=1e-2, atol=1e-5, msg=key)
 
 
+@pytest.mark.slow
 def test_another_runs_checkpoint_does_not_take_a_folder_that_holds_a_run(tmp_path: Path) -> None:
     options = [*TINY, "--max_steps", "2", "--output_dir"]
     one, other = (train_here(*options, str(tmp_path / name)) for name in ("one", "other"))
@@ -147,6 +148,7 @@ def test_a_run_is_not_a_checkpoint(tmp_path: Path) -> None:
         train_here(*TINY, "--output_dir", str(tmp_path / "other"), "--resume", str(run), "--max_steps", "3")
 
 
+@pytest.mark.slow
 def test_adaptive_augmentation_may_begin_when_a_run_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     options = [*TINY, "--output_dir", str(tmp_path / "run"), "--resume", "auto"]
     train_here(*options, "--max_steps", "4")
@@ -224,6 +226,7 @@ def await_gone(group: int) -> None:
     raise AssertionError("the run did not leave")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [TINY, PHOTO])
 def test_a_run_that_has_ended_ends_again(task: Sequence[str], tmp_path: Path) -> None:
     options = [*task, "--max_steps", "2", "--output_dir", str(tmp_path / "run")]
@@ -260,6 +263,7 @@ def test_checkpoints_of_an_earlier_version_go_on(tmp_path: Path) -> None:
         assert (parts / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", ["0", "0.5"])
 def test_a_pixel_run_goes_on_adversarially(share: str, tmp_path: Path) -> None:
     options = [*PHOTO, "--perceptual_weight", "0", "--output_dir", str(tmp_path / "run")]

@@ -75,6 +75,7 @@ def test_a_run_tells_of_itself_on_the_way(run: Path) -> None:
     assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["step-00000010", "step-00000012"]
 
 
+@pytest.mark.slow
 def test_the_average_is_what_is_saved_and_not_the_last_weights(run: Path) -> None:
     average = state(run / "checkpoints" / "step-00000012", 0)
     average = {key.rpartition("network.")[2]: value for key, value in average.items()}
@@ -219,6 +220,7 @@ def test_gradients_of_several_batches_add_up_to_those_of_one(tmp_path: Path) -> 
 # -- options
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
