@@ -128,5 +128,6 @@ def test_a_generated_image_can_be_upscaled(page: "playwright.Page") -> None:
     generate(page, count=2, seed=1)
     page.locator(".samples .thumbnail-lg").nth(1).click()
     page.get_by_role("button", name="Upscale this").click()
+    page.get_by_label("Remove Image").wait_for()  # the picture has arrived
     page.get_by_role("button", name=f"Upscale {SCALE}x").click()
     page.get_by_text(f"{SIZE} x {SIZE} → {SIZE * SCALE} x {SIZE * SCALE} pixels").wait_for()
