@@ -16,7 +16,7 @@ speed how many times as fast as hubgan's default a row is.
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -31,7 +31,7 @@ from PIL import Image
 from benchmarks.common import called, markdown, write
 from benchmarks.peers import PEERS, Peer, PeerError, Report
 from hubgan import Upscaler
-from hubgan.data.degradation import degrade_by_seed
+from hubgan.data.degradation import Heavy
 from hubgan.media.images import to_image, to_tensor
 from hubgan.metrics import PerceptualDistance, psnr, sharpness_ratio, ssim
 
@@ -103,8 +103,8 @@ def main() -> None:
     table: list[dict[str, Any]] = []
     details: dict[str, Any] = {}
     methods: list[Local | Peer] = [
-        *_plain(),
-        *(local for name in args.model for local in _local(name)),
+        *plain(),
+        *(method for name in args.model for method in local(name)),
         *(PEERS[name] for name in args.peers),
     ]
     for method in methods:
@@ -120,17 +120,17 @@ def main() -> None:
     print(markdown(_with_speed(table)), "", *(_note(*item) for item in details.items()), sep="\n")
 
 
-def _plain() -> list[Local]:
+def plain() -> list[Local]:
     """Pillow's."""
     filters = {"bicubic": Image.Resampling.BICUBIC, "Lanczos": Image.Resampling.LANCZOS}
     return [Local(name, _resize(kind), 0, f"Pillow {PIL.__version__}") for name, kind in filters.items()]
 
 
-def _local(model: str) -> list[Local]:
-    """A model of hubgan's, its default fidelity first."""
+def local(model: str, fidelities: Sequence[float] = (0.0, 0.5, 1.0)) -> list[Local]:
+    """A model of hubgan's at these fidelities, if it has several, the default one first."""
     found = []
     mixes = Upscaler.has_fidelity(model)
-    for fidelity in (0.0, 0.5, 1.0) if mixes else (0.0,):
+    for fidelity in fidelities if mixes else (0.0,):
         upscaler = Upscaler.from_pretrained(model, fidelity=fidelity)
         name = _HUBGAN + Path(model).name + (f", fidelity {fidelity:g}" if mixes else "")
         parameters = sum(parameter.numel() for parameter in upscaler.parameters())
@@ -155,28 +155,28 @@ def _measure(
     seen = {"Set5": 0, "Set14": len(data["Set14"]), "B100": limit, _DEGRADED: limit}
     figures = {
         name: [
-            _compare(picture, pair.large, perceptual if i < seen[name] else None)
+            compare(picture, pair.large, perceptual if i < seen[name] else None)
             for i, (picture, pair) in enumerate(zip(made[name], pairs, strict=True))
         ]
         for name, pairs in data.items()
     }
-    means = {name: _means(each) for name, each in figures.items()}
+    averages = {name: means(each) for name, each in figures.items()}
     timed = method.run([_timed_picture(data["Set14"][0].small)], threads=threads, repetitions=repetitions)
     seconds = timed.seconds[0]
     milliseconds = [second * 1e3 / (_TIMED**2 / 1e6) for second in seconds]
     row = {
         "upscaler": method.name,
         "parameters": timed.parameters or None,
-        **{f"PSNR {name}": means[name]["PSNR"] for name in _SETS},
-        **{f"PD-ENL2 {name}": means[name].get("PD-ENL2") for name in ("Set14", "B100", _DEGRADED)},
-        "sharpness Set14": means["Set14"]["sharpness"],
+        **{f"PSNR {name}": averages[name]["PSNR"] for name in _SETS},
+        **{f"PD-ENL2 {name}": averages[name].get("PD-ENL2") for name in ("Set14", "B100", _DEGRADED)},
+        "sharpness Set14": averages["Set14"]["sharpness"],
         _MILLISECONDS: round(median(milliseconds)),
         "least-most": f"{min(milliseconds):,.0f}-{max(milliseconds):,.0f}",
     }
-    return row, {"by": timed.about, "seconds": seconds, "means": means}
+    return row, {"by": timed.about, "seconds": seconds, "means": averages}
 
 
-def _compare(image: Image.Image, original: Image.Image, perceptual: PerceptualDistance | None) -> dict[str, float]:
+def compare(image: Image.Image, original: Image.Image, perceptual: PerceptualDistance | None) -> dict[str, float]:
     """The figures of one picture; a grey original is its own luma."""
     found, wanted = (to_tensor(picture.convert(original.mode))[None] for picture in (image, original))
     figures = {"PSNR": psnr(found, wanted, border=SCALE), "SSIM": ssim(found, wanted, border=SCALE)}
@@ -189,7 +189,7 @@ def _compare(image: Image.Image, original: Image.Image, perceptual: PerceptualDi
     return figures
 
 
-def _means(figures: list[dict[str, float]]) -> dict[str, float]:
+def means(figures: list[dict[str, float]]) -> dict[str, float]:
     """Over the pictures for which there is a figure."""
     values = {key: [each[key] for each in figures if math.isfinite(each.get(key, math.inf))] for key in _FIGURES}
     return {key: round(mean(each), 5) for key, each in values.items() if each}
@@ -208,7 +208,7 @@ def pairs(data: str, name: str) -> list[Pair]:
 def degraded(pair: Pair, number: int, scale: int = SCALE) -> Pair:
     """The original with a small picture that was made of it by a random path."""
     large = to_tensor(pair.large)[None].float() / 255
-    return Pair(to_image(degrade_by_seed(large, scale, 0, number)[0]).convert("RGB"), pair.large)
+    return Pair(to_image(Heavy().by_seed(large, scale, 0, number)[0][0]).convert("RGB"), pair.large)
 
 
 def _timed_picture(picture: Image.Image) -> Image.Image:

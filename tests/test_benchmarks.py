@@ -18,6 +18,7 @@ from benchmarks import (
     cold_start,
     common,
     crops,
+    everyday,
     history,
     labels,
     sampling,
@@ -170,6 +171,30 @@ def test_upscalers_side_by_side(
     assert all(0 < row["PD-ENL2 Set14"] < 4 and row["PSNR B100"] > 0 for row in table.values())
     assert found["methods"]["broken"] == {"not measured": "it has no weights"}
     assert "No such file" in found["methods"]["absent"]["not measured"]
+
+
+def test_everyday_pictures(results: Path, sr_eval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Upscaler(width=4, depth=1, strength=True).save_pretrained(tmp_path / "model")
+    peers = {"nearest": Peer("nearest", lambda folder: [sys.executable, "-c", PEER])}
+    peers["absent"] = Peer("absent", lambda folder: [str(folder / "no-such-program")])
+    monkeypatch.setattr(everyday, "PEERS", peers)
+    monkeypatch.setattr(everyday, "WAYS", {way: everyday.WAYS[way] for way in ("clean", "JPEG 40", "web")})
+    monkeypatch.setattr(everyday, "_DETAILS", [(0, 2, 3), (1, 0, 0)])
+    photos = [tmp_path / f"{number}.jpg" for number in range(2)]
+    for photo in photos:
+        Image.effect_noise((80, 70), 40).convert("RGB").save(photo, quality=70)
+    data = datasets.Dataset.from_dict({"image": [*map(str, photos)]}).cast_column("image", datasets.Image())
+    (tmp_path / "photos").mkdir()
+    data.to_parquet(tmp_path / "photos" / "train.parquet")
+    options = ["--sr-eval", sr_eval, "--model", str(tmp_path / "model"), "--limit", "1", "--threads", "1"]
+    options += ["--photos", str(tmp_path / "photos"), "--sheet", str(tmp_path / "sheet.png")]
+    call(everyday, monkeypatch, *options)
+    found = json.loads((results / "everyday.json").read_text())
+    assert [row["upscaler"] for row in found["table"]] == ["bicubic", "Lanczos", "hubgan model", "nearest"]
+    clean, compressed = (found["ways"][way]["bicubic"] for way in ("clean", "JPEG 40"))
+    assert clean["PSNR"] > compressed["PSNR"] and clean["PD-ENL2"] < compressed["PD-ENL2"]
+    assert "No such file" in found["left_out"]["absent"]
+    assert Image.open(tmp_path / "sheet.png").size == (3 * 192, 18 + 2 * 192)
 
 
 @pytest.mark.parametrize(("scale", "options"), [(4, ["--fidelity", "0", "1"]), (4, ["--degraded"]), (2, [])])

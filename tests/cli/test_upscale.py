@@ -13,6 +13,7 @@ import datasets
 import numpy as np
 import pillow_heif
 import pytest
+import torch
 from PIL import ExifTags, Image, ImageCms
 
 from helpers.command_line import Run, environment, hubgan
@@ -59,6 +60,24 @@ def test_the_cameras_data_come_along_and_the_orientation_is_applied(
         assert large.size == (16, 24)
         found = large.getexif()
     assert found[ExifTags.Base.Make] == "hubgan" and found.get(ExifTags.Base.Orientation, 1) == 1
+
+
+def test_the_strength(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    cleaner = Upscaler(scale=2, width=4, depth=1, strength=True)
+    for parameter in cleaner.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    cleaner.save_pretrained(tmp_path / "cleaner")
+    source = picture_file(tmp_path / "a.png")
+    for options, strength in (([], "auto"), (["--strength", "auto"], "auto"), (["--strength", "0.9"], 0.9)):
+        assert run("cleaner", source, "--overwrite", *options)[0] == 0
+        assert same(source.with_name("a-x2.png"), cleaner.eval().upscale(source, strength=strength))
+    for model, strength, complaint in (
+        ("cleaner", "1.5", "strength is 1.5. Use a value from 0 (trust the pixels) to 1 (clean up), or auto"),
+        ("cleaner", "much", "'much' is neither a number nor auto"),
+        ("up", "0.5", "this model has no strength. Leave out --strength"),
+    ):
+        status, _, complained = run(model, source, "--overwrite", "--strength", strength)
+        assert status == 2 and complaint in complained
 
 
 def test_a_scale_between(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

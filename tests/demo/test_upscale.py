@@ -159,6 +159,23 @@ def test_the_fidelity_is_that_of_the_slider(page: "playwright.Page", space: Path
     assert farthest(result, made[0]) <= 1 < farthest(result, made[1])
 
 
+def test_the_strength_is_automatic_or_that_of_the_slider(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
+    Image.effect_noise((20, 10), 50).convert("RGB").save(tmp_path / "small.png")
+    choose(page, tmp_path / "small.png")
+    slider = page.get_by_label("number input for Strength")
+    playwright.expect(page.get_by_label("Clean automatically")).to_be_checked()
+    playwright.expect(slider).not_to_be_visible()
+    page.get_by_label("Clean automatically").uncheck()
+    slider.fill("0.9")
+    slider.press("Tab")
+    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
+    page.get_by_text(f"20 x 10 → {20 * SCALE} x {10 * SCALE} pixels").wait_for()
+    result = Image.open(download(page, "Download (PNG)", tmp_path))
+    model = Upscaler.from_pretrained(space / "tiny-upscaler")
+    made = [model.upscale(tmp_path / "small.png", strength=strength) for strength in (0.9, 0.0)]
+    assert farthest(result, made[0]) <= 1 < farthest(result, made[1])
+
+
 def test_an_example_can_be_upscaled(page: "playwright.Page") -> None:
     open_tab(page, "Upscale")
     page.locator("button.gallery-item").first.click()

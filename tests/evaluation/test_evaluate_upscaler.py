@@ -20,6 +20,7 @@ from helpers.launching import PHOTO, TINY, train_here
 from helpers.loopback_hub import LoopbackHub
 from hubgan.cli import main
 from hubgan.data import load_images
+from hubgan.data.degradation import Heavy
 from hubgan.errors import DataError
 from hubgan.evaluation import Reference, evaluate_generator, evaluate_upscaler, merge, table
 from hubgan.media.images import to_image, to_tensor
@@ -146,7 +147,8 @@ def test_an_upscaler_is_measured_as_by_hand(tmp_path: Path) -> None:
 def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = pictures(tmp_path / "data", (50, 42), (64, 64))
     upscaler, reference = Upscaler(width=8, depth=1), Reference(load_images(str(folder)), "data", "train")
-    plain, *damaged = (evaluate_upscaler(upscaler, reference, degraded=n > 0, seed=n // 2) for n in range(4))
+    plain, *damaged = (evaluate_upscaler(upscaler, reference, degradation=Heavy() if n else None, seed=n // 2)
+                       for n in range(4))  # fmt: skip
     values = [[result["value"] for result in results] for results in damaged]
     assert values[1] == values[2] != values[0] and plain[0]["value"] > max(values[0][0], values[1][0])
     assert damaged[1][0]["settings"]["seed"] == 1
@@ -171,6 +173,18 @@ def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest
     both = [*command[:3], str(tmp_path / "pairs.parquet"), "--image-column", "image", "--small-column", "small"]
     assert main([*both, "--degraded"]) == 2
     assert "--degraded makes the small pictures, and --small-column names them" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_strength_is_told_beside_the_figures(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "data", (50, 42), (64, 64))
+    Upscaler(width=4, depth=1, strength=True).save_pretrained(tmp_path / "model")
+    command = ["evaluate", str(tmp_path / "model"), "--dataset", str(folder), "--device", "cpu"]
+    for options in (["--degraded", "everyday"], ["--strength", "0"]):
+        assert main([*command, *options]) == 0
+    run = Upscaler.from_pretrained(tmp_path / "model").training_run
+    assert run and [r["name"] for r in run["results"][::4]] == ["PSNR of everyday pictures", "PSNR at strength 0"]
+    assert [r["settings"]["strength"] for r in run["results"][::4]] == ["auto", 0]
 
 
 def test_a_grey_original_is_its_own_luma(tmp_path: Path) -> None:

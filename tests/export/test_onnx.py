@@ -72,6 +72,17 @@ def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, scale: int, channels:
 
 
 @pytest.mark.slow
+def test_a_strength_is_an_input_of_its_own(tmp_path: Path) -> None:
+    model = trained(Upscaler(scale=2, width=4, depth=2, strength=True)).eval()
+    torch.nn.init.normal_(model.network.control.weight)
+    file = export_onnx(model, tmp_path / "model.onnx")
+    images, strength = torch.rand(3, 3, 10, 12), torch.tensor([0.0, 0.5, 1.0])
+    with torch.no_grad():
+        expected = model.forward(images, strength).clamp(0, 1)
+    torch.testing.assert_close(run_file(file, images=images, strength=strength), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.slow
 def test_weights_in_half_precision_are_exported_in_float32(tmp_path: Path) -> None:
     model = trained(Upscaler(scale=2, width=4, depth=1)).half()
     file = export_onnx(model, tmp_path / "model.onnx")

@@ -48,7 +48,9 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     Generator(image_size=SIZE, width=4).save_pretrained(folder / "tiny-generator")
     Generator(image_size=SIZE, width=4, labels=CLASSES).save_pretrained(folder / "tiny-classes")
-    upscaler = Upscaler(scale=SCALE, width=4, depth=1)
+    upscaler = Upscaler(scale=SCALE, width=4, depth=1, strength=True)
+    for part in ("control", "blocks.0.conv2"):  # so that the strength makes a difference
+        torch.nn.init.normal_(upscaler.network.get_submodule(part).weight, std=0.5)
     upscaler.save_pretrained(folder / "tiny-upscaler")
     torch.nn.init.normal_(upscaler.network.tail.weight, std=0.1)  # so that the fidelity makes a difference
     save_file(upscaler.state_dict(), folder / "tiny-upscaler" / "pixel.safetensors")

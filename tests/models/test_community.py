@@ -421,8 +421,8 @@ def test_calls_that_cannot_be_served(pipeline: Upscaler) -> None:
         pipeline(image=different, output_type="latent")
     with pytest.raises(ConfigError, match="num_images_per_prompt"):
         pipeline(image=different, num_images_per_prompt=0)
-    with pytest.raises(TypeError, match="no argument strength"):
-        pipeline(image=different, strength=0.5)
+    with pytest.raises(TypeError, match="no argument mask_image"):
+        pipeline(image=different, mask_image=different)
 
 
 def test_a_tensor_goes_through_the_network_as_in_any_module(pipeline: Upscaler) -> None:

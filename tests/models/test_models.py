@@ -444,6 +444,85 @@ def test_fidelity_that_cannot_be_had_is_an_error(tmp_path: Path) -> None:
         Upscaler.from_pretrained(tmp_path, fidelity=0.5)
 
 
+def test_the_fidelity_of_a_call(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    two_stages(tmp_path)
+    model, picture = Upscaler.from_pretrained(tmp_path), noise(20, 14)
+    for fidelity in (1.0, 0.3, 0.0, 0.3):
+        wanted = Upscaler.from_pretrained(tmp_path, fidelity=fidelity).upscale(picture)
+        assert model.upscale(picture, fidelity=fidelity).tobytes() == wanted.tobytes()
+    assert len(model.state_dict()) == len(Upscaler(width=8, depth=1).state_dict())  # the other weights are not its own
+    with pytest.raises(ConfigError, match=r"fidelity is 2"):
+        model.upscale(picture, fidelity=2)
+    with pytest.raises(ConfigError, match=r"was not loaded by from_pretrained.*Leave fidelity out"):
+        Upscaler(width=8, depth=1).upscale(picture, fidelity=1)
+
+
+@pytest.fixture
+def cleaner() -> Upscaler:
+    """An upscaler whose strength makes a difference."""
+    model = Upscaler(width=8, depth=2, strength=True).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def test_a_strength_begins_without_effect() -> None:
+    torch.manual_seed(0)
+    plain = Upscaler(width=8, depth=2)
+    model = Upscaler(width=8, depth=2, strength=True)
+    model.load_state_dict(model.state_dict() | plain.state_dict())
+    images = torch.rand(2, 3, 12, 10)
+    for strength in (torch.zeros(2), torch.ones(2)):
+        torch.testing.assert_close(model(images, strength), plain(images))
+    with pytest.raises(ValueError, match="takes no strength"):
+        plain(images, torch.zeros(2))
+
+
+def test_a_strength_for_each_image_with_and_without_gradients(cleaner: Upscaler) -> None:
+    """Fused convolutions, which take one strength at a time, and plain ones compute the same."""
+    images, strengths = torch.rand(3, 3, 12, 10), torch.tensor([0.0, 0.4, 1.0])
+    with torch.no_grad():
+        alone = [cleaner(images[i : i + 1], strengths[i : i + 1]) for i in range(3)]
+        together = cleaner(images, strengths)
+    torch.testing.assert_close(torch.cat(alone), together, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(cleaner(images, strengths), together, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(cleaner(images, strengths[:1]), cleaner(images, strengths[2:]))
+
+
+def test_the_strength_of_a_call(cleaner: Upscaler) -> None:
+    picture = noise(60, 50)
+    chosen = cleaner.estimate_strength(picture)
+    assert 0 < chosen < 1
+    by_itself = cleaner.upscale(picture, bf16=False)
+    assert by_itself.tobytes() == cleaner.upscale(picture, strength=chosen, bf16=False).tobytes()
+    assert by_itself.tobytes() != cleaner.upscale(picture, strength=min(chosen + 0.5, 1), bf16=False).tobytes()
+
+
+def test_a_jpeg_is_cleaned_at_least_as_its_quality_asks(cleaner: Upscaler, tmp_path: Path) -> None:
+    torch.nn.init.constant_(cleaner.network.estimator.judge[-1].bias, -20)  # it sees nothing
+    for quality, strength in ((25, 1.0), (50, 2**-0.5), (90, 0.1**0.5)):
+        noise(60, 50).save(tmp_path / "photo.jpg", quality=quality)
+        assert cleaner.estimate_strength(tmp_path / "photo.jpg") == pytest.approx(strength, abs=0.01)
+        opened = Image.open(tmp_path / "photo.jpg")
+        assert cleaner.upscale(opened).tobytes() == cleaner.upscale(tmp_path / "photo.jpg").tobytes()
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan"), "strong"])
+def test_strengths_that_cannot_be(cleaner: Upscaler, strength: object) -> None:
+    with pytest.raises(ConfigError, match="Use a value from 0"):
+        cleaner.upscale(noise(4, 4), strength=strength)
+    plain = Upscaler(width=4, depth=1)
+    with pytest.raises(ConfigError, match=r"this model has no strength\. Leave strength out"):
+        plain.upscale(noise(4, 4), strength=0.5)
+    with pytest.raises(ConfigError, match="this model has no strength"):
+        plain.estimate_strength(noise(4, 4))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (2000, 900)])
+def test_pictures_of_any_size_are_judged(cleaner: Upscaler, size: tuple[int, int]) -> None:
+    assert 0 <= cleaner.estimate_strength(noise(*size)) <= 1
+
+
 def test_grey_upscaler() -> None:
     large = Upscaler(channels=1, width=8, depth=1).upscale(noise(12, 10))
     assert (large.mode, large.size) == ("L", (48, 40))

@@ -10,7 +10,7 @@ import torch
 
 from hubgan import Generator
 from hubgan.data import EndlessSampler
-from hubgan.data.degradation import degrade_by_seed
+from hubgan.data.degradation import Heavy
 from hubgan.errors import ConfigError
 from hubgan.models.latents import neighbours
 from hubgan.runtime.seeding import SharedRandom, derive, normals, permutation, torch_generator, uniforms
@@ -101,7 +101,7 @@ def test_uniforms_by_key() -> None:
 
 def test_degraded_pictures() -> None:
     large = torch.linspace(0, 1, 3 * 32 * 32).reshape(1, 3, 32, 32)
-    levels = degrade_by_seed(large, 4, seed=5, number=17).mul(255).round()
+    levels = Heavy().by_seed(large, 4, seed=5, number=17)[0].mul(255).round()
     assert levels.flatten()[:8].sub(torch.tensor([3, 3, 4, 5, 6, 6, 7, 7])).abs().max() <= 1
 
 

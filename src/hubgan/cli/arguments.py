@@ -55,6 +55,27 @@ def add_fidelity(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_strength(parser: argparse.ArgumentParser) -> None:
+    """Add --strength."""
+    parser.add_argument(
+        "--strength",
+        metavar="S",
+        type=_strength,
+        help="how strongly noise and traces of compression are cleaned away, from 0 (trust the pixels) to 1; auto"
+        " looks at the picture and at its JPEG file (default: auto); for models that have a strength",
+    )
+
+
+def _strength(text: str) -> float | None:
+    """None is auto."""
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto") from None
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add --device."""
     parser.add_argument(

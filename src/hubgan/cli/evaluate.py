@@ -28,6 +28,7 @@ from hubgan.cli.arguments import (
     add_device,
     add_fidelity,
     add_model,
+    add_strength,
     enough_memory,
     load_model,
     process_device,
@@ -47,7 +48,7 @@ _SAMPLES, _BATCH = 10_000, 64
 _GENERATORS = (
     "floor_split", "train_split", "reals", "extractor", "inception_weights", "truncation", "neighbours", "batch_size"
 )  # fmt: skip
-_UPSCALERS = ("small_column", "fidelity", "degraded")
+_UPSCALERS = ("small_column", "fidelity", "strength", "degraded")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,9 +68,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--small-column", metavar="NAME",
                       help="upscalers: the column with the small pictures; by default they are made from the large"
                       " ones, as in training")  # fmt: skip
-    data.add_argument("--degraded", action="store_true", default=None,
-                      help="upscalers: make the small pictures blurred, noisy and compressed, by --seed; the names of"
-                      " the figures say so")  # fmt: skip
+    data.add_argument(
+        "--degraded",
+        nargs="?",
+        const="heavy",
+        choices=("everyday", "heavy"),
+        help="upscalers: make the small pictures blurred, noisy and compressed, by --seed: as everyday"
+        " pictures are, or heavily (the default of --degraded alone); the names of the figures say so",
+    )
     data.add_argument("--floor-split", metavar="SPLIT",
                       help="generators: the split whose distance from --split is the floor (default: --train-split,"
                       " other images of --split, or its two halves)")  # fmt: skip
@@ -88,6 +94,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--truncation", metavar="T", type=float,
                         help="generators: as in `hubgan sample`; the figures are only printed")  # fmt: skip
     add_fidelity(parser)
+    add_strength(parser)
     parser.add_argument("--neighbours", metavar="FILE", type=Path,
                         help="with --train-split: draw the samples nearest to a training image, each beside it, into"
                         " a .png")  # fmt: skip
@@ -195,6 +202,12 @@ def _name(args: argparse.Namespace) -> str:
     return args.dataset_name or (path.resolve().name if path.exists() else args.dataset)
 
 
+def _suffix(args: argparse.Namespace) -> str:
+    """The end of the figures' names, where a fidelity or a strength was asked for."""
+    fidelity = f" at fidelity {args.fidelity:g}" if args.fidelity else ""
+    return fidelity + (f" at strength {args.strength:g}" if args.strength is not None else "")
+
+
 def _extractor(args: argparse.Namespace) -> "FeatureExtractor":
     from hubgan.metrics import EfficientNetLite0, InceptionV3
 
@@ -204,6 +217,7 @@ def _extractor(args: argparse.Namespace) -> "FeatureExtractor":
 def _measure(
     args: argparse.Namespace, model: "Generator | Upscaler", reference: "Reference", progress: bool
 ) -> "list[Result]":
+    from hubgan.data.degradation import DEGRADATIONS
     from hubgan.evaluation import Reference, evaluate_generator, evaluate_upscaler
     from hubgan.models import Generator
 
@@ -243,7 +257,8 @@ def _measure(
         small=small,
         samples=args.samples,
         seed=args.seed,
-        degraded=bool(args.degraded),
-        suffix=f" at fidelity {args.fidelity:g}" if args.fidelity else "",
+        degradation=DEGRADATIONS[args.degraded]() if args.degraded else None,
+        strength="auto" if args.strength is None else args.strength,
+        suffix=_suffix(args),
         progress=progress,
     )

@@ -57,5 +57,6 @@ def run(args: argparse.Namespace) -> None:
         sizes = f"latents (batch, {model.latent_dim}){labels} to images (batch, {model.channels}, "
         sizes += f"{model.image_size}, {model.image_size})"
     else:
-        sizes = f"images (batch, {model.channels}, height, width) to large, {model.scale} times as large"
+        strength = " and strength (batch)" if model.has_strength else ""
+        sizes = f"images (batch, {model.channels}, height, width){strength} to large, {model.scale} times as large"
     print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, opset {args.opset}, {sizes}")

@@ -32,12 +32,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from hubgan.cli.arguments import (
     add_device,
     add_fidelity,
     add_model,
+    add_strength,
     enough_memory,
     find_device,
     process_device,
@@ -105,6 +106,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         " for networks that work best on whole pictures)",
     )
     add_fidelity(parser)
+    add_strength(parser)
     add_device(parser)
 
 
@@ -146,6 +148,7 @@ def run(args: argparse.Namespace) -> None:
     )
     ending = None if args.format == "same" else f".{args.format}"
     scale = upscaler.checked_scale(args.scale)
+    upscaler.check_strength(_strength(args))
     jobs = plan_rows(data, args.output, ending) if args.dataset else plan(pictures, args.output, ending, scale)
     taken = {path.resolve() for job in jobs for path in (job.source, job.target) if isinstance(path, Path)}
     if len(jobs) == 1 and pictures and not pictures[0].folder and not state:
@@ -169,6 +172,10 @@ def run(args: argparse.Namespace) -> None:
     _report([done for outcome in outcomes for done in outcome.done], [job.folder for job in jobs], scale)
     if problems:
         raise ImageError(f"{len(problems):,} of {len(jobs):,} pictures failed:\n  " + "\n  ".join(problems))
+
+
+def _strength(args: argparse.Namespace) -> "float | Literal['auto']":
+    return "auto" if args.strength is None else float(args.strength)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -241,7 +248,7 @@ def _enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: ar
         if target.exists() and not args.overwrite:
             return Done(target, None)
         taken.add(target.resolve())
-    enlarge = partial(upscaler.upscale, scale=args.scale, tile=args.tile)
+    enlarge = partial(upscaler.upscale, scale=args.scale, strength=_strength(args), tile=args.tile)
     with enough_memory("Use a smaller --tile"):
         if animation is None:
             large = enlarge(image)

@@ -28,7 +28,14 @@ class BatchPart:
     """Several pictures, enlarged with the model and the settings of the tab, in one archive."""
 
     def __init__(
-        self, registry: ModelRegistry[Upscaler], *, fidelity: gr.Slider, model: gr.Radio, scale: gr.Slider
+        self,
+        registry: ModelRegistry[Upscaler],
+        *,
+        fidelity: gr.Slider,
+        model: gr.Radio,
+        scale: gr.Slider,
+        strength: gr.Slider,
+        automatic: gr.Checkbox,
     ) -> None:
         self._registry = registry
         with gr.Accordion(strings.BATCH, open=False):
@@ -45,7 +52,7 @@ class BatchPart:
             _WORK,
             {self._report: strings.STOPPED},
             fn=self.upscale_several,
-            inputs=[pictures, fidelity, model, scale],
+            inputs=[pictures, fidelity, model, scale, strength, automatic],
             outputs=[self._archive, self._report],
             api_name="upscale_several",
             show_progress_on=self._report,
@@ -59,6 +66,8 @@ class BatchPart:
         fidelity: float = 0.0,
         model: str | None = None,
         scale: float | None = None,
+        strength: float | None = None,
+        automatic: bool | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008, Gradio looks for this default
     ) -> Updates:
         """Enlarge several pictures with the GAN. Pictures that cannot be enlarged are left out and named.
@@ -68,6 +77,10 @@ class BatchPart:
             fidelity: From 0, the most detail, which may be invented, to 1, smoother and nearest to the original.
             model: The name of one of this demo's upscalers. By default the first one.
             scale: The factor of enlargement, from 1 to that of the model, which is the default.
+            strength: How strongly noise and traces of compression are cleaned away, from 0 to 1. By default as much as
+                each picture wants.
+            automatic: Whether to clean as much as each picture wants, whatever the strength. By default only if there
+                is no strength.
 
         Returns:
             A ZIP archive of PNG files; lines with the number of pictures, and those that could not be enlarged.
@@ -78,7 +91,7 @@ class BatchPart:
             raise ConfigError(*strings.NO_PICTURE)
         if len(uploads) > _MAX_PICTURES:
             raise ConfigError(*strings.fill(strings.TOO_MANY, count=len(uploads), maximum=_MAX_PICTURES))
-        upscaling = UpscaleRequest.from_settings(self._registry, model, fidelity, scale)
+        upscaling = UpscaleRequest.from_settings(self._registry, model, fidelity, scale, strength, automatic)
         folder, pixels = files.new_folder(), 0
         results: list[str] = []
         failures: list[str] = []

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, ParamSpec, TypeVar
 
 import hubgan
 from hubgan.demo import strings
@@ -194,6 +194,7 @@ def enlarge(
     picture: Image.Image,
     fidelity: float = 0.0,
     scale: float | None = None,
+    strength: float | Literal["auto"] = "auto",
     progress: Callable[[float], None] | None = None,
 ) -> Image.Image:
     """The picture, enlarged by the upscaler called `name`.
@@ -201,7 +202,7 @@ def enlarge(
     The fidelity is rounded to a tenth, as each one is a model of its own in memory. `progress` is called with the
     share that is done, and may raise an exception to stop; on ZeroGPU it is not called.
     """
-    return _enlarge(name, picture, fidelity, scale, progress if SUPPORTS_PROGRESS else None)
+    return _enlarge(name, picture, fidelity, scale, strength, progress if SUPPORTS_PROGRESS else None)
 
 
 @on_gpu(duration=upscaling_seconds)
@@ -210,6 +211,8 @@ def _enlarge(
     picture: Image.Image,
     fidelity: float,
     scale: float | None,
+    strength: float | Literal["auto"],
     progress: Callable[[float], None] | None,
 ) -> Image.Image:
-    return load_upscaler(name, device(), round(fidelity, 1)).upscale(picture, scale=scale, progress=progress)
+    upscaler = load_upscaler(name, device(), round(fidelity, 1))
+    return upscaler.upscale(picture, scale=scale, strength=strength, progress=progress)

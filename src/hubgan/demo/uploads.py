@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gradio.utils import get_upload_folder
 from PIL import Image
@@ -60,6 +60,7 @@ class UpscaleRequest:
         name: its Hub name or folder.
         fidelity: 0 to 1.
         scale: 1 up to the scale of the model.
+        strength: 0 to 1, or "auto".
         limit: how large a picture may be.
     """
 
@@ -67,15 +68,23 @@ class UpscaleRequest:
     name: str
     fidelity: float
     scale: float
+    strength: float | Literal["auto"]
     limit: Limit
 
     @classmethod
     def from_settings(
-        cls, registry: ModelRegistry[Upscaler], model: object, fidelity: object, scale: object
+        cls,
+        registry: ModelRegistry[Upscaler],
+        model: object,
+        fidelity: object,
+        scale: object,
+        strength: object = None,
+        automatic: object = None,
     ) -> UpscaleRequest:
         """Check the settings, which may be anything that a program sends.
 
-        A fidelity is ignored if the model has only one, and a scale above the model's is lowered to it.
+        A fidelity is ignored if the model has only one, a strength if it has none, and a scale above the model's is
+        lowered to it. The strength is "auto" if `automatic` says so, or if both are None.
 
         Raises ConfigError for settings of the wrong type or out of range, ModelError for a model that cannot be
         loaded.
@@ -86,17 +95,21 @@ class UpscaleRequest:
         upscaler, name = registry.get(label), registry.names[label]
         if scale is not None and (not isinstance(scale, int | float) or not scale >= 1):
             raise ConfigError(strings.SCALE_RANGE)
+        if strength is not None and (not isinstance(strength, int | float) or not 0 <= strength <= 1):
+            raise ConfigError(strings.STRENGTH_RANGE)
+        by_hand = strength is not None and not automatic and upscaler.has_strength
         return cls(
             label=label,
             name=name,
             fidelity=fidelity if models.has_fidelity(name) else 0.0,
             scale=min(scale or upscaler.scale, upscaler.scale),
+            strength=float(strength) if by_hand and strength is not None else "auto",
             limit=Limit.for_scale(upscaler.scale),
         )
 
     def run(self, picture: Image.Image, progress: Callable[[float], None]) -> Image.Image:
         """The enlarged picture."""
-        return models.enlarge(self.name, picture, self.fidelity, self.scale, progress)
+        return models.enlarge(self.name, picture, self.fidelity, self.scale, self.strength, progress)
 
 
 def check_uploaded(picture: object) -> tuple[str, str]:

@@ -39,8 +39,23 @@ class UpscaleTab:
                 self._add_settings()
             with gr.Column(scale=2, min_width=320):
                 self._add_results()
-                BatchPart(registry, fidelity=self._fidelity, model=self._model, scale=self._scale)
-        self._model_outputs = [self._problem, self._fidelity, self._scale, self._upscale, self._hint]
+                BatchPart(
+                    registry,
+                    fidelity=self._fidelity,
+                    model=self._model,
+                    scale=self._scale,
+                    strength=self._strength,
+                    automatic=self._automatic,
+                )
+        self._model_outputs = [
+            self._problem,
+            self._automatic,
+            self._strength,
+            self._fidelity,
+            self._scale,
+            self._upscale,
+            self._hint,
+        ]
         self.load_outputs = [*self._model_outputs, self._model]
         self._connect()
 
@@ -60,6 +75,12 @@ class UpscaleTab:
         self._part = gr.Dropdown(strings.PARTS, value=None, label=strings.PART, visible=False)
         labels = list(self._registry.names)
         self._model = gr.Radio(labels, value=labels[0], label=strings.MODEL, visible=len(labels) > 1)
+        self._automatic = gr.Checkbox(
+            True, label=strings.AUTOMATIC, info=strings.AUTOMATIC_INFO, visible=False, container=True
+        )
+        self._strength = gr.Slider(
+            0, 1, value=0.5, step=0.05, label=strings.STRENGTH, info=strings.STRENGTH_INFO, visible=False
+        )
         self._fidelity = gr.Slider(
             0, 1, value=0, step=0.1, label=strings.FIDELITY, info=strings.FIDELITY_INFO, visible=False
         )
@@ -93,6 +114,9 @@ class UpscaleTab:
         )
         self._model.input(self.offer_part, outputs=part, **picture)
         self._model.input(self.show_model, self._model, self._model_outputs, **SILENT)
+        self._automatic.input(
+            lambda automatic: gr.Slider(visible=not automatic), self._automatic, self._strength, **SILENT
+        )
         self._scale.change(_button, self._scale, self._upscale, **SILENT)
         done = add_stoppable_event(
             self._upscale,
@@ -100,7 +124,15 @@ class UpscaleTab:
             _WORK,
             {self._comparison: None, self._note: strings.STOPPED},
             fn=self.upscale,
-            inputs=[self.picture, self._fidelity, self._model, self._scale, self._part],
+            inputs=[
+                self.picture,
+                self._fidelity,
+                self._model,
+                self._scale,
+                self._part,
+                self._strength,
+                self._automatic,
+            ],
             outputs=[self._comparison, self._result, self._note],
             api_name="upscale",
             show_progress_on=self._comparison,
@@ -118,6 +150,8 @@ class UpscaleTab:
         model: str | None = None,
         scale: float | None = None,
         part: str | None = None,
+        strength: float | None = None,
+        automatic: bool | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008, Gradio looks for this default
     ) -> Updates:
         """Enlarge a picture with the GAN, keeping its transparency and colour profile.
@@ -128,6 +162,10 @@ class UpscaleTab:
             model: The name of one of this demo's upscalers. By default the first one.
             scale: The factor of enlargement, from 1 to that of the model, which is the default.
             part: For a picture that is too large, the part to enlarge: "middle", "top left", "top" and so on.
+            strength: How strongly noise and traces of compression are cleaned away, from 0 to 1. By default as much as
+                the picture wants.
+            automatic: Whether to clean as much as the picture wants, whatever the strength. By default only if there
+                is no strength.
 
         Returns:
             The picture enlarged by bicubic interpolation and by the model, to look at; the model's result as a PNG
@@ -135,7 +173,7 @@ class UpscaleTab:
         """
         start = time.perf_counter()
         path, name = check_uploaded(picture)
-        upscaling = UpscaleRequest.from_settings(self._registry, model, fidelity, scale)
+        upscaling = UpscaleRequest.from_settings(self._registry, model, fidelity, scale, strength, automatic)
         before = open_upload(path, name, upscaling.limit, part)
         with stoppable(request.session_hash, _WORK, progress) as report:
             after = upscaling.run(before, report)
@@ -177,10 +215,14 @@ class UpscaleTab:
                 self._upscale: gr.Button(interactive=False),
                 self._hint: "",
             }
-        purpose = strings.RESTORES if (upscaler.training_run or {}).get("degraded") else ""
+        run = upscaler.training_run or {}
+        heavy = run.get("degraded") and run.get("degradation", "heavy") == "heavy"
+        purpose = strings.RESTORES if heavy else ""
         hint = strings.HINT.format(purpose=purpose, megapixels=Limit.for_scale(upscaler.scale).megapixels)
         return {
             self._problem: gr.Markdown(visible=False),
+            self._automatic: gr.Checkbox(True, visible=upscaler.has_strength),
+            self._strength: gr.Slider(visible=False),
             self._fidelity: gr.Slider(visible=has_fidelity),
             self._scale: gr.Slider(maximum=upscaler.scale, value=upscaler.scale, visible=upscaler.scale > 1),
             self._upscale: gr.Button(_button(upscaler.scale), interactive=True),

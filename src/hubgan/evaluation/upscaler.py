@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 from itertools import count, islice, repeat
+from typing import Literal
 
 import torch
 from PIL import Image
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 
 from hubgan.data import ImageSource
 from hubgan.data.decoding import Cell, decode
-from hubgan.data.degradation import degrade_by_seed
+from hubgan.data.degradation import Degradation
 from hubgan.errors import DataError, ImageError
 from hubgan.evaluation.reference import Reference, prepare_ahead, shuffled_cells
 from hubgan.evaluation.results import results_of, versions
@@ -35,7 +36,8 @@ def evaluate_upscaler(
     samples: int | None = None,
     seed: int = 0,
     border: int | None = None,
-    degraded: bool = False,
+    degradation: Degradation | None = None,
+    strength: float | Literal["auto"] = "auto",
     suffix: str = "",
     progress: bool = False,
 ) -> list[Result]:
@@ -48,11 +50,12 @@ def evaluate_upscaler(
         upscaler: on the device to measure on.
         reference: the large pictures. They are cropped to a multiple of the scale, at the right and at the bottom.
         small: the small pictures, row by row; by default they are made as in training: antialiased bicubic, 8 bits.
-        degraded: make them blurred, resized, noisy and compressed (`hubgan.data.degradation`), by the seed; the names
-            of the figures say so.
+        degradation: make them blurred, noisy and compressed in this way (`hubgan.data.degradation`), by the seed; the
+            names of the figures say so.
         samples: the largest number of pictures, which the seed chooses; all by default.
         seed: of that choice, and of the degradation.
         border: pixels left out at each side; the scale by default.
+        strength: of upscalers that have one, as in `Upscaler.upscale`.
         suffix: the end of the figures' names, such as " at fidelity 1".
         progress: show a progress bar.
 
@@ -64,7 +67,7 @@ def evaluate_upscaler(
         DataError: there are not as many small pictures as large ones, none can be used, or reading breaks off.
     """
     border = upscaler.scale if border is None else border
-    suffix = (" of degraded pictures" if degraded else "") + suffix
+    suffix = (f" of {degradation.adjective} pictures" if degradation else "") + suffix
     return decide(
         lambda: _evaluate(
             upscaler,
@@ -73,7 +76,8 @@ def evaluate_upscaler(
             samples=samples,
             seed=seed,
             border=border,
-            degraded=degraded,
+            degradation=degradation,
+            strength=strength,
             suffix=suffix,
             progress=progress,
         )
@@ -88,7 +92,8 @@ def _evaluate(
     samples: int | None,
     seed: int,
     border: int,
-    degraded: bool,
+    degradation: Degradation | None,
+    strength: float | Literal["auto"],
     suffix: str,
     progress: bool,
 ) -> list[Result]:
@@ -102,7 +107,7 @@ def _evaluate(
     unusable: list[ImageError] = []
 
     def usable() -> Iterator[tuple[Tensor, Tensor]]:
-        for pair in prepare_ahead(partial(_pair, upscaler, border, seed if degraded else None), cells, str(reference)):
+        for pair in prepare_ahead(partial(_pair, upscaler, border, seed, degradation), cells, str(reference)):
             if isinstance(pair, ImageError):
                 unusable.append(pair)
             else:
@@ -114,7 +119,9 @@ def _evaluate(
     for little, large in tqdm(islice(usable(), samples), total=total, desc="measuring", disable=not progress):
         plain = to_image(little).resize((large.shape[2], large.shape[1]), Image.Resampling.BICUBIC)
         mode = "L" if len(large) == 1 else "RGB"
-        enlarged, bicubic = (to_tensor(image.convert(mode))[None] for image in (upscaler.upscale(little), plain))
+        enlarged, bicubic = (
+            to_tensor(image.convert(mode))[None] for image in (upscaler.upscale(little, strength=strength), plain)
+        )
         pair = Pair(enlarged, bicubic, large[None], upscaler.scale, border)
         values = {key: value for _, measure in metrics for key, value in measure(pair).items()}
         if all(math.isfinite(number) for value in values.values() for number in (value.value, value.beside)):
@@ -125,9 +132,10 @@ def _evaluate(
         reason = unusable[0] if unusable else "they are equal to their originals"
         raise DataError(f"{reference}: none of its images can be used: {reason}")
     settings: dict[str, str | int | float] = {"channel": "Y of ITU-R BT.601, rounded", "border": border}
-    made = "degraded (Real-ESRGAN's ways, without sinc filters)" if degraded else "antialiased bicubic, 8 bits"
+    made = degradation.method if degradation else "antialiased bicubic, 8 bits"
     settings |= {"small_pictures": "given" if small else made}
-    settings |= {"seed": seed} if degraded or len(measured) < (reference.source.size or 0) else {}
+    settings |= {"strength": strength} if upscaler.has_strength else {}
+    settings |= {"seed": seed} if degradation or len(measured) < (reference.source.size or 0) else {}
     settings |= versions("torch", "torchmetrics", "pillow")
     means = {key: _mean([values[key] for values in measured]) for key in measured[0]}
     return [
@@ -144,7 +152,9 @@ def _mean(values: list[Measured]) -> Measured:
     return Measured(value, beside, values[0].settings)
 
 
-def _pair(upscaler: Upscaler, border: int, damage: int | None, cells: tuple[Cell, Cell, int]) -> tuple[Tensor, Tensor]:
+def _pair(
+    upscaler: Upscaler, border: int, seed: int, degradation: Degradation | None, cells: tuple[Cell, Cell, int]
+) -> tuple[Tensor, Tensor]:
     """The small and the large picture, uint8 (C, h, w) and (C, h * scale, w * scale)."""
     scale, mode = upscaler.scale, "L" if upscaler.channels == 1 else "RGB"
     large_cell, small_cell, number = cells
@@ -162,6 +172,6 @@ def _pair(upscaler: Upscaler, border: int, damage: int | None, cells: tuple[Cell
     if small is None:
         whole = large[None].float() / 255
         # Each picture has random numbers of its own, as several threads prepare pictures in any order.
-        made = shrink(whole, scale) if damage is None else degrade_by_seed(whole, scale, damage, number)
+        made = degradation.by_seed(whole, scale, seed, number)[0] if degradation else shrink(whole, scale)
         small = made[0].mul(255).round().byte()
     return small, large

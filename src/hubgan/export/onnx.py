@@ -37,8 +37,9 @@ class _Large(nn.Module):
         super().__init__()
         self.network = upscaler
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network.forward(images).clamp(0, 1)
+    def forward(self, images: Tensor, strength: Tensor | None = None) -> Tensor:
+        large: Tensor = self.network.forward(images, *(() if strength is None else (strength,)))
+        return large.clamp(0, 1)
 
 
 def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = OPSET) -> Path:
@@ -46,9 +47,9 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
 
     A generator takes `latents` (batch, latent_dim) from a standard normal and, if it has classes, `labels` (batch,),
     int64; it gives `images` (batch, channels, size, size). An upscaler takes `images` (batch, channels, height, width)
-    and gives `large` (batch, channels, height x scale, width x scale). Images are float32 in [0, 1]. The batch size is
-    free, and so are height and width from 2 pixels on. The file's metadata hold the model's configuration under the
-    key `hubgan`.
+    and, if it has a strength, `strength` (batch,) from 0 to 1; it gives `large` (batch, channels, height x scale,
+    width x scale). Images are float32 in [0, 1]. The batch size is free, and so are height and width from 2 pixels on.
+    The file's metadata hold the model's configuration under the key `hubgan`.
 
     The file holds only the network: `Upscaler.upscale` does tiling, transparency, colour profiles and the like.
 
@@ -115,9 +116,14 @@ def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor],
     if isinstance(model, Upscaler):
         height, width = (torch.export.Dim(name, min=2) for name in ("height", "width"))
         given, others = ({"images": torch.rand(n, model.channels, *size)} for n, size in ((2, (24, 32)), (1, (2, 41))))
-        return _Large(model), given, others, ({0: batch, 2: height, 3: width},)
+        sizes: list[Any] = [{0: batch, 2: height, 3: width}]
+        if model.has_strength:
+            for each in (given, others):
+                each["strength"] = torch.linspace(0.2, 0.8, len(each["images"]))
+            sizes.append({0: batch})
+        return _Large(model), given, others, tuple(sizes)
     given, others = ({"latents": model.latents(n, seed=0)} for n in (2, 1))
-    sizes: list[Any] = [{0: batch}]
+    sizes = [{0: batch}]
     if model.labels:
         for each in (given, others):
             each["labels"] = torch.arange(len(each["latents"])) % len(model.labels)

@@ -18,6 +18,7 @@ from PIL import Image, ImageChops, ImageCms, ImageOps
 from typing_extensions import TypeIs
 
 from hubgan.errors import ConfigError, ImageError
+from hubgan.media.strength import strength_of_tables
 
 if TYPE_CHECKING:
     import torch
@@ -42,8 +43,9 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool =
     [0, 1], or a single channel of uint16. EXIF orientation is applied. An alpha channel or a transparent colour makes
     the result RGBA. 16 bits are scaled to 8. Modes I and F do not define their scale, so it is inferred from the
     largest value: up to 1 (F), 255 or 65535. CMYK and grey pictures are converted to sRGB by their profile. `info` of
-    the result holds at most `icc_profile`, if that is a valid RGB profile, `exif`, without the orientation, and
-    `grey`, true for a picture without colours (mode 1, L, LA, I or F).
+    the result holds at most `icc_profile`, if that is a valid RGB profile, `exif`, without the orientation, `grey`,
+    true for a picture without colours (mode 1, L, LA, I or F), and `strength`, with which a JPEG file wants to be
+    cleaned (`hubgan.media.strength`).
 
     With `deep` a grey picture of 16 bits without a transparent value keeps its 16 bits (mode I;16) and its profile.
 
@@ -216,7 +218,15 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool) -> Image
     result.info = {key: result.info[key] for key in keep if result.info.get(key)}  # of HEIC without EXIF it is None
     if _is_grey(image):
         result.info["grey"] = True
+    if (strength := _strength(image)) is not None:
+        result.info["strength"] = strength
     return result
+
+
+def _strength(image: Image.Image) -> float | None:
+    """The strength with which a JPEG file wants to be cleaned, of one just opened, or opened here before."""
+    tables, known = getattr(image, "quantization", None), image.info.get("strength")
+    return strength_of_tables(tables) if tables else known if isinstance(known, float) else None
 
 
 def _is_grey(image: Image.Image) -> bool:

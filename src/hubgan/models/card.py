@@ -36,11 +36,13 @@ class Result(TypedDict, total=False):
 class TrainingRun(TypedDict, total=False):
     """The record of a training run, kept in `config.json`.
 
-    `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed.
+    `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed, and `degradation`
+    says how: everyday, or heavy, as in all runs that do not say.
     """
 
     dataset: str
     degraded: float
+    degradation: str
     facts: dict[str, str]
     results: list[Result]
     picture_caption: str
@@ -119,6 +121,10 @@ _LIMITS = {
 _LIMITS_CLEAN = (
     " It was trained to undo clean bicubic shrinking; noise and compression artefacts may be sharpened too."
 )
+_LIMITS_EVERYDAY = (
+    " It was trained on clean pictures and on everyday ones, with a slight blur, some noise and JPEG compression. A"
+    " higher strength cleans more, and may take fine texture for noise."
+)
 _LIMITS_DEGRADED = (
     " It was trained to undo blur, noise and compression too, and may take fine texture for them and smooth it away."
 )
@@ -195,7 +201,9 @@ def _limits(kind: str, architecture: str, run: TrainingRun) -> str:
     if architecture == "community":
         return _LIMITS["Community"]
     if kind == "Upscaler":
-        return _LIMITS[kind] + (_LIMITS_DEGRADED if run.get("degraded") else _LIMITS_CLEAN)
+        if not run.get("degraded"):
+            return _LIMITS[kind] + _LIMITS_CLEAN
+        return _LIMITS[kind] + (_LIMITS_EVERYDAY if run.get("degradation") == "everyday" else _LIMITS_DEGRADED)
     return _LIMITS[kind]
 
 

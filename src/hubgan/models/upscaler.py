@@ -1,11 +1,12 @@
 """The image upscaler."""
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from PIL import Image
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 _TILE = 256
 _LARGE_TILE = 512  # for networks that work best on the whole picture, within the limits of memory
+_AUTO: Literal["auto"] = "auto"
+_SEEN, _SEEN_SIDE = 9, 192  # the strength is estimated by this number of parts of a picture, of this side in pixels
+_NO_STRENGTH = Remedy("Leave strength out", "Leave out --strength")
 _NO_FIDELITY = Remedy("Leave fidelity out", "Leave out --fidelity")
 # Further arguments of diffusers' StableDiffusionUpscalePipeline, whose model has steps and reads a prompt.
 _WITHOUT_EFFECT = {
@@ -59,7 +63,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
     Args:
         architecture: the network, `edsr` by default; or one made elsewhere, as `from_pretrained` loads it.
-        **options: its options; for `edsr` scale (4), channels (3), width (48), depth (10, blocks) and stride (1).
+        **options: its options; for `edsr` scale (4), channels (3), width (48), depth (10, blocks), stride (1) and
+            strength (False).
 
     Raises:
         ConfigError: an unknown architecture or option, or a value out of bounds.
@@ -75,13 +80,23 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             self.config = {"architecture": COMMUNITY, **architecture.options, **options}
         else:
             super().__init__(architecture, **options)
+        self._origin: ModelSource | None = None
+        self._fidelity = 0.0
+        self._at: dict[float, Upscaler] = {}  # the last other fidelity asked for, no submodule
         self.scale: int = self.config["scale"]
         self.channels: int = self.config["channels"]
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1]."""
-        large: Tensor = self.network(images)
-        return large
+    @property
+    def has_strength(self) -> bool:
+        """Whether the network takes a strength beside the picture."""
+        return bool(self.config.get("strength"))
+
+    def forward(self, images: Tensor, *strength: Any) -> Any:
+        """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1].
+
+        A network with a strength takes that too: (N,) or (1,), from 0 to 1; by default it estimates it.
+        """
+        return self.network(images, *strength)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A tensor goes to `forward`; any other call is that of diffusers' StableDiffusionUpscalePipeline.
@@ -99,7 +114,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             output_type: "pil" (the default) for a list of PIL images, "np" for an array (N, H, W, C), "pt" for a
                 tensor (N, C, H, W) on the CPU, both float32 in [0, 1].
             return_dict: return diffusers.ImagePipelineOutput, whose `images` hold the result; else the tuple of it.
-            tile: as in `upscale`.
+            strength, tile: as in `upscale`.
 
         Raises:
             ImageError: there is no picture, one cannot be read, or they differ in size and are to be an array.
@@ -122,6 +137,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         *,
         output_type: str = "pil",
         return_dict: bool = True,
+        strength: float | Literal["auto"] = _AUTO,
         tile: int | None = None,
         **without_effect: Any,
     ) -> Any:
@@ -136,7 +152,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             raise ImageError("there is no picture", "Pass one, or a list of them, as image=")
         if prompt and any([prompt] if isinstance(prompt, str) else prompt):
             _warn_of_prompt()
-        large = [self.upscale(picture, tile=tile) for picture in pictures]
+        large = [self.upscale(picture, strength=strength, tile=tile) for picture in pictures]
         large = [picture.copy() for picture in large for _ in range(copies)]
         return pipeline_output(as_output(large, output_type), return_dict)
 
@@ -146,6 +162,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         image: ImageInput,
         *,
         scale: float | None = None,
+        strength: float | Literal["auto"] = _AUTO,
+        fidelity: float | None = None,
         tile: int | None = None,
         bf16: bool | None = None,
         progress: Callable[[float], None] | None = None,
@@ -163,6 +181,11 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
                 be uint16.
             scale: how many times as large the result is; by default the network's scale. For a smaller one the
                 network's result is reduced by Lanczos resampling.
+            strength: how strongly noise and traces of compression are cleaned away, from 0 (trust the pixels) to 1. By
+                default that of the JPEG file or the estimated one, whichever is larger; see `estimate_strength`. Only
+                for models that have a strength (`has_strength`).
+            fidelity: from 0 to 1 as in `from_pretrained`, whose fidelity is the default. Another one is read from the
+                files that the model was loaded from, and kept for the next call.
             tile: side of a tile in pixels of the input; 0 is the whole picture at once. By default 256, or 512 for
                 networks that work best on the whole picture.
             bf16: compute the detail that is added to the picture in bfloat16: twice as fast, and rarely off by a grey
@@ -172,9 +195,15 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
         Raises:
             ImageError: the picture cannot be read, is empty, or too large.
-            ConfigError: `tile` is negative, or `scale` is not above 0 or more than the network's.
+            ConfigError: `tile` is negative, `scale` is not above 0 or more than the network's, `strength` is not
+                between 0 and 1, or the model has none; likewise `fidelity`.
         """
+        if fidelity is not None and fidelity != self._fidelity:
+            return self._with_fidelity(fidelity).upscale(
+                image, scale=scale, strength=strength, tile=tile, bf16=bf16, progress=progress
+            )
         wanted = self.checked_scale(scale)
+        self.check_strength(strength)
         if isinstance(image, str | Path) and is_animation(image):
             logger.warning("%s is animated: only its first frame is enlarged; `hubgan upscale` does all", image)
         if tile is None:
@@ -188,7 +217,12 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             pixels = pixels.expand(self.channels, -1, -1)
             halo = int(self.network.receptive_field)  # type: ignore[arg-type]
             grid = int(getattr(self.network, "multiple", 1))
-            function = partial(self._tile, fast=self._in_bf16(False if deep and bf16 is None else bf16), deep=deep)
+            inputs: tuple[Tensor, ...] = ()
+            if self.has_strength:
+                chosen = self._auto_strength(pixels, colour) if strength == _AUTO else float(strength)
+                inputs = (torch.tensor([chosen], device=self.device),)
+            fast = self._in_bf16(False if deep and bf16 is None else bf16)
+            function = partial(self._tile, inputs=inputs, fast=fast, deep=deep)
             result = upscale_tiled(
                 function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid, progress=progress
             )
@@ -232,12 +266,53 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         able = self._own and self.dtype == torch.float32
         return able and (computes_in_bf16(self.device) if wanted is None else wanted)
 
-    def _tile(self, pixels: Tensor, fast: bool, deep: bool) -> Tensor:
+    def check_strength(self, strength: float | Literal["auto"]) -> None:
+        """Check a strength that `upscale` is to be called with.
+
+        Raises:
+            ConfigError: it is neither "auto" nor between 0 and 1, or the model has no strength.
+        """
+        if strength == _AUTO:
+            return
+        if not self.has_strength:
+            raise ConfigError("this model has no strength", _NO_STRENGTH)
+        if isinstance(strength, str) or not 0 <= strength <= 1:
+            raise ConfigError(
+                f"strength is {strength}", "Use a value from 0 (trust the pixels) to 1 (clean up), or auto"
+            )
+
+    @torch.no_grad()
+    def estimate_strength(self, image: ImageInput) -> float:
+        """The strength, from 0 to 1, with which `upscale` cleans a picture if it is not told another one.
+
+        The quantisation tables of a JPEG file tell how strongly it was compressed. A small network beside the upscaler
+        looks at the picture for noise, and for what it went through before. The larger of both counts.
+
+        Args:
+            image: a picture, as in `upscale`.
+
+        Raises:
+            ImageError: the picture cannot be read, is empty, or too large.
+            ConfigError: the model has no strength.
+        """
+        if not self.has_strength:
+            raise ConfigError("this model has no strength", _NO_STRENGTH)
+        colour, _ = split_alpha(open_image(image, deep=True))
+        pixels = to_floats(colour if colour.mode == "I;16" or self.channels == 3 else colour.convert("L"))
+        return self._auto_strength(pixels.expand(self.channels, -1, -1), colour)
+
+    def _auto_strength(self, pixels: Tensor, colour: Image.Image) -> float:
+        estimator = self.network.estimator
+        assert isinstance(estimator, nn.Module)
+        parts = _parts(pixels, _SEEN, _SEEN_SIDE).to(self.device, self.dtype)
+        return max(float(estimator(parts).mean()), float(colour.info.get("strength", 0.0)))
+
+    def _tile(self, pixels: Tensor, inputs: tuple[Tensor, ...], fast: bool, deep: bool) -> Tensor:
         pixels = pixels.to(self.device, self.dtype)
         if self._own:  # convolutions are faster in this layout; networks made elsewhere may need the usual one
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
-            large: Tensor = self(pixels)
+            large: Tensor = self(pixels, *inputs)
         large = large.float().clamp(0, 1)
         # Rounded here, tile by tile, because floats would take four times the memory of the whole picture.
         if deep:  # and grey
@@ -302,7 +377,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         found = community.find(ModelSource(name, **source_options), weights_name, allow_pickle)
         if found is None:
             model = super().from_pretrained(name, device=device, dtype=dtype, strict=strict, **source_options)
-            return model._at_fidelity(fidelity, ModelSource(name, **source_options)) if fidelity else model
+            model._origin, model._fidelity = ModelSource(name, **source_options), fidelity
+            return model._mixed(fidelity, model._origin) if fidelity else model
         if fidelity:
             raise ConfigError(f"{name} was made elsewhere and has one set of weights", _NO_FIDELITY)
         model = cls(community.load(found, dtype), source=found.source)
@@ -323,7 +399,19 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         name = str(pretrained_model_name_or_path)
         return not Path(name).is_file() and PIXEL_WEIGHTS in ModelSource(name, **source_options).files()
 
-    def _at_fidelity(self: Self, fidelity: float, source: ModelSource) -> Self:
+    def _with_fidelity(self, fidelity: float) -> "Upscaler":
+        """This model as loaded with another fidelity."""
+        if self._origin is None:
+            raise ConfigError(
+                "the model was not loaded by from_pretrained, so it has one set of weights", _NO_FIDELITY
+            )
+        if fidelity not in self._at:
+            options = {field.name: getattr(self._origin, field.name) for field in fields(ModelSource)}
+            name = options.pop("name")
+            self._at = {fidelity: type(self).from_pretrained(name, fidelity=fidelity, dtype=self.dtype, **options)}
+        return self._at[fidelity].to(self.device)
+
+    def _mixed(self: Self, fidelity: float, source: ModelSource) -> Self:
         at_commit = source.at_commit_of(source.file(CONFIG))
         if PIXEL_WEIGHTS not in at_commit.files():
             raise ModelError(f"{source.name} holds no {PIXEL_WEIGHTS}, so there is nothing to mix", _NO_FIDELITY)
@@ -335,6 +423,16 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         if isinstance(self.network, CommunityNetwork):
             return self.network.weights()
         return super()._weights()
+
+
+def _parts(pixels: Tensor, number: int, side: int) -> Tensor:
+    """A picture (C, H, W) as (1, C, H, W); or of a large one `number` squares of `side`, evenly spread, in a batch."""
+    height, width = pixels.shape[1:]
+    if height * width <= number * side**2 or min(height, width) < side:
+        return pixels[None]
+    rows = round(math.sqrt(number))
+    tops, lefts = (torch.linspace(0, length - side, rows).int().tolist() for length in (height, width))
+    return torch.stack([pixels[:, top : top + side, left : left + side] for top in tops for left in lefts])
 
 
 @cache

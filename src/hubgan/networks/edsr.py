@@ -6,7 +6,8 @@ identity; both shorten the training. In evaluation mode each pixel is clamped to
 margin, so flat areas stay flat.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal, overload
 
 import torch
 from pydantic import validate_call
@@ -23,11 +24,12 @@ from hubgan.networks.validation import (
     Width,
 )
 
+_SMALLEST_ESTIMATED = 16  # pixels a side
 _MARGIN = 1.5  # times the range of the neighbouring pixels; with 1 fine texture is a little less sharp
 
 
 class ResidualBlock(nn.Module):
-    """(N, width, H, W) to the same."""
+    """(N, width, H, W) to the same; a `shift` (N, width) is added before the activation."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -35,8 +37,34 @@ class ResidualBlock(nn.Module):
         for parameter in self.conv2.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return conv_add(self.conv2, conv_relu(self.conv1, x), x)
+    def forward(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
+        return conv_add(self.conv2, conv_relu(self.conv1, x, shift), x)
+
+
+class StrengthEstimator(nn.Module):
+    """Images (N, channels, H, W) in [0, 1] to the strengths (N,), from 0 to 1, with which they want to be cleaned."""
+
+    def __init__(self, channels: int, width: int = 16) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, 3),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, 2 * width, 3, stride=2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(2 * width, 2 * width, 3),
+            nn.ReLU(inplace=True),
+        )
+        self.judge = nn.Sequential(nn.Linear(2 * width, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        missing = [max(_SMALLEST_ESTIMATED - side, 0) for side in images.shape[2:]]
+        if any(missing):
+            images = pad(images, (0, missing[1], 0, missing[0]), mode="replicate")
+        features = self.layers(images - 0.5).float().mean((2, 3))
+        estimate: Tensor = self.judge(features).squeeze(1).sigmoid()
+        return estimate
 
 
 class EDSR(nn.Module):
@@ -51,6 +79,9 @@ class EDSR(nn.Module):
         width: channels of the blocks, 4 to 512.
         depth: residual blocks, 1 to 64.
         stride: how many times coarser than the small picture the grid of the blocks is, 1 to 4.
+        strength: take a strength beside the picture, with which noise and traces of compression are cleaned away. It
+            has the effect of a constant plane beside the colours, as in FFDNet (Zhang et al. 2018,
+            https://arxiv.org/abs/1710.04026), in each block. A small network beside estimates it.
 
     Attributes:
         receptive_field: how far, in pixels of the input, a pixel of the output depends on others.
@@ -59,7 +90,13 @@ class EDSR(nn.Module):
 
     @validate_call(config=STRICT)
     def __init__(
-        self, scale: Scale = 4, channels: Channels = 3, width: Width = 48, depth: Depth = 10, stride: Stride = 1
+        self,
+        scale: Scale = 4,
+        channels: Channels = 3,
+        width: Width = 48,
+        depth: Depth = 10,
+        stride: Stride = 1,
+        strength: bool = False,
     ) -> None:
         super().__init__()
         self.scale, self.channels, self.multiple = scale, channels, stride
@@ -69,10 +106,36 @@ class EDSR(nn.Module):
             *(ResidualBlock(width) for _ in range(depth)), nn.Conv2d(width, width, 3, padding=1)
         )
         self.tail = nn.Conv2d(width, channels * (scale * stride) ** 2, 3, padding=1)
+        self.control = nn.Linear(1, depth * width, bias=False) if strength else None
+        self.estimator = StrengthEstimator(channels) if strength else None
+        if self.control is not None:
+            nn.init.zeros_(self.control.weight)
 
-    def forward(self, images: Tensor) -> Tensor:
-        features = self.head(images - 0.5)
-        detail = pixel_shuffle(self.tail(features + self.blocks(features)), self.multiple)
+    @overload
+    def forward(self, images: Tensor, strength: Tensor | None = None) -> Tensor: ...
+
+    @overload
+    def forward(self, images: Tensor, strength: Tensor, with_estimate: Literal[True]) -> tuple[Tensor, Tensor]: ...
+
+    def forward(
+        self, images: Tensor, strength: Tensor | None = None, with_estimate: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Enlarge, with the strength (N,) or (1,) from 0 to 1; by default the estimated one.
+
+        With `with_estimate` the estimated strength (N,) is returned too, for its loss.
+
+        Raises:
+            ValueError: the network takes no strength.
+        """
+        large = self._enlarge(images, self._shifts(images, strength))
+        return (large, self.estimator(images)) if with_estimate and self.estimator is not None else large
+
+    def _enlarge(self, images: Tensor, shifts: Sequence[Tensor | None]) -> Tensor:
+        features = x = self.head(images - 0.5)
+        *blocks, last = self.blocks
+        for block, shift in zip(blocks, shifts, strict=True):
+            x = block(x, shift)
+        detail = pixel_shuffle(self.tail(features + last(x)), self.multiple)
         detail = detail[..., : images.shape[2], : images.shape[3]]
         # A pixel shuffle that adds and clamps on the way: half the time of `pixel_shuffle` on the CPU.
         split: Tensor = detail.unflatten(1, (self.channels, self.scale, self.scale))
@@ -80,6 +143,16 @@ class EDSR(nn.Module):
         if not self.training:
             large = large.clamp_(*map(_spread, _bounds(images)))
         return large.flatten(4, 5).flatten(2, 3)
+
+    def _shifts(self, images: Tensor, strength: Tensor | None) -> Sequence[Tensor | None]:
+        """What the strength adds in each block, (N, width) or (1, width)."""
+        if self.control is None or self.estimator is None:
+            if strength is not None:
+                raise ValueError("the network takes no strength")
+            return [None] * (len(self.blocks) - 1)
+        strength = self.estimator(images) if strength is None else strength
+        shifts: Tensor = self.control(strength.to(self.control.weight.dtype)[:, None])
+        return shifts.chunk(len(self.blocks) - 1, 1)
 
 
 def _spread(images: Tensor) -> Tensor:

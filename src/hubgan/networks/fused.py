@@ -15,12 +15,13 @@ from torch.nn.functional import relu
 from torch.nn.modules import module
 
 
-def conv_relu(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """The same as `relu(layer(x))`."""
-    if _fuses(layer, x):
-        rectified: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *_of(layer, x), "relu", [], "")
+def conv_relu(layer: nn.Conv2d, x: Tensor, shift: Tensor | None = None) -> Tensor:
+    """The same as `relu(layer(x) + shift)`, with a shift (N or 1, channels) that is the same everywhere."""
+    if _fuses(layer, x) and (shift is None or len(shift) == 1):
+        rectified: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *_of(layer, x, shift), "relu", [], "")
         return rectified
-    return relu(layer(x), inplace=True)
+    plain: Tensor = layer(x)
+    return relu(plain if shift is None else plain + shift[:, :, None, None], inplace=True)
 
 
 def conv_add(layer: nn.Conv2d, x: Tensor, other: Tensor) -> Tensor:
@@ -33,8 +34,11 @@ def conv_add(layer: nn.Conv2d, x: Tensor, other: Tensor) -> Tensor:
     return plain + other
 
 
-def _of(layer: nn.Conv2d, x: Tensor) -> tuple[Any, ...]:
-    bias = None if layer.bias is None else layer.bias.to(x.dtype)
+def _of(layer: nn.Conv2d, x: Tensor, shift: Tensor | None = None) -> tuple[Any, ...]:
+    bias = layer.bias
+    if shift is not None:
+        bias = shift[0] if bias is None else bias + shift[0]
+    bias = None if bias is None else bias.to(x.dtype)
     return layer.weight.to(x.dtype), bias, layer.padding, layer.stride, layer.dilation, layer.groups
 
 

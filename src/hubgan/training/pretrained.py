@@ -11,14 +11,15 @@ from hubgan.training.task import Task
 
 logger = logging.getLogger(__name__)
 
-_SCALE = "scale"
+_FREE = {"scale", "strength"}  # options that the run may have other than the model it begins with
 
 
 def load_pretrained(task: Task[Any], accelerator: Accelerator) -> None:
     """Put the weights of the published models that the run begins with into a task's networks.
 
-    An upscaler for another scale is taken too, but for its last layer, whose shape depends on that: as EDSR (Lim et
-    al. 2017, https://arxiv.org/abs/1707.02921) trains for one scale from another.
+    An upscaler for another scale is used too, but for its last layer, whose shape depends on that: as EDSR (Lim et
+    al. 2017, https://arxiv.org/abs/1707.02921) trains for one scale from another. One without a strength may begin a
+    run that has one.
 
     Raises:
         ConfigError: a network is not the one that the run asks for.
@@ -30,15 +31,17 @@ def load_pretrained(task: Task[Any], accelerator: Accelerator) -> None:
         network = task.networks[network_name]
         _compare(name, found, network)
         own, given = network.state_dict(), found.state_dict()
-        anew = [key for key in own if own[key].shape != given[key].shape]
+        anew = [key for key in own if key not in given or own[key].shape != given[key].shape]
         if anew:
-            logger.info("%s has another scale: %s begin with random weights", name, ", ".join(anew))
+            logger.info("%s lacks these weights, which begin anew: %s", name, ", ".join(anew))
         network.load_state_dict(given | {key: own[key] for key in anew})
 
 
 def _compare(name: str, found: HubModel, wanted: HubModel) -> None:
-    options = (found.config | wanted.config).keys() - {_SCALE}
-    differ = [key for key in sorted(options) if found.config.get(key) != wanted.config.get(key)]
+    free = _FREE if wanted.config.get("strength") else _FREE - {"strength"}
+    options = (found.config | wanted.config).keys() - free
+    differ = [key for key in sorted(options) if bool(found.config.get(key)) | bool(wanted.config.get(key))
+              and found.config.get(key) != wanted.config.get(key)]  # fmt: skip
     if differ:
         words = "; ".join(f"{key} {found.config.get(key)!r}, not {wanted.config.get(key)!r}" for key in differ)
         raise ConfigError(

@@ -164,10 +164,10 @@ class Network:
         bare: the network itself.
     """
 
-    module: Callable[..., Tensor]
+    module: Callable[..., Any]
     bare: nn.Module
 
-    def __call__(self, *inputs: Any) -> Tensor:
+    def __call__(self, *inputs: Any) -> Any:
         return self.module(*inputs)
 
     def plain(self, *inputs: Any) -> Tensor:

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from PIL import Image
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, l1_loss, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, l1_loss, mse_loss, pixel_unshuffle
 
 from hubgan.data import Crops, ImageSource, RawBatch
-from hubgan.data.degradation import DRAWS, degrade, degrade_by_seed
+from hubgan.data.degradation import DEGRADATIONS, Degradation, DegradationName, Range
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_upscaler
 from hubgan.media.grid import ImageGrid
@@ -39,6 +39,7 @@ _SMALLEST = 16  # a side, by the discriminators
 _GRID = 8  # what the discriminators want sides to be multiples of
 _EXAMPLES = 4
 _BLOCKS = 4  # a side, of a local mean
+_UNSURE = 0.05  # deviation of the strength that the upscaler is given, from the true one
 
 
 class UpscalingNetworks(NetworkOptions):
@@ -59,8 +60,17 @@ class UpscalingData(DataOptions):
     """Side in pixels of the crops of the large images."""
     reduce: float = Field(1.0, gt=0, le=1)
     """Shrink the large images to this share of their size before cropping; below 1 this hides the blocks of JPEGs."""
-    degraded: float = Field(0.0, ge=0, le=1)
-    """The probability that a small image is not just shrunk but blurred, resized, noisy and compressed as well."""
+    degradation: DegradationName = "none"
+    """How small images are damaged: everyday (slight blur and noise, JPEG or WebP files), heavy (Real-ESRGAN's), or
+    none, which only shrinks them."""
+    degraded: float | None = Field(None, ge=0, le=1)
+    """The share of the small images that are damaged; by default 0.85 for everyday, 0.75 for heavy."""
+    degraded_blur: Range | None = None
+    """Limits of the blur's deviation in pixels of the large image; by default those of the degradation."""
+    degraded_noise: Range | None = None
+    """Limits of the noise's deviation in grey levels; by default those of the degradation."""
+    degraded_quality: Range | None = None
+    """Limits of the quality of JPEG and WebP files, 1 to 100; by default those of the degradation."""
 
 
 class UpscalingLosses(LossOptions):
@@ -79,6 +89,8 @@ class UpscalingLosses(LossOptions):
     """Weight of the perceptual loss (distance of EfficientNet-Lite0 features)."""
     adversarial_weight: NonNegativeFloat = 0.001
     """Weight of the adversarial loss."""
+    strength_weight: NonNegativeFloat = 0.02
+    """Weight of the squared error of the estimated strength, for an upscaler that has a strength."""
 
 
 class UpscalingOptimisation(OptimisationOptions):
@@ -117,7 +129,9 @@ class Upscaling(Task[UpscalingConfig]):
     def __init__(self, config: UpscalingConfig) -> None:
         super().__init__(config)
         c = config
+        self.degradation, self.degraded = _degradation(c)
         upscaler = c.upscaler.build("upscaler", Upscaler, channels=c.channels)
+        self.has_strength = upscaler.has_strength
         self.scale, self._block = upscaler.scale, upscaler.scale * int(upscaler.config.get("stride", 1))
         self._shift = -(-self._block // _GRID) * _GRID
         self._check_crops()
@@ -128,7 +142,7 @@ class Upscaling(Task[UpscalingConfig]):
         self.adversarial.check(discriminator)
         self.transform = Crops(size=c.crop_size, channels=c.channels, flip=c.flip, reduce=c.reduce)
         self.perceptual = _perceptual() if c.perceptual_weight and c.pixel_share < 1 else None
-        what = "degraded pictures enlarged by bicubic interpolation" if c.degraded else "bicubic"
+        what = "degraded pictures enlarged by bicubic interpolation" if self.degradation else "bicubic"
         self.caption = f"Left to right: {what}, this model, the original; pictures of the training set"
         self._examples: Sequence[Tensor] = []
 
@@ -159,18 +173,23 @@ class Upscaling(Task[UpscalingConfig]):
     def batch(self, raw: RawBatch, random: SharedRandom) -> Batch:
         offset = random.integers(2, self._shift + 1)
         large = raw.images.float() / 255
-        small = shrink(large, self.scale)
-        if share := self.config.degraded:
-            chosen = random.uniform(len(large)) < share
-            draws, noise = random.uniform(len(large), DRAWS), random.normal(len(large), *large.shape[1:])
+        small, strength = shrink(large, self.scale), large.new_zeros(len(large))
+        if self.degradation is not None:
+            chosen = random.uniform(len(large)) < self.degraded
+            draws, noise = random.uniform(len(large), self.degradation.draws), random.normal(*large.shape)
             if chosen.any():
-                small[chosen] = degrade(large[chosen], self.scale, draws[chosen], noise[chosen])
-        return Batch({"small": small, "real": large}, values={"offset": offset})
+                small[chosen], strength[chosen] = self.degradation(
+                    large[chosen], self.scale, draws[chosen], noise[chosen]
+                )
+        tensors = {"small": small, "real": large, "strength": strength}
+        if self.has_strength:  # given not quite as it is, because nobody knows it exactly in use
+            tensors["given"] = (strength + _UNSURE * random.normal(len(large))).clamp(0, 1)
+        return Batch(tensors, values={"offset": offset})
 
     def losses(self, phase: Phase, networks: Networks, batch: Batch) -> Losses:
-        real, fake = batch["real"], batch.fake("fake", lambda: networks["upscaler"](batch["small"]))
+        real, fake = batch["real"], batch.fake("fake", lambda: self._enlarge(networks, batch))
         if phase.name == "pixel":
-            return Losses({"pixel": self._pixel_loss(real, fake)})
+            return Losses({"pixel": self._pixel_loss(real, fake), **self._strength_loss(batch)})
         c, discriminator = self.config, networks["discriminator"]
         inner = partial(self._inner, offset=batch.values["offset"])
         to_input = partial(self._to_discriminator_input, offset=batch.values["offset"])
@@ -184,7 +203,21 @@ class Upscaling(Task[UpscalingConfig]):
         if self.perceptual is not None:
             distances = self.perceptual(inner(fake.float()), inner(real))
             terms["perceptual"] = c.perceptual_weight * distances.mean()
-        return Losses(terms)
+        return Losses(terms | self._strength_loss(batch))
+
+    def _enlarge(self, networks: Networks, batch: Batch) -> Tensor:
+        """The enlarged pictures; those of a network with a strength by the given one, and its estimate on the way."""
+        if not self.has_strength:
+            plain: Tensor = networks["upscaler"](batch["small"])
+            return plain
+        large: Tensor
+        large, batch.cache["estimate"] = networks["upscaler"](batch["small"], batch["given"], True)
+        return large
+
+    def _strength_loss(self, batch: Batch) -> dict[str, Tensor]:
+        if not self.has_strength:
+            return {}
+        return {"strength": self.config.strength_weight * mse_loss(batch.cache["estimate"].float(), batch["strength"])}
 
     def _pixel_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         loss = l1_loss(fake.float(), real)
@@ -223,20 +256,20 @@ class Upscaling(Task[UpscalingConfig]):
     def preview(self, models: Models) -> Image.Image:
         upscaler = models["upscaler"]
         assert isinstance(upscaler, Upscaler)
-        return compare(upscaler, self._examples, seed=self.config.seed if self.config.degraded else None)
+        return compare(upscaler, self._examples, seed=self.config.seed, degradation=self.degradation)
 
     def evaluate(self, models: Models, reference: Reference, trained_on: Reference) -> list[Result]:
         upscaler = models["upscaler"]
         assert isinstance(upscaler, Upscaler)
         return [
             figure
-            for degraded in ((False, True) if self.config.degraded else (False,))
+            for degradation in ((None, self.degradation) if self.degradation else (None,))
             for figure in evaluate_upscaler(
                 upscaler,
                 reference,
                 samples=self.config.eval_samples,
                 seed=self.config.seed,
-                degraded=degraded,
+                degradation=degradation,
                 progress=True,
             )
         ]
@@ -252,11 +285,28 @@ class Upscaling(Task[UpscalingConfig]):
         c = self.config
         turned = ", mirrored both ways and turned" if c.flip else ""
         reduced = f" of pictures made {c.reduce:g} times as large" if c.reduce < 1 else ""
-        degraded = [f"{c.degraded:.0%} of the small images degraded"] if c.degraded else []
+        how = f" ({self.degradation.description})" if self.degradation else ""
+        degraded = [f"{self.degraded:.0%} of the small images degraded{how}"] if self.degradation else []
         return [f"random crops of {c.crop_size} pixels{reduced}{turned}", *degraded]
 
     def card(self) -> TrainingRun:
-        return {"degraded": self.config.degraded} if self.config.degraded else {}
+        return {"degraded": self.degraded, "degradation": self.config.degradation} if self.degradation else {}
+
+
+def _degradation(c: UpscalingConfig) -> tuple[Degradation | None, float]:
+    """The degradation of a run, and the share of the small pictures that it makes."""
+    given = {name: value for name in ("blur", "noise", "quality") if (value := getattr(c, f"degraded_{name}"))}
+    if c.degradation == "none":
+        if c.degraded or given:
+            name = f"degraded_{next(iter(given))}" if given else "degraded"
+            raise ConfigError(f"{name} is set, and no degradation", "Set --degradation everyday, or heavy")
+        return None, 0.0
+    for name, (low, high) in given.items():
+        if not 0 <= low <= high <= (100 if name == "quality" else 255):
+            raise ConfigError(f"degraded_{name} is {low:g} {high:g}", "Give two numbers, the smaller first")
+    degradation = DEGRADATIONS[c.degradation](**given)
+    share = degradation.share if c.degraded is None else c.degraded
+    return (degradation, share) if share else (None, 0.0)
 
 
 def _parts(c: UpscalingConfig) -> tuple[Part, ...]:
@@ -292,9 +342,16 @@ def _perceptual() -> PerceptualDistance:
         raise error.with_context("the perceptual loss: ", "Or set --perceptual_weight 0") from error
 
 
-def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192, *, seed: int | None = None) -> Image.Image:
+def compare(
+    model: Upscaler,
+    pictures: Sequence[Tensor],
+    side: int = 192,
+    *,
+    seed: int = 0,
+    degradation: Degradation | None = None,
+) -> Image.Image:
     """Rows of bicubic, model, original for the middle of pictures (uint8, channels x H x W), `side` pixels wide; the
-    small pictures are degraded by `seed` if there is one.
+    small pictures are degraded by `seed` if there is a degradation.
     """
     side = min(side, *(min(picture.shape[1:]) for picture in pictures))
     side -= side % model.scale
@@ -303,7 +360,7 @@ def compare(model: Upscaler, pictures: Sequence[Tensor], side: int = 192, *, see
         top, left = ((length - side) // 2 for length in picture.shape[1:])
         large = picture[:, top : top + side, left : left + side]
         whole = large[None].float() / 255
-        made = shrink(whole, model.scale) if seed is None else degrade_by_seed(whole, model.scale, seed, number)
+        made = degradation.by_seed(whole, model.scale, seed, number)[0] if degradation else shrink(whole, model.scale)
         small = to_image(made[0])
         for image in (small.resize((side, side), Image.Resampling.BICUBIC), model.upscale(small), to_image(large)):
             grid.add(image)

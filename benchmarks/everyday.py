@@ -1,0 +1,162 @@
+"""Upscalers on everyday pictures: compressed, slightly blurred, noisy, resized by a web site; four times larger.
+
+    python -m benchmarks.everyday --sr-eval FOLDER [--photos FOLDER --sheet everyday.png]
+
+FOLDER is as in benchmarks.upscaling. The small pictures of Set14 and of the first pictures of B100 are made of the
+originals in fixed ways, by a seed. Compressed ones are given as JPEG files, whose quality hubgan reads; peers get the
+same pixels. A model of hubgan's is run at fidelity 0 and 1, with the strength that it chooses by itself.
+
+PSNR is that of luma, without 4 pixels at each side; PD-ENL2 the perceptual distance (less is better).
+
+With --photos, details of real JPEGs from a data set are drawn at one pixel a pixel beside bicubic, to look at.
+"""
+
+import argparse
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw, ImageFilter
+from torch import Tensor
+
+from benchmarks.common import called, markdown, write
+from benchmarks.peers import PEERS, Peer, PeerError
+from benchmarks.upscaling import SCALE, Local, Pair, compare, local, means, pairs, plain
+from hubgan.data import load_images
+from hubgan.data.decoding import decode
+from hubgan.media.images import to_image, to_tensor
+from hubgan.metrics import PerceptualDistance, shrink
+from hubgan.runtime.seeding import torch_generator
+
+_BLUR, _NOISE = 1.2, 4  # pixels of the large picture; grey levels
+_FIDELITIES = (0.0, 1.0)
+_TILE, _TITLE = 192, 18
+# The number of a photo, and the corner of a detail of it.
+_DETAILS = [(number, 60 + 37 * (number % 5), 60 + 29 * (number % 7)) for number in range(3, 1239, 103)]
+
+
+def _jpeg(picture: Image.Image, quality: int) -> Image.Image:
+    """Saved and opened again: it knows its quality, as a file does."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    return Image.open(file)
+
+
+def _small(large: Image.Image) -> Image.Image:
+    return to_image(shrink(to_tensor(large)[None].float() / 255, SCALE)[0].mul(255).round().byte()).convert("RGB")
+
+
+def _noisy(picture: Image.Image, deviation: float, number: int) -> Image.Image:
+    pixels = to_tensor(picture).float()
+    noise: Tensor = torch.randn(pixels.shape, generator=torch_generator(0, number)) * deviation
+    return to_image((pixels + noise).clamp(0, 255).round().byte())
+
+
+def _blurred(large: Image.Image, deviation: float) -> Image.Image:
+    return large.filter(ImageFilter.GaussianBlur(deviation))
+
+
+def _from_web(large: Image.Image) -> Image.Image:
+    """Uploaded as a JPEG of twice the size, reduced by a web site, and saved again."""
+    uploaded = _jpeg(large.resize([side // 2 for side in large.size], Image.Resampling.BOX), 88)
+    return _jpeg(uploaded.resize([side // SCALE for side in large.size], Image.Resampling.BILINEAR), 75)
+
+
+WAYS: dict[str, Callable[[Image.Image, int], Image.Image]] = {
+    "clean": lambda large, n: _small(large),
+    "JPEG 95": lambda large, n: _jpeg(_small(large), 95),
+    "JPEG 80": lambda large, n: _jpeg(_small(large), 80),
+    "JPEG 60": lambda large, n: _jpeg(_small(large), 60),
+    "JPEG 40": lambda large, n: _jpeg(_small(large), 40),
+    "blur": lambda large, n: _small(_blurred(large, _BLUR)),
+    "noise": lambda large, n: _noisy(_small(large), _NOISE, n),
+    "all three": lambda large, n: _jpeg(_noisy(_small(_blurred(large, _BLUR)), _NOISE, n), 75),
+    "web": lambda large, n: _from_web(large),
+}
+"""How a small picture is made of a large one and its number."""
+
+
+def main() -> None:
+    """Measure, write results/everyday.json, print the table, and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sr-eval", required=True, metavar="FOLDER", help="a folder with the standard benchmarks")
+    parser.add_argument("--model", nargs="+", default=["model_cards/photo-x4", "model_cards/photo-x4-restore"])
+    parser.add_argument("--peers", nargs="*", metavar="NAME", choices=[*PEERS], default=[*PEERS],
+                        help=f"all by default: {', '.join(PEERS)}")  # fmt: skip
+    parser.add_argument("--limit", type=int, default=20, help="pictures of B100")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--photos", metavar="DATA", help="a data set of JPEGs, of which some are drawn")
+    parser.add_argument("--sheet", type=Path, default=Path("everyday.png"), metavar="FILE", help="the drawing")
+    parser.add_argument("--name", default="everyday", help="of the file of results")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    originals = [pair.large for name in ("Set14", "B100") for pair in pairs(args.sr_eval, name)[: args.limit]]
+    perceptual = PerceptualDistance(2)
+    methods: list[Local | Peer] = [
+        *plain(),
+        *(method for name in args.model for method in local(name, _FIDELITIES)),
+        *(PEERS[name] for name in args.peers),
+    ]
+    table: list[dict[str, Any]] = []
+    left_out: dict[str, str] = {}
+    details: dict[str, Any] = {}
+    for way, make in WAYS.items():
+        made = [Pair(make(large.convert("RGB"), number), large) for number, large in enumerate(originals)]
+        for method in methods:
+            if method.name in left_out:
+                continue
+            print(f"{way}, {method.name} ...", flush=True)
+            try:
+                found = method.run([pair.small for pair in made], threads=args.threads).pictures
+            except PeerError as error:
+                left_out[method.name] = str(error)
+                continue
+            figures = means([compare(*each, perceptual) for each in zip(found, (p.large for p in made), strict=True)])
+            details.setdefault(way, {})[method.name] = figures
+        table = [
+            {"upscaler": method.name,
+             **{way: f"{each[method.name]['PSNR']:.2f} / {each[method.name]['PD-ENL2']:.3f}"
+                for way, each in details.items() if method.name in each}}
+            for method in methods if method.name not in left_out
+        ]  # fmt: skip
+        write(
+            args.name,
+            table,
+            data=called(args.sr_eval, None),
+            pictures=len(originals),
+            figures="PSNR of luma, dB / PD-ENL2",
+            border=SCALE,
+            ways=details,
+            left_out=left_out,
+        )
+    print(markdown(table), *(f"- {name}: not measured: {why}" for name, why in left_out.items()), sep="\n")
+    if args.photos:
+        _draw(args.photos, args.model[0]).save(args.sheet)
+
+
+def _draw(photos: str, model: str) -> Image.Image:
+    """Details of real JPEGs: nearest, bicubic, the model at fidelity 0 and 1."""
+    columns: list[Local | Peer] = [plain()[0], *local(model, _FIDELITIES)]
+    sheet = Image.new("RGB", ((1 + len(columns)) * _TILE, _TITLE + len(_DETAILS) * _TILE), "white")
+    pen = ImageDraw.Draw(sheet)
+    for column, title in enumerate(["as it is", *(method.name for method in columns)]):
+        pen.text((column * _TILE + 3, 3), title, fill="black")
+    source = load_images(photos)
+    side = _TILE // SCALE
+    for row, index in enumerate(_DETAILS):
+        photo = decode(source.rows[index[0]][source.column])
+        left, top = index[1:]
+        box = (left, top, left + side, top + side)
+        cells = [photo.crop(box).convert("RGB").resize((_TILE, _TILE), Image.Resampling.NEAREST)]
+        for method in columns:
+            (large,) = method.run([photo], threads=1).pictures
+            cells.append(large.crop((SCALE * left, SCALE * top, SCALE * left + _TILE, SCALE * top + _TILE)))
+        for column, cell in enumerate(cells):
+            sheet.paste(cell, (column * _TILE, _TITLE + row * _TILE))
+    return sheet
+
+
+if __name__ == "__main__":
+    main()
