@@ -328,6 +328,7 @@ print(megabytes("VmHWM") - before)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hub")  # which answers at once that it has no such data set
 def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     images = [frame(number) for number in range(4)]
     features = datasets.Features(img=datasets.Image(), kind=datasets.ClassLabel(names=["cat", "a dog"]))

@@ -87,6 +87,7 @@ def test_a_recipe_has_ranges_of_its_own() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hub")  # which answers at once that it has no data set to measure on
 def test_a_run_on_degraded_pictures_shows_and_measures_them(tmp_path: object) -> None:
     options = ["--max_steps", "2", "--degradation", "heavy", "--upscaler.strength", "False", "--pixel_share", "1",
                "--output_dir", f"{tmp_path}/run"]  # fmt: skip
