@@ -20,6 +20,9 @@ PHOTO = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--upscaler.width", "
          "--crop_size", "32", "--discriminator.width", "4", "--discriminator_steps", "1", "--batch_size", "8",
          "--log_every", "1", "--max_images", "None", "--eval_samples", "0"]  # fmt: skip
 
+# Without random damage, whose numbers belong to the batches of a process, and without a strength.
+CLEAN = ["--degradation", "none", "--upscaler.strength", "False"]
+
 
 def command(processes: int, *options: str) -> list[str]:
     """`accelerate launch --cpu train.py` with these options."""

@@ -15,6 +15,7 @@ import torch
 from helpers.common import ROOT
 from helpers.forking import as_main, fork
 from helpers.launching import (
+    CLEAN,
     PHOTO,
     TINY,
     command,
@@ -115,7 +116,7 @@ def test_a_run_goes_on_with_another_number_of_processes_or_batches(tmp_path: Pat
 
     Without BatchNorm, which sees one batch of one process, and spectral normalisation, which changes at each use.
     """
-    options = [*PHOTO, "--pixel_share", "0", "--discriminator.norm", "none", "--checkpoint_every", "3",
+    options = [*PHOTO, *CLEAN, "--pixel_share", "0", "--discriminator.norm", "none", "--checkpoint_every", "3",
                "--perceptual_weight", "0", "--learning_rate", "1e-4"]  # fmt: skip
     whole = train_here(*options, "--max_steps", "9", "--output_dir", str(tmp_path / "whole"))
     run, accumulated = tmp_path / "run", ["--gradient_accumulation_steps", "2", "--batch_size"]

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from helpers.common import ROOT, SAMPLE
 from helpers.forking import run_script
 from helpers.launching import (
+    CLEAN,
     PHOTO,
     TINY,
     keep_averages,
@@ -111,7 +112,7 @@ def test_upscaling_in_two_processes_starts_with_pixels_and_goes_on_adversarially
 @pytest.mark.parametrize(("difference", "wanted"), [((0.1, 0.1, 0.1), 0.3), ((0.114, 0.0, -0.299), 0.413 / 3)])
 def test_the_pixel_loss_may_weigh_luma(difference: tuple[float, ...], wanted: float) -> None:
     real = torch.zeros(1, 3, 4, 4)
-    task = Upscaling(parse([*PHOTO, "--luma_weight", "2", "--perceptual_weight", "0"]))  # type: ignore[arg-type]
+    task = Upscaling(parse([*PHOTO, *CLEAN, "--luma_weight", "2", "--perceptual_weight", "0"]))  # type: ignore[arg-type]
     fake = real + torch.tensor(difference).view(1, 3, 1, 1)
     found = task.losses(Phase("pixel", ("upscaler",)), {}, Batch({"real": real}, cache={"fake": fake}))
     assert found.terms["pixel"].item() == pytest.approx(wanted)  # the second differs in colour alone
@@ -207,7 +208,8 @@ def test_the_average_is_the_same_in_all_processes_and_saved_once(tmp_path: Path)
 
 @pytest.mark.slow
 def test_gradients_of_several_batches_add_up_to_those_of_one(tmp_path: Path) -> None:
-    options = [*PHOTO, "--pixel_share", "0", "--max_steps", "4", "--perceptual_weight", "0", "--mixed_precision", "no"]
+    options = [*PHOTO, *CLEAN, "--pixel_share", "0", "--max_steps", "4", "--perceptual_weight", "0"]
+    options += ["--mixed_precision", "no"]
     options += ["--discriminator.norm", "none"]  # spectral normalisation refines itself at every use
     train_here(*options, "--batch_size", "8", "--output_dir", str(tmp_path / "one"))
     parts = ["--batch_size", "2", "--gradient_accumulation_steps", "4"]

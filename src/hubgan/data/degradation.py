@@ -84,7 +84,7 @@ class Everyday(Degradation):
         quality: of the JPEG or WebP file.
     """
 
-    share = 0.85
+    share = 0.75
     draws = 24
     description = "a slight blur, noise, and JPEG or WebP files of everyday quality"
     adjective = "everyday"

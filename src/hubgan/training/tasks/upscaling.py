@@ -64,7 +64,7 @@ class UpscalingData(DataOptions):
     """How small images are damaged: everyday (slight blur and noise, JPEG or WebP files), heavy (Real-ESRGAN's), or
     none, which only shrinks them."""
     degraded: float | None = Field(None, ge=0, le=1)
-    """The share of the small images that are damaged; by default 0.85 for everyday, 0.75 for heavy."""
+    """The share of the small images that are damaged; by default three quarters."""
     degraded_blur: Range | None = None
     """Limits of the blur's deviation in pixels of the large image; by default those of the degradation."""
     degraded_noise: Range | None = None
