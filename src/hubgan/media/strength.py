@@ -13,22 +13,25 @@ _STANDARD = 3688  # the sum of JPEG's standard table for luma (ITU-T T.81, table
 
 
 def strength_of_quality(quality: float) -> float:
-    """Of a JPEG file by its quality, 1 to 100, as libjpeg counts."""
+    """The strength for a JPEG file of this quality, 1 to 100, as libjpeg counts it."""
     return _of_scale((200 - 2 * quality) / 100 if quality >= 50 else 50 / max(quality, 1))
 
 
 def strength_of_tables(tables: Mapping[int, Sequence[int]]) -> float:
-    """Of a JPEG file by its quantisation tables, as Pillow's `quantization` has them: that of luma counts."""
+    """The strength for a JPEG file with these quantisation tables, as Pillow's `quantization` gives them.
+
+    Only the table of luma counts.
+    """
     return _of_scale(sum(tables[min(tables)]) / _STANDARD)
 
 
 def strength_of_noise(deviation: float) -> float:
-    """Of noise by its deviation in grey levels."""
+    """The strength for noise of this standard deviation, in grey levels."""
     return min(deviation / _NOISIEST, 1.0)
 
 
 def together(strengths: Iterable[float]) -> float:
-    """Of several causes at once, whose squares add up; 0 of none."""
+    """The strength for several causes at once: their squares add up. Without a cause it is 0."""
     return min(math.hypot(*strengths), 1.0)
 
 
