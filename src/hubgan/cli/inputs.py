@@ -1,26 +1,22 @@
-"""The pictures to enlarge, the files of their results, and how a picture is written."""
+"""The pictures to enlarge, and the files of their results."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
 from hubgan.errors import ConfigError, ImageError
-from hubgan.media.animation import Animation, in_palette, is_animation, open_animation
+from hubgan.media.animation import Animation, is_animation, open_animation
 from hubgan.media.images import open_image
-from hubgan.runtime.files import atomic_write
+from hubgan.media.writing import WRITTEN
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
 
 _READ = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
          ".ppm", ".tif", ".tiff", ".webp")  # fmt: skip
-WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
-           ".gif": "GIF"}  # fmt: skip
-_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
-_MOST_EXIF = 65_500  # bytes in a JPEG
 
 
 class Picture(NamedTuple):
@@ -158,44 +154,6 @@ def shared(jobs: list[UpscaleJob], process: int, processes: int) -> list[Upscale
     """The jobs of one process among several. One process gets all jobs whose results could become the same PNG."""
     numbers: dict[Path, int] = {}
     return [job for job in jobs if numbers.setdefault(job.target.with_suffix(""), len(numbers)) % processes == process]
-
-
-def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = False) -> str | None:
-    """Why the enlarged `image`, or the animation that begins with it, cannot be written in the format of `target`.
-
-    None if it can.
-    """
-    kind = WRITTEN[target.suffix.lower()]
-    if kind == "JPEG" and moving:
-        return "JPEG holds a single picture"
-    if kind == "JPEG" and "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255):
-        return "JPEG has no transparency"
-    longest = _LONGEST_SIDE.get(kind)
-    if longest and max(image.size) * scale > longest:
-        return f"{kind} has at most {longest:,} pixels a side"
-    return None
-
-
-def save(image: Image.Image, path: Path, quality: int = 95) -> None:
-    """Write a picture with its profile and EXIF, in the format of `path`'s ending. Missing folders are made.
-
-    EXIF that is larger than a JPEG can hold is left out.
-    """
-    kind = WRITTEN[path.suffix.lower()]
-    by_kind: dict[str, dict[str, Any]] = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}
-    options = by_kind.get(kind, {})
-    exif = image.info.get("exif")
-    if exif and (kind != "JPEG" or len(exif) <= _MOST_EXIF):
-        options["exif"] = exif
-    if kind != "PNG" and image.mode == "I;16":  # only PNG holds 16 bits
-        image = open_image(image).convert("L")
-    if kind == "JPEG" and "A" in image.getbands():  # it is opaque, see `obstacle`
-        image = image.convert(image.mode.rstrip("A"))
-    if kind == "GIF":
-        image = in_palette(image)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as unfinished:
-        image.save(unfinished, kind, icc_profile=image.info.get("icc_profile"), **options)
 
 
 def _inside(folder: Path, recursive: bool, leave_out: Path | None) -> Iterator[Path]:

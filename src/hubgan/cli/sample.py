@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from hubgan import Generator
-    from hubgan.cli.inputs import save
     from hubgan.media.grid import ImageGrid
+    from hubgan.media.writing import save_picture
 
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
@@ -84,14 +84,14 @@ def run(args: argparse.Namespace) -> None:
     with enough_memory("Use a smaller --batch-size"):
         images = _images(generator, args.number, seed, args.batch_size, args.labels, args.truncation)
         for index, image in enumerate(tqdm(images, total=args.number, unit="image", disable=None)):
-            save(image, folder / _name(seed, index))
+            save_picture(image, folder / _name(seed, index))
             if grid:
                 grid.add(image)
     many = args.number > 1
     last = f" to {_name(seed, args.number - 1)}" if many else ""
     print(f"{args.number:,} image{'s' if many else ''}: {folder / _name(seed, 0)}{last}")
     if grid:
-        save(grid.image, grid_file)
+        save_picture(grid.image, grid_file)
         print(f"in one grid: {grid_file}")
     if args.seed is None:
         print(f"The seed was drawn; --seed {seed} makes the same images again.")

@@ -233,8 +233,8 @@ def _enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: ar
     """Enlarge one picture; `taken` are the pictures and the planned results, which no other result may replace."""
     from tqdm import tqdm
 
-    from hubgan.cli.inputs import obstacle, save
     from hubgan.media.animation import save_animation
+    from hubgan.media.writing import obstacle, save_picture
 
     target, remark = job.target, ""
     if target.exists() and not args.overwrite:
@@ -253,7 +253,7 @@ def _enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: ar
         if animation is None:
             large = enlarge(image)
             with _translate_errors(target):
-                save(large, target, args.quality)
+                save_picture(large, target, args.quality)
         else:
             count = len(animation.durations)
             if (pixels := image.width * image.height * scale**2 * count) > _MOST_PIXELS:
