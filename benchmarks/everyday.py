@@ -13,6 +13,7 @@ With --photos, details of real JPEGs from a data set are drawn at one pixel a pi
 
 import argparse
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
-from benchmarks.common import called, markdown, write
+from benchmarks.common import RESULTS, called, markdown, write
 from benchmarks.peers import PEERS, Peer, PeerError
-from benchmarks.upscaling import SCALE, Local, Pair, compare, local, means, pairs, plain
+from benchmarks.upscaling import SCALE, Local, Pair, add_options, compare, local, means, pairs, plain
 from hubgan.data import load_images
 from hubgan.data.decoding import decode
 from hubgan.media.images import to_image, to_tensor
@@ -33,8 +34,21 @@ from hubgan.runtime.seeding import torch_generator
 _BLUR, _NOISE = 1.2, 4  # pixels of the large picture; grey levels
 _FIDELITIES = (0.0, 1.0)
 _TILE, _TITLE = 192, 18
-# The number of a photo, and the corner of a detail of it.
-_DETAILS = [(number, 60 + 37 * (number % 5), 60 + 29 * (number % 7)) for number in range(3, 1239, 103)]
+# The number of a photo of 1,239 (see benchmarks/README.md), and the corner of a detail of it.
+_DETAILS = [
+    (888, 150, 215),  # lava
+    (1203, 200, 120),  # a beak
+    (444, 150, 150),  # cloth
+    (573, 120, 240),  # pebbles
+    (654, 40, 100),  # a face
+    (198, 60, 200),  # fur
+    (1059, 80, 150),  # letters
+    (180, 250, 150),  # a building
+    (534, 200, 165),  # a kitten
+    (351, 230, 110),  # a leopard
+    (99, 165, 160),  # paint on metal
+    (291, 150, 180),  # a rope
+]
 
 
 def _jpeg(picture: Image.Image, quality: int) -> Image.Image:
@@ -81,27 +95,28 @@ WAYS: dict[str, Callable[[Image.Image, int], Image.Image]] = {
 def main() -> None:
     """Measure, write results/everyday.json, print the table, and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sr-eval", required=True, metavar="FOLDER", help="a folder with the standard benchmarks")
-    parser.add_argument("--model", nargs="+", default=["model_cards/photo-x4", "model_cards/photo-x4-restore"])
-    parser.add_argument("--peers", nargs="*", metavar="NAME", choices=[*PEERS], default=[*PEERS],
-                        help=f"all by default: {', '.join(PEERS)}")  # fmt: skip
-    parser.add_argument("--limit", type=int, default=20, help="pictures of B100")
-    parser.add_argument("--threads", type=int, default=1)
+    add_options(parser)
     parser.add_argument("--photos", metavar="DATA", help="a data set of JPEGs, of which some are drawn")
     parser.add_argument("--sheet", type=Path, default=Path("everyday.png"), metavar="FILE", help="the drawing")
     parser.add_argument("--name", default="everyday", help="of the file of results")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the figures of that file, and measure only what --model and --peers name",
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     originals = [pair.large for name in ("Set14", "B100") for pair in pairs(args.sr_eval, name)[: args.limit]]
     perceptual = PerceptualDistance(2)
     methods: list[Local | Peer] = [
-        *plain(),
+        *([] if args.keep else plain()),
         *(method for name in args.model for method in local(name, _FIDELITIES)),
         *(PEERS[name] for name in args.peers),
     ]
+    found_before = json.loads((RESULTS / f"{args.name}.json").read_text()) if args.keep else {}
+    details: dict[str, Any] = found_before.get("ways", {})
     table: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
-    details: dict[str, Any] = {}
     for way, make in WAYS.items():
         made = [Pair(make(large.convert("RGB"), number), large) for number, large in enumerate(originals)]
         for method in methods:
@@ -115,12 +130,7 @@ def main() -> None:
                 continue
             figures = means([compare(*each, perceptual) for each in zip(found, (p.large for p in made), strict=True)])
             details.setdefault(way, {})[method.name] = figures
-        table = [
-            {"upscaler": method.name,
-             **{way: f"{each[method.name]['PSNR']:.2f} / {each[method.name]['PD-ENL2']:.3f}"
-                for way, each in details.items() if method.name in each}}
-            for method in methods if method.name not in left_out
-        ]  # fmt: skip
+        table = _table(details)
         write(
             args.name,
             table,
@@ -134,6 +144,20 @@ def main() -> None:
     print(markdown(table), *(f"- {name}: not measured: {why}" for name, why in left_out.items()), sep="\n")
     if args.photos:
         _draw(args.photos, args.model[0]).save(args.sheet)
+
+
+def _table(details: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each upscaler, a column for each way."""
+    names = dict.fromkeys(name for figures in details.values() for name in figures)
+    return [
+        {"upscaler": name}
+        | {
+            way: f"{figures[name]['PSNR']:.2f} / {figures[name]['PD-ENL2']:.3f}"
+            for way, figures in details.items()
+            if name in figures
+        }
+        for name in names
+    ]
 
 
 def _draw(photos: str, model: str) -> Image.Image:

@@ -76,14 +76,7 @@ class Local:
 def main() -> None:
     """Measure, write results/upscaling.json, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sr-eval", required=True, metavar="FOLDER", help="a folder with the standard benchmarks")
-    parser.add_argument("--model", nargs="+", default=["model_cards/photo-x4", "model_cards/photo-x4-restore"])
-    parser.add_argument("--peers", nargs="*", metavar="NAME", choices=[*PEERS], default=[*PEERS],
-                        help=f"all by default: {', '.join(PEERS)}")  # fmt: skip
-    parser.add_argument(
-        "--limit", type=int, default=20, help="pictures of B100 for the perceptual distance, clean and degraded"
-    )
-    parser.add_argument("--threads", type=int, default=1)
+    add_options(parser)
     parser.add_argument("--repetitions", type=int, default=3, help="of the timed picture")
     parser.add_argument("--name", default="upscaling", help="of the file of results")
     args = parser.parse_args()
@@ -118,6 +111,18 @@ def main() -> None:
             details[method.name] = detail
         write(args.name, _with_speed(table), **about, methods=details)
     print(markdown(_with_speed(table)), "", *(_note(*item) for item in details.items()), sep="\n")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every comparison of upscalers."""
+    parser.add_argument("--sr-eval", required=True, metavar="FOLDER", help="a folder with the standard benchmarks")
+    parser.add_argument("--model", nargs="*", default=["model_cards/photo-x4", "model_cards/photo-x4-restore"])
+    parser.add_argument("--peers", nargs="*", metavar="NAME", choices=[*PEERS], default=[*PEERS],
+                        help=f"all by default: {', '.join(PEERS)}")  # fmt: skip
+    parser.add_argument(
+        "--limit", type=int, default=20, help="pictures of B100 for the perceptual distance, clean and degraded"
+    )
+    parser.add_argument("--threads", type=int, default=1)
 
 
 def plain() -> list[Local]:

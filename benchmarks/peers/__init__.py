@@ -85,7 +85,7 @@ class Peer:
 
 
 def _python(environments: Path) -> list[str]:
-    """Real-ESRGAN."""
+    """Real-ESRGAN and SPAN."""
     folder, wanted = environments / "python", _HERE / "requirements.txt"
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not _made(folder, wanted):
@@ -114,6 +114,8 @@ PEERS = {
     for name, install, scales in (
         ("realesr-animevideov3", _python, (2, 3, 4)),
         ("realesrgan-x4plus", _python, (4,)),
+        ("span", _python, (2, 4)),
+        ("clear-reality", _python, (4,)),
         ("esrgan-slim", _node, (2, 3, 4)),
         ("esrgan-medium", _node, (2, 3, 4)),
         ("esrgan-thick", _node, (2, 3, 4)),

