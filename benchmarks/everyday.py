@@ -4,7 +4,8 @@
 
 FOLDER is as in benchmarks.upscaling. The small pictures of Set14 and of the first pictures of B100 are made of the
 originals in fixed ways, by a seed. Compressed ones are given as JPEG files, whose quality hubgan reads; peers get the
-same pixels. A model of hubgan's is run at fidelity 0 and 1, with the strength that it chooses by itself.
+same pixels. A model of hubgan's is run at fidelity 0 and 1, with the strength that it chooses by itself or with those
+of --strength.
 
 PSNR is that of luma, without 4 pixels at each side; PD-ENL2 the perceptual distance (less is better).
 
@@ -110,7 +111,7 @@ def main() -> None:
     perceptual = PerceptualDistance(2)
     methods: list[Local | Peer] = [
         *([] if args.keep else plain()),
-        *(method for name in args.model for method in local(name, _FIDELITIES)),
+        *(method for name in args.model for method in local(name, args.strength, _FIDELITIES)),
         *(PEERS[name] for name in args.peers),
     ]
     found_before = json.loads((RESULTS / f"{args.name}.json").read_text()) if args.keep else {}
@@ -162,7 +163,7 @@ def _table(details: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _draw(photos: str, model: str) -> Image.Image:
     """Details of real JPEGs: nearest, bicubic, the model at fidelity 0 and 1."""
-    columns: list[Local | Peer] = [plain()[0], *local(model, _FIDELITIES)]
+    columns: list[Local | Peer] = [plain()[0], *local(model, ["auto"], _FIDELITIES)]
     sheet = Image.new("RGB", ((1 + len(columns)) * _TILE, _TITLE + len(_DETAILS) * _TILE), "white")
     pen = ImageDraw.Draw(sheet)
     for column, title in enumerate(["as it is", *(method.name for method in columns)]):

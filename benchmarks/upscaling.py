@@ -18,6 +18,7 @@ import argparse
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from time import perf_counter
@@ -97,7 +98,7 @@ def main() -> None:
     details: dict[str, Any] = {}
     methods: list[Local | Peer] = [
         *plain(),
-        *(method for name in args.model for method in local(name)),
+        *(method for name in args.model for method in local(name, args.strength)),
         *(PEERS[name] for name in args.peers),
     ]
     for method in methods:
@@ -117,6 +118,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every comparison of upscalers."""
     parser.add_argument("--sr-eval", required=True, metavar="FOLDER", help="a folder with the standard benchmarks")
     parser.add_argument("--model", nargs="*", default=["model_cards/photo-x4", "model_cards/photo-x4-restore"])
+    parser.add_argument(
+        "--strength", nargs="+", default=["auto"], metavar="S", help="of models that have one: auto, or from 0 to 1"
+    )
     parser.add_argument("--peers", nargs="*", metavar="NAME", choices=[*PEERS], default=[*PEERS],
                         help=f"all by default: {', '.join(PEERS)}")  # fmt: skip
     parser.add_argument(
@@ -131,15 +135,22 @@ def plain() -> list[Local]:
     return [Local(name, _resize(kind), 0, f"Pillow {PIL.__version__}") for name, kind in filters.items()]
 
 
-def local(model: str, fidelities: Sequence[float] = (0.0, 0.5, 1.0)) -> list[Local]:
-    """A model of hubgan's at these fidelities, if it has several, the default one first."""
+def local(
+    model: str, strengths: Sequence[str] = ("auto",), fidelities: Sequence[float] = (0.0, 0.5, 1.0)
+) -> list[Local]:
+    """A model of hubgan's at these fidelities and strengths, if it has them, the default ones first."""
     found = []
     mixes = Upscaler.has_fidelity(model)
     for fidelity in fidelities if mixes else (0.0,):
         upscaler = Upscaler.from_pretrained(model, fidelity=fidelity)
-        name = _HUBGAN + Path(model).name + (f", fidelity {fidelity:g}" if mixes else "")
         parameters = sum(parameter.numel() for parameter in upscaler.parameters())
-        found.append(Local(name, upscaler.upscale, parameters, f"PyTorch {torch.__version__}"))
+        for strength in strengths if upscaler.has_strength else ("auto",):
+            name = _HUBGAN + Path(model).name + (f", fidelity {fidelity:g}" if mixes else "")
+            enlarge = upscaler.upscale
+            if strength != "auto":
+                name += f", strength {strength}"
+                enlarge = partial(enlarge, strength=float(strength))
+            found.append(Local(name, enlarge, parameters, f"PyTorch {torch.__version__}"))
     return found
 
 
