@@ -177,7 +177,8 @@ def test_everyday_pictures(results: Path, sr_eval: str, tmp_path: Path, monkeypa
     Upscaler(width=4, depth=1, strength=True).save_pretrained(tmp_path / "model")
     peers = {"nearest": Peer("nearest", lambda folder: [sys.executable, "-c", PEER])}
     peers["absent"] = Peer("absent", lambda folder: [str(folder / "no-such-program")])
-    monkeypatch.setattr(everyday, "PEERS", peers)
+    for module in (everyday, upscaling):
+        monkeypatch.setattr(module, "PEERS", peers)
     monkeypatch.setattr(everyday, "WAYS", {way: everyday.WAYS[way] for way in ("clean", "JPEG 40", "web")})
     monkeypatch.setattr(everyday, "_DETAILS", [(0, 2, 3), (1, 0, 0)])
     photos = [tmp_path / f"{number}.jpg" for number in range(2)]
