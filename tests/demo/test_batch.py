@@ -13,7 +13,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 from gradio_client import Client, handle_file
 
 from helpers.browsing import download, open_tab
-from helpers.demo_server import SCALE
+from helpers.demo_server import SCALE, on_each_screen
 
 
 def test_the_endpoint_enlarges_several_pictures(client: Client, red_picture: Path) -> None:
@@ -30,6 +30,7 @@ def test_16_bit_grey_stays_16_bit_grey(client: Client, red_picture: Path, tmp_pa
     assert modes == {f"grey-x{SCALE}.png": "I;16", f"red-x{SCALE}.png": "RGB"}
 
 
+@on_each_screen
 def test_several_pictures_come_in_one_archive(page: "playwright.Page", tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     paths = [tmp_path / "one.png", tmp_path / "two.jpg", tmp_path / "other" / "one.webp", tmp_path / "words.png"]

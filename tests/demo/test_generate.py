@@ -12,7 +12,7 @@ pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
 from helpers.browsing import download, generate, samples
-from helpers.demo_server import SCALE, SIZE
+from helpers.demo_server import SCALE, SIZE, on_each_screen
 from helpers.pictures import farthest
 from hubgan import Generator
 from hubgan.models.latents import neighbours
@@ -26,6 +26,7 @@ def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data))
 
 
+@on_each_screen
 def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(16)  # the first images
 
@@ -52,6 +53,7 @@ def test_the_same_seed_gives_the_same_images(page: "playwright.Page", space: Pat
     assert cell.tobytes() == opened(first[4]).tobytes()
 
 
+@on_each_screen
 def test_an_image_is_enlarged_and_downloaded_alone(page: "playwright.Page", tmp_path: Path) -> None:
     images = generate(page, count=3, seed=5)
     enlarged = page.get_by_test_id("detailed-image")

@@ -24,8 +24,7 @@ def test_the_page_needs_no_torch() -> None:
     assert done.stdout == "False\n", done.stderr
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize(("width", "theme"), [(375, "light"), (1280, "dark")])
 def test_it_fits_the_window(
     browser: "playwright.Browser", url: str, width: int, theme: str, screenshots: Path
 ) -> None:

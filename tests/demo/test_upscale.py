@@ -17,11 +17,12 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from helpers.browsing import choose, download, drag, open_tab, paste, running, upload, zoom
-from helpers.demo_server import SCALE, environment
+from helpers.demo_server import SCALE, environment, on_each_screen
 from helpers.pictures import farthest
 from hubgan import Upscaler
 
 
+@on_each_screen
 def test_upscaling_keeps_alpha_and_profile(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     picture = Image.linear_gradient("L").resize((24, 16)).convert("RGBA")
@@ -128,6 +129,7 @@ def test_a_picture_is_taken_by_the_camera(page: "playwright.Page", tmp_path: Pat
     assert result.convert("L").getextrema() != (0, 0)
 
 
+@on_each_screen
 def test_both_sides_are_compared(page: "playwright.Page", tmp_path: Path) -> None:
     Image.linear_gradient("L").resize((30, 20)).save(tmp_path / "small.png")
     upload(page, tmp_path / "small.png")

@@ -9,11 +9,12 @@ pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
 from helpers.browsing import download
-from helpers.demo_server import SIZE
+from helpers.demo_server import SIZE, on_each_screen
 from helpers.pictures import farthest
 from hubgan import Generator
 
 
+@on_each_screen
 def test_a_walk_from_seed_to_seed(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
     page.get_by_label("tiny-classes", exact=True).check()
     page.get_by_role("button", name="A walk between two seeds").click()

@@ -27,6 +27,8 @@ SCREENS: dict[str, dict[str, Any]] = {
         "has_touch": True,
     },
 }
+on_each_screen = pytest.mark.parametrize("page", ["desktop-light", "phone-dark"], indirect=True)
+"""For tests of what looks or works otherwise on a phone. All others run on a monitor: pages take seconds to load."""
 
 
 @pytest.fixture(scope="session")
@@ -109,10 +111,10 @@ def browser() -> "Iterator[Browser]":
         yield browser
 
 
-@pytest.fixture(params=["desktop-light", "phone-dark"])
+@pytest.fixture
 def page(browser: "Browser", url: str, request: pytest.FixtureRequest) -> "Iterator[Page]":
-    """The demo in a new tab, on each screen and in each theme. It must log no error, and call no other host."""
-    screen, theme = request.param.split("-")
+    """The demo in a new tab, on a monitor or `on_each_screen`. It must log no error, and call no other host."""
+    screen, theme = getattr(request, "param", "desktop-light").split("-")
     problems: list[str] = []
 
     def check_host(request: "Request") -> None:
