@@ -37,12 +37,14 @@ class TrainingRun(TypedDict, total=False):
     """The record of a training run, kept in `config.json`.
 
     `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed, and `degradation`
-    says how: everyday, or heavy, as in all runs that do not say.
+    says how: everyday, or heavy, as in all runs that do not say. `pairs` names the columns, if the data set held the
+    small pictures too.
     """
 
     dataset: str
     degraded: float
     degradation: str
+    pairs: str
     facts: dict[str, str]
     results: list[Result]
     picture_caption: str
@@ -120,6 +122,10 @@ _LIMITS = {
 }
 _LIMITS_CLEAN = (
     " It was trained to undo clean bicubic shrinking; noise and compression artefacts may be sharpened too."
+)
+_LIMITS_PAIRS = (
+    " It was trained on the pairs of a data set, and undoes what had made their inputs out of their targets. With"
+    " other pictures it may do worse."
 )
 _LIMITS_EVERYDAY = (
     " It was trained on clean pictures and on everyday ones, with a slight blur, some noise and JPEG compression. A"
@@ -201,6 +207,8 @@ def _limits(kind: str, architecture: str, run: TrainingRun) -> str:
     if architecture == "community":
         return _LIMITS["Community"]
     if kind == "Upscaler":
+        if run.get("pairs"):
+            return _LIMITS[kind] + _LIMITS_PAIRS
         if not run.get("degraded"):
             return _LIMITS[kind] + _LIMITS_CLEAN
         return _LIMITS[kind] + (_LIMITS_EVERYDAY if run.get("degradation") == "everyday" else _LIMITS_DEGRADED)
