@@ -276,11 +276,12 @@ class Upscaling(Task[UpscalingConfig]):
         """Take the small pictures from the data set."""
         c = self.config
         unfit = {"--degradation none": c.degradation != "none", "--reduce 1": c.reduce < 1}
-        unfit["--upscaler.strength False"] = self.has_strength  # the true strengths are not known
+        unfit["--upscaler.strength False"] = self.has_strength
         if options := [option for option, is_unfit in unfit.items() if is_unfit]:
+            unknown = ", and their strengths are not known" if self.has_strength else ""
             raise ConfigError(
-                f"{source.name} holds pairs: the small pictures in column {source.input_column} are used as they are,"
-                " and nobody knows their strengths",
+                f"{source.name} holds pairs: the small pictures in column {source.input_column} are used as they"
+                f" are{unknown}",
                 f"Pass {' '.join(options)}, or train on the large pictures alone with --image_column {source.column}",
             )
         self.transform = self._pairs = PairedCrops(
@@ -328,7 +329,8 @@ class Upscaling(Task[UpscalingConfig]):
         turned = ", mirrored both ways and turned" if c.flip else ""
         reduced = f" of pictures made {c.reduce:g} times as large" if c.reduce < 1 else ""
         how = f" ({self.degradation.description})" if self.degradation else ""
-        degraded = [f"{self.degraded:.0%} of the small images degraded{how}"] if self.degradation else []
+        which = "small images" if self.scale > 1 else "inputs"
+        degraded = [f"{self.degraded:.0%} of the {which} degraded{how}"] if self.degradation else []
         return [f"random crops of {c.crop_size} pixels{reduced}{turned}", *degraded]
 
     def card(self) -> TrainingRun:
