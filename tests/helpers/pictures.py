@@ -73,3 +73,14 @@ def png(width: int, height: int, *, depth: int = 8, kind: int = 2, data: bytes =
 def farthest(one: Image.Image, other: Image.Image) -> int:
     """The largest difference of any value of two pictures, in RGB."""
     return max(high for _, high in ImageChops.difference(one.convert("RGB"), other.convert("RGB")).getextrema())
+
+
+def pairs(folder: Path, *sizes: tuple[int, int], scale: int = 2, names: tuple[str, str] = ("lr", "hr")) -> Path:
+    """A folder of pairs: inputs of these sizes in PNG, and targets in BMP whose every block is one pixel of theirs."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+    for number, (width, height) in enumerate(sizes):
+        small = np.random.default_rng(number).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(small).save(folder / names[0] / f"{number}.png")
+        Image.fromarray(small.repeat(scale, 0).repeat(scale, 1)).save(folder / names[1] / f"{number}.bmp")
+    return folder

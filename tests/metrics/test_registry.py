@@ -170,7 +170,7 @@ def test_legends_are_told_once_and_by_the_names_of_the_results() -> None:
     both = registry.legends(["psnr", "ssim", "kid", "precision", "coverage-enl0", "fid", "fd-enl0"])
     assert [text.partition(" ")[0] for text in both] == ["FD", "FID", "Precision", "PSNR"]
     assert both[1].startswith(literature)
-    assert registry.comparisons() == ("floor", "real", "bicubic")
+    assert registry.comparisons() == ("floor", "real", "bicubic", "input")
 
 
 def test_every_metric_has_a_legend_and_one_kind_of_input() -> None:

@@ -7,7 +7,8 @@
   accelerate launch -m hubgan evaluate me/cifar-r3gan --dataset my-photos
 
 Generated images are compared with real ones by the features of a network, and
-enlarged pictures with their originals on the Y channel. The metrics are listed
+enlarged pictures with their originals on the Y channel. The small pictures are
+made from the originals, or those of a data set of pairs. The metrics are listed
 below. Beside each figure stands what to compare it with: the figure of other
 real images, or that of bicubic enlarging.
 
@@ -65,9 +66,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument("--label-column", metavar="NAME", help="the column with the labels (default: the first)")
     data.add_argument("--classes", metavar="NAME", nargs="+", help="measure only on the images with these labels")
-    data.add_argument("--small-column", metavar="NAME",
-                      help="upscalers: the column with the small pictures; by default they are made from the large"
-                      " ones, as in training")  # fmt: skip
+    data.add_argument("--small-column", "--input-column", metavar="NAME",
+                      help="upscalers: the column with the small pictures (the inputs); by default lr beside hr, or"
+                      " input beside target, else they are made from the large ones")  # fmt: skip
     data.add_argument(
         "--degraded",
         nargs="?",
@@ -118,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
     with training_packages():
         import torchmetrics  # noqa: F401, so that its absence is reported before the work
 
-        from hubgan import evaluation
+        from hubgan import Upscaler, evaluation
     from hubgan.runtime.processes import join_processes
 
     if args.neighbours and not args.train_split:
@@ -128,7 +129,8 @@ def run(args: argparse.Namespace) -> None:
     state = join_processes(cpu=args.device == "cpu")
     model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)
-    reference = evaluation.Reference(_open(args, args.split, args.image_column), _name(args), args.split)
+    source = _open(args, args.split, pairs=isinstance(model, Upscaler))
+    reference = evaluation.Reference(source, _name(args), args.split)
     if args.dry_run:
         where = f"written into {folder}" if folder else "printed"
         size = f"{reference.source.size:,}" if reference.source.size is not None else "some"
@@ -189,11 +191,19 @@ def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler") -> None
         )
 
 
-def _open(args: argparse.Namespace, split: str, column: str | None) -> "ImageSource":
+def _open(args: argparse.Namespace, split: str, *, pairs: bool = False) -> "ImageSource":
     from hubgan.data import load_images
 
-    return load_images(args.dataset, config=args.dataset_config, split=split, column=column,
-                       label_column=args.label_column, classes=tuple(args.classes or ()))  # fmt: skip
+    return load_images(
+        args.dataset,
+        config=args.dataset_config,
+        split=split,
+        column=args.image_column,
+        input_column=args.small_column,
+        pairs=pairs,
+        label_column=args.label_column,
+        classes=tuple(args.classes or ()),
+    )
 
 
 def _name(args: argparse.Namespace) -> str:
@@ -223,7 +233,7 @@ def _measure(
 
     if isinstance(model, Generator):
         floor, trained_on = (
-            Reference(_open(args, split, args.image_column), reference.dataset, split) if split else None
+            Reference(_open(args, split), reference.dataset, split) if split else None
             for split in (args.floor_split or args.train_split, args.train_split)
         )
         samples = args.samples or min(_SAMPLES, reference.source.size or _SAMPLES)
@@ -241,20 +251,9 @@ def _measure(
             picture=args.neighbours,
             progress=progress,
         )
-    if args.small_column == reference.source.column:
-        raise ConfigError(
-            f"--small-column {args.small_column} is the column of the large pictures, too",
-            "Name two columns, with --image-column and --small-column",
-        )
-    small = _open(args, args.split, args.small_column) if args.small_column else None
-    if args.degraded and small:
-        raise ConfigError(
-            "--degraded makes the small pictures, and --small-column names them", "Leave one of them out"
-        )
     return evaluate_upscaler(
         model,
         reference,
-        small=small,
         samples=args.samples,
         seed=args.seed,
         degradation=DEGRADATIONS[args.degraded]() if args.degraded else None,

@@ -34,7 +34,8 @@ class DecodedImages:
         complete: whether all other images are in the file.
 
     Raises:
-        DataError: no image can be used, or the data set cannot be read, or has no labels although `labelled` is set.
+        DataError: no image can be used, the data set cannot be read, the sizes of a pair do not fit, or there are no
+            labels although `labelled` is set.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class DecodedImages:
 
     def _decode(self, index: int) -> Tensor:
         row = self.pixels.contents.read + index - len(self.pixels)
-        return self.transform.prepare(self.source.image(row))
+        return self.source.prepare(self.transform, self.source.cells(row), row=row)
 
     def _substitute(self, index: int, error: ImageError) -> Tensor:
         """The next image that can be used; it is always the same one for an index."""

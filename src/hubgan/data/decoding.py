@@ -15,6 +15,8 @@ from hubgan.media.images import open_image
 
 Cell: TypeAlias = dict[str, Any] | None
 """An encoded image as `datasets` gives it: `bytes`, or the `path` of a file (a URL, where the set is streamed)."""
+Cells: TypeAlias = tuple[Cell, ...]
+"""The encoded images of a row: its image, and in a pair the input picture after it."""
 
 _PAUSES = (1.0, 4.0)  # seconds between attempts to read over a network
 _T = TypeVar("_T")
@@ -39,6 +41,15 @@ def decode(cell: Cell) -> Image.Image:
         return open_image(_read(path))
     except ImageError as error:
         raise error.with_context(f"{path}: ") from error
+
+
+def decode_all(cells: Cells) -> list[Image.Image]:
+    """The pictures of a row, as `decode` gives them.
+
+    Raises:
+        ImageError, DataError: as `decode` does.
+    """
+    return [decode(cell) for cell in cells]
 
 
 def available_cpus() -> int:

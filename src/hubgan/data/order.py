@@ -14,7 +14,10 @@ from hubgan.runtime.seeding import permutation
 
 
 class RawBatch(NamedTuple):
-    """A batch: images, uint8 (N, C, H, W), and the numbers of their classes, int64 (N,), or None without labels."""
+    """A batch: images, uint8 (N, C, H, W), and the numbers of their classes, int64 (N,), or None without labels.
+
+    An image is what the transform makes of a row; `PairedCrops.split` takes the two pictures of a pair out of it.
+    """
 
     images: Tensor
     labels: Tensor | None = None

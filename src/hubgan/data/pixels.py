@@ -22,7 +22,7 @@ from filelock import FileLock
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hubgan.data.decoding import Cell, decode, decoding_pool, map_ahead
+from hubgan.data.decoding import Cells, decode_all, decoding_pool, map_ahead
 from hubgan.data.source import ImageSource
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError
@@ -123,7 +123,7 @@ def prepared_pixels(source: ImageSource, transform: Transform, *, memory: int, p
     a warning.
 
     Raises:
-        DataError: the data set cannot be read.
+        DataError: the data set cannot be read, or the sizes of a pair do not fit.
     """
     folder = Path(datasets.config.HF_DATASETS_CACHE) / "hubgan"
     whole = folder / f"{source.fingerprint}-{transform.key}-v{_VERSION}.uint8"
@@ -183,7 +183,8 @@ def _prepare_all(source: ImageSource, transform: Transform, memory: int, file: I
     contents = Contents()
     bar = tqdm(total=source.size, desc="reading images", unit="img", disable=not progress)
     with bar, decoding_pool() as pool:
-        for row, outcome in enumerate(map_ahead(pool, partial(_prepare, transform), _cells(source))):
+        outcomes = map_ahead(pool, partial(_prepare, source, transform), enumerate(_cells(source)))
+        for row, outcome in enumerate(outcomes):
             if isinstance(outcome, Tensor):
                 if contents.size + outcome.numel() > memory:
                     break
@@ -195,18 +196,19 @@ def _prepare_all(source: ImageSource, transform: Transform, memory: int, file: I
     return contents
 
 
-def _prepare(transform: Transform, cell: Cell) -> Tensor | _Refused:
+def _prepare(source: ImageSource, transform: Transform, numbered: tuple[int, Cells]) -> Tensor | _Refused:
+    row, cells = numbered
     try:
-        image = decode(cell)
+        pictures = decode_all(cells)
     except ImageError as error:
         return _Refused("broken", str(error))
     try:
-        return transform.prepare(image).contiguous()
+        return source.prepare(transform, cells, pictures, row).contiguous()
     except ImageError as error:
         return _Refused("unusable", str(error))
 
 
-def _cells(source: ImageSource) -> Iterator[Cell]:
+def _cells(source: ImageSource) -> Iterator[Cells]:
     for chunk in source.read():
         yield from chunk
 

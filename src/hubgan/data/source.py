@@ -1,4 +1,7 @@
-"""A data set of images, still encoded: a Hub name, a folder, a Parquet file, or what `save_to_disk` wrote."""
+"""A data set of images or of pairs, still encoded.
+
+It is a Hub name, a folder, a Parquet file, or what `save_to_disk` wrote.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,7 +15,8 @@ from huggingface_hub import constants
 from PIL import Image
 from torch import Tensor
 
-from hubgan.data.decoding import Cell, decode
+from hubgan.data.decoding import Cells, decode, decode_all
+from hubgan.data.pairs import known_pair, open_pairs
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError, Remedy, nearest
 
@@ -26,7 +30,7 @@ class ImageSource:
 
     Attributes:
         rows: the columns with the images (not decoded) and with the labels, if there are any.
-        column: the column with the images.
+        column: the column with the images; in pairs with the targets.
         name: the name by which the data set was opened, for messages.
         label_column: the column with the labels.
         label_names: the names of the labels 0, 1, ... if that column is a ClassLabel.
@@ -35,6 +39,7 @@ class ImageSource:
         classes: the names of the chosen classes, or else of all classes that the label column defines; the number of
             a class is its index here.
         numbers: maps the values of the label column, as text, to the numbers of the classes.
+        input_column: the column with the inputs, if the rows are pairs.
     """
 
     rows: datasets.Dataset | datasets.IterableDataset
@@ -46,6 +51,12 @@ class ImageSource:
     size: int | None
     classes: tuple[str, ...] = ()
     numbers: dict[str, int] = field(default_factory=dict)
+    input_column: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns with images: that of the images, and in pairs that of the inputs after it."""
+        return [self.column, *filter(None, [self.input_column])]
 
     @property
     def streaming(self) -> bool:
@@ -59,28 +70,33 @@ class ImageSource:
 
     def image(self, row: int) -> Image.Image:
         """The picture of one row, not of a stream; raises ImageError if it cannot be decoded."""
-        return decode(self.rows[row][self.column])
+        return decode(self.cells(row)[0])
 
-    def read(self, rows: datasets.Dataset | datasets.IterableDataset | None = None) -> Iterator[list[Cell]]:
-        """The encoded images in order, some at a time; those of `rows` if given, which are these rows reordered.
+    def cells(self, row: int) -> Cells:
+        """The encoded images of one row, not of a stream."""
+        values = self.rows[row]
+        return tuple(values[column] for column in self.columns)
+
+    def read(self, rows: datasets.Dataset | datasets.IterableDataset | None = None) -> Iterator[list[Cells]]:
+        """The encoded images in order, some rows at a time; of `rows` if given, which are these rows reordered.
 
         Raises:
             DataError: reading fails.
         """
         for chunk in self._chunks(rows):
-            yield chunk[self.column]
+            yield self._cells(chunk)
 
     def read_labelled(
         self, rows: datasets.Dataset | datasets.IterableDataset | None = None
-    ) -> Iterator[list[tuple[Cell, int]]]:
-        """Like `read`, each image with the number of its class.
+    ) -> Iterator[list[tuple[Cells, int]]]:
+        """Like `read`, each row with the number of its class.
 
         Raises:
             DataError: reading fails, or an image has no class.
         """
         assert self.label_column
         for chunk in self._chunks(rows):
-            yield list(zip(chunk[self.column], map(self._number, chunk[self.label_column]), strict=True))
+            yield list(zip(self._cells(chunk), map(self._number, chunk[self.label_column]), strict=True))
 
     def labels(self) -> Tensor:
         """The number of each row's class, int64 (size,), not of a stream.
@@ -106,6 +122,32 @@ class ImageSource:
                     "Name their column with --label-column. If a stream has no ClassLabels, name the --classes too",
                 ),
             )
+
+    def prepare(
+        self, transform: Transform, cells: Cells, pictures: list[Image.Image] | None = None, row: int | None = None
+    ) -> Tensor:
+        """A row as a transform prepares it, uint8 (C, H, W).
+
+        Args:
+            transform: takes the pictures of the row.
+            cells: the encoded images of the row.
+            pictures: the same, if they have been decoded already.
+            row: its number, if that is known.
+
+        Raises:
+            ImageError: the row cannot be used.
+            DataError: the sizes of a pair do not fit; the message names the file or the row.
+        """
+        pictures = decode_all(cells) if pictures is None else pictures
+        try:
+            return transform.prepare(*pictures)
+        except DataError as error:
+            paths = [cell["path"] for cell in cells if cell and cell.get("path")]
+            place = " and ".join(paths) or ("a pair" if row is None else f"row {row}")
+            raise error.with_context(f"{self.name}, {place}: ") from error
+
+    def _cells(self, chunk: dict[str, list[Any]]) -> list[Cells]:
+        return list(zip(*(chunk[column] for column in self.columns), strict=True))
 
     def _number(self, value: Any) -> int:
         number = self.numbers.get(str(value))
@@ -133,13 +175,13 @@ class ImageSource:
         Images that cannot be used are left out. The same images are returned each time.
 
         Raises:
-            DataError: no image can be used, or reading fails.
+            DataError: no image can be used, reading fails, or the sizes of a pair do not fit.
         """
         found: list[Tensor] = []
         refused = ImageError("there are none")
-        for cell in self._spread(count):
+        for cells in self._spread(count):
             try:
-                found.append(transform.prepare(decode(cell)))
+                found.append(self.prepare(transform, cells))
             except ImageError as error:
                 refused = error
                 continue
@@ -150,15 +192,15 @@ class ImageSource:
             raise DataError(message, refused.remedy) from refused
         return found
 
-    def _spread(self, count: int) -> Iterator[Cell]:
-        """The cells to try: first `count` rows far apart, then those between them."""
+    def _spread(self, count: int) -> Iterator[Cells]:
+        """The rows to try: first `count` that are far apart, then those between them."""
         if isinstance(self.rows, datasets.IterableDataset):
-            yield from (cell for chunk in self.read() for cell in chunk)
+            yield from (cells for chunk in self.read() for cells in chunk)
             return
         step = max(1, len(self.rows) // count)
         for first in range(step):
             for row in range(first, len(self.rows), step):
-                yield self.rows[row][self.column]
+                yield self.cells(row)
 
 
 def load_images(
@@ -167,46 +209,49 @@ def load_images(
     config: str | None = None,
     split: str = "train",
     column: str | None = None,
+    input_column: str | None = None,
+    pairs: bool = False,
     label_column: str | None = None,
     classes: tuple[str, ...] = (),
     streaming: bool = False,
 ) -> ImageSource:
-    """Open a data set of images.
+    """Open a data set of images or of pairs.
+
+    A folder with the two subfolders `lr` and `hr`, or `input` and `target`, holds pairs: two image columns of these
+    names. A picture and its partner have the same name, up to the ending (`hubgan.data.pairs`).
 
     Args:
-        name: a folder of images (with or without subfolders), a folder written by `save_to_disk` or laid out as a Hub
-            repository, a Parquet file, or a Hub name.
+        name: a folder of images (with or without subfolders), a folder of pairs, a folder written by `save_to_disk` or
+            laid out as a Hub repository, a Parquet file, or a Hub name.
         config: the configuration (subset), if the data set has several.
         split: the split to open.
-        column: the column with the images; by default the only one whose feature type is `Image`.
+        column: the column with the images; by default the only one whose feature type is `Image`, beside
+            `input_column`.
+        input_column: the column with the inputs of pairs, whose targets are the images. Of a folder these two are
+            subfolders.
+        pairs: if no column is named, and the image columns are `lr` and `hr`, or `input` and `target`, read pairs.
         label_column: the column with the labels; by default the first whose feature type is `ClassLabel`.
         classes: keep only the images with these labels, given as names or numbers.
         streaming: read rows when they are needed, instead of downloading or converting all of them first.
 
     Raises:
-        DataError: there is no such data set, split, column or label, it holds no images, or the Hub cannot be reached.
+        DataError: there is no such data set, split, column or label, it holds no images, a picture of a folder of
+            pairs has no partner, or the Hub cannot be reached.
             For a stream, missing images are only detected when it is read.
     """
-    rows, fingerprint = _open(name, config, split, streaming)
+    rows, fingerprint = _open(name, config, split, streaming, column, input_column)
     features = rows.features
     if features is None:
         raise DataError(f"{name} does not tell its columns before it is read", "Use it without streaming")
-    images = [key for key, feature in features.items() if isinstance(feature, datasets.Image)]
-    if not images or column not in (None, *images):
-        found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
-        wanted = f"no image column {column!r}" if column else "no image column"
-        raise DataError(f"{name} has {wanted}", f"Its columns are {found}")
     if isinstance(rows, datasets.Dataset) and not len(rows):
         raise DataError(f"{name}: split {split!r} is empty")
-    if column is None and len(images) > 1:
-        raise DataError(
-            f"{name} has several image columns: {', '.join(images)}",
-            Remedy("Choose one as the column", "Choose one with --image-column"),
-        )
-    column = column or images[0]
-    label_column = _label_column(name, features, label_column, column)
-    columns = [column, label_column] if label_column else [column]
-    rows = rows.select_columns(columns).cast_column(column, datasets.Image(decode=False))
+    column, input_column = _image_columns(name, features, column, input_column, pairs)
+    images = [column, *filter(None, [input_column])]
+    label_column = _label_column(name, features, label_column, images)
+    columns = [*images, *filter(None, [label_column])]
+    rows = rows.select_columns(columns)
+    for each in images:
+        rows = rows.cast_column(each, datasets.Image(decode=False))
     if classes:
         rows = _of_classes(rows, name, features, label_column, classes)
     label = features[label_column] if label_column else None
@@ -214,15 +259,15 @@ def load_images(
     known = _numbered(rows, label_column, label, classes)
     if isinstance(rows, datasets.IterableDataset):
         fingerprint = _hash(fingerprint, *columns, "classes", *classes)
-        return ImageSource(rows, column, name, label_column, names, fingerprint, None, *known)
-    source = ImageSource(rows, column, name, label_column, names, rows._fingerprint, len(rows), *known)
+        return ImageSource(rows, column, name, label_column, names, fingerprint, None, *known, input_column)
+    source = ImageSource(rows, column, name, label_column, names, rows._fingerprint, len(rows), *known, input_column)
     if streaming:
         source.rows = rows.to_iterable_dataset(num_shards=min(_SHARDS, len(rows)))
     return source
 
 
 def _open(
-    name: str, config: str | None, split: str, streaming: bool
+    name: str, config: str | None, split: str, streaming: bool, column: str | None, input_column: str | None
 ) -> tuple[datasets.Dataset | datasets.IterableDataset, str]:
     """The rows, and for a stream its fingerprint."""
     path = Path(name).expanduser()
@@ -231,6 +276,8 @@ def _open(
             if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
                 loaded = datasets.load_from_disk(str(path))
                 return (_pick(loaded, name, split) if isinstance(loaded, datasets.DatasetDict) else loaded), ""
+            if (pairs := open_pairs(path, split, column, input_column)) is not None:
+                return pairs, ""
             return _load(str(path.resolve()), config, split, streaming)
         if path.suffix == ".parquet" and path.exists():
             return _load("parquet", config, split, streaming, data_files=str(path.resolve()))
@@ -262,10 +309,37 @@ def _pick(splits: datasets.DatasetDict, name: str, split: str) -> datasets.Datas
     return splits[split]
 
 
-def _label_column(name: str, features: datasets.Features, wanted: str | None, image_column: str) -> str | None:
+def _image_columns(
+    name: str, features: datasets.Features, column: str | None, input_column: str | None, pairs: bool
+) -> tuple[str, str | None]:
+    """The column with the images, and that with the inputs of pairs."""
+    images = [key for key, feature in features.items() if isinstance(feature, datasets.Image)]
+    for wanted in (column, input_column):
+        if not images or wanted not in (None, *images):
+            found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
+            missing = f"no image column {wanted!r}" if wanted else "no image column"
+            raise DataError(f"{name} has {missing}", f"Its columns are {found}")
+    if pairs and column is None and input_column is None and (known := known_pair(images)):
+        input_column, column = known
+    others = [key for key in images if key != input_column]
+    if column == input_column is not None or not others:
+        raise DataError(
+            f"{name}: column {input_column!r} cannot hold both the inputs and the targets of pairs",
+            Remedy("Name two image columns, as column and input_column",
+                   "Name two image columns, with --image-column and --input-column"),
+        )  # fmt: skip
+    if column is None and len(others) > 1:
+        raise DataError(
+            f"{name} has several image columns: {', '.join(others)}",
+            Remedy("Choose one as the column", "Choose one with --image-column"),
+        )
+    return column or others[0], input_column
+
+
+def _label_column(name: str, features: datasets.Features, wanted: str | None, images: list[str]) -> str | None:
     if wanted is None:
         return next((key for key, feature in features.items() if isinstance(feature, datasets.ClassLabel)), None)
-    others = [key for key in features if key != image_column]
+    others = [key for key in features if key not in images]
     if wanted not in others:
         raise DataError(f"{name} has no label column {wanted!r}", nearest(wanted, others) if others else "")
     return wanted

@@ -9,7 +9,7 @@ import datasets
 import torch
 from torch import Tensor
 
-from hubgan.data.decoding import Cell, decode, decoding_pool
+from hubgan.data.decoding import Cells, decoding_pool
 from hubgan.data.order import RawBatch
 from hubgan.data.source import ImageSource
 from hubgan.data.transforms import Transform
@@ -65,7 +65,8 @@ class StreamedImages:
             An iterator of images, uint8 (batch_size, C, H, W), and labels on the CPU.
 
         Raises:
-            DataError: the stream is empty or fails, or no image of a batch can be used.
+            DataError: the stream is empty or fails, no image of a batch can be used, or the sizes of a pair do not
+                fit.
         """
         cells = self._cells(seed, position)
         others = rank * batch_size  # images of other processes before this one's
@@ -79,7 +80,7 @@ class StreamedImages:
                 position += batch_size
                 others = (world - 1) * batch_size
 
-    def _cells(self, seed: int, position: int) -> Iterator[tuple[Cell, int]]:
+    def _cells(self, seed: int, position: int) -> Iterator[tuple[Cells, int]]:
         """Endless encoded images and their labels (0 if there are none), from a position on."""
         epoch, start = divmod(position, self.source.size) if self.source.size else (0, position)
         while True:
@@ -95,19 +96,19 @@ class StreamedImages:
             epochs, start = divmod(max(start, read), read)
             epoch += epochs
 
-    def _read(self, rows: datasets.IterableDataset) -> Iterator[list[tuple[Cell, int]]]:
+    def _read(self, rows: datasets.IterableDataset) -> Iterator[list[tuple[Cells, int]]]:
         if self.labelled:
             yield from self.source.read_labelled(rows)
         else:
-            yield from ([(cell, 0) for cell in chunk] for chunk in self.source.read(rows))
+            yield from ([(cells, 0) for cells in chunk] for chunk in self.source.read(rows))
 
-    def _usable(self, pool: ThreadPoolExecutor, cells: list[tuple[Cell, int]]) -> list[tuple[Tensor, int]]:
+    def _usable(self, pool: ThreadPoolExecutor, rows: list[tuple[Cells, int]]) -> list[tuple[Tensor, int]]:
         """Prepared images and labels; an unusable one is replaced by the next usable one of the batch."""
-        outcomes = list(pool.map(self._prepare, (cell for cell, _ in cells)))
-        labels = [label for _, label in cells]
+        outcomes = list(pool.map(self._prepare, (cells for cells, _ in rows)))
+        labels = [label for _, label in rows]
         usable = [(each, label) for each, label in zip(outcomes, labels, strict=True) if isinstance(each, Tensor)]
-        if len(usable) < len(cells):
-            name, count = self.source.name, len(cells)
+        if len(usable) < len(rows):
+            name, count = self.source.name, len(rows)
             first = next(each for each in outcomes if isinstance(each, ImageError))
             if not usable:
                 message = f"{name}: no image of a batch of {count} can be used, the first {first.message}"
@@ -122,8 +123,8 @@ class StreamedImages:
             found.append(following)
         return found[::-1]
 
-    def _prepare(self, cell: Cell) -> Tensor | ImageError:
+    def _prepare(self, cells: Cells) -> Tensor | ImageError:
         try:
-            return self.transform.prepare(decode(cell))
+            return self.source.prepare(self.transform, cells)
         except ImageError as error:
             return error

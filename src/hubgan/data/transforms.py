@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from hubgan.errors import ConfigError, ImageError
+from hubgan.errors import ConfigError, DataError, ImageError, Remedy
 from hubgan.media.images import fit, flatten, to_tensor
 
 
@@ -31,6 +32,11 @@ class Transform(ABC):
             )
         self.size, self.channels, self.flip = size, channels, flip
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the training images."""
+        return self.channels, self.size, self.size
+
     @abstractmethod
     def prepare(self, image: Image.Image) -> Tensor:
         """The fixed part: a picture to uint8 (C, H, W), the same each time. Raises ImageError for an unusable one."""
@@ -44,7 +50,7 @@ class Transform(ABC):
             draws: float (N, `self.draws`) in [0, 1), on the device of the pixels.
 
         Returns:
-            uint8 (N, C, size, size), a new tensor on the same device.
+            uint8 (N, *`self.shape`), a new tensor on the same device.
         """
 
 
@@ -98,24 +104,98 @@ class Crops(Transform):
         width, height = (round(side * self.reduce) for side in image.size)
         if min(width, height) < self.size:
             raise ImageError(f"{image.width} x {image.height} pixels are {self.unusable}")
+        return self._plain(image, (width, height))
+
+    def _plain(self, image: Image.Image, size: tuple[int, int] | None = None) -> Tensor:
+        """A whole picture, of another size if one is given, as uint8 (channels, H, W)."""
         plain = flatten(image).convert("L" if self.channels == 1 else "RGB")
-        return to_tensor(plain.resize((width, height), Image.Resampling.BICUBIC))  # of the same size: a copy
+        return to_tensor(plain.resize(size or image.size, Image.Resampling.BICUBIC))  # of the same size: a copy
 
     def augment(self, pixels: Sequence[Tensor] | Tensor, draws: Tensor) -> Tensor:
-        crops = torch.stack(
-            [self._crop(image, *places) for image, places in zip(pixels, draws[:, :2].tolist(), strict=True)]
-        )
+        return self._turned(_cropped(pixels, self.size, draws), draws)
+
+    def _turned(self, crops: Tensor, draws: Tensor) -> Tensor:
         if self.flip:
             for column, dimension in ((2, -1), (3, -2)):
                 crops = _chosen(crops, crops.flip(dimension), draws[:, column])
             crops = _chosen(crops, crops.transpose(-1, -2), draws[:, 4])
         return crops
 
-    def _crop(self, image: Tensor, vertical: float, horizontal: float) -> Tensor:
+
+class PairedCrops(Crops):
+    """The same random crop of both pictures of a pair: an input, and a target that is `scale` times as large.
+
+    A pair is one image, so that it is kept, cropped and carried as one: the target in blocks of `scale` x `scale`
+    pixels (`pixel_unshuffle`), and the input as further channels. `size` is that of the target's crops.
+
+    Args:
+        scale: how many times as large the target is, a side.
+    """
+
+    def __init__(self, *, size: int, channels: int, flip: bool, scale: int = 1) -> None:
+        super().__init__(size=size, channels=channels, flip=flip)
+        if scale < 1 or size % scale:
+            raise ConfigError(f"a crop of {size} pixels has no input at scale {scale}", "Use a multiple of the scale")
+        self.scale = scale
+        self.key = f"pairs-{scale}-{size}-{channels}"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        side = self.size // self.scale
+        return self.channels * (self.scale**2 + 1), side, side
+
+    def prepare(self, image: Image.Image, given: Image.Image | None = None) -> Tensor:
+        """The fixed part: the target and the input picture of a pair, to uint8 (channels * (scale^2 + 1), h, w).
+
+        Raises:
+            ImageError: the target is smaller than a crop.
+            DataError: the target is not exactly `scale` times as large as the input.
+        """
+        if given is None:
+            raise TypeError("a pair has two pictures")
+        if image.size != (given.width * self.scale, given.height * self.scale):
+            raise self._misfit(image.size, given.size)
+        return self._joined(super().prepare(image), self._plain(given))
+
+    def augment(self, pixels: Sequence[Tensor] | Tensor, draws: Tensor) -> Tensor:
+        crops = _cropped(pixels, self.size // self.scale, draws)
+        return self._joined(*(self._turned(part, draws) for part in self.split(crops)))
+
+    def split(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The targets (..., channels, H, W) and the inputs (..., channels, H/scale, W/scale) of prepared images."""
+        blocks, given = images.split((self.channels * self.scale**2, self.channels), dim=-3)
+        return pixel_shuffle(blocks, self.scale), given
+
+    def _joined(self, target: Tensor, given: Tensor) -> Tensor:
+        return torch.cat([pixel_unshuffle(target, self.scale), given], dim=-3)
+
+    def _misfit(self, target: tuple[int, int], given: tuple[int, int]) -> DataError:
+        (width, height), (given_width, given_height), scale = target, given, self.scale
+        wanted = f"{scale} times as large on both sides" if scale > 1 else "of the same size"
+        message = (
+            f"the target picture has {width} x {height} pixels and its input {given_width} x {given_height}: they must"
+            f" be {wanted}"
+        )
+        other = width // given_width
+        if other != scale and (width, height) == (given_width * other, given_height * other):
+            return DataError(message, Remedy(f"Use the scale {other}", f"Pass --upscaler.scale {other}"))
+        if width < given_width and height < given_height:
+            return DataError(
+                message,
+                Remedy("Exchange column and input_column", "Exchange the names of --image_column and --input_column"),
+            )
+        fitting = f"{given_width * scale} x {given_height * scale}"
+        return DataError(message, f"Crop or resize the target to {fitting} pixels, or leave this pair out")
+
+
+def _cropped(pixels: Sequence[Tensor] | Tensor, side: int, draws: Tensor) -> Tensor:
+    """Crops of `side` pixels, (N, C, side, side), at the places that the first two draws of each choose."""
+    crops = []
+    for image, (vertical, horizontal) in zip(pixels, draws[:, :2].tolist(), strict=True):
         # In Python's double precision a draw below 1 never rounds up to the position after the last.
-        top = int(vertical * (image.shape[1] - self.size + 1))
-        left = int(horizontal * (image.shape[2] - self.size + 1))
-        return image[:, top : top + self.size, left : left + self.size]
+        top, left = int(vertical * (image.shape[1] - side + 1)), int(horizontal * (image.shape[2] - side + 1))
+        crops.append(image[:, top : top + side, left : left + side])
+    return torch.stack(crops)
 
 
 def _chosen(images: Tensor, others: Tensor, draws: Tensor) -> Tensor:

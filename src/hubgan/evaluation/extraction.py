@@ -17,7 +17,6 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hubgan.data import Squares
-from hubgan.data.decoding import decode
 from hubgan.errors import DataError, ImageError
 from hubgan.evaluation.reference import Reference, prepare_ahead, shuffled_cells, shuffled_rows
 from hubgan.metrics import FeatureExtractor, extract
@@ -80,7 +79,7 @@ def real_features(
             unit="img",
             disable=not show,
         )
-        prepared = prepare_ahead(lambda cell: transform.prepare(decode(cell)), cells, source.name)
+        prepared = prepare_ahead(lambda cells: source.prepare(transform, cells), cells, source.name)
 
         def usable() -> Iterator[Tensor]:
             for image in prepared:

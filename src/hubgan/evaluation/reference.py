@@ -10,7 +10,7 @@ from typing import TypeVar
 import datasets
 
 from hubgan.data import ImageSource
-from hubgan.data.decoding import Cell, decoding_pool, map_ahead
+from hubgan.data.decoding import Cells, decoding_pool, map_ahead
 from hubgan.errors import ImageError
 from hubgan.runtime.seeding import permutation
 
@@ -54,7 +54,7 @@ def shuffled_rows(source: ImageSource, seed: int, positions: range) -> range | l
     return permutation(len(source.rows), seed)[positions.start : positions.stop].tolist()
 
 
-def shuffled_cells(source: ImageSource, seed: int, positions: range | None = None) -> Iterator[Cell]:
+def shuffled_cells(source: ImageSource, seed: int, positions: range | None = None) -> Iterator[Cells]:
     """The encoded images of these rows; by default of all."""
     rows = source.rows
     if isinstance(rows, datasets.Dataset):

@@ -15,6 +15,7 @@ def results_of(
     *,
     samples: int,
     settings: Settings,
+    beside: str = "",
     extractor: str = "",
     extractor_suffix: str = "",
     suffix: str = "",
@@ -27,14 +28,17 @@ def results_of(
         reference: what was measured on.
         samples: the number of measured images.
         settings: what all figures of an evaluation share; those of a value are added.
+        beside: what stands beside the figures; `metric.beside` by default.
         extractor: the network whose features were compared, in words; `metric.network` by default.
         extractor_suffix: the end of the figures' names by that extractor, such as "-ENL0".
         suffix: follows the name but not the metric, such as " at fidelity 1": the metric is the same.
     """
     results = []
     for figure in metric.figures:
+        if figure.key not in values:  # not a figure of such images
+            continue
         measured, name = values[figure.key], figure.full_name(extractor_suffix)
-        about = {metric.beside: measured.beside, **settings, **measured.settings}
+        about = {beside or metric.beside: measured.beside, **settings, **measured.settings}
         result = Result(
             metric=metric_id(name),
             name=name + suffix,

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 from functools import partial
-from itertools import count, islice, repeat
+from itertools import islice
 from typing import Literal
 
 import torch
@@ -13,9 +13,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hubgan.data import ImageSource
-from hubgan.data.decoding import Cell, decode
+from hubgan.data.decoding import Cells, decode_all
 from hubgan.data.degradation import Degradation
-from hubgan.errors import DataError, ImageError
+from hubgan.errors import ConfigError, DataError, ImageError, Remedy
 from hubgan.evaluation.reference import Reference, prepare_ahead, shuffled_cells
 from hubgan.evaluation.results import results_of, versions
 from hubgan.media.images import flatten, to_image, to_tensor
@@ -44,12 +44,13 @@ def evaluate_upscaler(
     """The figures of enlarged pictures beside their originals, averaged over the pictures.
 
     It measures all registered metrics of pairs (`hubgan.metrics.registry`). Beside each figure is that of bicubic
-    enlarging. If there are several processes, the main one does the work.
+    enlarging, or at scale 1 that of the input itself. If there are several processes, the main one does the work.
 
     Args:
         upscaler: on the device to measure on.
         reference: the large pictures. They are cropped to a multiple of the scale, at the right and at the bottom.
-        small: the small pictures, row by row; by default they are made as in training: antialiased bicubic, 8 bits.
+        small: the small pictures, row by row; by default the inputs of the reference, if it holds pairs. Otherwise
+            they are made as in training: antialiased bicubic, 8 bits.
         degradation: make them blurred, noisy and compressed in this way (`hubgan.data.degradation`), by the seed; the
             names of the figures say so.
         samples: the largest number of pictures, which the seed chooses; all by default.
@@ -63,9 +64,19 @@ def evaluate_upscaler(
         Results. Their `settings` hold the bicubic figure and how they were measured.
 
     Raises:
-        ConfigError: the packages of the `train` extra are missing.
+        ConfigError: the packages of the `train` extra are missing; there are small pictures and a degradation; or
+            there is neither, and the scale is 1.
         DataError: there are not as many small pictures as large ones, none can be used, or reading breaks off.
     """
+    given = _is_given(reference, small)
+    if given and degradation:
+        raise ConfigError("the data set holds the small pictures, so none are made by a degradation",
+                          Remedy("Leave degradation out", "Leave --degraded out"))  # fmt: skip
+    if upscaler.scale == 1 and not given and not degradation:
+        raise ConfigError(
+            "the scale of the model is 1, and its inputs would be the originals themselves",
+            Remedy("Pass a degradation, or pairs", "Pass --degraded everyday, or name the inputs with --small-column"),
+        )
     border = upscaler.scale if border is None else border
     suffix = (f" of {degradation.adjective} pictures" if degradation else "") + suffix
     return decide(
@@ -102,12 +113,14 @@ def _evaluate(
             f"{small.name} has {small.size} small pictures for {reference.source.size} large ones",
             "Give one small picture for each large one, in the same order",
         )
-    given = shuffled_cells(small, seed) if small else repeat(None)
-    cells = zip(shuffled_cells(reference.source, seed), given, count(), strict=False)
+    rows = shuffled_cells(reference.source, seed)
+    if small is not None:
+        rows = ((large[0], given[0]) for large, given in zip(rows, shuffled_cells(small, seed), strict=False))
     unusable: list[ImageError] = []
 
     def usable() -> Iterator[tuple[Tensor, Tensor]]:
-        for pair in prepare_ahead(partial(_pair, upscaler, border, seed, degradation), cells, str(reference)):
+        prepare = partial(_pair, upscaler, border, seed, degradation)
+        for pair in prepare_ahead(prepare, enumerate(rows), str(reference)):
             if isinstance(pair, ImageError):
                 unusable.append(pair)
             else:
@@ -133,7 +146,7 @@ def _evaluate(
         raise DataError(f"{reference}: none of its images can be used: {reason}")
     settings: dict[str, str | int | float] = {"channel": "Y of ITU-R BT.601, rounded", "border": border}
     made = degradation.method if degradation else "antialiased bicubic, 8 bits"
-    settings |= {"small_pictures": "given" if small else made}
+    settings |= {"small_pictures": "given" if _is_given(reference, small) else made}
     settings |= {"strength": strength} if upscaler.has_strength else {}
     settings |= {"seed": seed} if degradation or len(measured) < (reference.source.size or 0) else {}
     settings |= versions("torch", "torchmetrics", "pillow")
@@ -141,8 +154,21 @@ def _evaluate(
     return [
         result
         for metric, _ in metrics
-        for result in results_of(metric, means, reference, samples=len(measured), settings=settings, suffix=suffix)
+        for result in results_of(
+            metric,
+            means,
+            reference,
+            samples=len(measured),
+            settings=settings,
+            beside="input" if upscaler.scale == 1 else "",
+            suffix=suffix,
+        )
     ]
+
+
+def _is_given(reference: Reference, small: ImageSource | None) -> bool:
+    """Whether the data hold the small pictures, so that none are made."""
+    return small is not None or reference.source.input_column is not None
 
 
 def _mean(values: list[Measured]) -> Measured:
@@ -153,15 +179,15 @@ def _mean(values: list[Measured]) -> Measured:
 
 
 def _pair(
-    upscaler: Upscaler, border: int, seed: int, degradation: Degradation | None, cells: tuple[Cell, Cell, int]
+    upscaler: Upscaler, border: int, seed: int, degradation: Degradation | None, numbered: tuple[int, Cells]
 ) -> tuple[Tensor, Tensor]:
     """The small and the large picture, uint8 (C, h, w) and (C, h * scale, w * scale)."""
     scale, mode = upscaler.scale, "L" if upscaler.channels == 1 else "RGB"
-    large_cell, small_cell, number = cells
-    original, given = decode(large_cell), decode(small_cell) if small_cell else None
+    number, cells = numbered
+    original, *given = decode_all(cells)
     grey = bool(original.info.get("grey"))
     large = to_tensor(flatten(original).convert("L" if grey else mode))
-    small = None if given is None else to_tensor(flatten(given).convert(mode))
+    small = to_tensor(flatten(given[0]).convert(mode)) if given else None
     height, width = (side // scale for side in large.shape[1:])
     if small is not None and small.shape[1:] != (height, width):
         sides = " x ".join(map(str, reversed(small.shape[1:])))

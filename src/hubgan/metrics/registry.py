@@ -82,11 +82,13 @@ class Metric:
         needs: what it is computed from. "features" of generated and of real images, the "training images" and the
             "labels" of all of them belong to generators; "pairs" of an enlarged picture and its original to upscalers.
         beside: what stands beside its figures for comparison, and the name of that setting in results: the "floor"
-            (the same distance between real images), "real" (other real images), or "bicubic".
+            (the same distance between real images), "real" (other real images), or "bicubic". At scale 1 that is
+            called "input".
         scale: of its curves: "linear", "log", or "share" (0 to 1, written as per cent).
         network: which network it judges by, in words, if that is not the extractor of features.
         measure: the registered function, from `FeatureSets` or a `Pair` to values by the keys of the figures; or a
-            class of such functions, which is created once an evaluation with the device to compute on.
+            class of such functions, which is created once an evaluation with the device to compute on. It may leave
+            out figures that have no meaning for a `Pair`.
     """
 
     title: str
@@ -194,5 +196,5 @@ def legends(results: Iterable[str]) -> list[str]:
 
 
 def comparisons() -> tuple[str, ...]:
-    """The settings of results that hold what a figure is to be compared with: floor, real, bicubic."""
-    return tuple(dict.fromkeys(metric.beside for metric in metrics()))
+    """The settings of results that hold what a figure is to be compared with: floor, real, bicubic, input."""
+    return tuple(dict.fromkeys([*(metric.beside for metric in metrics()), "input"]))

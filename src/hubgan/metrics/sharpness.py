@@ -48,4 +48,6 @@ def _fine_energy(pictures: Tensor, scale: int) -> Tensor:
     beside="bicubic",
 )
 def _measure(pair: Pair) -> dict[str, Measured]:
+    if pair.scale == 1:  # the input holds detail of every size
+        return {}
     return {"sharpness": pair.compare(partial(sharpness_ratio, scale=pair.scale, border=pair.border))}

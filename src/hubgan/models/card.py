@@ -37,12 +37,14 @@ class TrainingRun(TypedDict, total=False):
     """The record of a training run, kept in `config.json`.
 
     `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed, and `degradation`
-    says how: everyday, or heavy, as in all runs that do not say.
+    says how: everyday, or heavy, as in all runs that do not say. `pairs` names the columns, if the data set held the
+    small pictures too.
     """
 
     dataset: str
     degraded: float
     degradation: str
+    pairs: str
     facts: dict[str, str]
     results: list[Result]
     picture_caption: str
@@ -118,8 +120,13 @@ _LIMITS = {
     " number plates, medical or legal evidence). What it invents follows its training pictures, so it does worse on"
     " what they lack.",
 }
+_LIMITS_SCALE_1 = _LIMITS["Upscaler"].replace("the small picture", "the picture")
 _LIMITS_CLEAN = (
     " It was trained to undo clean bicubic shrinking; noise and compression artefacts may be sharpened too."
+)
+_LIMITS_PAIRS = (
+    " It was trained on the pairs of a data set, and undoes what had made their inputs out of their targets. With"
+    " other pictures it may do worse."
 )
 _LIMITS_EVERYDAY = (
     " It was trained on clean pictures and on everyday ones, with a slight blur, some noise and JPEG compression. A"
@@ -133,6 +140,8 @@ _LIMITS["Community"] = (
     " (faces, number plates, medical or legal evidence). What it was trained to undo, and on which pictures, is for"
     " whoever made it to say."
 )
+_RESTORER = "An image restorer"
+_BESIDE_SCALE_1 = "The input is the picture before it was restored."
 _ELSEWHERE = "These weights were made elsewhere and only loaded and saved by hubgan."
 
 
@@ -164,7 +173,9 @@ def model_card(
         subfolder: the model's folder in its repository, if it is not at the top.
     """
     name, caption = name or "user/model", run.get("picture_caption", "Samples")
-    architecture, results = config["architecture"], run.get("results", [])
+    architecture, results, scale = config["architecture"], run.get("results", []), config.get("scale")
+    if kind == "Upscaler" and scale == 1:
+        description, tags = _RESTORER, [*(tag for tag in tags if tag != "super-resolution"), "image-restoration"]
     data = ModelCardData(
         library_name="hubgan",
         pipeline_tag=pipeline_tag,
@@ -181,7 +192,7 @@ def model_card(
         snippet=_SNIPPETS[kind].format(
             name=name,
             subfolder=f', subfolder="{subfolder}"' if subfolder else "",
-            scale=config.get("scale"),
+            scale=scale,
             channels=config.get("channels"),
             size=config.get("image_size", 64),
             of_classes=", torch.tensor([0, 1, 0, 1])" if config.get("classes") else "",
@@ -191,20 +202,23 @@ def model_card(
         results=_results(results),
         network="\n".join(f"- {key}: `{json.dumps(value)}`" for key, value in config.items()),
         training=_ELSEWHERE if architecture == "community" else _training(run),
-        limits=_limits(kind, architecture, run),
+        limits=_limits(kind, architecture, scale, run),
         licence=_licence(run),
     )
     return ModelCard(joined(str(data), body))
 
 
-def _limits(kind: str, architecture: str, run: TrainingRun) -> str:
+def _limits(kind: str, architecture: str, scale: int | None, run: TrainingRun) -> str:
     if architecture == "community":
         return _LIMITS["Community"]
-    if kind == "Upscaler":
-        if not run.get("degraded"):
-            return _LIMITS[kind] + _LIMITS_CLEAN
-        return _LIMITS[kind] + (_LIMITS_EVERYDAY if run.get("degradation") == "everyday" else _LIMITS_DEGRADED)
-    return _LIMITS[kind]
+    if kind != "Upscaler":
+        return _LIMITS[kind]
+    limits = _LIMITS_SCALE_1 if scale == 1 else _LIMITS[kind]
+    if run.get("pairs"):
+        return limits + _LIMITS_PAIRS
+    if not run.get("degraded"):
+        return limits if scale == 1 else limits + _LIMITS_CLEAN
+    return limits + (_LIMITS_EVERYDAY if run.get("degradation") == "everyday" else _LIMITS_DEGRADED)
 
 
 def _sampled(labels: list[str]) -> str:
@@ -256,6 +270,7 @@ def _results(results: list[Result]) -> str:
         known = [*filter(None, [result.get("extractor")]), f"data `{result.get('revision', 'unknown')}`", *known]
         conditions.setdefault(result["dataset"], []).append((result["name"], known))
     legends = registry.legends(result["metric"] for result in results)
+    legends += [_BESIDE_SCALE_1] if any("input" in result.get("settings", {}) for result in results) else []
     lines += ["", *legends, ""] if legends else [""]
     for dataset, measured in conditions.items():
         shared = [words for words in measured[0][1] if all(words in known for _, known in measured)]

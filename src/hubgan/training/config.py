@@ -88,7 +88,7 @@ class DataOptions(OptionGroup):
     group: ClassVar[str] = "data"
 
     dataset: str
-    """A Hub name, a folder of images, a Parquet file, or a local data set."""
+    """A Hub name, a folder of images or of pairs (subfolders lr and hr), a Parquet file, or a local data set."""
     dataset_name: str | None = None
     """The data set's name in the card and in the saved recipe; by default the Hub name, or the folder's own name.
     A remark in brackets, as in "uoft-cs/cifar10 (JPEG copy)", appears in the card only."""
@@ -97,7 +97,10 @@ class DataOptions(OptionGroup):
     split: str = "train"
     """The data set's split to train on."""
     image_column: str | None = None
-    """The column with the images; needed if there are several of the feature type Image."""
+    """The column with the images; needed if there are several of the feature type Image. In pairs the targets."""
+    input_column: str | None = None
+    """Super-resolution: the column with the small images, in a data set of pairs. By default lr beside hr, or input
+    beside target; else the small images are made from the large ones."""
     label_column: str | None = None
     """The column with the labels; by default the first whose feature type is ClassLabel."""
     classes: tuple[str, ...] = ()

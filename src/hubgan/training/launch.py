@@ -81,6 +81,8 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
         raise ConfigError(
             "augment_target and augment_probability need operations", "Pass --augment color translation cutout"
         )
+    if config.input_column and not TASKS[config.task].takes_pairs:
+        raise ConfigError(f"the task {config.task} does not learn from pairs", "Leave --input_column out")
     accelerator = make_accelerator(config, project_dir=str(run_path(config) / FOLDER))
     set_seed(config.seed)
     return accelerator, TASKS[config.task](config)
@@ -98,6 +100,8 @@ def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource
             config=config.dataset_config,
             split=config.split,
             column=config.image_column,
+            input_column=config.input_column,
+            pairs=TASKS[config.task].takes_pairs,
             label_column=config.label_column,
             classes=config.classes,
             streaming=config.streaming,

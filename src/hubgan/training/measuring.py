@@ -67,9 +67,9 @@ class Measurement:
             split,
         ]
         words += ["--samples", str(config.eval_samples)]
-        for option, value in (("dataset-config", config.dataset_config), ("image-column", config.image_column),
-                              ("label-column", config.label_column)):  # fmt: skip
-            words += [f"--{option}", value] if value else []
+        for option in ("dataset_config", "image_column", "input_column", "label_column"):
+            value = getattr(config, option)
+            words += [f"--{option.replace('_', '-')}", value] if value else []
         words += ["--classes", *config.classes] if config.classes else []
         return shlex.join(words)
 
@@ -88,7 +88,8 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
         source: the images that are trained on.
 
     Raises:
-        DataError: the data set to measure on cannot be found or used, and was not merely the recipe's choice.
+        DataError: the data set to measure on cannot be found or used, or has no pairs although the training is on
+            pairs; and it was not merely the recipe's choice.
     """
     config: TrainingConfig = task.config
     if not config.eval_samples:
@@ -101,7 +102,7 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
         return on_training_images
     try:
         with accelerator.main_process_first():
-            return Measurement(task, _open(config), trained_on)
+            return Measurement(task, _open(task, paired=source.input_column is not None), trained_on)
     except DataError as error:
         recipe = load_recipe(config.config)
         if (config.eval_dataset, config.eval_split) == (recipe.eval_dataset, recipe.eval_split):
@@ -115,16 +116,28 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
         raise error.with_context("the data to measure on: ", remedy) from error
 
 
-def _open(config: TrainingConfig) -> Reference:
+def _open(task: Task[Any], *, paired: bool) -> Reference:
+    config: TrainingConfig = task.config
     if config.eval_dataset is not None:
         split = config.eval_split or "train"
-        return Reference(load_images(config.eval_dataset, split=split), describe.dataset(config.eval_dataset), split)
+        found = load_images(
+            config.eval_dataset,
+            split=split,
+            column=config.image_column if config.input_column else None,
+            input_column=config.input_column,
+            pairs=task.takes_pairs,
+        )
+        if paired and found.input_column is None:
+            raise DataError(f"{config.eval_dataset} has no pairs, and the data set of the training has")
+        return Reference(found, describe.dataset(config.eval_dataset), split)
     assert config.eval_split is not None
     source = load_images(
         config.dataset,
         config=config.dataset_config,
         split=config.eval_split,
         column=config.image_column,
+        input_column=config.input_column,
+        pairs=task.takes_pairs,
         label_column=config.label_column,
         classes=config.classes,
         streaming=config.streaming,

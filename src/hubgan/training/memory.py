@@ -132,7 +132,7 @@ class _NoRandom(SharedRandom):
 
 def _batch(task: Task[Any], config: TrainingConfig) -> Batch:
     """A batch on the meta device, with the shapes that a batch of one image has."""
-    image = torch.zeros(1, config.channels, task.transform.size, task.transform.size, dtype=torch.uint8)
+    image = torch.zeros(1, *task.transform.shape, dtype=torch.uint8)
     labels = torch.zeros(1, dtype=torch.int64) if task.labelled else None
     batch = task.batch(RawBatch(image, labels), _NoRandom(torch.device("cpu")))
     many = config.batch_size

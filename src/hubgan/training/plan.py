@@ -151,7 +151,10 @@ def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None) -
         how = f"streamed through a buffer of {config.shuffle_buffer:,}"
     else:
         how = f"decoded once, up to {config.decoded_gb:g} GB kept"
-    lines.append(f"{number}, column {source.column!r}, {how}")
+    columns = f"column {source.column!r}"
+    if source.input_column:
+        columns = f"pairs: inputs in column {source.input_column!r}, targets in {source.column!r}"
+    lines.append(f"{number}, {columns}, {how}")
     if source.label_column:
         names = source.label_names
         labels = f"{len(names)} labels" if names else "labels"

@@ -193,6 +193,7 @@ class Task(ABC, Generic[C]):
         caption: what the preview shows.
         measures: what `evaluate` measures, with `{samples}` for the number of images.
         marks_training_images: whether figures on the images of the training must be marked as such.
+        takes_pairs: whether it can learn from pairs of an input and a target, if the data set has them.
     """
 
     config_class: ClassVar[type[TrainingConfig]]
@@ -205,6 +206,7 @@ class Task(ABC, Generic[C]):
     caption: str
     measures: str
     marks_training_images: ClassVar[bool] = False
+    takes_pairs: ClassVar[bool] = False
 
     def __init__(self, config: C) -> None:
         self.config = config

@@ -248,7 +248,12 @@ class Trainer:
         if used and used < self._global_batch:
             logger.warning("a batch (%d) holds every one of the %d images more than once", self._global_batch, used)
         self.folder.begin(
-            self.counters.steps, checkpoint, fingerprint=source.fingerprint, images=used, skipped=skipped
+            self.counters.steps,
+            checkpoint,
+            fingerprint=source.fingerprint,
+            columns=source.columns,
+            images=used,
+            skipped=skipped,
         )
 
     def _settle_in(self, checkpoint: Path | None) -> None:

@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -49,6 +50,7 @@ def describe_run(
     accelerator: Accelerator,
     *,
     fingerprint: str | None = None,
+    columns: Sequence[str] = (),
     images: int | None = None,
     skipped: int | None = None,
 ) -> dict[str, Any]:
@@ -58,6 +60,7 @@ def describe_run(
         config: the resolved options.
         accelerator: the run's.
         fingerprint: what tells this content of the data set from another.
+        columns: the columns with images: that of the images, and in pairs that of the inputs after it.
         images: how many images are trained on, if that is known.
         skipped: how many could not be read, or were too small; None where that is not known, as of a stream.
 
@@ -65,7 +68,7 @@ def describe_run(
         A dictionary that JSON can hold: `id`, `options`, `data`, `seed`, `sessions`.
     """
     data: dict[str, Any] = {"name": config.dataset, "config": config.dataset_config, "split": config.split}
-    data |= {"fingerprint": fingerprint, "images": images, "skipped": skipped}
+    data |= {"fingerprint": fingerprint, "columns": list(columns), "images": images, "skipped": skipped}
     run: dict[str, Any] = _masked(
         {
             "id": uuid.uuid4().hex[:12],

@@ -7,6 +7,7 @@ import platform
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -89,6 +90,7 @@ class RunFolder:
         checkpoint: Path | None,
         *,
         fingerprint: str | None = None,
+        columns: Sequence[str] = (),
         images: int | None = None,
         skipped: int | None = None,
     ) -> None:
@@ -97,7 +99,7 @@ class RunFolder:
         Args:
             step: where the run stands.
             checkpoint: what it goes on from, None when it begins.
-            fingerprint, images, skipped: as `describe_run` takes them.
+            fingerprint, columns, images, skipped: as `describe_run` takes them.
 
         Raises:
             ConfigError: the tracker does not start.
@@ -105,7 +107,14 @@ class RunFolder:
         """
 
         def write() -> None:
-            run = describe_run(self.config, self.accelerator, fingerprint=fingerprint, images=images, skipped=skipped)
+            run = describe_run(
+                self.config,
+                self.accelerator,
+                fingerprint=fingerprint,
+                columns=columns,
+                images=images,
+                skipped=skipped,
+            )
             try:
                 record_run(self.path, run, checkpoint)
                 self._write_recipe()
@@ -291,8 +300,10 @@ class RunFolder:
             else ""
         )
         began = config.pretrained_model and describe.dataset(config.pretrained_model)
+        more = task.card()
         facts = {
             "data set": f"{self._dataset_name()}, split {config.split}{classes}",
+            "pairs": more.get("pairs", ""),
             "images seen": f"{counters['images']:,}, in {counters['steps']:,} steps of"
             f" {describe.batch(config, accelerator)}",
             "began with": f"the weights of {began}" if began else "",
@@ -310,7 +321,7 @@ class RunFolder:
         }
         facts = {key: value for key, value in facts.items() if value}
         run: dict[str, object] = {"dataset": describe.without_remark(self._dataset_name()), "facts": facts}
-        run |= {"picture_caption": task.caption, "license": config.license, "notice": config.notice, **task.card()}
+        run |= {"picture_caption": task.caption, "license": config.license, "notice": config.notice, **more}
         return cast(TrainingRun, {key: value for key, value in run.items() if value})
 
 

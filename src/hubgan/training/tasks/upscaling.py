@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, l1_loss, mse_loss, pixel_unshuffle
 
-from hubgan.data import Crops, ImageSource, RawBatch
+from hubgan.data import Crops, ImageSource, PairedCrops, RawBatch, Transform
 from hubgan.data.degradation import DEGRADATIONS, Degradation, DegradationName, Range
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_upscaler
@@ -84,7 +84,8 @@ class UpscalingLosses(LossOptions):
     """Weight of luma in the pixel loss beside the three colours: the eye sees detail mostly in luma."""
     consistency_weight: NonNegativeFloat = 5.0
     """Weight of two mean absolute errors, in the adversarial part: of the result made small again, which keeps
-    colours, and of local means of each place in the blocks that the network lays, which keeps patterns out."""
+    colours (not at scale 1), and of local means of each place in the blocks that the network lays, which keeps
+    patterns out."""
     perceptual_weight: NonNegativeFloat = 0.15
     """Weight of the perceptual loss (distance of EfficientNet-Lite0 features)."""
     adversarial_weight: NonNegativeFloat = 0.001
@@ -118,13 +119,16 @@ class UpscalingConfig(UpscalingOptimisation, UpscalingLosses, UpscalingNetworks,
 
 
 class Upscaling(Task[UpscalingConfig]):
-    """Small pictures to large ones. The small are made from the large: shrunk (antialiased bicubic), or degraded."""
+    """Small pictures to large ones. The data set holds both, or the small are made from the large: shrunk (antialiased
+    bicubic), or degraded. At scale 1 pictures are only restored.
+    """
 
     config_class = UpscalingConfig
     averaged = ("upscaler",)
     published = MappingProxyType({"upscaler": "", "discriminator": "discriminator"})
     measures = "PSNR and SSIM of at most {samples:,} pictures"
     marks_training_images = True
+    takes_pairs = True
 
     def __init__(self, config: UpscalingConfig) -> None:
         super().__init__(config)
@@ -140,10 +144,11 @@ class Upscaling(Task[UpscalingConfig]):
         self.parts = _parts(c)
         self.adversarial = AdversarialLoss(c)
         self.adversarial.check(discriminator)
-        self.transform = Crops(size=c.crop_size, channels=c.channels, flip=c.flip, reduce=c.reduce)
+        self.transform: Transform = Crops(size=c.crop_size, channels=c.channels, flip=c.flip, reduce=c.reduce)
+        self._pairs: PairedCrops | None = None
+        self._columns = ""
         self.perceptual = _perceptual() if c.perceptual_weight and c.pixel_share < 1 else None
-        what = "degraded pictures enlarged by bicubic interpolation" if self.degradation else "bicubic"
-        self.caption = f"Left to right: {what}, this model, the original; pictures of the training set"
+        self.caption = self._caption("degraded pictures" if self.degradation else "")
         self._examples: Sequence[Tensor] = []
 
     def _check_crops(self) -> None:
@@ -163,6 +168,11 @@ class Upscaling(Task[UpscalingConfig]):
                 f"crop_size is {size}; the losses need {smallest} or more", f"Set --crop_size {smallest}"
             )
 
+    def _caption(self, before: str) -> str:
+        if self.scale > 1:
+            before = f"{before} enlarged by bicubic interpolation" if before else "bicubic"
+        return f"Left to right: {before}, this model, the original; pictures of the training set"
+
     def load_pretrained(self, network: str, name: str) -> HubModel:
         """With the weights of the pixel part, if the model has them and this training has such a part."""
         if network != "upscaler":
@@ -172,6 +182,9 @@ class Upscaling(Task[UpscalingConfig]):
 
     def batch(self, raw: RawBatch, random: SharedRandom) -> Batch:
         offset = random.integers(2, self._shift + 1)
+        if self._pairs is not None:
+            large, small = (images.float() / 255 for images in self._pairs.split(raw.images))
+            return Batch({"small": small, "real": large}, values={"offset": offset})
         large = raw.images.float() / 255
         small, strength = shrink(large, self.scale), large.new_zeros(len(large))
         if self.degradation is not None:
@@ -227,11 +240,10 @@ class Upscaling(Task[UpscalingConfig]):
         return loss
 
     def _consistency_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        colours, places = (
-            l1_loss(reduce(fake.float(), side), reduce(real, side))
-            for reduce, side in ((reduced, self.scale), (_places, self._block))
-        )
-        return colours + places
+        places = l1_loss(_places(fake.float(), self._block), _places(real, self._block))
+        if self.scale == 1:  # the other would be the pixel loss once more
+            return places
+        return l1_loss(reduced(fake.float(), self.scale), reduced(real, self.scale)) + places
 
     def _to_discriminator_input(self, images: Tensor, offset: Sequence[int]) -> Tensor:
         """Images in [0, 1] as discriminators take them, in [-1, 1]."""
@@ -251,19 +263,50 @@ class Upscaling(Task[UpscalingConfig]):
         return [] if self.perceptual is None else [self.perceptual]
 
     def setup_data(self, source: ImageSource) -> None:
+        if source.input_column:
+            self._use_pairs(source)
+        elif self.scale == 1 and self.degradation is None:
+            raise ConfigError(
+                "the upscaler's scale is 1, and its inputs would be the targets themselves",
+                "Set --degradation everyday, or heavy, or name the inputs of pairs with --input_column",
+            )
         self._examples = source.examples(self.transform, _EXAMPLES)
+
+    def _use_pairs(self, source: ImageSource) -> None:
+        """Take the small pictures from the data set."""
+        c = self.config
+        unfit = {"--degradation none": c.degradation != "none", "--reduce 1": c.reduce < 1}
+        unfit["--upscaler.strength False"] = self.has_strength
+        if options := [option for option, is_unfit in unfit.items() if is_unfit]:
+            unknown = ", and their strengths are not known" if self.has_strength else ""
+            raise ConfigError(
+                f"{source.name} holds pairs: the small pictures in column {source.input_column} are used as they"
+                f" are{unknown}",
+                f"Pass {' '.join(options)}, or train on the large pictures alone with --image_column {source.column}",
+            )
+        self.transform = self._pairs = PairedCrops(
+            size=c.crop_size, channels=c.channels, flip=c.flip, scale=self.scale
+        )
+        self.caption = self._caption("inputs of the data set")
+        self._columns = f"inputs in column `{source.input_column}`, targets in column `{source.column}`"
 
     def preview(self, models: Models) -> Image.Image:
         upscaler = models["upscaler"]
         assert isinstance(upscaler, Upscaler)
-        return compare(upscaler, self._examples, seed=self.config.seed, degradation=self.degradation)
+        if self._pairs is None:
+            return compare(upscaler, self._examples, seed=self.config.seed, degradation=self.degradation)
+        large, small = zip(*map(self._pairs.split, self._examples), strict=True)
+        return compare(upscaler, large, small=small)
 
     def evaluate(self, models: Models, reference: Reference, trained_on: Reference) -> list[Result]:
         upscaler = models["upscaler"]
         assert isinstance(upscaler, Upscaler)
+        kinds: list[Degradation | None] = [None]
+        if self.degradation and not reference.source.input_column:
+            kinds = [None, self.degradation] if self.scale > 1 else [self.degradation]
         return [
             figure
-            for degradation in ((None, self.degradation) if self.degradation else (None,))
+            for degradation in kinds
             for figure in evaluate_upscaler(
                 upscaler,
                 reference,
@@ -286,10 +329,13 @@ class Upscaling(Task[UpscalingConfig]):
         turned = ", mirrored both ways and turned" if c.flip else ""
         reduced = f" of pictures made {c.reduce:g} times as large" if c.reduce < 1 else ""
         how = f" ({self.degradation.description})" if self.degradation else ""
-        degraded = [f"{self.degraded:.0%} of the small images degraded{how}"] if self.degradation else []
+        which = "small images" if self.scale > 1 else "inputs"
+        degraded = [f"{self.degraded:.0%} of the {which} degraded{how}"] if self.degradation else []
         return [f"random crops of {c.crop_size} pixels{reduced}{turned}", *degraded]
 
     def card(self) -> TrainingRun:
+        if self._pairs is not None:
+            return {"pairs": self._columns}
         return {"degraded": self.degraded, "degradation": self.config.degradation} if self.degradation else {}
 
 
@@ -347,21 +393,33 @@ def compare(
     pictures: Sequence[Tensor],
     side: int = 192,
     *,
+    small: Sequence[Tensor] | None = None,
     seed: int = 0,
     degradation: Degradation | None = None,
 ) -> Image.Image:
-    """Rows of bicubic, model, original for the middle of pictures (uint8, channels x H x W), `side` pixels wide; the
-    small pictures are degraded by `seed` if there is a degradation.
+    """Rows of bicubic, model, original for the middle of pictures (uint8, channels x H x W), `side` pixels wide.
+
+    Args:
+        model: the upscaler.
+        pictures: the large pictures.
+        side: of the part that is shown, in pixels.
+        small: the small pictures; by default they are made from the large ones.
+        seed: of the degradation.
+        degradation: with which they are made, if there is one.
     """
     side = min(side, *(min(picture.shape[1:]) for picture in pictures))
-    side -= side % model.scale
+    scale = model.scale
+    side -= side % scale
     grid = ImageGrid(3 * len(pictures), (side, side), columns=3)
     for number, picture in enumerate(pictures):
-        top, left = ((length - side) // 2 for length in picture.shape[1:])
-        large = picture[:, top : top + side, left : left + side]
-        whole = large[None].float() / 255
-        made = degradation.by_seed(whole, model.scale, seed, number)[0] if degradation else shrink(whole, model.scale)
-        small = to_image(made[0])
-        for image in (small.resize((side, side), Image.Resampling.BICUBIC), model.upscale(small), to_image(large)):
+        top, left = ((length - side) // (2 * scale) for length in picture.shape[1:])
+        large = picture[:, top * scale : top * scale + side, left * scale : left * scale + side]
+        if small is None:
+            whole = large[None].float() / 255
+            made = degradation.by_seed(whole, scale, seed, number)[0] if degradation else shrink(whole, scale)
+            given = to_image(made[0])
+        else:
+            given = to_image(small[number][:, top : top + side // scale, left : left + side // scale])
+        for image in (given.resize((side, side), Image.Resampling.BICUBIC), model.upscale(given), to_image(large)):
             grid.add(image)
     return grid.image

@@ -1,0 +1,106 @@
+"""Folders of pairs: two subfolders, in which a picture and its partner have the same name up to the ending."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
+
+from hubgan.errors import DataError
+
+_KNOWN = (("lr", "hr"), ("input", "target"))
+_SHOWN = 3
+
+
+def known_pair(names: Sequence[str]) -> tuple[str, str] | None:
+    """The names of inputs and targets among two names: `lr` and `hr`, or `input` and `target`, in any case."""
+    words = {name.lower(): name for name in names}
+    for given, target in _KNOWN:
+        if len(names) == 2 and words.keys() == {given, target}:
+            return words[given], words[target]
+    return None
+
+
+def open_pairs(path: Path, split: str, column: str | None, input_column: str | None) -> datasets.Dataset | None:
+    """The pairs in a folder, as two image columns that are called like its subfolders; None if it holds no pairs.
+
+    It holds pairs if it has two subfolders of known names (see `known_pair`), or those that the columns name. These
+    may also lie in a subfolder that is called like the split.
+
+    Args:
+        path: the folder.
+        split: "train", or the name of the subfolder around the two, perhaps with a part of it: "train[:100]".
+        column: the subfolder with the targets.
+        input_column: the subfolder with the inputs.
+
+    Raises:
+        DataError: a picture has no partner, or several, or there are no pictures.
+        ValueError: there is no such split.
+    """
+    inner = split.partition("[")[0]
+    for folder, known in ((path, "train"), (path / inner, inner)):
+        if names := _subfolders(folder, column, input_column):
+            rows = _matched(folder, *names)
+            parts = datasets.ReadInstruction.from_spec(split).to_absolute({known: len(rows)})
+            return rows.select([row for part in parts for row in range(part.from_, part.to)])
+    return None
+
+
+def _subfolders(folder: Path, column: str | None, input_column: str | None) -> tuple[str, str] | None:
+    """The subfolders with the inputs and with the targets."""
+    if not folder.is_dir():
+        return None
+    inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    names = sorted(path.name for path in inside if path.is_dir())
+    if input_column in names and len(names) == 2 and column is None:
+        column = next(name for name in names if name != input_column)
+    if input_column in names and column in names and column != input_column:
+        return input_column, column
+    return None if any(map(_is_picture, inside)) else known_pair(names)
+
+
+def _matched(folder: Path, given: str, target: str) -> datasets.Dataset:
+    """The pairs, sorted by name."""
+    inputs, targets = (_pictures(folder / name) for name in (given, target))
+    for name, found, other, partners in ((given, inputs, target, targets), (target, targets, given, inputs)):
+        if alone := [found[key].name for key in sorted(found.keys() - partners.keys())]:
+            more = f" and {len(alone) - _SHOWN:,} more" if len(alone) > _SHOWN else ""
+            raise DataError(
+                f"{folder / name} holds {', '.join(alone[:_SHOWN])}{more}, and {other} no picture of the same name",
+                "Rename files or add the missing ones, so that each has a partner; their endings may differ",
+            )
+    if not inputs:
+        raise DataError(f"{folder}: {given} and {target} hold no pictures")
+    files = {name: [found[key] for key in sorted(found)] for name, found in ((given, inputs), (target, targets))}
+    rows = datasets.Dataset.from_dict(
+        {name: [str(file) for file in column] for name, column in files.items()},
+        features=datasets.Features({name: datasets.Image() for name in files}),
+    )
+    rows._fingerprint = _fingerprint([file for column in files.values() for file in column])
+    return rows
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    """The pictures in a folder and below, by their path in it without the ending."""
+    found: dict[str, Path] = {}
+    for file in sorted(folder.resolve().rglob("*")):
+        name = file.relative_to(folder.resolve())
+        if not _is_picture(file) or any(part.startswith(".") for part in name.parts):
+            continue
+        key = name.with_suffix("").as_posix()
+        if key in found:
+            raise DataError(f"{folder} holds both {found[key].name} and {file.name}", "Remove or rename one of them")
+        found[key] = file
+    return found
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in ImageFolder.EXTENSIONS and file.is_file()
+
+
+def _fingerprint(files: Sequence[Path]) -> str:
+    """Changes with the files: their names, sizes and times, as `datasets` does it for a folder of images."""
+    states = [(file, file.stat()) for file in files]
+    text = "\0".join(f"{file}\0{state.st_size}\0{state.st_mtime_ns}" for file, state in states)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
