@@ -3,6 +3,9 @@
 The lists below name the models. The environment variables HUBGAN_GENERATORS and HUBGAN_UPSCALERS replace them: Hub
 names or folders, separated by commas. If there are several, visitors choose one. `hubgan space` makes a Space of this
 file and rewrites the two lists.
+
+HUBGAN_MAX_MEGAPIXELS, HUBGAN_MAX_MINUTES and others limit what visitors may ask for; the README lists them. On one's
+own machine the demo takes what the command line takes, in a Space less.
 """
 
 import os
@@ -33,8 +36,7 @@ def named(variable: str, otherwise: list[str]) -> list[str]:
 try:
     demo = build_demo(named("HUBGAN_GENERATORS", GENERATORS), named("HUBGAN_UPSCALERS", UPSCALERS))
 except HubganError as error:
-    words = error.with_context(remedy="HUBGAN_GENERATORS and HUBGAN_UPSCALERS name the models").for_command_line()
-    sys.stderr.write(f"app.py: {words}\n")
+    sys.stderr.write(f"app.py: {error.for_command_line()}\n")
     sys.exit(2)
 
 if __name__ == "__main__":

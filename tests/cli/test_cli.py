@@ -183,7 +183,7 @@ def test_what_cannot_be_sampled_is_told_in_a_line(run: Run, tmp_path: Path, gene
 # -- info, push, space --------------------------------------------------------------------------------------------
 
 
-def test_info_tells_what_a_model_is(run: Run, tmp_path: Path, generator: Generator) -> None:
+def test_info_tells_what_a_model_is(run: Run, tmp_path: Path, generator: Generator, upscaler: Upscaler) -> None:
     Discriminator(width=4).half().save_pretrained(tmp_path / "gen" / "discriminator")
     status, said, _ = run("info", "gen", "--json")
     about = json.loads(said)
@@ -199,6 +199,7 @@ def test_info_tells_what_a_model_is(run: Run, tmp_path: Path, generator: Generat
         assert words in said
     said = run("info", "gen", "--subfolder", "discriminator")[1]
     assert said.startswith("Discriminator, network dcgan: ") and "float16" in said and "none recorded" in said
+    assert upscaler.purpose in run("info", "up")[1]
 
 
 def test_info_fetches_no_weights_from_the_hub(hub: LoopbackHub, run: Run, generator: Generator) -> None:

@@ -96,11 +96,11 @@ def test_bad_parameters_are_refused(client: Client, endpoint: str, data: dict[st
     [
         (),
         (None,),
-        ("text", 0, *[None] * 5),
-        ({"path": ""}, 0, *[None] * 5),
-        ({"path": 7}, 0, *[None] * 5),
-        ({"path": ["a"]}, 0, *[None] * 5),
-        ([], {}, [], {}, [], {}, []),
+        ("text", 0, *[None] * 6),
+        ({"path": ""}, 0, *[None] * 6),
+        ({"path": 7}, 0, *[None] * 6),
+        ({"path": ["a"]}, 0, *[None] * 6),
+        ([], {}, [], {}, [], {}, [], {}),
     ],
 )
 def test_bad_data_of_any_kind_ends_in_an_error(url: str, data: tuple[object, ...]) -> None:
@@ -108,11 +108,11 @@ def test_bad_data_of_any_kind_ends_in_an_error(url: str, data: tuple[object, ...
     assert "event: error" in said and "Traceback" not in said and 'File "' not in said
 
 
-@pytest.mark.parametrize("endpoint", ["upscale", "upscale_several"])
-def test_the_servers_own_files_are_not_opened(url: str, tmp_path: Path, endpoint: str) -> None:
+@pytest.mark.parametrize(("endpoint", "settings"), [("upscale", 6), ("upscale_several", 5)])
+def test_the_servers_own_files_are_not_opened(url: str, tmp_path: Path, endpoint: str, settings: int) -> None:
     Image.new("RGB", (8, 8), "red").save(tmp_path / "private.png")
     picture: object = {"path": str(tmp_path / "private.png"), "meta": {"_type": "gradio.FileData"}}
-    said = call(url, endpoint, picture if endpoint == "upscale" else [picture], 0, *[None] * 5)
+    said = call(url, endpoint, picture if endpoint == "upscale" else [picture], 0, *[None] * settings)
     assert "event: error" in said and "private-x" not in said
 
 

@@ -33,7 +33,7 @@ def test_16_bit_grey_stays_16_bit_grey(client: Client, red_picture: Path, tmp_pa
 @on_each_screen
 def test_several_pictures_come_in_one_archive(page: "playwright.Page", tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    paths = [tmp_path / "one.png", tmp_path / "two.jpg", tmp_path / "other" / "one.webp", tmp_path / "words.png"]
+    paths = [tmp_path / "one.png", tmp_path / "two.jpg", tmp_path / "other" / "one.png", tmp_path / "words.png"]
     for number, path in enumerate(paths[:3]):
         Image.new("RGB", (8 + number, 6), "red").save(path)
     paths[3].write_text("no picture")
@@ -49,6 +49,6 @@ def test_several_pictures_come_in_one_archive(page: "playwright.Page", tmp_path:
         sizes = {name: Image.open(pack.open(name)).size for name in pack.namelist()}
     assert sizes == {
         f"one-x{SCALE}.png": (8 * SCALE, 6 * SCALE),
-        f"two-x{SCALE}.png": (9 * SCALE, 6 * SCALE),
+        f"two-x{SCALE}.jpg": (9 * SCALE, 6 * SCALE),
         f"03-one-x{SCALE}.png": (10 * SCALE, 6 * SCALE),
     }

@@ -1,6 +1,7 @@
 """Which pictures the demo accepts, which it refuses and why, and what it does with large ones."""
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,11 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from helpers.browsing import choose, download, open_tab, read_toast, upload
+from helpers.browsing import choose, download, drop, open_tab, read_toast, upload
 from helpers.demo_server import SCALE
 from helpers.pictures import png
-from hubgan.demo.uploads import Limit, open_upload
+from hubgan.demo.limits import Limit
+from hubgan.demo.uploads import open_upload
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,7 @@ from hubgan.demo.uploads import Limit, open_upload
         ([0, None, 0.5, None], "The scale must be 1 or more"),
         ([0, None, "x", None], "The scale must be 1 or more"),
         ([0, None, None, "somewhere"], "There is no part somewhere. Choose one of: middle, top left"),
+        ([0, None, None, None, None, None, "gif"], "There is no format gif. Choose one of: same, png, jpg, webp"),
     ],
 )
 def test_bad_settings_are_refused(client: Client, red_picture: Path, values: list[object], complaint: str) -> None:
@@ -110,6 +113,7 @@ def test_pictures_of_many_formats_and_modes(
         Image.new(mode, size).save(path)
     _, large, _ = client.predict(handle_file(path), api_name="/upscale")
     assert Image.open(large).size == (size[0] * SCALE, size[1] * SCALE)
+    assert Path(large).suffix == (f".{ending}" if ending in ("jpg", "webp") else ".png")
 
 
 def test_the_content_counts_not_the_ending(client: Client, tmp_path: Path) -> None:
@@ -132,11 +136,22 @@ def test_a_bad_upload_is_explained_and_the_demo_goes_on(page: "playwright.Page",
         (tmp_path / name).write_bytes(content)
         upload(page, tmp_path / name)
         read_toast(page, complaint)
-        playwright.expect(page.get_by_role("button", name="Download (PNG)")).to_be_disabled()
+        playwright.expect(page.get_by_role("button", name="Download", exact=True)).to_be_disabled()
 
     Image.new("RGB", (8, 8), "red").save(tmp_path / "good.png")
     upload(page, tmp_path / "good.png")
     page.get_by_text(f"8 x 8 → {8 * SCALE} x {8 * SCALE} pixels").wait_for()
+
+    # Browsers know no type for these endings. A file that replaces another one must be the one that is enlarged.
+    drop(page, tmp_path / "words.png", "WORDS.HEIC")
+    page.get_by_text("WORDS.HEIC is not a picture in a known format.").wait_for()
+    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
+    read_toast(page, "WORDS.HEIC is not a picture")
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "good.tif")
+    drop(page, tmp_path / "good.tif", "GOOD.HEIC")
+    playwright.expect(page.locator(".picture img")).to_have_css("content", re.compile("data:image/webp"))
+    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
+    page.get_by_text(f"9 x 9 → {9 * SCALE} x {9 * SCALE} pixels").wait_for()
 
 
 def test_a_part_of_a_picture_that_is_too_large_can_be_enlarged(page: "playwright.Page", tmp_path: Path) -> None:
@@ -146,8 +161,12 @@ def test_a_part_of_a_picture_that_is_too_large_can_be_enlarged(page: "playwright
     choose(page, tmp_path / "huge.png")
     page.get_by_text("8000 x 4000 pixels are too many: this demo takes up to 4 megapixels.").wait_for()
     page.get_by_text("Choose the part to enlarge, 2828 x 1414 pixels, or shrink the picture first.").wait_for()
+    shown = page.locator(".picture img")
+    playwright.expect(shown).to_have_css("content", re.compile("data:image/webp"))
+    middle = shown.evaluate("image => getComputedStyle(image).content")
     page.get_by_label("Part to enlarge").click()
     page.get_by_role("option", name="bottom right").click()
+    playwright.expect(shown).not_to_have_css("content", middle)
     page.get_by_label("number input for Enlarge by").fill("1.5")  # a smaller file is written sooner
     page.get_by_label("number input for Enlarge by").press("Tab")
     page.get_by_role("button", name="Upscale 1.5x").click()

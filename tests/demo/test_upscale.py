@@ -105,7 +105,8 @@ def test_a_photo_lying_on_its_side_is_turned_upright(page: "playwright.Page", tm
     Image.linear_gradient("L").resize((24, 16)).save(tmp_path / "phone.jpg", exif=exif)
     upload(page, tmp_path / "phone.jpg")
     page.get_by_text(f"16 x 24 → {16 * SCALE} x {24 * SCALE} pixels").wait_for()
-    assert Image.open(download(page, "Download (PNG)", tmp_path)).size == (16 * SCALE, 24 * SCALE)
+    result = Image.open(download(page, "Download (JPEG)", tmp_path))
+    assert (result.format, result.size) == ("JPEG", (16 * SCALE, 24 * SCALE))
 
 
 def test_a_picture_is_pasted(page: "playwright.Page", tmp_path: Path) -> None:
@@ -186,11 +187,13 @@ def test_an_example_can_be_upscaled(page: "playwright.Page") -> None:
     page.get_by_text(f"10 x 20 → {10 * SCALE} x {20 * SCALE} pixels").wait_for()
 
 
-def test_a_smaller_enlargement(page: "playwright.Page", tmp_path: Path) -> None:
+def test_a_smaller_enlargement_in_another_format(page: "playwright.Page", tmp_path: Path) -> None:
     Image.linear_gradient("L").resize((20, 10)).save(tmp_path / "small.png")
     choose(page, tmp_path / "small.png")
     page.get_by_label("number input for Enlarge by").fill("1.5")
     page.get_by_label("number input for Enlarge by").press("Tab")
+    page.get_by_label("Format of the result").click()
+    page.get_by_role("option", name="WebP").click()
     page.get_by_role("button", name="Upscale 1.5x").click()
     page.get_by_text("20 x 10 → 30 x 15 pixels").wait_for()
-    assert download(page, "Download (PNG)", tmp_path).name == "small-x1.5.png"
+    assert download(page, "Download (WebP)", tmp_path).name == "small-x1.5.webp"

@@ -112,6 +112,23 @@ def choose(page: Page, path: Path) -> None:
     clear.wait_for()
 
 
+def drop(page: Page, path: Path, name: str) -> None:
+    """Drop a file of that name on the picture in the tab Upscale."""
+    named = path.with_name(name)
+    named.write_bytes(path.read_bytes())
+    target = page.locator(".picture")
+    target.scroll_into_view_if_needed()
+    box = target.bounding_box()
+    assert box is not None
+    session = page.context.new_cdp_session(page)
+    with page.expect_response(lambda response: "/upload" in response.url and response.ok):
+        for kind in ("dragEnter", "dragOver", "drop"):
+            data = {"items": [], "files": [str(named)], "dragOperationsMask": 1}
+            place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+            session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
+    session.detach()
+
+
 def upload(page: Page, path: Path) -> None:
     """Choose a file, and click the button."""
     choose(page, path)

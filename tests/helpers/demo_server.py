@@ -60,7 +60,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(space: Path, **changes: str) -> dict[str, str]:
-    """The environment of a demo of these models."""
+    """The environment of a demo of these models, with the limits of a Space."""
     # PYTHONPATH could lead to another hubgan. PYTHONDONTWRITEBYTECODE would leave no sign of which one ran.
     dropped = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
     return {
@@ -69,6 +69,7 @@ def environment(space: Path, **changes: str) -> dict[str, str]:
         "HUBGAN_UPSCALERS": str(space / "tiny-upscaler"),
         "GRADIO_TEMP_DIR": str(space / "cache"),
         "HF_HUB_OFFLINE": "1",
+        "SPACE_ID": "tester/demo",
         **changes,
     }
 

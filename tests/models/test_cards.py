@@ -13,7 +13,7 @@ from helpers.loopback_hub import LoopbackHub
 from hubgan import Discriminator, Generator, Upscaler
 from hubgan.errors import ModelError
 from hubgan.models import MODELS, HubModel
-from hubgan.models.card import PICTURE, Result, TrainingRun
+from hubgan.models.card import PICTURE, Result, TrainingRun, upscaler_purpose
 from hubgan.models.card_edits import is_untouched, renewed
 from hubgan.models.config import read_config
 
@@ -227,3 +227,26 @@ def test_a_published_card_is_what_hubgan_writes(folder: Path) -> None:
     assert (folder / "README.md").read_text() == str(model.generate_model_card(name=top.name, **about))
     if not isinstance(model, Discriminator):
         assert ModelCard.load(folder / "README.md").data.eval_results
+
+
+@pytest.mark.parametrize(
+    ("scale", "run", "purpose"),
+    [
+        (4, {"dataset": "photos"}, "Clean pictures, four times as large"),
+        (2, {"dataset": "photos", "degraded": 0.9, "degradation": "everyday"}, "Everyday photos, twice as large"),
+        (1, {"dataset": "photos", "degraded": 0.5}, "Worn pictures, at the same size"),
+        (8, {"dataset": "photos", "degraded": 0.5, "degradation": "heavy"}, "Worn pictures, 8 times as large"),
+        (4, {"results": []}, "Pictures, four times as large: nobody recorded"),
+    ],
+)
+def test_an_upscalers_purpose_comes_from_its_training(scale: int, run: TrainingRun, purpose: str) -> None:
+    assert upscaler_purpose(scale, run).startswith(purpose)
+
+
+def test_the_readme_says_what_each_upscaler_is_for() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for folder in SHIPPED:
+        config = read_config(folder / "config.json")
+        if config.kind == "Upscaler":
+            purpose = upscaler_purpose(config.options["scale"], config.training_run or {})
+            assert f"[{folder.name}](model_cards/{folder.name}/README.md) | {purpose} |" in readme

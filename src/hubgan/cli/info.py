@@ -71,6 +71,7 @@ def in_words(about: dict[str, Any]) -> str:
     lines = [
         f"{about['class']}, network {about['architecture']}: {about['parameters']:,} parameters,"
         f" {about['dtype']}, {about['bytes'] / 2**20:,.1f} MiB",
+        *_paragraph(about["purpose"] or ""),
         *_paragraph(options),
     ]
     shown = {"data set": about["dataset"], "licence": about["license"], "notice": about["notice"]}
@@ -135,6 +136,7 @@ def _about(model: Any, size: int, dtype: str, written_by: str | None) -> dict[st
     run = model.training_run or {}
     return {
         "class": type(model).__name__,
+        "purpose": getattr(model, "purpose", None),
         "architecture": model.config["architecture"],
         "options": {key: value for key, value in model.config.items() if key != "architecture"},
         "parameters": model.num_parameters(),

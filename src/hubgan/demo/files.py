@@ -1,4 +1,4 @@
-"""The files that visitors get: PNG files, the grid, the archive, and the two sides of the before/after slider."""
+"""The files that visitors get: images, their grid, the archive, and the two sides of the before/after slider."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from hubgan.media.grid import ImageGrid
+from hubgan.media.writing import save_picture
 
 # The slider is as wide as the window, which shows no more, and browsers are slow with two pictures of 64 megapixels.
 _COMPARISON_SIDE = 3072
@@ -36,16 +37,14 @@ def clean_stem(name: str | None, default: str) -> str:
     return clean(Path(name or "").stem, default)
 
 
-def save_png(image: Image.Image, path: Path, compress_level: int = 6, origin: object = None) -> str:
-    """Write an image with its alpha channel, colour profile and EXIF data; return the path as text.
+def save_png(image: Image.Image, path: Path, origin: object) -> str:
+    """Write a generated image; return the path as text.
 
     `origin`, which tells how the image was made, is stored as JSON in the text chunk `hubgan`.
     """
     text = PngInfo()
-    if origin is not None:
-        text.add_text("hubgan", json.dumps(origin))
-    kept = {name: image.info[name] for name in ("icc_profile", "exif") if image.info.get(name)}
-    image.save(path, compress_level=compress_level, pnginfo=text, **kept)
+    text.add_text("hubgan", json.dumps(origin))
+    image.save(path, pnginfo=text)
     return str(path)
 
 
@@ -74,7 +73,7 @@ def save_samples(images: Sequence[Image.Image], origins: Sequence[object], name:
 
 def save_zip(files: Iterable[str], path: Path) -> str:
     """Write a ZIP archive of files, without their folders; return its path as text."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # PNG files are compressed already
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
         for file in files:
             archive.write(file, Path(file).name)
     return str(path)
@@ -94,25 +93,24 @@ def _on_checkerboard(image: Image.Image) -> Image.Image:
     for top in range(0, image.height, 32):
         board.paste(row, (0, top))
     board.paste(image.convert("RGB"), mask=image.getchannel("A"))
-    board.info = dict(image.info)
     return board
 
 
-def save_comparison(before: Image.Image, after: Image.Image, stem: str) -> tuple[tuple[str, str], str]:
-    """Write the result, and both pictures as the slider shows them; return the paths of these two and of the result.
+def save_comparison(before: Image.Image, after: Image.Image, folder: Path) -> tuple[str, str]:
+    """Write both pictures as the slider shows them, in JPEG files, which are small; return the paths.
 
     Args:
         before: the picture, which bicubic interpolation enlarges for the slider.
         after: the result.
-        stem: the first part of the files' names.
+        folder: where the files are written.
     """
-    folder = new_folder()
-    result = save_png(after, folder / f"{stem}.png")
     factor = min(1.0, _COMPARISON_SIDE / max(after.size))
     shown = (max(1, round(after.width * factor)), max(1, round(after.height * factor)))
     left = before.resize(shown, Image.Resampling.BICUBIC)
-    right = after if after.size == shown else after.resize(shown, Image.Resampling.LANCZOS)
-    left.info = right.info = {"icc_profile": after.info.get("icc_profile")}
-    sides = ((left, "before"), (right, "after"))
-    paths = [save_png(_on_checkerboard(side), folder / f"{stem}-{name}.png", 1) for side, name in sides]
-    return (paths[0], paths[1]), result
+    right = after.resize(shown, Image.Resampling.LANCZOS)
+    paths = folder / "before.jpg", folder / "after.jpg"
+    for side, path in zip((left, right), paths, strict=True):
+        opaque = _on_checkerboard(side)
+        opaque.info = {"icc_profile": after.info.get("icc_profile")}
+        save_picture(opaque, path)
+    return str(paths[0]), str(paths[1])

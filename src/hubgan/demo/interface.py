@@ -1,6 +1,7 @@
 """The page, made of its tabs."""
 
 import html
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from hubgan.demo.about import AboutTab
 from hubgan.demo.errors import translate_errors
 from hubgan.demo.events import SILENT, Updates
 from hubgan.demo.generate import GenerateTab
+from hubgan.demo.limits import Limits
 from hubgan.demo.models import ModelRegistry
 from hubgan.demo.samples import GeneratedImages
-from hubgan.demo.theme import CSS, THEME
+from hubgan.demo.theme import CSS, THEME, accept_any_file
 from hubgan.demo.upscale import UpscaleTab
 from hubgan.errors import ConfigError
 
@@ -31,8 +33,10 @@ def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seco
         keep_seconds: the age at which visitors' files are deleted; it takes up to a quarter of that longer.
 
     Raises:
-        ConfigError: one of the lists is empty, or two of its names end in the same folder.
+        ConfigError: one of the lists is empty, or two of its names end in the same folder; or the environment holds
+            a limit that is no number.
     """
+    limits = Limits.from_environment()
     generator_registry = ModelRegistry(models.load_generator, generators)
     upscaler_registry = ModelRegistry(models.load_upscaler, upscalers)
     delete_cache = (max(1, keep_seconds // 4), keep_seconds)
@@ -42,7 +46,7 @@ def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seco
             with gr.Tab(strings.GENERATE_TAB, id="generate"):
                 generate_tab = GenerateTab(generator_registry)
             with gr.Tab(strings.UPSCALE_TAB, id="upscale"):
-                upscale_tab = UpscaleTab(upscaler_registry)
+                upscale_tab = UpscaleTab(upscaler_registry, limits)
             with gr.Tab(strings.ABOUT_TAB, id="about"):
                 about_tab = AboutTab([generator_registry, upscaler_registry])
 
@@ -69,11 +73,17 @@ def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seco
 
 
 def launch_options() -> dict[str, Any]:
-    """The options of `Blocks.launch` for this demo: its theme, and the largest upload."""
+    """The options of `Blocks.launch` for this demo: its theme, and the largest upload.
+
+    Raises:
+        ConfigError: the environment holds a limit that is no number.
+    """
+    megabytes = Limits.from_environment().upload_megabytes
     return {
         "theme": THEME,
         "css": CSS,
-        "max_file_size": "50mb",
+        "js": accept_any_file("picture"),
+        "max_file_size": None if math.isinf(megabytes) else int(megabytes * 1e6),
         "footer_links": ["api", "gradio", "settings"],
     }
 

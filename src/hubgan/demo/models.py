@@ -174,13 +174,13 @@ def _by_label(names: Sequence[str]) -> dict[str, str]:
     return labels
 
 
-def upscaling_seconds(name: str, picture: Image.Image, *_: object) -> int:
+def upscaling_seconds(name: str, pictures: Sequence[Image.Image], *_: object) -> int:
     """The seconds that ZeroGPU is asked for to run `enlarge`: 15, and 10 a megapixel.
 
     They are enough for a large community upscaler. They must fit into the visitor's quota, so small pictures ask for
     little.
     """
-    return 15 + round(picture.width * picture.height / 1e5)
+    return 15 + round(sum(picture.width * picture.height for picture in pictures) / 1e5)
 
 
 @on_gpu(duration=15)
@@ -191,28 +191,36 @@ def make(name: str, latents: Tensor, labels: Tensor | None) -> list[Image.Image]
 
 def enlarge(
     name: str,
-    picture: Image.Image,
+    pictures: Sequence[Image.Image],
     fidelity: float = 0.0,
     scale: float | None = None,
     strength: float | Literal["auto"] = "auto",
     progress: Callable[[float], None] | None = None,
-) -> Image.Image:
-    """The picture, enlarged by the upscaler called `name`.
+) -> list[Image.Image]:
+    """The pictures, enlarged by the upscaler called `name`.
 
     The fidelity is rounded to a tenth, as each one is a model of its own in memory. `progress` is called with the
     share that is done, and may raise an exception to stop; on ZeroGPU it is not called.
     """
-    return _enlarge(name, picture, fidelity, scale, strength, progress if SUPPORTS_PROGRESS else None)
+    return _enlarge(name, pictures, fidelity, scale, strength, progress if SUPPORTS_PROGRESS else None)
 
 
 @on_gpu(duration=upscaling_seconds)
 def _enlarge(
     name: str,
-    picture: Image.Image,
+    pictures: Sequence[Image.Image],
     fidelity: float,
     scale: float | None,
     strength: float | Literal["auto"],
     progress: Callable[[float], None] | None,
-) -> Image.Image:
+) -> list[Image.Image]:
     upscaler = load_upscaler(name, device(), round(fidelity, 1))
-    return upscaler.upscale(picture, scale=scale, strength=strength, progress=progress)
+    results: list[Image.Image] = []
+
+    def report(share: float) -> None:
+        if progress is not None:
+            progress((len(results) + share) / len(pictures))
+
+    for picture in pictures:
+        results.append(upscaler.upscale(picture, scale=scale, strength=strength, progress=report))
+    return results

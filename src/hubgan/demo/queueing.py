@@ -2,10 +2,10 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 
@@ -13,7 +13,8 @@ from hubgan.demo import models, strings
 from hubgan.demo.events import MODEL_QUEUE, SILENT, Updates
 from hubgan.errors import HubganError
 
-MAX_MINUTES = 5.0
+ENLARGED = 0.9
+"""The share of the work that is done when the result only has to be written."""
 
 # By session and kind of work. When one is set, its work stops after the current tile.
 _stop_events: dict[tuple[str, str], Event] = {}
@@ -23,29 +24,35 @@ class StoppedError(HubganError):
     """The visitor stopped the work, or it took too long."""
 
 
+class Report(Protocol):
+    """A function to call with the share of the work that is done, and what is being done now.
+
+    Raises StoppedError if the visitor has stopped the work, or it takes too long.
+    """
+
+    def __call__(self, share: float, doing: str = ...) -> None: ...
+
+
 @contextmanager
-def stoppable(session: str | None, work: str, progress: gr.Progress) -> Iterator[Callable[[float], None]]:
+def stoppable(session: str | None, work: str, progress: gr.Progress, minutes: float) -> Iterator[Report]:
     """A context for work that `add_stoppable_event` started.
 
     Args:
         session: the visitor's, from the request; None if a program calls.
         work: the kind of work.
         progress: Gradio's display.
-
-    Yields:
-        A function to call with the share of the work that is done. It raises StoppedError if the visitor has stopped
-        the work, or it takes more than `MAX_MINUTES`.
+        minutes: how long the work may take.
     """
     stop, start = Event(), time.monotonic()
     key = session or secrets.token_hex(8), work
     _stop_events[key] = stop
 
-    def report(share: float) -> None:
+    def report(share: float, doing: str = strings.ENLARGING) -> None:
         if stop.is_set():
             raise StoppedError(strings.STOPPED)
-        if time.monotonic() - start > 60 * MAX_MINUTES:
-            raise StoppedError(*strings.fill(strings.TOO_LONG, minutes=MAX_MINUTES))
-        progress(share, desc=strings.ENLARGING)
+        if time.monotonic() - start > 60 * minutes:
+            raise StoppedError(*strings.fill(strings.TOO_LONG, minutes=minutes))
+        progress(share, desc=doing)
 
     try:
         yield report

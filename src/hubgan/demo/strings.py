@@ -24,8 +24,16 @@ LOADING = "The model is loading."
 UNUSABLE = "**This tab cannot be used now.** {reason}"
 UNUSABLE_MODEL = "**{model} cannot be used now. Choose another model.** {reason}"
 UNKNOWN_MODEL = "There is no model {model}", "Choose one of: {models}"
-SAME_LABEL = "{first} and {second} are both called {label}", "Rename one of them"
-NO_MODEL = "The demo has no model", "Name at least one"
+SAME_LABEL = (
+    "{first} and {second} are both called {label}",
+    "Rename one of them, or name others in HUBGAN_GENERATORS and HUBGAN_UPSCALERS",
+)
+NO_MODEL = "The demo has no model", "Name at least one in HUBGAN_GENERATORS and HUBGAN_UPSCALERS"
+BAD_LIMIT, LIMIT, LIMIT_MOST = (
+    "{variable} is {text}",
+    "Give a number above 0, or inf for no limit",
+    "Give a number above 0 and at most {most:g}",
+)
 
 # -- generate
 IMAGES = "Images"
@@ -65,22 +73,30 @@ STRENGTH, STRENGTH_INFO = "Strength", "0: trust the pixels. 1: clean noise and t
 FIDELITY, FIDELITY_INFO = "Fidelity", "0: most detail, some of it invented. 1: smoother, nearest to the original."
 SCALE, SCALE_INFO = "Enlarge by", "Below the maximum, the model's result is shrunk."
 UPSCALE, RESTORE, STOP = "Upscale {scale:g}x", "Restore", "Stop"
-RESTORES = "This model removes blur, noise and compression artifacts. "
-HINT = "{purpose}Pictures can have up to {megapixels:.3g} megapixels. Transparency and colour profile are kept."
+FORMAT = "Format of the result"
+FORMATS = {"same": "As the picture", "png": "PNG", "jpg": "JPEG", "webp": "WebP"}
+HINT = "Pictures can have up to {megapixels:.3g} megapixels. Transparency and colour profile are kept."
 EXAMPLES = "Examples"
 EMPTY = "The result appears here. Drag the line to compare."
 COMPARISON, NOTE = "Before and after", "Sizes and time"
 BEFORE, AFTER = "Before: bicubic", "After: the model"
-DOWNLOAD = "Download (PNG)"
+DOWNLOAD, DOWNLOAD_AS = "Download", "Download ({kind})"
 NO_PICTURE = "There is no picture", "Upload a picture first"
 NOT_UPLOADED = "The picture was not uploaded", "Upload it first"
 THE_PICTURE = "The picture"
+UNREADABLE = "{name} cannot be read", "Check that it is whole"
 FIDELITY_RANGE = "Fidelity must be between 0 and 1"
 STRENGTH_RANGE = "Strength must be between 0 and 1"
+NO_STRENGTH = "{model} has no strength", "Leave the strength out"
+NO_FORMAT = "There is no format {format}", "Choose one of: {formats}"
 SCALE_RANGE = "The scale must be 1 or more"
 ENLARGED = "{before} → **{after}** pixels by {model} in {seconds:.1f} s. Left: bicubic. Right: the model."
 SIZE = "{width} x {height}"
-ENLARGING = "Enlarging"
+FRAMES = "All {count} frames were enlarged."
+FIRST_FRAME = "**Only the first of {count:,} frames was enlarged**, because all of them have too many pixels."
+AS_PNG = "The result is a PNG file: {reason}."
+NOT_WRITTEN = "The result cannot be written as {kind}", "Choose the format PNG"
+ENLARGING, SAVING = "Enlarging", "Saving"
 STOPPED = "Stopped."
 TOO_LONG = "The work took more than {minutes:g} minutes and was stopped", "Choose a smaller picture"
 PART = "Part to enlarge"
@@ -96,11 +112,12 @@ OFFER_PART = (
 # -- several pictures
 BATCH = "Several pictures"
 FILES, BATCH_BUTTON, BATCH_DOWNLOAD = "Pictures", "Upscale all", "Download the pictures (ZIP)"
-BATCH_HINT = "Up to {count} pictures, {megapixels:.3g} megapixels in total. They use the model and the settings above."
-TOO_MANY = "There are {count} pictures, and this demo takes up to {maximum} at once", "Choose fewer"
+BATCH_HINT = "The pictures use the model and the settings above. "
+BATCH_COUNT, BATCH_TOTAL = "Up to {count:g} at once. ", "Up to {megapixels:.3g} megapixels in total. "
+TOO_MANY = "There are {count} pictures, and this demo takes up to {maximum:g} at once", "Choose fewer"
 TOO_LARGE_TOGETHER = "The pictures have more than {megapixels:.3g} megapixels in total", "Choose fewer or smaller ones"
 BATCH_DONE = "{count} enlarged in {seconds:.1f} s."
-BATCH_FAILED = "**{name}**: {reason}"
+BATCH_REMARK = "**{name}**: {remark}"
 ALL_FAILED = "No picture could be enlarged. {reasons}"
 
 # -- about

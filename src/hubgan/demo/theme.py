@@ -58,6 +58,43 @@ def set_alternative_texts(css_class: str, *texts: str) -> str:
     )"""
 
 
+def accept_any_file(css_class: str) -> str:
+    """JavaScript that lets the upload in that class take any file, so that the server says what is wrong with one.
+
+    Gradio refuses a file unless the browser knows its ending as that of an image, and none knows IMG_1.HEIC.
+    """
+    return f"""() => {{
+        const types = "image/*,.heic,.heif,.avif,.tif,.tiff,.ppm";
+        const image = file => file.type.startsWith("image/") ? file : new File([file], file.name, {{type: "image/x"}});
+        const images = files => {{
+            const transfer = new DataTransfer();
+            [...files].forEach(file => transfer.items.add(image(file)));
+            return transfer;
+        }};
+        const listen = (name, handle) => document.addEventListener(name, event => {{
+            if (event.target.closest?.(".{css_class}")) handle(event, event.target);
+        }}, true);
+        listen("click", (_, target) => {{ if (target.type === "file") target.accept = types; }});
+        listen("change", (_, target) => {{ if (target.type === "file") target.files = images(target.files).files; }});
+        listen("drop", (event, target) => {{
+            if (!event.isTrusted) return;
+            event.preventDefault();
+            event.stopImmediatePropagation();
+            const dataTransfer = images(event.dataTransfer.files);
+            target.dispatchEvent(new DragEvent("drop", {{bubbles: true, cancelable: true, dataTransfer}}));
+        }});
+    }}"""
+
+
+def show_instead(css_class: str, address: str, shown: str | None) -> str:
+    """A style sheet: the image in that class whose address has the part `address` looks like the one at `shown`.
+
+    None hides it.
+    """
+    look = "visibility: hidden" if shown is None else f"content: url({json.dumps(shown)})"
+    return f"<style>.{css_class} img[src*={json.dumps(address)}] {{ {look}; }}</style>"
+
+
 def accept_any_text(choice: gr.Dropdown, *, multiselect: bool = False) -> None:
     """Let endpoints document a choice as any text: Gradio knows no choices before the model is loaded."""
     text = {"type": "string"}

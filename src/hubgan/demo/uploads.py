@@ -1,115 +1,57 @@
-"""Visitors' pictures: which are accepted, how large they may be, and how they are enlarged."""
+"""Visitors' pictures: which are accepted, how large they may be, and which part of one that is too large is taken."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import NamedTuple
 
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from hubgan.demo import models, strings
+from hubgan.demo import strings
 from hubgan.demo.errors import without_path
-from hubgan.demo.models import ModelRegistry
-from hubgan.errors import ConfigError, HubganError, ImageError
-from hubgan.media.images import identify, open_image
+from hubgan.demo.limits import Limit
+from hubgan.errors import ConfigError, ImageError
+from hubgan.media.animation import is_animation
+from hubgan.media.images import MAX_PIXELS, identify, open_image
 
-if TYPE_CHECKING:
-    from hubgan import Upscaler
-
-# A free Space (two cores, 16 GB) finishes these within a minute or two.
-MAX_PIXELS_IN = 4_000_000
-MAX_PIXELS_OUT = 64_000_000
-# For a picture of which a part is enlarged. Decoded, it takes three or four bytes a pixel.
-MAX_PIXELS_OPENED = 64_000_000
 EXAMPLES = Path(__file__).parent / "examples"
 
-
-@dataclass(frozen=True)
-class Limit:
-    """The number of pixels that a picture may have."""
-
-    pixels: int
-
-    @classmethod
-    def for_scale(cls, scale: int) -> Limit:
-        """The limit of a model that enlarges by `scale`: both the picture and the result must be small enough."""
-        return cls(min(MAX_PIXELS_IN, MAX_PIXELS_OUT // scale**2))
-
-    @property
-    def megapixels(self) -> float:
-        return self.pixels / 1e6
-
-    def part(self, width: int, height: int) -> tuple[int, int]:
-        """The size of the largest allowed part of the same shape."""
-        shrink = min(1.0, math.sqrt(self.pixels / (width * height)))
-        short = max(1, int(min(width, height) * shrink))
-        long = min(max(width, height), self.pixels // short)
-        return (long, short) if width >= height else (short, long)
+_ORIENTATION = 0x0112  # the tag of EXIF
+_LYING = (5, 6, 7, 8)  # its values for a picture that lies on its side
 
 
-@dataclass(frozen=True)
-class UpscaleRequest:
-    """An upscaler and its settings, which are checked.
+class Header(NamedTuple):
+    """What a file tells of its picture before that is decoded.
 
     Attributes:
-        label: the upscaler's label.
-        name: its Hub name or folder.
-        fidelity: 0 to 1.
-        scale: 1 up to the scale of the model.
-        strength: 0 to 1, or "auto".
-        limit: how large a picture may be.
+        width, height: the size of the upright picture.
+        kind: its format, as Pillow calls it.
+        frames: more than 1 in an animation.
     """
 
-    label: str
-    name: str
-    fidelity: float
-    scale: float
-    strength: float | Literal["auto"]
-    limit: Limit
+    width: int
+    height: int
+    kind: str = ""
+    frames: int = 1
 
-    @classmethod
-    def from_settings(
-        cls,
-        registry: ModelRegistry[Upscaler],
-        model: object,
-        fidelity: object,
-        scale: object,
-        strength: object = None,
-        automatic: object = None,
-    ) -> UpscaleRequest:
-        """Check the settings, which may be anything that a program sends.
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
 
-        A fidelity is ignored if the model has only one, a strength if it has none, and a scale above the model's is
-        lowered to it. The strength is "auto" if `automatic` says so, or if both are None.
+    def shares(self, box: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
+        """A box in pixels as shares of the width and the height."""
+        left, top, right, bottom = box
+        return left / self.width, top / self.height, right / self.width, bottom / self.height
 
-        Raises ConfigError for settings of the wrong type or out of range, ModelError for a model that cannot be
-        loaded.
-        """
-        label = registry.label(model)
-        if not isinstance(fidelity, int | float) or not 0 <= fidelity <= 1:
-            raise ConfigError(strings.FIDELITY_RANGE)
-        upscaler, name = registry.get(label), registry.names[label]
-        if scale is not None and (not isinstance(scale, int | float) or not scale >= 1):
-            raise ConfigError(strings.SCALE_RANGE)
-        if strength is not None and (not isinstance(strength, int | float) or not 0 <= strength <= 1):
-            raise ConfigError(strings.STRENGTH_RANGE)
-        by_hand = strength is not None and not automatic and upscaler.has_strength
-        return cls(
-            label=label,
-            name=name,
-            fidelity=fidelity if models.has_fidelity(name) else 0.0,
-            scale=min(scale or upscaler.scale, upscaler.scale),
-            strength=float(strength) if by_hand and strength is not None else "auto",
-            limit=Limit.for_scale(upscaler.scale),
-        )
-
-    def run(self, picture: Image.Image, progress: Callable[[float], None]) -> Image.Image:
-        """The enlarged picture."""
-        return models.enlarge(self.name, picture, self.fidelity, self.scale, self.strength, progress)
+    def part(self, limit: Limit, part: str) -> tuple[int, int, int, int]:
+        """The left, top, right and bottom edge of one of `strings.PARTS` that has as many pixels as allowed."""
+        width, height = limit.part(self.width, self.height)
+        right, bottom = self.width - width, self.height - height
+        left = 0 if "left" in part else right if "right" in part else right // 2
+        top = 0 if "top" in part else bottom if "bottom" in part else bottom // 2
+        return left, top, left + width, top + height
 
 
 def check_uploaded(picture: object) -> tuple[str, str]:
@@ -127,6 +69,40 @@ def check_uploaded(picture: object) -> tuple[str, str]:
     return path, name if isinstance(name, str) and name else strings.THE_PICTURE
 
 
+def read_header(path: str, name: str) -> Header:
+    """What the file tells of its picture.
+
+    Raises:
+        ImageError: it is no picture that hubgan reads.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            image = identify(file, name)
+            width, height = image.size
+            orientation = 1
+            with suppress(Exception):  # the pixels may be intact although the EXIF is broken
+                orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)  # that of PNG would decode the pixels
+            if orientation in _LYING:
+                width, height = height, width
+            frames = 1
+            if is_animation(path):
+                frames = image.n_frames - int(getattr(image, "default_image", False))  # type: ignore[attr-defined]
+            return Header(width, height, image.format or "", frames)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise nearly every kind on broken bytes
+        raise ImageError(*strings.fill(strings.UNREADABLE, name=name)) from error
+
+
+def check_pixels(header: Header, name: str, limit: Limit) -> None:
+    """Raise ImageError if a picture is too large."""
+    if header.pixels > limit.pixels:
+        message = strings.TOO_LARGE.format(
+            name=name, width=header.width, height=header.height, megapixels=limit.megapixels
+        )
+        raise ImageError(message, strings.SHRINK_OR_CROP if header.pixels <= MAX_PIXELS else strings.SHRINK)
+
+
 def open_upload(path: str, name: str, limit: Limit, part: object = None) -> Image.Image:
     """Open a picture as `Upscaler.upscale` does: RGB, RGBA, or 16-bit grey (mode I;16).
 
@@ -142,49 +118,11 @@ def open_upload(path: str, name: str, limit: Limit, part: object = None) -> Imag
     """
     if part is not None and part not in strings.PARTS:
         raise ConfigError(*strings.fill(strings.NO_PART, part=part, parts=", ".join(strings.PARTS)))
-    max_pixels = limit.pixels if part is None else MAX_PIXELS_OPENED
+    check_pixels(read_header(path, name), name, limit if part is None else Limit(MAX_PIXELS))
     try:
-        picture = open_image(path, max_pixels=max_pixels, deep=True)
+        picture = open_image(path, deep=True)
     except ImageError as error:
-        width, height = _size(path, name) or (0, 0)
-        if width * height <= max_pixels:
-            raise without_path(error, path, name) from error
-        megapixels = max_pixels / 1e6
-        message = strings.TOO_LARGE.format(name=name, width=width, height=height, megapixels=megapixels)
-        can_crop = part is None and width * height <= MAX_PIXELS_OPENED
-        raise ImageError(message, strings.SHRINK_OR_CROP if can_crop else strings.SHRINK) from error
+        raise without_path(error, path, name) from error
     if picture.width * picture.height <= limit.pixels:
         return picture
-    width, height = limit.part(*picture.size)
-    right, bottom = picture.width - width, picture.height - height
-    left = 0 if "left" in str(part) else right if "right" in str(part) else right // 2
-    top = 0 if "top" in str(part) else bottom if "bottom" in str(part) else bottom // 2
-    return picture.crop((left, top, left + width, top + height))
-
-
-def offer_part(picture: object, registry: ModelRegistry[Upscaler], label: str) -> str | None:
-    """Markdown that offers to enlarge a part of an upload, if it is too large for that model and can be opened."""
-    try:
-        size = _size(*check_uploaded(picture))
-        limit = Limit.for_scale(registry.get(label).scale)
-    except HubganError:  # there is no upload yet, or the tab already says that the model cannot be used
-        return None
-    if size is None or not limit.pixels < size[0] * size[1] <= MAX_PIXELS_OPENED:
-        return None
-    part_width, part_height = limit.part(*size)
-    return strings.OFFER_PART.format(
-        width=size[0],
-        height=size[1],
-        megapixels=limit.megapixels,
-        part_width=part_width,
-        part_height=part_height,
-    )
-
-
-def _size(path: str, name: str) -> tuple[int, int] | None:
-    """The size of a picture by its header alone; None if it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return identify(file, name).size
-    except Exception:  # decoders raise errors of nearly every kind for broken files
-        return None
+    return picture.crop(Header(*picture.size).part(limit, str(part)))

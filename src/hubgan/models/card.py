@@ -142,6 +142,12 @@ _LIMITS["Community"] = (
 )
 _RESTORER = "An image restorer"
 _BESIDE_SCALE_1 = "The input is the picture before it was restored."
+_PURPOSE_CLEAN = "Clean pictures, {larger}: it sharpens noise and JPEG traces too."
+_PURPOSE_EVERYDAY = "Everyday photos, {larger}: it cleans noise and JPEG traces away."
+_PURPOSE_DEGRADED = "Worn pictures, {larger}: it removes blur, noise and strong compression."
+_PURPOSE_PAIRS = "Pictures like those of the pairs it learned from, {larger}."
+_PURPOSE_UNKNOWN = "Pictures, {larger}: nobody recorded of which kind."
+_LARGER = {1: "at the same size", 2: "twice as large", 3: "three times as large", 4: "four times as large"}
 _ELSEWHERE = "These weights were made elsewhere and only loaded and saved by hubgan."
 
 
@@ -206,6 +212,19 @@ def model_card(
         licence=_licence(run),
     )
     return ModelCard(joined(str(data), body))
+
+
+def upscaler_purpose(scale: int, run: TrainingRun) -> str:
+    """One line on what an upscaler is for: which pictures, and how many times as large."""
+    if "dataset" not in run:  # it was made elsewhere, or not trained
+        purpose = _PURPOSE_UNKNOWN
+    elif run.get("pairs"):
+        purpose = _PURPOSE_PAIRS
+    elif not run.get("degraded"):
+        purpose = _PURPOSE_CLEAN
+    else:
+        purpose = _PURPOSE_EVERYDAY if run.get("degradation") == "everyday" else _PURPOSE_DEGRADED
+    return purpose.format(larger=_LARGER.get(scale, f"{scale} times as large"))
 
 
 def _limits(kind: str, architecture: str, scale: int | None, run: TrainingRun) -> str:

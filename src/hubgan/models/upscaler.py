@@ -26,6 +26,7 @@ from hubgan.media.images import (
 )
 from hubgan.models import community
 from hubgan.models.base import HubModel
+from hubgan.models.card import upscaler_purpose
 from hubgan.models.config import CONFIG, PIXEL_WEIGHTS
 from hubgan.models.pipeline import as_output, check_output_type, one_by_one, pipeline_output
 from hubgan.models.tiling import upscale_tiled
@@ -90,6 +91,11 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
     def has_strength(self) -> bool:
         """Whether the network takes a strength beside the picture."""
         return bool(self.config.get("strength"))
+
+    @property
+    def purpose(self) -> str:
+        """One line on what the model is for: which pictures, and how many times as large."""
+        return upscaler_purpose(self.scale, self.training_run or {})
 
     def forward(self, images: Tensor, *strength: Any) -> Any:
         """Images (N, channels, H, W) in [0, 1] to (N, channels, H*scale, W*scale), nominally in [0, 1].
