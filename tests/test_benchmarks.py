@@ -18,6 +18,7 @@ from benchmarks import (
     cold_start,
     common,
     crops,
+    end_to_end,
     everyday,
     history,
     labels,
@@ -271,6 +272,16 @@ def test_speed_of_upscalers(results: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [row["upscaler"] for row in table] == ["bicubic", "hubgan", "hubgan, whole"]
     assert all(row["memory MB"] > 20 for row in table)
     assert [row.get("PSNR Set14") for row in table] == [None, 28, 28]
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_where_the_time_goes(results: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["--photos", str(SAMPLE), "--row", "0", "--megapixels", "0.001", "--repetitions", "1"]
+    call(end_to_end, monkeypatch, *options)
+    table = json.loads((results / "end_to_end.json").read_text())["table"]
+    assert [row["picture"] for row in table] == ["32 x 32, png", "32 x 32, jpg"]
+    assert all(row["start-up"] > row["reading"] >= 0 and row["network"] > 0 and row["MB"] > 0 for row in table)
 
 
 @pytest.mark.e2e

@@ -1,6 +1,8 @@
 """`hubgan upscale`, as a person types it: which files it makes of which, and what it says."""
 
+import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,7 +23,7 @@ from helpers.common import ROOT, names
 from helpers.forking import fork
 from helpers.pictures import frame, picture_file, same
 from hubgan import Generator, Upscaler
-from hubgan.cli import main
+from hubgan.cli import main, upscale
 from hubgan.media.images import open_image
 
 MODELS = ROOT / "model_cards"
@@ -176,6 +178,35 @@ def test_a_broken_picture_does_not_keep_the_others_from_being_done(
         0,
         "1 picture enlarged 2 times, in in-x2\n2 skipped: the results exist already (--overwrite makes them again)\n",
     )
+
+
+def test_a_result_that_cannot_be_written_does_not_keep_the_others_from_being_done(
+    run: Run, tmp_path: Path, upscaler: Upscaler
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        picture_file(tmp_path / "in" / name)
+    (tmp_path / "in-x2" / "b.png").mkdir(parents=True)
+    status, said, complained = run("up", "in", "--overwrite")
+    assert (status, said) == (2, "2 pictures enlarged 2 times, in in-x2\n")
+    assert "1 of 3 pictures failed:\n  in/b.png: " in complained
+    assert names(tmp_path / "in-x2") == {"a.png", "c.png"}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_the_share_of_a_picture(
+    run: Run, tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture_file(tmp_path / "in" / "a very long name of a photograph from the holidays.png", size=(160, 120))
+    monkeypatch.setattr(upscale, "_SOON", 0)
+    for source, result in ((next((tmp_path / "in").iterdir()), "out.png"), ("in", "out")):
+        monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+        assert run("up", source, "-o", result, "--tile", "8")[0] == 0
+        lines = re.split(r"[\r\n]|\x1b\[A", terminal.getvalue())
+        assert any(re.search(r"the holidays\.png: +\d+%\|.*\| 00:\d\d<00:\d\d$", line) for line in lines), lines
 
 
 def test_paths_are_taken_as_they_are(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

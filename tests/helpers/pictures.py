@@ -1,5 +1,6 @@
 """Pictures to test with, and how to compare them."""
 
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageDraw
 
 
 def picture(width: int = 12, height: int = 8, channels: int = 3) -> Image.Image:
@@ -21,6 +22,16 @@ def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
     """Each pixel by chance."""
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, len(mode)), dtype=np.uint8)
     return Image.fromarray(pixels[..., 0] if len(mode) == 1 else pixels)
+
+
+def cut_out(scale: int = 4, side: int = 48) -> tuple[Image.Image, Image.Image]:
+    """A star as an antialiased mask, large and small."""
+    full = 8 * scale * side
+    angles = [(0.45 if corner % 2 else 0.18, 0.2 + corner * math.pi / 5) for corner in range(10)]
+    corners = [(full * (0.5 + r * math.sin(angle)), full * (0.5 + r * math.cos(angle))) for r, angle in angles]
+    mask = Image.new("L", (full, full))
+    ImageDraw.Draw(mask).polygon(corners, fill=255)
+    return mask.reduce(8), mask.reduce(8 * scale)
 
 
 def frame(number: int, mode: str = "RGB") -> Image.Image:

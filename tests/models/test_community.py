@@ -116,6 +116,12 @@ def test_transparency_and_profile_are_kept(tmp_path: Path) -> None:
     assert (large.mode, large.size, large.info["icc_profile"]) == ("RGBA", (24, 20), profile)
 
 
+def test_alpha_stays_what_it_is_if_nothing_is_enlarged(tmp_path: Path) -> None:
+    model = Upscaler.from_pretrained(store(DnCNN(in_nc=3, out_nc=3, nc=8, nb=5), tmp_path / "weights.safetensors"))
+    image = noise(12, 10, "RGBA")
+    assert model.upscale(image).getchannel("A").tobytes() == image.getchannel("A").tobytes()
+
+
 def test_a_grey_network_restores_without_enlarging(tmp_path: Path) -> None:
     network = DnCNN(in_nc=1, out_nc=1, nc=8, nb=5)
     model = Upscaler.from_pretrained(store(network, tmp_path / "weights.safetensors"))

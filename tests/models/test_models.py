@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from helpers.common import ROOT, equal
-from helpers.pictures import noise
+from helpers.pictures import cut_out, noise
 from hubgan import Discriminator, Generator, HubganError, Upscaler
 from hubgan.errors import ConfigError, ImageError, ModelError
 from hubgan.models import HubModel
@@ -389,6 +389,35 @@ def test_transparency_and_profile_are_kept(upscaler: Upscaler) -> None:
     image.info["icc_profile"] = profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     large = upscaler.upscale(image)
     assert (large.mode, large.size, large.info["icc_profile"]) == ("RGBA", (48, 40), profile)
+
+
+def test_a_cut_out_keeps_its_edge() -> None:
+    truth, mask = cut_out()
+    image = noise(*mask.size)
+    image.putalpha(mask)
+    found = Upscaler.from_pretrained(ROOT / "model_cards" / "photo-x4").upscale(image).getchannel("A")
+    bicubic = mask.resize(truth.size, Image.Resampling.BICUBIC)
+    error, usual = (np.abs(np.asarray(plane, int) - np.asarray(truth, int)).mean() for plane in (found, bicubic))
+    assert error < usual / 3
+
+
+def test_alpha_takes_a_second_pass_only_where_it_has_levels_between(cleaner: Upscaler) -> None:
+    seen: list[tuple[tuple[int, ...], float]] = []
+    cleaner.network.register_forward_hook(lambda module, args, output: seen.append((args[0].shape, float(args[1]))))
+    image = noise(40, 20)
+    image.putalpha(128)
+    assert cleaner.upscale(image, strength=0.7).getchannel("A").getcolors() == [(160 * 80, 128)]
+    assert len(seen) == 1
+    image.putpixel((3, 3), (0, 0, 0, 255))
+    image.putalpha(image.getchannel("A").point([0] * 255 + [255]))  # a single opaque pixel
+    cleaner.upscale(image, strength=0.7)
+    assert len(seen) == 2
+    image.putpixel((3, 3), (0, 0, 0, 200))
+    shares: list[float] = []
+    seen.clear()
+    cleaner.upscale(image, strength=0.7, tile=20, progress=shares.append)
+    assert [strength for _, strength in seen] == pytest.approx([0.7, 0.7, 0.0])  # not where all is transparent
+    assert shares == [0.25, 0.5, 0.75, 1]
 
 
 @pytest.mark.parametrize(("mode", "wanted"), [("L", "L"), ("LA", "LA"), ("1", "L"), ("RGB", "RGB"), ("RGBA", "RGBA")])

@@ -28,11 +28,12 @@ on one machine or on several that share a folder, divide the work.
 import argparse
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from hubgan.cli.arguments import (
     add_device,
@@ -49,11 +50,17 @@ from hubgan.errors import ConfigError, DataError, HubganError, ImageError, Model
 
 if TYPE_CHECKING:
     from accelerate import PartialState
+    from PIL import Image
 
     from hubgan import Upscaler
     from hubgan.cli.inputs import UpscaleJob
 
 _MOST_PIXELS = 500_000_000  # of all frames of an animation, which are in memory together
+_SMALLER_TILE = "Use a smaller --tile"
+_SHARE = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # of a picture, and the time left
+_SOON = 1.0  # seconds: a picture that takes no longer shows no share
+
+T = TypeVar("T")
 
 
 class Done(NamedTuple):
@@ -152,7 +159,7 @@ def run(args: argparse.Namespace) -> None:
     jobs = plan_rows(data, args.output, ending) if args.dataset else plan(pictures, args.output, ending, scale)
     taken = {path.resolve() for job in jobs for path in (job.source, job.target) if isinstance(path, Path)}
     if len(jobs) == 1 and pictures and not pictures[0].folder and not state:
-        _report_one(_enlarge(upscaler, jobs[0], taken, args))
+        _report_one(_enlarge(upscaler, jobs[0], taken, args)())
         return
 
     def work(mine: list[UpscaleJob]) -> Outcome:
@@ -207,18 +214,38 @@ def _processes(args: argparse.Namespace) -> "PartialState | None":
 def _enlarge_all(
     upscaler: "Upscaler", jobs: "list[UpscaleJob]", taken: set[Path], args: argparse.Namespace
 ) -> Outcome:
+    """Enlarge pictures, each while another thread writes the one before it. At most two results are in memory."""
     from tqdm import tqdm
 
     done: list[Done] = []
     problems: list[str] = []
-    for job in tqdm(jobs, unit="picture", disable=None):
+
+    def attempt(job: "UpscaleJob", work: Callable[[], T]) -> T | None:
         try:
-            done.append(_enlarge(upscaler, job, taken, args))
+            return work()
         except (ImageError, ModelError, DataError, OSError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise  # the next picture would fail in the same way
             words = error.for_command_line() if isinstance(error, HubganError) else str(error)
             problems.append(words if str(job.source) in words else f"{job.source}: {words}")
+            return None
+
+    writing: list[tuple[UpscaleJob, Future[Done]]] = []
+
+    def finish() -> None:
+        for job, written in writing:
+            if result := attempt(job, written.result):
+                done.append(result)
+        writing.clear()
+
+    with ThreadPoolExecutor(1) as writer:  # after Ctrl-C too, it writes what is enlarged
+        for job in tqdm(jobs, unit="picture", disable=None):
+            write = attempt(job, partial(_enlarge, upscaler, job, taken, args))
+            finish()
+            if write:
+                writing.append((job, writer.submit(write)))
+            del write  # and the picture in it
+        finish()
     return Outcome(done, problems)
 
 
@@ -229,16 +256,21 @@ def _report_one(done: Done) -> None:
     print(f"{file}: {size[0]} x {size[1]} pixels{f' ({remark})' if remark else ''}")
 
 
-def _enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: argparse.Namespace) -> Done:
-    """Enlarge one picture; `taken` are the pictures and the planned results, which no other result may replace."""
+def _enlarge(
+    upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: argparse.Namespace
+) -> Callable[[], Done]:
+    """Enlarge one picture, and return what is left: a function that writes it.
+
+    `taken` are the pictures and the planned results, which no other result may replace.
+    """
     from tqdm import tqdm
 
     from hubgan.media.animation import save_animation
-    from hubgan.media.writing import obstacle, save_picture
+    from hubgan.media.writing import obstacle
 
     target, remark = job.target, ""
     if target.exists() and not args.overwrite:
-        return Done(target, None)
+        return partial(Done, target, None)
     image, animation = job.open()
     scale = upscaler.checked_scale(args.scale)
     if reason := obstacle(image, target, scale, moving=animation is not None):
@@ -246,14 +278,13 @@ def _enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: ar
         if target.resolve() in taken:
             raise ImageError(f"{job.source}: {reason}, and {target} is another picture", "Use --format png")
         if target.exists() and not args.overwrite:
-            return Done(target, None)
+            return partial(Done, target, None)
         taken.add(target.resolve())
     enlarge = partial(upscaler.upscale, scale=args.scale, strength=_strength(args), tile=args.tile)
-    with enough_memory("Use a smaller --tile"):
+    with enough_memory(_SMALLER_TILE):
         if animation is None:
-            large = enlarge(image)
-            with _translate_errors(target):
-                save_picture(large, target, args.quality)
+            with _progress(str(job.source)) as progress:
+                return partial(_save, enlarge(image, progress=progress), target, remark, args.quality)
         else:
             count = len(animation.durations)
             if (pixels := image.width * image.height * scale**2 * count) > _MOST_PIXELS:
@@ -266,8 +297,28 @@ def _enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: ar
             frames = [enlarge(frame) for frame in shown]
             with _translate_errors(target):
                 save_animation(animation._replace(frames=frames), target, quality=args.quality)
-            large = frames[0]
-    return Done(target, large.size, remark)
+    return partial(Done, target, frames[0].size, remark)
+
+
+def _save(image: "Image.Image", target: Path, remark: str, quality: int) -> Done:
+    from hubgan.media.writing import save_picture
+
+    with enough_memory(_SMALLER_TILE), _translate_errors(target):
+        save_picture(image, target, quality)
+    return Done(target, image.size, remark)
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[float], None]]:
+    """Show on a terminal what share of a picture is done, and the time left."""
+    from tqdm import tqdm
+
+    with tqdm(total=1, desc=name[-30:], bar_format=_SHARE, delay=_SOON, leave=False, disable=None) as bar:
+
+        def update(share: float) -> None:
+            bar.update(share - bar.n)
+
+        yield update
 
 
 @contextmanager

@@ -55,7 +55,8 @@ def upscale_tiled(
         if result.shape != (1, channels, part.shape[2] * scale, part.shape[3] * scale):
             raise ConfigError(f"{tuple(part.shape)} became {tuple(result.shape)}: the scale is not {scale}")
         if not output.numel():
-            output = result.new_empty(channels, height * scale, width * scale)
+            # In memory the channels are last, as in the tiles and in the picture that is made of them.
+            output = result.new_empty(height * scale, width * scale, channels).permute(2, 0, 1)
         core = output[:, top * scale : bottom * scale, left * scale : right * scale]
         visible = result[0, :, (top - y) * scale :, (left - x) * scale :]
         core.copy_(visible[:, : core.shape[1], : core.shape[2]])

@@ -11,9 +11,11 @@ from typing import Any, Literal, TypeVar
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from hubgan.errors import ConfigError, ImageError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
+from hubgan.media.alpha import refine_alpha
 from hubgan.media.animation import is_animation
 from hubgan.media.images import (
     LUMA,
@@ -178,8 +180,9 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
         Large pictures go through the network tile by tile. Each tile has a margin as wide as the network's receptive
         field, so the result is that of the whole picture, without seams. (Some networks made elsewhere depend slightly
-        on pixels beyond their margin of 32.) Transparency and the colour profile are kept. Grey stays grey, and keeps
-        16 bits (mode I;16). The EXIF orientation is applied, and all other EXIF is kept in `info`.
+        on pixels beyond their margin of 32.) The alpha plane goes through the network too, unless it is flat; opaque
+        areas stay opaque, and transparent ones transparent. The colour profile is kept. Grey stays grey, and keeps 16
+        bits (mode I;16). The EXIF orientation is applied, and all other EXIF is kept in `info`.
 
         Args:
             image: a path (of an animation the first frame), the bytes of a file, a PIL image, an array (H, W[, 1, 3 or
@@ -220,25 +223,29 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             colour, alpha = split_alpha(open_image(image, deep=True))
             deep = colour.mode == "I;16"
             pixels = to_floats(colour if deep or self.channels == 3 else colour.convert("L"))
-            pixels = pixels.expand(self.channels, -1, -1)
-            halo = int(self.network.receptive_field)  # type: ignore[arg-type]
-            grid = int(getattr(self.network, "multiple", 1))
-            inputs: tuple[Tensor, ...] = ()
+            cut_out = alpha is not None and self.scale > 1 and alpha.getcolors(1) is None  # of several levels
+            tiled = partial(
+                upscale_tiled,
+                scale=self.scale,
+                tile=tile,
+                halo=int(self.network.receptive_field),  # type: ignore[arg-type]
+                multiple=int(getattr(self.network, "multiple", 1)),
+            )
+            chosen = 0.0
             if self.has_strength:
                 chosen = self._auto_strength(pixels, colour) if strength == _AUTO else float(strength)
-                inputs = (torch.tensor([chosen], device=self.device),)
             fast = self._in_bf16(False if deep and bf16 is None else bf16)
-            function = partial(self._tile, inputs=inputs, fast=fast, deep=deep)
-            result = upscale_tiled(
-                function, pixels, scale=self.scale, tile=tile, halo=halo, multiple=grid, progress=progress
-            )
-            large = to_image(result[:1] if deep else result)
+            function = partial(self._tile, strength=chosen, fast=fast, deep=deep)
+            large = to_image(tiled(function, pixels, progress=_half(progress, 0) if cut_out else progress))
+            if alpha is not None and cut_out:
+                plane = tiled(partial(self._alpha_tile, fast=fast), to_floats(alpha), progress=_half(progress, 1))
+                alpha = refine_alpha(to_image(plane), alpha)
         finally:
             self.train(was_training)
         if (grey := bool(colour.info.get("grey"))) and not deep:
             large = large.convert("L")
         if alpha is not None:
-            large.putalpha(alpha.resize(large.size, Image.Resampling.BICUBIC))
+            large.putalpha(alpha.resize(large.size, Image.Resampling.NEAREST))
         profile = colour.info.get("icc_profile")
         if profile and (deep or (self.channels == 3 and not grey)):  # an RGB profile does not fit a grey picture
             large.info["icc_profile"] = profile
@@ -305,27 +312,37 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             raise ConfigError("this model has no strength", _NO_STRENGTH)
         colour, _ = split_alpha(open_image(image, deep=True))
         pixels = to_floats(colour if colour.mode == "I;16" or self.channels == 3 else colour.convert("L"))
-        return self._auto_strength(pixels.expand(self.channels, -1, -1), colour)
+        return self._auto_strength(pixels, colour)
 
     def _auto_strength(self, pixels: Tensor, colour: Image.Image) -> float:
         estimator = self.network.estimator
         assert isinstance(estimator, nn.Module)
-        parts = _parts(pixels, _SEEN, _SEEN_SIDE).to(self.device, self.dtype)
+        parts = _parts(pixels.expand(self.channels, -1, -1), _SEEN, _SEEN_SIDE).to(self.device, self.dtype)
         return max(float(estimator(parts).mean()), float(colour.info.get("strength", 0.0)))
 
-    def _tile(self, pixels: Tensor, inputs: tuple[Tensor, ...], fast: bool, deep: bool) -> Tensor:
-        pixels = pixels.to(self.device, self.dtype)
+    def _tile(self, pixels: Tensor, strength: float, fast: bool, deep: bool = False) -> Tensor:
+        """A tile (1, C, h, w) as the grey levels of the enlarged one; a grey tile stays a single channel."""
+        grey = pixels.shape[1] == 1
+        pixels = pixels.to(self.device, self.dtype).expand(-1, self.channels, -1, -1)
         if self._own:  # convolutions are faster in this layout; networks made elsewhere may need the usual one
             pixels = pixels.contiguous(memory_format=torch.channels_last)
+        inputs = (torch.tensor([strength], device=self.device),) if self.has_strength else ()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
             large: Tensor = self(pixels, *inputs)
         large = large.float().clamp(0, 1)
+        if grey and self.channels == 3:
+            large = (large * large.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
         # Rounded here, tile by tile, because floats would take four times the memory of the whole picture.
-        if deep:  # and grey
-            weights = large.new_tensor(LUMA if self.channels == 3 else (1,)).view(1, -1, 1, 1)
-            grey = (large * weights).sum(1, keepdim=True).expand_as(large)
-            return grey.mul(WHITE_16).round().to(torch.uint16).cpu()
+        if deep:
+            return large.mul(WHITE_16).round().to(torch.uint16).cpu()
         return large.mul(255).round().byte().cpu()
+
+    def _alpha_tile(self, pixels: Tensor, fast: bool) -> Tensor:
+        """A tile of the alpha plane, which is clean: its strength is 0."""
+        if ((pixels > 0) & (pixels < 1)).any():
+            return self._tile(pixels, 0.0, fast)
+        # Most of a cut-out is opaque or transparent, and `refine_alpha` uses no network there.
+        return interpolate(pixels, scale_factor=self.scale).mul(255).round().byte()
 
     @classmethod
     def from_pretrained(
@@ -429,6 +446,11 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         if isinstance(self.network, CommunityNetwork):
             return self.network.weights()
         return super()._weights()
+
+
+def _half(progress: Callable[[float], None] | None, number: int) -> Callable[[float], None] | None:
+    """What the first (0) or second (1) half of the work reports its share to."""
+    return progress and (lambda share: progress((number + share) / 2))
 
 
 def _parts(pixels: Tensor, number: int, side: int) -> Tensor:
