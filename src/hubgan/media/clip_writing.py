@@ -28,7 +28,8 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from hubgan.errors import ImageError
-from hubgan.media.clip import PRECISE, Clip, ClipFrame, is_cover, swscale_matrix
+from hubgan.media.clip import PRECISE, Clip, is_cover, swscale_matrix
+from hubgan.media.steady import Steadier
 from hubgan.media.video import even
 from hubgan.runtime.files import atomic_write, write_text
 
@@ -103,7 +104,7 @@ class ClipWriter:
         """Enlarge the frames that are left, and write the file.
 
         Args:
-            enlarge: makes the enlarged frame of a frame.
+            enlarge: makes the enlarged frame of a frame, which `Steadier` has gone over before.
             progress: called with 1 after each frame that was enlarged.
 
         Returns:
@@ -113,15 +114,15 @@ class ClipWriter:
             ImageError: the encoder or the container refuses it. Finished parts are kept.
             OSError: a file cannot be written, for example because the disk is full. Finished parts are kept.
         """
-        clip, count, end = self._clip, 0, 0
+        count, end, steady = 0, 0, Steadier()
 
-        def counted() -> Iterator[ClipFrame]:
+        def steadied() -> Iterator[tuple[Image.Image, int]]:
             nonlocal count, end
-            for frame in clip.frames():
+            for frame in self._clip.frames():
                 count, end = count + 1, frame.end
-                yield frame
+                yield steady(self._clip.image(frame.raw)), frame.start
 
-        frames = counted()
+        frames = steadied()
         for _ in islice(frames, self.done):
             pass
         while (first := next(frames, None)) is not None:
@@ -144,7 +145,7 @@ class ClipWriter:
     def _encode(
         self,
         part: Path,
-        frames: Iterable[ClipFrame],
+        frames: Iterable[tuple[Image.Image, int]],
         enlarge: Callable[[Image.Image], Image.Image],
         progress: Callable[[int], object],
     ) -> None:
@@ -155,8 +156,8 @@ class ClipWriter:
             stream = cast(VideoStream, container.add_stream(name, rate=self._clip.rate, options=options))
             stream.pix_fmt, stream.codec_context.time_base = "yuv420p", self._clip.time_base
             self._describe(stream)
-            for number, frame in enumerate(frames):
-                pixels = even(np.asarray(enlarge(self._clip.image(frame.raw)).convert("RGB")))
+            for number, (image, start) in enumerate(frames):
+                pixels = even(np.asarray(enlarge(image).convert("RGB")))
                 picture = reformatter.reformat(
                     VideoFrame.from_ndarray(pixels, format="rgb24"),
                     format="yuv420p",
@@ -166,7 +167,7 @@ class ClipWriter:
                 )
                 if not number:
                     stream.height, stream.width = pixels.shape[:2]
-                picture.pts, picture.time_base = frame.start, self._clip.time_base
+                picture.pts, picture.time_base = start, self._clip.time_base
                 container.mux(stream.encode(picture))
                 progress(1)
             container.mux(stream.encode())

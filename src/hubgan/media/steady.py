@@ -1,0 +1,63 @@
+"""Frames of a video without the noise that flickers, where nothing moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from hubgan.media.images import to_image, to_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_MOST = 32  # frames that a mean is made of
+_STILL, _MOVING = 1.5, 2.5  # times the noise: changes below the one are noise, and above the other movement
+_NOISE = (0.5, 2.0)  # the range of noise in grey levels, as it is left in means of 3 x 3 pixels
+_SHARE = 0.354  # of white noise in a mean of 3 x 3 pixels, relative to what differs from this mean: 1/3 to sqrt(8/9)
+_QUANTILE = 0.25  # of the picture's areas, by their noise; those with movement have more
+_HELD = 1.0  # grey levels by which a mean moves before the frame does, so that rounding does not flicker
+
+
+class Steadier:
+    """Called with the frames of a clip in turn, it returns each one with less noise.
+
+    A pixel becomes the mean of the latest frames, back to the one where something last moved near it. An upscaler
+    sharpens the noise of each frame in another way, so what is steady going in flickers less coming out. Movement is
+    told from noise by the mean of the change in an area, which noise hardly has.
+
+    The result depends on all frames before, and on nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._state: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """An RGB picture of the size of those before."""
+        import torch
+
+        pixels = to_tensor(image)[None].float()
+        if self._state is None:
+            self._state = pixels, pixels, torch.ones_like(pixels[:, :1])
+            return image
+        mean, shown, age = self._state
+        change = pixels - mean
+        smooth = _box(change, 3)
+        rough = _box((change - smooth).abs().amax(1, keepdim=True), 5)
+        noise = float(rough[..., ::4, ::4].quantile(_QUANTILE)) * _SHARE
+        noise = min(max(noise, _NOISE[0]), _NOISE[1])
+        moved = _box(smooth.abs().amax(1, keepdim=True), 5) / noise
+        still = ((_MOVING - moved) / (_MOVING - _STILL)).clamp(0, 1)
+        age = (age * still + 1).clamp(max=_MOST)
+        mean = mean + change / age
+        held = ((mean - shown).abs() <= _HELD) & (age > 2)
+        shown = torch.where(held, shown, mean.round())
+        self._state = mean, shown, age
+        return to_image(shown[0].clamp(0, 255).byte())
+
+
+def _box(values: Tensor, side: int) -> Tensor:
+    """The mean of `side` x `side` pixels around each one."""
+    from torch.nn.functional import avg_pool2d
+
+    return avg_pool2d(values, side, 1, side // 2, count_include_pad=False)
