@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MOST = 32  # frames that a mean is made of
-_STILL, _MOVING = 1.5, 2.5  # times the noise: changes below the one are noise, and above the other movement
-_NOISE = (0.5, 2.0)  # the range of noise in grey levels, as it is left in means of 3 x 3 pixels
-_SHARE = 0.354  # of white noise in a mean of 3 x 3 pixels, relative to what differs from this mean: 1/3 to sqrt(8/9)
-_QUANTILE = 0.25  # of the picture's areas, by their noise; those with movement have more
+_STILL, _MOVING = 1.5, 3.0  # times the noise: changes below the one are noise, and above the other movement
+_NOISE = (0.5, 2.0)  # the range of noise in grey levels, as means of 3 x 3 pixels have it
+_QUANTILE = 0.25  # of the areas of a frame, by how much they change: what changes this little is taken for noise
+_SHIFTED, _CHANCE = 1.2, 0.2  # see `_fit`: from the first on a surface drifts, and by the second noise looks like it
+_ROUNDING = 0.5  # squared grey levels
 _HELD = 1.0  # grey levels by which a mean moves before the frame does, so that rounding does not flicker
 
 
@@ -42,18 +43,27 @@ class Steadier:
             return image
         mean, shown, age = self._state
         change = pixels - mean
-        smooth = _box(change, 3)
-        rough = _box((change - smooth).abs().amax(1, keepdim=True), 5)
-        noise = float(rough[..., ::4, ::4].quantile(_QUANTILE)) * _SHARE
-        noise = min(max(noise, _NOISE[0]), _NOISE[1])
-        moved = _box(smooth.abs().amax(1, keepdim=True), 5) / noise
-        still = ((_MOVING - moved) / (_MOVING - _STILL)).clamp(0, 1)
+        moved = _box(_box(change, 3).abs().amax(1, keepdim=True), 5)
+        noise = moved[..., ::4, ::4].quantile(_QUANTILE).clamp(*_NOISE)
+        still = ((_MOVING - moved / noise) / (_MOVING - _STILL)).clamp(0, 1)
+        still = still * ((_SHIFTED - _fit(pixels, mean)) / _CHANCE).clamp(0, 1)
         age = (age * still + 1).clamp(max=_MOST)
         mean = mean + change / age
         held = ((mean - shown).abs() <= _HELD) & (age > 2)
         shown = torch.where(held, shown, mean.round())
         self._state = mean, shown, age
         return to_image(shown[0].clamp(0, 255).byte())
+
+
+def _fit(pixels: Tensor, mean: Tensor) -> Tensor:
+    """How much worse the mean fits where it is than a pixel up, down, left or right: above 1 where a surface drifts."""
+    import torch
+
+    def error(mean: Tensor) -> Tensor:
+        return _box((pixels - mean).square().mean(1, keepdim=True), 7) + _ROUNDING
+
+    shifts = [mean.roll(step, axis) for axis in (2, 3) for step in (-1, 1)]
+    return error(mean) / torch.stack([error(shift) for shift in shifts]).amin(0)
 
 
 def _box(values: Tensor, side: int) -> Tensor:
