@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-RHYTHM = [0, 500, 1300, 2000, 2001, 4000, 4700, 5000, 8000, 9000, 11000, 12000]
+RHYTHM = [0, 500, 1300, 2000, 2012, 4000, 4700, 5000, 8000, 9000, 11000, 12000]
 """Times of frames in 12000ths of a second, as a telephone writes them: at no fixed rate."""
 BT709, BT601 = (1, 1, 1, 1), (6, 6, 6, 1)
 _UNIT = Fraction(1, 12_000)
@@ -61,13 +61,16 @@ def clip(
             stream.set_display_rotation(turn)
         audio: Any = container.add_stream(sound, rate=48_000) if sound else None
         container.metadata["title"] = "a clip"
+        packets: list[Any] = []
         for number, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(drawn(number, *size), format="rgb24")
             matrix = 5 if colours[2] == 6 else colours[2]
             frame = frame.reformat(format=format, dst_colorspace=matrix, dst_color_range=colours[3])
             frame.pts, frame.time_base = time, _UNIT
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+            packets += stream.encode(frame)
+        for packet in [*packets, *stream.encode()]:
+            packet.duration = 1000
+            container.mux(packet)
         if audio:
             noise = np.random.default_rng(0).normal(0, 0.1, (48, 2, 1024)).astype(np.float32)
             for number, samples in enumerate(noise):
@@ -83,16 +86,15 @@ def with_subtitles(path: Path, into: Path) -> Path:
     srt = path.with_suffix(".srt")
     srt.write_text("1\n00:00:00,100 --> 00:00:00,700\nHello\n\n2\n00:00:00,800 --> 00:00:00,900\nthere\n")
     with av.open(str(path)) as source, av.open(str(srt)) as words, av.open(str(into), "w") as result:
-        streams = [(container, stream) for container in (source, words) for stream in container.streams]
-        copies = {stream: result.add_stream_from_template(stream, opaque=True) for _, stream in streams}
+        streams = [*source.streams, *words.streams]
+        copies: dict[Any, Any] = {stream: result.add_stream_from_template(stream, opaque=True) for stream in streams}
         copies[words.streams[0]].metadata["language"] = "eng"
         chapter = {"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}}
         result.set_chapters([chapter])
-        for container, stream in streams:
-            container.seek(0)
-            for packet in container.demux(stream):
+        for container in (source, words):
+            for packet in container.demux():
                 if packet.size:
-                    packet.stream = copies[stream]
+                    packet.stream = copies[packet.stream]
                     result.mux(packet)
     return into
 
@@ -119,3 +121,8 @@ def play(path: Path) -> Played:
         [frame.to_ndarray(format="rgb24") for frame in frames],
         copied,
     )
+
+
+def alike(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
+    """Whether frames are the same up to the encoder, which does not make the same bytes each time."""
+    return all(np.abs(one.astype(int) - other).mean() < 0.5 for one, other in zip(some, others, strict=True))

@@ -84,6 +84,7 @@ class Clip:
         time_base: the unit of times, in seconds.
         rate: frames a second, on average; 25 if that is unknown.
         frame_count: the number of frames, as the header tells it; None if it does not.
+        end: when the last frame disappears, as the header tells it; None if it does not.
         seconds: how long it takes, as the header tells it; 0 if it does not.
         colours: of the frames. A matrix that is not tagged is the one that players take.
         aspect: the width of an upright pixel over its height.
@@ -117,6 +118,8 @@ class Clip:
             # In MPEG streams the clock begins anywhere.
             restarts = container.format.flags & Flags.ts_discont.value
             self.shift = Fraction(container.start_time or 0, 1_000_000) if restarts else Fraction(0)
+            end = None if stream.duration is None else (stream.start_time or 0) + stream.duration
+            self.end = None if end is None else self.time(end, self.time_base)
             self.notes = [*_losses(first, stream, path)]
 
     def open(self) -> InputContainer:

@@ -119,7 +119,7 @@ class ClipWriter:
         def steadied() -> Iterator[tuple[Image.Image, int]]:
             nonlocal count, end
             for frame in self._clip.frames():
-                count, end = count + 1, frame.end
+                count, end = count + 1, min(frame.end, max(self._clip.end or frame.end, frame.start + 1))
                 yield steady(self._clip.image(frame.raw)), frame.start
 
         frames = steadied()

@@ -56,7 +56,7 @@ class Steadier:
 
 
 def _fit(pixels: Tensor, mean: Tensor) -> Tensor:
-    """How much worse the mean fits where it is than a pixel up, down, left or right: above 1 where a surface drifts."""
+    """How much worse the mean fits in place than moved by a pixel: above 1 where a surface drifts."""
     import torch
 
     def error(mean: Tensor) -> Tensor:
