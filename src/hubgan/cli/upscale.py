@@ -21,10 +21,11 @@ Videos are enlarged frame by frame, at one strength. The result is H.264 in
 MP4, MOV or MKV, or VP9 in WebM, as the video was; -o clip.mkv asks for another.
 Other files (AVI, MPEG, WMV, ...) become MP4. Frame times, sound, subtitles,
 chapters and colour tags are kept; rotation is applied. Streams that the result
-cannot hold are named, and so is what is lost of 10 bits or HDR. An interrupted
-video continues where it was, even after a crash, if the same command runs
-again (--no-resume begins again). Of a file that is cut off all that can be
-decoded is enlarged. Videos need av: pip install 'hubgan[video]'.
+cannot hold are named, and so is what is lost of 10 bits or HDR. Where nothing
+moves, noise is averaged away, so that it does not flicker. An interrupted video
+continues where it was, even after a crash, if the same command runs again
+(--no-resume begins again). Of a file that is cut off all that can be decoded
+is enlarged. Videos need av: pip install 'hubgan[video]'.
 
 The results of a data set are named by the numbers of its rows. If it has
 labels, each has a folder of its name, as "imagefolder" reads them.
