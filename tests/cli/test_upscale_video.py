@@ -78,6 +78,9 @@ def test_subtitles_chapters_and_titles_come_along(run: Run, tmp_path: Path, upsc
     assert status == 0
     assert complained == "b.mkv: its subtitle stream 2 (srt) was left out: .mp4 cannot hold it\n"
     assert "subtitle" not in play(tmp_path / "c.mp4").copied
+    assert run("up", "c.mp4")[2] == ""  # although MP4 has a stream of its own for the titles of chapters
+    with av.open(str(tmp_path / "c-x2.mp4")) as result:
+        assert [chapter["metadata"]["title"] for chapter in result.chapters()] == ["one"]
 
 
 @pytest.mark.parametrize("turn", [90, 180, -90])

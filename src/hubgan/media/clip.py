@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from av.format import Flags
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -24,10 +24,8 @@ from hubgan.errors import ImageError
 from hubgan.media.images import MAX_PIXELS
 from hubgan.media.video import BT709, LIMITED
 
-PRECISE = (
-    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-)
-"""A conversion between YUV and RGB that is as exact as swscale can."""
+PRECISE = 0x4 | 0x2000 | 0x4000 | 0x40000
+"""A conversion between YUV and RGB that is as exact as swscale can: bicubic, full chroma in and out, rounded right."""
 _FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg"  # no playlist, which would open other files
 
 # Colours as numbered by ITU-T H.273 and FFmpeg.

@@ -188,28 +188,30 @@ class ClipWriter:
             av.open(str(unfinished.absolute()), "w", format=self._kind.muxer, options=self._kind.options) as result,
             av.open(str(self._parts[0].absolute())) as first,
         ):
-            main = clip.stream(source)
+            main, chapters = clip.stream(source), source.chapters()
             stream = result.add_stream_from_template(first.streams.video[0], opaque=True)
             self._describe(stream)
             stream.metadata.update({key: main.metadata[key] for key in _OF_STREAM if key in main.metadata})
             copies: dict[int, Stream] = {}
             for other in source.streams:
-                if other.index != main.index and self._is_copied(other):
+                if other.index != main.index and self._is_copied(other, bool(chapters)):
                     copies[other.index] = copy = result.add_stream_from_template(other, opaque=True)
                     copy.metadata.update(other.metadata)
                     copy.disposition = other.disposition
             result.metadata.update({key: value for key, value in source.metadata.items() if key not in _OF_FILE})
-            if chapters := source.chapters():
+            if chapters:
                 result.set_chapters(chapters)
             for packet in merge(self._packets(stream, end), self._copied(source, copies), key=_moment):
                 result.mux(packet)
 
-    def _is_copied(self, stream: Stream) -> bool:
+    def _is_copied(self, stream: Stream, chapters: bool) -> bool:
         """Whether a stream is copied. If it is not, a note says so."""
         if stream.type == "video" and not is_cover(stream):
             self._clip.notes.append("only the first of its video streams was enlarged, the others were left out")
         elif not _holds(self._kind.muxer, stream):
             name = getattr(stream, "name", None) or "unknown"
+            if name == "bin_data" and chapters:  # the titles of the chapters, which are written anew
+                return False
             what = f"{stream.type} stream {stream.index} ({name})"
             self._clip.notes.append(f"its {what} was left out: {self._target.suffix} cannot hold it")
         else:
