@@ -20,6 +20,7 @@ from benchmarks import (
     crops,
     end_to_end,
     everyday,
+    flicker,
     history,
     labels,
     sampling,
@@ -88,6 +89,15 @@ def test_truncation(results: Path, cache: Path, tmp_path: Path, monkeypatch: pyt
     assert environment["command"] == shlex.join(["python", "-m", "benchmarks.truncation", model, *options])
     if git := git_revision():  # None where the tests run from no checkout
         assert environment["git"]["revision"] == git["revision"] and environment["git"]["dirty"] in (True, False)
+
+
+@pytest.mark.slow
+def test_flicker(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Upscaler(width=4, depth=1).save_pretrained(tmp_path / "model")
+    call(flicker, monkeypatch, "--model", str(tmp_path / "model"), "--side", "32", "--frames", "26")
+    table = json.loads((results / "flicker.json").read_text())["table"]
+    assert [row["clip"] for row in table] == [*flicker.CLIPS]
+    assert all(row["steadied"] < row["enlarged one by one"] for row in table[:3])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)

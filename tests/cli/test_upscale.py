@@ -232,7 +232,7 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
     (tmp_path / "two" / "config.json").unlink()
     for argv, words in {
         ("up", "c.png"): "c.png does not exist. Check the path",
-        ("up", "empty"): "empty holds no pictures (avif, bmp",
+        ("up", "empty"): "empty holds no pictures or videos (avif, bmp",
         ("up", "up/config.json"): "up/config.json is not a picture in a known format",
         ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is one file",
         ("up", "a.png", "-o", "c.tif"): "-o c.tif has no ending that can be written. Name a .png, .jpg, .webp or .gif",

@@ -14,7 +14,7 @@ COMMANDS = {
     "sample": ("hubgan.cli.sample", "make images with a generator"),
     "walk": ("hubgan.cli.walk", "make a moving picture of a generator's latents"),
     "synthesize": ("hubgan.cli.synthesize", "make a data set of a generator's images"),
-    "upscale": ("hubgan.cli.upscale", "enlarge pictures, or whole folders of them"),
+    "upscale": ("hubgan.cli.upscale", "enlarge pictures and videos, or whole folders of them"),
     "info": ("hubgan.cli.info", "show what a model is, how it was trained and how good it is"),
     "evaluate": ("hubgan.cli.evaluate", "measure a model and write the figures into its card"),
     "export": ("hubgan.cli.export", "write a model as ONNX, for other runtimes"),

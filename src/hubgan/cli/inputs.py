@@ -1,4 +1,4 @@
-"""The pictures to enlarge, and the files of their results."""
+"""The pictures and videos to enlarge, and the files of their results."""
 
 import os
 from collections.abc import Iterator
@@ -10,17 +10,18 @@ from PIL import Image
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.animation import Animation, is_animation, open_animation
 from hubgan.media.images import open_image
+from hubgan.media.video import CLIP_ENDINGS, WRITTEN_CLIPS, is_clip
 from hubgan.media.writing import WRITTEN
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
 
 _READ = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
-         ".ppm", ".tif", ".tiff", ".webp")  # fmt: skip
+         ".ppm", ".tif", ".tiff", ".webp", *CLIP_ENDINGS)  # fmt: skip
 
 
 class Picture(NamedTuple):
-    """A picture to enlarge, and the folder it was found in; None if the picture itself was named."""
+    """A picture or video to enlarge, and the folder it was found in; None if it was named itself."""
 
     path: Path
     folder: Path | None = None
@@ -37,7 +38,7 @@ class Row(NamedTuple):
 
 
 class UpscaleJob(NamedTuple):
-    """A picture to enlarge, the file of its result, and the folder that the report names at the end."""
+    """A picture or video to enlarge, the file of its result, and the folder that the report names at the end."""
 
     source: Path | Row
     target: Path
@@ -55,9 +56,9 @@ class UpscaleJob(NamedTuple):
 
 
 def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) -> list[Picture]:
-    """The pictures that `inputs` name: files, and folders, whose pictures are sorted by name.
+    """The pictures and videos that `inputs` name: files, and folders, whose pictures are sorted by name.
 
-    In a folder the endings tell which files are pictures. Hidden files and the folder `leave_out` are skipped.
+    In a folder the endings tell which files they are. Hidden files and the folder `leave_out` are skipped.
 
     Raises:
         ImageError: there is no such file or folder, or a folder holds no pictures.
@@ -68,7 +69,7 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) 
             found = sorted(_inside(path, recursive, leave_out))
             if not found:
                 remedy = "" if recursive else "Add --recursive to look into its subfolders"
-                raise ImageError(f"{path} holds no pictures ({', '.join(e[1:] for e in _READ)})", remedy)
+                raise ImageError(f"{path} holds no pictures or videos ({', '.join(e[1:] for e in _READ)})", remedy)
             pictures += [Picture(file, path) for file in found]
         elif path.exists():
             pictures.append(Picture(path))
@@ -85,7 +86,8 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
     Args:
         pictures: the pictures.
         output: a folder; for a single picture it may be a file.
-        ending: of all results, such as ".png"; None keeps a picture's own ending if hubgan writes it, else ".png".
+        ending: of all pictures' results, such as ".png"; None keeps a picture's own ending if hubgan writes it, else
+            ".png". Videos keep theirs if hubgan writes it, else ".mp4".
         scale: how many times larger the results are, for the names.
 
     Raises:
@@ -173,12 +175,22 @@ def _is_file(output: Path) -> bool:
 def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> UpscaleJob:
     if len(pictures) != 1 or pictures[0].folder:
         raise ConfigError(f"-o {output} is one file, which cannot hold several pictures", "Name a folder")
+    source = pictures[0].path
+    if is_clip(source):
+        if output.suffix.lower() not in WRITTEN_CLIPS:
+            raise ConfigError(
+                f"-o {output} has no ending of a video that can be written", f"Name a {', '.join(WRITTEN_CLIPS)}"
+            )
+        return _apart(source, output)
     kind = WRITTEN.get(output.suffix.lower())
     if kind is None:
         raise ConfigError(f"-o {output} has no ending that can be written", "Name a .png, .jpg, .webp or .gif")
     if ending and WRITTEN[ending] != kind:
         raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other", "Leave one of the two out")
-    source = pictures[0].path
+    return _apart(source, output)
+
+
+def _apart(source: Path, output: Path) -> UpscaleJob:
     if output.resolve() == source.resolve():
         raise ConfigError(f"{source} would be replaced by its own result", "Name another file with -o")
     return UpscaleJob(source, output, output.parent)
@@ -187,6 +199,8 @@ def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Ups
 def _job(picture: Picture, output: Path | None, ending: str | None, scale: float) -> UpscaleJob:
     path, folder = picture
     suffix = ending or (path.suffix if path.suffix.lower() in WRITTEN else ".png")
+    if is_clip(path):
+        suffix = path.suffix if path.suffix.lower() in WRITTEN_CLIPS else ".mp4"
     if suffix.lower() == ".gif" and not is_animation(path):
         suffix = ".png"  # which loses no colours
     if folder is None and output is None:

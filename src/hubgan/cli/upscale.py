@@ -1,7 +1,8 @@
-"""Enlarge pictures, all pictures of a folder, or those of a data set.
+"""Enlarge pictures and videos, all of a folder, or the pictures of a data set.
 
   hubgan upscale me/photo-x4 photo.jpg            makes photo-x4.jpg beside it
   hubgan upscale me/photo-x4 dance.gif            makes dance-x4.gif, as animated
+  hubgan upscale me/photo-x4 clip.mp4             makes clip-x4.mp4, with sound
   hubgan upscale me/photo-x4 holidays             makes a folder holidays-x4
   hubgan upscale me/photo-x4 a.png b.jpg -o large makes large/a.png, large/b.jpg
   hubgan upscale me/photo-x4 a.tif -o big.png     makes big.png
@@ -15,6 +16,16 @@ PPM become PNG, and so do results that JPEG or WebP cannot hold, such as those
 with transparency. Animations are enlarged frame by frame, and keep their times.
 Colour profiles and the camera's data (EXIF) are kept; the orientation is
 applied. HEIC needs pillow-heif: pip install 'hubgan[heif]'.
+
+Videos are enlarged frame by frame, at one strength. The result is H.264 in
+MP4, MOV or MKV, or VP9 in WebM, as the video was; -o clip.mkv asks for another.
+Other files (AVI, MPEG, WMV, ...) become MP4. Frame times, sound, subtitles,
+chapters and colour tags are kept; rotation is applied. Streams that the result
+cannot hold are named, and so is what is lost of 10 bits or HDR. Where nothing
+moves, noise is averaged away, so that it does not flicker. An interrupted video
+continues where it was, even after a crash, if the same command runs again
+(--no-resume begins again). Of a file that is cut off all that can be decoded
+is enlarged. Videos need av: pip install 'hubgan[video]'.
 
 The results of a data set are named by the numbers of its rows. If it has
 labels, each has a folder of its name, as "imagefolder" reads them.
@@ -81,7 +92,9 @@ class Outcome(NamedTuple):
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_model(parser, "the upscaler", elsewhere=True)
-    parser.add_argument("inputs", metavar="INPUT", nargs="*", type=Path, help="a picture, or a folder of pictures")
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="*", type=Path, help="a picture or video, or a folder of them"
+    )
     data = parser.add_argument_group("a data set in place of INPUT")
     data.add_argument("--dataset", metavar="DATA", help="a Hub name, a Parquet file, or a local data set; needs -o")
     data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if it has several")
@@ -105,6 +118,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="how many times as large, above 0 and at most the model's scale (default)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="continue an interrupted video, or begin it again (default: continue)",
+    )
     parser.add_argument(
         "--tile",
         metavar="N",
@@ -178,7 +197,9 @@ def run(args: argparse.Namespace) -> None:
     problems = [problem for outcome in outcomes for problem in outcome.problems]
     _report([done for outcome in outcomes for done in outcome.done], [job.folder for job in jobs], scale)
     if problems:
-        raise ImageError(f"{len(problems):,} of {len(jobs):,} pictures failed:\n  " + "\n  ".join(problems))
+        raise ImageError(
+            f"{len(problems):,} of {_counted([job.target for job in jobs])} failed:\n  " + "\n  ".join(problems)
+        )
 
 
 def _strength(args: argparse.Namespace) -> "float | Literal['auto']":
@@ -265,12 +286,16 @@ def _enlarge(
     """
     from tqdm import tqdm
 
+    from hubgan.cli.clips import enlarge_clip
     from hubgan.media.animation import save_animation
+    from hubgan.media.video import is_clip
     from hubgan.media.writing import obstacle
 
     target, remark = job.target, ""
     if target.exists() and not args.overwrite:
         return partial(Done, target, None)
+    if isinstance(job.source, Path) and is_clip(job.source):
+        return partial(Done, target, enlarge_clip(upscaler, job.source, target, args))
     image, animation = job.open()
     scale = upscaler.checked_scale(args.scale)
     if reason := obstacle(image, target, scale, moving=animation is not None):
@@ -338,9 +363,19 @@ def _report(done: list[Done], folders: list[Path], scale: float) -> None:
     more = f" and {len(where) - 3} more folders" if len(where) > 3 else ""
     what = "restored" if scale == 1 else f"enlarged {scale:g} times"
     if new or not done:
-        print(f"{len(new):,} picture{'' if len(new) == 1 else 's'} {what}, in {', '.join(where[:3])}{more}")
+        print(f"{_counted([result.file for result in new])} {what}, in {', '.join(where[:3])}{more}")
     if there := len(done) - len(new):
         print(f"{there:,} skipped: the results exist already (--overwrite makes them again)")
     remarks = [result.remark for result in new if result.remark]
     for remark in dict.fromkeys(remarks):
         print(f"{remarks.count(remark):,} {remark}")
+
+
+def _counted(files: list[Path]) -> str:
+    """The number of pictures and of videos, in words."""
+    from hubgan.media.video import is_clip
+
+    clips = sum(map(is_clip, files))
+    numbers = {"picture": len(files) - clips, "video": clips}
+    words = [f"{number:,} {name}{'' if number == 1 else 's'}" for name, number in numbers.items() if number]
+    return " and ".join(words) or "0 pictures"

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, HubganError, ImageError
 from hubgan.media.animation import in_palette, rounded_times, save_frames
 from hubgan.runtime.files import atomic_write
 
+CLIP_ENDINGS = (".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv",
+                ".webm", ".wmv")  # fmt: skip
+"""The endings of video files, which `hubgan.media.clip` reads."""
+WRITTEN_CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+"""The endings of those that `hubgan.media.clip_writing` writes."""
 _FASTEST_GIF = 50  # a GIF counts hundredths of a second, and browsers slow down frames of a single hundredth
-_BT709, _LIMITED = 1, 1  # the colours of HD video in 16 to 235, as numbered by ITU-T H.273 and FFmpeg
+BT709, LIMITED = 1, 1  # the colours of HD video in 16 to 235, as numbered by ITU-T H.273 and FFmpeg
 
 
 def check_video(path: Path, fps: int) -> None:
@@ -31,7 +36,17 @@ def check_video(path: Path, fps: int) -> None:
         bounds = f"1 to {_FASTEST_GIF} in a GIF" if ending == ".gif" else "1 or more"
         raise ConfigError(f"fps must be {bounds}, got {fps}")
     if ending == ".mp4":
-        _av()
+        _check_av(ConfigError, "MP4", ", or write a .gif or .webp")
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is a video, by its ending."""
+    return path.suffix.lower() in CLIP_ENDINGS
+
+
+def check_clip(path: Path) -> None:
+    """Raise ImageError if the package is missing with which `hubgan.media.clip` reads a video file."""
+    _check_av(ImageError, f"{path} is a video, which", "")
 
 
 def save_video(frames: Iterable[Image.Image], path: Path, *, fps: int, scale: int = 1, loop: bool = True) -> None:
@@ -73,17 +88,18 @@ def _save_webp(frames: Iterable[Image.Image], file: Path, fps: int, scale: int, 
 
 
 def _save_mp4(frames: Iterable[Image.Image], file: Path, fps: int, scale: int, loop: bool) -> None:
-    av = _av()
+    import av
+
     with av.open(str(file), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": "16"})  # visually lossless
         stream.pix_fmt = "yuv420p"
         # Stated in the file, because players would otherwise guess them from the picture's size.
-        context, colour = stream.codec_context, {"dst_colorspace": _BT709, "dst_color_range": _LIMITED}
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        context.color_range = _LIMITED
+        context, colour = stream.codec_context, {"dst_colorspace": BT709, "dst_color_range": LIMITED}
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        context.color_range = LIMITED
         context.thread_count = 1  # the bytes depend on it
         for number, frame in enumerate(frames):
-            pixels = _even(np.asarray(_enlarged(frame.convert("RGB"), scale)))
+            pixels = even(np.asarray(_enlarged(frame.convert("RGB"), scale)))
             picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p", **colour)
             if not number:
                 stream.height, stream.width = pixels.shape[:2]
@@ -108,17 +124,12 @@ def _enlarged(frame: Image.Image, scale: int) -> Image.Image:
     return frame.resize((frame.width * scale, frame.height * scale), Image.Resampling.NEAREST)
 
 
-def _even(pixels: np.ndarray) -> np.ndarray:
+def even(pixels: np.ndarray) -> np.ndarray:
     """H x W x 3 with even sides, because chroma is stored for 2x2 pixels: the last line of an odd side is repeated."""
     height, width, _ = pixels.shape
     return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def _av() -> Any:
-    try:
-        import av
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "MP4 needs the package av", "Run: pip install 'hubgan[video]', or write a .gif or .webp"
-        ) from error
-    return av
+def _check_av(kind: type[HubganError], subject: str, alternative: str) -> None:
+    if find_spec("av") is None:
+        raise kind(f"{subject} needs the package av", f"Run: pip install 'hubgan[video]'{alternative}")

@@ -1,0 +1,297 @@
+"""Enlarged video files, written in parts, so that an interruption loses a few frames and not the whole work.
+
+The frames are encoded anew; audio and subtitles are copied. Finished parts stand in a hidden folder beside the result
+until all are done. Then their packets are joined, without being encoded again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from heapq import merge
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from PIL import Image
+
+from hubgan.errors import ImageError
+from hubgan.media.clip import PRECISE, Clip, is_cover, swscale_matrix
+from hubgan.media.steady import Steadier
+from hubgan.media.video import even
+from hubgan.runtime.files import atomic_write, write_text
+
+PART = 48
+"""The number of frames of a part; each part begins with a keyframe."""
+_SETTINGS = "settings.json"
+# Without B-frames packets are in the order of their times, so parts can be joined in any rhythm.
+_H264 = ("libx264", {"crf": "17", "bf": "0", "g": str(PART)})  # visually lossless
+_VP9 = ("libvpx-vp9", {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1", "g": str(PART)})
+
+
+class _Kind(NamedTuple):
+    muxer: str
+    codec: tuple[str, dict[str, str]]
+    longest_side: int
+    options: dict[str, str]
+
+
+_KINDS = {
+    ".mp4": _Kind("mp4", _H264, 16_384, {"movflags": "faststart"}),
+    ".m4v": _Kind("mp4", _H264, 16_384, {"movflags": "faststart"}),
+    ".mov": _Kind("mov", _H264, 16_384, {"movflags": "faststart+use_metadata_tags"}),
+    ".mkv": _Kind("matroska", _H264, 16_384, {}),
+    ".webm": _Kind("webm", _VP9, 65_535, {}),
+}
+_OF_STREAM = ("title", "language", "handler_name", "creation_time")  # what is kept of the metadata of the video stream
+_OF_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")  # what is not kept of those of the file
+
+
+class ClipWriter:
+    """The enlarged video file of a clip, begun or continued.
+
+    Args:
+        clip: the video to enlarge.
+        target: ends in one of `hubgan.media.video.WRITTEN_CLIPS`.
+        size: width and height of the enlarged frames; an odd side gets one more row or column.
+        settings: all that the enlarged frames depend on besides the clip, as JSON holds it. Parts that were made with
+            other settings, or of another file, are deleted.
+        resume: continue an interrupted work; if False its parts are deleted.
+
+    Attributes:
+        discarded: whether parts were deleted, because they had been made otherwise.
+
+    Raises:
+        ImageError: a frame would be too large for the format, or the format cannot tell that pixels are not square.
+    """
+
+    def __init__(
+        self, clip: Clip, target: Path, size: tuple[int, int], settings: dict[str, Any], *, resume: bool = True
+    ) -> None:
+        self._clip, self._target, self._kind = clip, target, _KINDS[target.suffix.lower()]
+        _check(clip, target, size, self._kind)
+        self._folder = target.with_name(f".{target.name}.parts")
+        status = clip.path.stat()
+        source = {"name": clip.path.name, "bytes": status.st_size, "time": status.st_mtime_ns}
+        found = json.dumps({"format": [*self._kind.codec], "source": source, "size": size, **settings})
+        record = self._folder / _SETTINGS
+        same = record.exists() and record.read_text(encoding="utf-8") == found
+        self.discarded = resume and not same and any(self._folder.glob("[0-9]*.nut"))
+        if self._folder.exists() and not (resume and same):
+            shutil.rmtree(self._folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_text(record, found)
+        self._parts = [*self._finished()]
+
+    @property
+    def done(self) -> int:
+        """The number of frames in finished parts; of the last part perhaps fewer."""
+        return len(self._parts) * PART
+
+    def write(self, enlarge: Callable[[Image.Image], Image.Image], progress: Callable[[int], object]) -> int:
+        """Enlarge the frames that are left, and write the file.
+
+        Args:
+            enlarge: makes the enlarged frame of a frame, which `Steadier` has gone over before.
+            progress: called with 1 after each frame that was enlarged.
+
+        Returns:
+            The number of frames.
+
+        Raises:
+            ImageError: the encoder or the container refuses it. Finished parts are kept.
+            OSError: a file cannot be written, for example because the disk is full. Finished parts are kept.
+        """
+        count, end, steady = 0, 0, Steadier()
+
+        def steadied() -> Iterator[tuple[Image.Image, int]]:
+            nonlocal count, end
+            for frame in self._clip.frames():
+                count, end = count + 1, min(frame.end, max(self._clip.end or frame.end, frame.start + 1))
+                yield steady(self._clip.image(frame.raw)), frame.start
+
+        frames = steadied()
+        for _ in islice(frames, self.done):
+            pass
+        while (first := next(frames, None)) is not None:
+            part = self._folder / f"{len(self._parts):06d}.nut"
+            with _translate_errors(part):
+                self._encode(part, chain([first], islice(frames, PART - 1)), enlarge, progress)
+            self._parts.append(part)
+        with _translate_errors(self._target):
+            self._join(end)
+        shutil.rmtree(self._folder)
+        return count
+
+    def _finished(self) -> Iterator[Path]:
+        for number in range(len([*self._folder.iterdir()])):
+            part = self._folder / f"{number:06d}.nut"
+            if not part.exists():
+                return
+            yield part
+
+    def _encode(
+        self,
+        part: Path,
+        frames: Iterable[tuple[Image.Image, int]],
+        enlarge: Callable[[Image.Image], Image.Image],
+        progress: Callable[[int], object],
+    ) -> None:
+        """Write one part. NUT holds times in any unit."""
+        reformatter, colours = VideoReformatter(), self._clip.colours
+        name, options = self._kind.codec
+        with atomic_write(part) as unfinished, av.open(str(unfinished.absolute()), "w", format="nut") as container:
+            stream = cast(VideoStream, container.add_stream(name, rate=self._clip.rate, options=options))
+            stream.pix_fmt, stream.codec_context.time_base = "yuv420p", self._clip.time_base
+            self._describe(stream)
+            for number, (image, start) in enumerate(frames):
+                pixels = even(np.asarray(enlarge(image).convert("RGB")))
+                picture = reformatter.reformat(
+                    VideoFrame.from_ndarray(pixels, format="rgb24"),
+                    format="yuv420p",
+                    dst_colorspace=swscale_matrix(colours.matrix),
+                    dst_color_range=colours.range,
+                    interpolation=PRECISE,
+                )
+                if not number:
+                    stream.height, stream.width = pixels.shape[:2]
+                picture.pts, picture.time_base = start, self._clip.time_base
+                container.mux(stream.encode(picture))
+                progress(1)
+            container.mux(stream.encode())
+
+    def _describe(self, stream: VideoStream) -> None:
+        """Colours, times and the shape of a pixel."""
+        clip, context = self._clip, stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = clip.colours
+        context.sample_aspect_ratio, context.framerate = clip.aspect, clip.rate
+        stream.time_base = clip.time_base
+
+    def _join(self, end: int) -> None:
+        """Write the result from the parts and from the streams that are copied."""
+        clip = self._clip
+        with (
+            clip.open() as source,
+            atomic_write(self._target) as unfinished,
+            av.open(str(unfinished.absolute()), "w", format=self._kind.muxer, options=self._kind.options) as result,
+            av.open(str(self._parts[0].absolute())) as first,
+        ):
+            main, chapters = clip.stream(source), source.chapters()
+            stream = result.add_stream_from_template(first.streams.video[0], opaque=True)
+            self._describe(stream)
+            stream.metadata.update({key: main.metadata[key] for key in _OF_STREAM if key in main.metadata})
+            copies: dict[int, Stream] = {}
+            for other in source.streams:
+                if other.index != main.index and self._is_copied(other, bool(chapters)):
+                    copies[other.index] = copy = result.add_stream_from_template(other, opaque=True)
+                    copy.metadata.update(other.metadata)
+                    copy.disposition = other.disposition
+            result.metadata.update({key: value for key, value in source.metadata.items() if key not in _OF_FILE})
+            if chapters:
+                result.set_chapters(chapters)
+            for packet in merge(self._packets(stream, end), self._copied(source, copies), key=_moment):
+                result.mux(packet)
+
+    def _is_copied(self, stream: Stream, chapters: bool) -> bool:
+        """Whether a stream is copied. If it is not, a note says so."""
+        if stream.type == "video" and not is_cover(stream):
+            self._clip.notes.append("only the first of its video streams was enlarged, the others were left out")
+        elif not _holds(self._kind.muxer, stream):
+            name = getattr(stream, "name", None) or "unknown"
+            if name == "bin_data" and chapters:  # the titles of the chapters, which are written anew
+                return False
+            what = f"{stream.type} stream {stream.index} ({name})"
+            self._clip.notes.append(f"its {what} was left out: {self._target.suffix} cannot hold it")
+        else:
+            return True
+        return False
+
+    def _packets(self, stream: Stream, end: int) -> Iterator[Packet[Stream]]:
+        """The packets of all parts. Each lasts until the next one, and the last until `end`."""
+        held: Packet[Stream] | None = None
+        for part in self._parts:
+            with av.open(str(part.absolute())) as container:
+                for packet in container.demux(container.streams.video[0]):
+                    if packet.pts is None:  # after the last one
+                        continue
+                    packet.stream, packet.dts = stream, packet.pts
+                    if held is not None:
+                        held.duration = packet.pts - _pts(held)
+                        yield held
+                    held = packet
+        if held is not None:
+            held.duration = max(round(end * self._clip.time_base / held.time_base) - _pts(held), 0)
+            yield held
+
+    def _copied(self, source: av.container.InputContainer, copies: dict[int, Stream]) -> Iterator[Packet[Stream]]:
+        """The packets of the copied streams, whose times never go back."""
+        last: dict[int, int] = {}
+        wanted = [stream for stream in source.streams if stream.index in copies and stream.type != "attachment"]
+        if not wanted:
+            return
+        with suppress(FFmpegError):  # of a damaged file; `Clip.frames` notes it
+            for packet in source.demux(wanted):
+                index = packet.stream.index
+                stamp = packet.dts if packet.dts is not None else packet.pts
+                if stamp is None:  # after the last one
+                    continue
+                dts = self._clip.time(stamp, packet.time_base)
+                late = max(last.get(index, dts - 1) + 1 - dts, 0) if packet.stream.type == "audio" else 0
+                if packet.pts is not None:
+                    packet.pts = self._clip.time(packet.pts, packet.time_base) + late
+                packet.dts = last[index] = dts + late
+                packet.stream = copies[index]
+                yield packet
+
+
+def _pts(packet: Packet[Stream]) -> int:
+    assert packet.pts is not None
+    return packet.pts
+
+
+def _moment(packet: Packet[Stream]) -> Fraction:
+    return (packet.dts or 0) * packet.time_base
+
+
+def _holds(muxer: str, stream: Stream) -> bool:
+    """Whether a container holds a stream, by trial: libavformat finds out only when it writes the header."""
+    held = False
+    with suppress(FFmpegError, ValueError), av.open(io.BytesIO(), "w", format=muxer) as trial:
+        trial.add_stream_from_template(stream, opaque=True)
+        trial.start_encoding()
+        held = True
+    return held
+
+
+def _check(clip: Clip, target: Path, size: tuple[int, int], kind: _Kind) -> None:
+    if max(size) > kind.longest_side:
+        raise ImageError(
+            f"{clip.path}: its frames would have {size[0]} x {size[1]} pixels, and {target.suffix} holds at most"
+            f" {kind.longest_side:,} a side",
+            "Use a smaller --scale, such as --scale 2",
+        )
+    if kind.muxer == "webm" and clip.aspect != 1:
+        raise ImageError(f"{clip.path}: its pixels are not square, as those of .webm are", "Name a .mkv with -o")
+
+
+@contextmanager
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Turn FFmpeg's errors into OSError, with its number and the path, or into ImageError."""
+    try:
+        yield
+    except FFmpegError as error:
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise ImageError(f"{path} cannot be written ({error.strerror})", "Name a .mkv with -o") from error
