@@ -9,12 +9,14 @@ import docstring_parser
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torch.nn.utils.parametrize import is_parametrized
 
 from helpers.common import ROOT
 from hubgan import Discriminator, Generator, Upscaler
 from hubgan.errors import ConfigError
 from hubgan.networks import DISCRIMINATORS, GENERATORS, UPSCALERS, fused
+from hubgan.networks.edsr import StrengthEstimator
 from hubgan.runtime.devices import computes_in_bf16
 
 
@@ -351,3 +353,21 @@ def test_the_docstring_explains_every_option(network: type[torch.nn.Module]) -> 
     """The help of train.py takes its texts from there."""
     explained = {parameter.arg_name for parameter in docstring_parser.parse(network.__doc__ or "").params}
     assert set(inspect.signature(network).parameters) <= explained
+
+
+@pytest.mark.slow
+def test_the_strength_estimator_soon_tells_noise_from_none() -> None:
+    estimator = StrengthEstimator(channels=3)
+    optimizer = torch.optim.Adam(estimator.parameters(), 3e-3)
+
+    def error() -> torch.Tensor:
+        smooth = interpolate(torch.rand(16, 3, 6, 6), size=(32, 32), mode="bicubic").clamp(0, 1)
+        noisy = torch.rand(16).round()
+        pictures = smooth + noisy.view(-1, 1, 1, 1) * torch.randn(smooth.shape) * 4 / 255
+        return (estimator(pictures) - noisy).square().mean()
+
+    for _ in range(60):
+        optimizer.zero_grad()
+        error().backward()
+        optimizer.step()
+    assert error() < 0.01
