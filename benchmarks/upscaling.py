@@ -195,7 +195,10 @@ def _measure(
 def compare(image: Image.Image, original: Image.Image, perceptual: PerceptualDistance | None) -> dict[str, float]:
     """The figures of one picture; a grey original is its own luma."""
     found, wanted = (to_tensor(picture.convert(original.mode))[None] for picture in (image, original))
-    figures = {"PSNR": psnr(found, wanted, border=SCALE), "SSIM": ssim(found, wanted, border=SCALE)}
+    figures = {
+        "PSNR": psnr(found, wanted, border=SCALE),
+        "SSIM": ssim(found, wanted, border=SCALE, dtype=torch.float32),
+    }
     if perceptual is not None:
         inner = slice(SCALE, -SCALE)
         with torch.inference_mode():

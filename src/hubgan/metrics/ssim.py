@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from hubgan.metrics.inputs import Pair
@@ -13,7 +14,7 @@ SMALLEST = 11
 """The smallest side in pixels, without the border, into which the window fits."""
 
 
-def ssim(images: Tensor, targets: Tensor, *, border: int) -> float:
+def ssim(images: Tensor, targets: Tensor, *, border: int, dtype: torch.dtype = torch.float64) -> float:
     """The structural similarity of luma (Wang et al. 2004), averaged over the pictures: 1 for equal ones.
 
     The window is a Gaussian of 11 x 11 pixels and deviation 1.5, at all places where it fits into the picture.
@@ -21,10 +22,12 @@ def ssim(images: Tensor, targets: Tensor, *, border: int) -> float:
     Args:
         images, targets: uint8 (N, 1 or 3, H, W), of one shape, with `SMALLEST` pixels a side inside the border.
         border: pixels left out at each side.
+        dtype: of the computation. float32 takes a tenth of the time, and is off by about 1e-5; in flat pictures by
+            up to 1e-3.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    found, wanted = inner_luma(images, border), inner_luma(targets, border)
+    found, wanted = (inner_luma(pictures, border).to(dtype) for pictures in (images, targets))
     _, everywhere = structural_similarity_index_measure(
         found, wanted, sigma=1.5, data_range=255.0, return_full_image=True
     )
