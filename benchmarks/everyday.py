@@ -148,8 +148,12 @@ def main() -> None:
 
 
 def _table(details: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each upscaler, a column for each way."""
-    names = dict.fromkeys(name for figures in details.values() for name in figures)
+    """A row for each upscaler, a column for each way: interpolation first, then hubgan's, then peers."""
+    known = [method.name for method in plain()]
+    names = sorted(
+        {name for figures in details.values() for name in figures},
+        key=lambda name: (name not in known, not name.startswith("hubgan "), name.lower()),
+    )
     return [
         {"upscaler": name}
         | {
