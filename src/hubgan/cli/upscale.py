@@ -66,7 +66,6 @@ if TYPE_CHECKING:
     from hubgan import Upscaler
     from hubgan.cli.inputs import UpscaleJob
 
-_MOST_PIXELS = 500_000_000  # of all frames of an animation, which are in memory together
 _SMALLER_TILE = "Use a smaller --tile"
 _SHARE = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # of a picture, and the time left
 _SOON = 1.0  # seconds: a picture that takes no longer shows no share
@@ -287,7 +286,7 @@ def _enlarge(
     from tqdm import tqdm
 
     from hubgan.cli.clips import enlarge_clip
-    from hubgan.media.animation import save_animation
+    from hubgan.media.animation import MAX_ENLARGED_PIXELS, save_animation
     from hubgan.media.video import is_clip
     from hubgan.media.writing import obstacle
 
@@ -312,10 +311,10 @@ def _enlarge(
                 return partial(_save, enlarge(image, progress=progress), target, remark, args.quality)
         else:
             count = len(animation.durations)
-            if (pixels := image.width * image.height * scale**2 * count) > _MOST_PIXELS:
+            if (pixels := image.width * image.height * scale**2 * count) > MAX_ENLARGED_PIXELS:
                 raise ImageError(
                     f"{job.source}: its {count:,} frames would have {pixels / 1e6:,.0f} megapixels, more than"
-                    f" {_MOST_PIXELS / 1e6:,.0f}",
+                    f" {MAX_ENLARGED_PIXELS / 1e6:,.0f}",
                     "Use a smaller --scale, or cut the animation",
                 )
             shown = tqdm(animation.frames, total=count, unit="frame", leave=False, disable=None)

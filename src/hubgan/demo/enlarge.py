@@ -15,13 +15,12 @@ from hubgan.demo.limits import Limit, Limits
 from hubgan.demo.models import ModelRegistry
 from hubgan.demo.uploads import Header, open_upload, read_header
 from hubgan.errors import ConfigError, HubganError, ImageError
-from hubgan.media.animation import Animation, open_animation, save_animation
+from hubgan.media.animation import MAX_ENLARGED_PIXELS, Animation, open_animation, save_animation
 from hubgan.media.writing import WRITTEN, obstacle, save_picture
 
 if TYPE_CHECKING:
     from hubgan import Upscaler
 
-_MOST_RESULT_PIXELS = 500_000_000  # of all frames of an animation, which are in memory together
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp"}  # of formats that are kept, besides PNG
 
 
@@ -156,7 +155,7 @@ class UpscaleRequest:
         """
         first = open_upload(path, name, self.limit, part)
         header = read_header(path, name)
-        if header.frames * header.pixels > min(self.limit.pixels, _MOST_RESULT_PIXELS / self.scale**2):
+        if header.frames * header.pixels > min(self.limit.pixels, MAX_ENLARGED_PIXELS / self.scale**2):
             return Opened([first], header)
         try:
             animation = open_animation(path)

@@ -12,6 +12,8 @@ from hubgan.errors import ImageError
 from hubgan.media.images import check_size, identify, open_image
 from hubgan.runtime.files import atomic_write
 
+MAX_ENLARGED_PIXELS = 500_000_000
+"""Of all frames of an enlarged animation together, because all of them are in memory."""
 _FEW_PIXELS = 128 * 128  # for so few pixels a second pass over the palette takes no time
 _MOVING = ("GIF", "WEBP", "PNG", "AVIF")
 _MOST_PLAYS = 65_535
