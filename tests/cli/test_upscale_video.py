@@ -137,11 +137,16 @@ def test_a_folder_of_pictures_and_videos(run: Run, tmp_path: Path, upscaler: Ups
     picture_file(tmp_path / "in" / "a.png")
     clip(tmp_path / "in" / "b.avi", codec="mpeg4", sound=None, times=range(0, 12_000, 1000))
     (tmp_path / "in" / "c.mp4").write_text("Not a video")
-    status, said, complained = run("up", "in", "--format", "png")
+    status, said, complained = run("up", "in")
+    assert (status, said) == (0, "1 picture enlarged 2 times, in in-x2\n")
+    assert "in: 2 videos are left out (--videos takes them too)" in complained
+    (tmp_path / "in-x2" / "a.png").unlink()
+    status, said, complained = run("up", "in", "--videos", "--format", "png")
     assert (status, said) == (2, "1 picture and 1 video enlarged 2 times, in in-x2\n")
     assert names(tmp_path / "in-x2") == {"a.png", "b.mp4"}
     assert "1 of 1 picture and 2 videos failed:\n  in/c.mp4 cannot be read as a video" in complained
-    assert "2 skipped" in run("up", "in", "--format", "png")[1]
+    assert "2 skipped" in run("up", "in", "--videos", "--format", "png")[1]
+    assert "--format is that of pictures" in run("up", "in/b.avi", "--format", "png")[2]
 
 
 def test_a_video_that_cannot_be_enlarged(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

@@ -113,6 +113,14 @@ def test_subfolders_are_no_classes_and_nothing_is_guessed(tmp_path: Path) -> Non
     assert load_images(str(other), pairs=True).label_names == ["cat", "dog"]
 
 
+def test_other_pictures_beside_the_pairs_are_an_error(tmp_path: Path) -> None:
+    folder = pairs(tmp_path / "pairs", *SIZES)
+    (folder / "masks").mkdir()
+    with pytest.raises(DataError, match="holds lr and hr, and also masks.*input_column='lr'"):
+        load_images(str(folder), pairs=True)
+    assert load_images(str(folder), column="hr", input_column="lr", pairs=True).size == 4
+
+
 def test_a_picture_without_a_partner_is_named(tmp_path: Path) -> None:
     folder = pairs(tmp_path / "pairs", *SIZES)
     for number in range(4):

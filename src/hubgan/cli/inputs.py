@@ -1,6 +1,7 @@
 """The pictures and videos to enlarge, and the files of their results."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -55,10 +56,11 @@ class UpscaleJob(NamedTuple):
         return open_image(self.source, deep=True), open_animation(self.source)
 
 
-def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) -> list[Picture]:
+def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, videos: bool = False) -> list[Picture]:
     """The pictures and videos that `inputs` name: files, and folders, whose pictures are sorted by name.
 
-    In a folder the endings tell which files they are. Hidden files and the folder `leave_out` are skipped.
+    In a folder the endings tell which files they are. Hidden files, the folder `leave_out` and, unless asked for,
+    videos are skipped.
 
     Raises:
         ImageError: there is no such file or folder, or a folder holds no pictures.
@@ -67,6 +69,9 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None) 
     for path in inputs:
         if path.is_dir():
             found = sorted(_inside(path, recursive, leave_out))
+            if not videos and (clips := [file for file in found if is_clip(file)]):
+                found = [file for file in found if file not in clips]
+                sys.stderr.write(f"{path}: {len(clips):,} videos are left out (--videos takes them too)\n")
             if not found:
                 remedy = "" if recursive else "Add --recursive to look into its subfolders"
                 raise ImageError(f"{path} holds no pictures or videos ({', '.join(e[1:] for e in _READ)})", remedy)
@@ -172,11 +177,19 @@ def _is_file(output: Path) -> bool:
     return output.suffix.lower() in _READ and not output.is_dir()
 
 
+def _no_format(clip: Path, ending: str | None) -> None:
+    if ending:
+        raise ConfigError(
+            f"{clip} is a video, and --format is that of pictures", f"Name a {', '.join(WRITTEN_CLIPS)} with -o"
+        )
+
+
 def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> UpscaleJob:
     if len(pictures) != 1 or pictures[0].folder:
         raise ConfigError(f"-o {output} is one file, which cannot hold several pictures", "Name a folder")
     source = pictures[0].path
     if is_clip(source):
+        _no_format(source, ending)
         if output.suffix.lower() not in WRITTEN_CLIPS:
             raise ConfigError(
                 f"-o {output} has no ending of a video that can be written", f"Name a {', '.join(WRITTEN_CLIPS)}"
@@ -200,6 +213,8 @@ def _job(picture: Picture, output: Path | None, ending: str | None, scale: float
     path, folder = picture
     suffix = ending or (path.suffix if path.suffix.lower() in WRITTEN else ".png")
     if is_clip(path):
+        if folder is None:
+            _no_format(path, ending)
         suffix = path.suffix if path.suffix.lower() in WRITTEN_CLIPS else ".mp4"
     if suffix.lower() == ".gif" and not is_animation(path):
         suffix = ".png"  # which loses no colours

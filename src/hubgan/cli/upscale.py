@@ -1,9 +1,10 @@
-"""Enlarge pictures and videos, all of a folder, or the pictures of a data set.
+"""Enlarge pictures and videos, all pictures of a folder, or those of a data set.
 
   hubgan upscale me/photo-x4 photo.jpg            makes photo-x4.jpg beside it
   hubgan upscale me/photo-x4 dance.gif            makes dance-x4.gif, as animated
   hubgan upscale me/photo-x4 clip.mp4             makes clip-x4.mp4, with sound
   hubgan upscale me/photo-x4 holidays             makes a folder holidays-x4
+  hubgan upscale me/photo-x4 holidays --videos    takes its videos too
   hubgan upscale me/photo-x4 a.png b.jpg -o large makes large/a.png, large/b.jpg
   hubgan upscale me/photo-x4 a.tif -o big.png     makes big.png
   hubgan upscale me/photo-x4 --dataset uoft-cs/cifar10 -o cifar10-x4
@@ -24,8 +25,9 @@ chapters and colour tags are kept; rotation is applied. Streams that the result
 cannot hold are named, and so is what is lost of 10 bits or HDR. Where nothing
 moves, noise is averaged away, so that it does not flicker. An interrupted video
 continues where it was, even after a crash, if the same command runs again
-(--no-resume begins again). Of a file that is cut off all that can be decoded
-is enlarged. Videos need av: pip install 'hubgan[video]'.
+(--no-resume begins again). Its finished parts lie beside the result, in a
+hidden folder whose name ends in .parts. From a file that is cut off, all that
+can be decoded is enlarged. Videos need av: pip install 'hubgan[video]'.
 
 The results of a data set are named by the numbers of its rows. If it has
 labels, each has a folder of its name, as "imagefolder" reads them.
@@ -104,8 +106,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", metavar="PLACE", type=Path, help="a folder, or a file for a single picture")
     parser.add_argument("--recursive", action="store_true", help="look into subfolders too")
+    parser.add_argument("--videos", action="store_true", help="take the videos in folders too")
     parser.add_argument(
-        "--format", choices=["same", "png", "jpg", "webp"], default="same", help="of the results (default: same)"
+        "--format", choices=["same", "png", "jpg", "webp"], default="same", help="of pictures (default: same)"
     )
     parser.add_argument(
         "--quality", metavar="N", type=whole(1, 100), default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
@@ -160,7 +163,7 @@ def run(args: argparse.Namespace) -> None:
             label_column=args.label_column,
         )
     else:
-        pictures = find(args.inputs, recursive=args.recursive, leave_out=args.output)
+        pictures = find(args.inputs, recursive=args.recursive, leave_out=args.output, videos=args.videos)
     state = _processes(args)
     upscaler = Upscaler.from_pretrained(
         args.model,

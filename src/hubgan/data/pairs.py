@@ -7,7 +7,7 @@ from pathlib import Path
 import datasets
 from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
 
-from hubgan.errors import DataError
+from hubgan.errors import DataError, Remedy
 
 _KNOWN = (("lr", "hr"), ("input", "target"))
 _SHOWN = 3
@@ -15,11 +15,12 @@ _SHOWN = 3
 
 def known_pair(names: Sequence[str]) -> tuple[str, str] | None:
     """The names of inputs and targets among two names: `lr` and `hr`, or `input` and `target`, in any case."""
+    return _known_among(names) if len(names) == 2 else None
+
+
+def _known_among(names: Sequence[str]) -> tuple[str, str] | None:
     words = {name.lower(): name for name in names}
-    for given, target in _KNOWN:
-        if len(names) == 2 and words.keys() == {given, target}:
-            return words[given], words[target]
-    return None
+    return next(((words[given], words[target]) for given, target in _KNOWN if {given, target} <= words.keys()), None)
 
 
 def open_pairs(path: Path, split: str, column: str | None, input_column: str | None) -> datasets.Dataset | None:
@@ -35,7 +36,8 @@ def open_pairs(path: Path, split: str, column: str | None, input_column: str | N
         input_column: the subfolder with the inputs.
 
     Raises:
-        DataError: a picture has no partner, or several, or there are no pictures.
+        DataError: a picture has no partner, or several, or there are no pictures; or it is not clear whether the
+            folder holds pairs, because there are other pictures beside the two subfolders.
         ValueError: there is no such split.
     """
     inner = split.partition("[")[0]
@@ -57,7 +59,21 @@ def _subfolders(folder: Path, column: str | None, input_column: str | None) -> t
         column = next(name for name in names if name != input_column)
     if input_column in names and column in names and column != input_column:
         return input_column, column
-    return None if any(map(_is_picture, inside)) else known_pair(names)
+    known = _known_among(names)
+    if known and (others := [path.name for path in inside if path.name not in known and _counts(path)]):
+        given, target = known
+        raise DataError(
+            f"{folder} holds {given} and {target}, and also {', '.join(sorted(others)[:_SHOWN])}",
+            Remedy(
+                f"Move the others away, or pass column={target!r}, input_column={given!r}",
+                f"Move the others away, or pass --image_column {target} --input_column {given}",
+            ),
+        )
+    return known
+
+
+def _counts(path: Path) -> bool:
+    return path.is_dir() or _is_picture(path)
 
 
 def _matched(folder: Path, given: str, target: str) -> datasets.Dataset:

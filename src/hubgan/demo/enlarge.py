@@ -131,7 +131,7 @@ class UpscaleRequest:
         by_hand = strength is not None and not automatic
         if by_hand and not upscaler.has_strength:
             raise ConfigError(*strings.fill(strings.NO_STRENGTH, model=label))
-        if format is not None and format not in strings.FORMATS:
+        if format is not None and str(format) not in strings.FORMATS:
             raise ConfigError(*strings.fill(strings.NO_FORMAT, format=format, formats=", ".join(strings.FORMATS)))
         return cls(
             label=label,

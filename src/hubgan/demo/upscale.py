@@ -234,7 +234,7 @@ class UpscaleTab:
             limit = self._limits.for_scale(self._registry.get(label).scale)
         except HubganError:  # there is no picture, or the tab already says that the model cannot be used
             return self._about()
-        show = partial(show_instead, "picture", f"/{Path(path).parent.name}/")
+        show = partial(show_instead, "picture", Path(path).parent.name)
         try:
             header = read_header(path, name)
             if limit.pixels < header.pixels <= MAX_PIXELS:
