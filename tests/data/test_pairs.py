@@ -116,7 +116,7 @@ def test_subfolders_are_no_classes_and_nothing_is_guessed(tmp_path: Path) -> Non
 def test_other_pictures_beside_the_pairs_are_an_error(tmp_path: Path) -> None:
     folder = pairs(tmp_path / "pairs", *SIZES)
     (folder / "masks").mkdir()
-    with pytest.raises(DataError, match="holds lr and hr, and also masks.*input_column='lr'"):
+    with pytest.raises(DataError, match=r"holds lr and hr, and also masks.*input_column='lr'"):
         load_images(str(folder), pairs=True)
     assert load_images(str(folder), column="hr", input_column="lr", pairs=True).size == 4
 
