@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from heapq import merge
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import av
 import numpy as np
@@ -33,6 +34,8 @@ from hubgan.media.steady import Steadier
 from hubgan.media.video import even
 from hubgan.runtime.files import atomic_write, write_text
 
+Enlarge: TypeAlias = Callable[[Iterator[Image.Image]], Iterable[Image.Image]]
+"""Makes the enlarged frames of frames, one for each, in their order. It may take several before it gives the first."""
 PART = 48
 """The number of frames of a part; each part begins with a keyframe."""
 _SETTINGS = "settings.json"
@@ -71,6 +74,7 @@ class ClipWriter:
         resume: continue an interrupted work; if False its parts are deleted.
 
     Attributes:
+        size: width and height of the result.
         discarded: whether parts were deleted, because they had been made otherwise.
 
     Raises:
@@ -82,6 +86,7 @@ class ClipWriter:
     ) -> None:
         self._clip, self._target, self._kind = clip, target, _KINDS[target.suffix.lower()]
         _check(clip, target, size, self._kind)
+        self.size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
         self._folder = target.with_name(f".{target.name}.parts")
         status = clip.path.stat()
         source = {"name": clip.path.name, "bytes": status.st_size, "time": status.st_mtime_ns}
@@ -100,11 +105,11 @@ class ClipWriter:
         """The number of frames in finished parts; of the last part perhaps fewer."""
         return len(self._parts) * PART
 
-    def write(self, enlarge: Callable[[Image.Image], Image.Image], progress: Callable[[int], object]) -> int:
+    def write(self, enlarge: Enlarge, progress: Callable[[int], object]) -> int:
         """Enlarge the frames that are left, and write the file.
 
         Args:
-            enlarge: makes the enlarged frame of a frame, which `Steadier` has gone over before.
+            enlarge: makes the enlarged frames of frames, which `Steadier` has gone over before; called for each part.
             progress: called with 1 after each frame that was enlarged.
 
         Returns:
@@ -146,18 +151,25 @@ class ClipWriter:
         self,
         part: Path,
         frames: Iterable[tuple[Image.Image, int]],
-        enlarge: Callable[[Image.Image], Image.Image],
+        enlarge: Enlarge,
         progress: Callable[[int], object],
     ) -> None:
         """Write one part. NUT holds times in any unit."""
+        starts: deque[int] = deque()
+
+        def images() -> Iterator[Image.Image]:
+            for image, start in frames:
+                starts.append(start)
+                yield image
+
         reformatter, colours = VideoReformatter(), self._clip.colours
         name, options = self._kind.codec
         with atomic_write(part) as unfinished, av.open(str(unfinished.absolute()), "w", format="nut") as container:
             stream = cast(VideoStream, container.add_stream(name, rate=self._clip.rate, options=options))
             stream.pix_fmt, stream.codec_context.time_base = "yuv420p", self._clip.time_base
             self._describe(stream)
-            for number, (image, start) in enumerate(frames):
-                pixels = even(np.asarray(enlarge(image).convert("RGB")))
+            for number, image in enumerate(enlarge(images())):
+                pixels = even(np.asarray(image.convert("RGB")))
                 picture = reformatter.reformat(
                     VideoFrame.from_ndarray(pixels, format="rgb24"),
                     format="yuv420p",
@@ -167,7 +179,7 @@ class ClipWriter:
                 )
                 if not number:
                     stream.height, stream.width = pixels.shape[:2]
-                picture.pts, picture.time_base = start, self._clip.time_base
+                picture.pts, picture.time_base = starts.popleft(), self._clip.time_base
                 container.mux(stream.encode(picture))
                 progress(1)
             container.mux(stream.encode())
