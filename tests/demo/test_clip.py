@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 gr = pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
-from helpers.clips import RHYTHM, clip, play
+from helpers.browsing import open_tab
+from helpers.clips import RHYTHM, clip, play, with_subtitles
 from helpers.common import names
 from hubgan import Upscaler
 from hubgan.demo import models, queueing
@@ -92,9 +94,13 @@ def test_frames_go_to_another_process_several_at_a_time(
     assert all(np.abs(a.astype(int) - b).mean() < 2 for a, b in zip(one.pixels, other.pixels, strict=True))
 
 
-def test_what_does_not_fit_into_the_result_is_reported(part: Part) -> None:
-    _, report = part(clip(part.uploads / "a.mkv", sound="pcm_s16le", codec="libx264"))
-    assert "frames" in report
+def test_the_sound_of_a_camera_is_kept_and_subtitles_that_cannot_be_are_named(part: Part) -> None:
+    camera = clip(part.uploads / "a.avi", sound="pcm_s16le", codec="mpeg4", times=range(0, 12_000, 1000))
+    file, _ = part(camera)
+    assert play(file).copied == play(camera).copied
+    with_subtitles(clip(part.uploads / "b.mp4"), part.uploads / "c.mkv")
+    _, report = part(part.uploads / "c.mkv")
+    assert report.endswith("**c.mkv**: its subtitle stream 2 (srt) was left out: .mp4 cannot hold it.")
 
 
 @pytest.mark.parametrize(
@@ -162,3 +168,15 @@ def test_without_av_the_page_says_what_to_install(part: Part, video: Path, monke
         block for block in page.blocks.values() if "pip install 'hubgan[video]'" in str(getattr(block, "value", ""))
     ]
     assert [block.visible for block in said] == [True]
+
+
+def test_the_result_is_played(page: "playwright.Page", tmp_path: Path) -> None:
+    open_tab(page, "Upscale")
+    page.get_by_role("button", name="A video").click()
+    with page.expect_response(lambda response: "/upload" in response.url and response.ok):
+        page.locator("input[type=file][accept*='.mkv']").set_input_files(clip(tmp_path / "a.MKV"))
+    page.get_by_text("MKV").first.wait_for()
+    page.get_by_role("button", name="Upscale the video").click()
+    page.get_by_text("12 frames, 32 x 24").wait_for()
+    page.wait_for_function("document.querySelector('video')?.videoWidth === 96")
+    playwright.expect(page.get_by_role("button", name="Download the video (MP4)")).to_be_enabled()

@@ -74,7 +74,7 @@ class Limits:
         return Limit(max(1, int(1e6 * min(self.megapixels, self.result_megapixels / scale**2))))
 
 
-# A free Space (two cores, 16 GB) finishes these within a minute or two.
+# A free Space (two cores, 16 GB) finishes these within a minute or two, and the video within its five.
 _OF_A_SPACE = Limits(
     megapixels=4,
     result_megapixels=64,

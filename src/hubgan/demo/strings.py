@@ -123,12 +123,8 @@ ALL_FAILED = "No picture could be enlarged. {reasons}"
 
 # -- a video
 CLIP = "A video"
-CLIP_FILE, CLIP_BUTTON, CLIP_RESULT, CLIP_DOWNLOAD = (
-    "Video",
-    "Upscale the video",
-    "The result",
-    "Download the video (MP4)",
-)
+CLIP_FILE, CLIP_BUTTON = "Video", "Upscale the video"
+CLIP_RESULT, CLIP_DOWNLOAD = "The enlarged video", "Download the video (MP4)"
 CLIP_HINT = "The video uses the model and the settings above. Its sound is kept. "
 CLIP_TOTAL = "Up to {megapixels:.3g} megapixels in all frames together, such as {seconds:.0f} seconds of 640 x 360. "
 CLIP_NEEDS_AV = "Videos need the package av. Run `pip install 'hubgan[video]'`, and start the demo again."

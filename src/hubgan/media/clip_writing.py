@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
@@ -28,7 +29,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
-from hubgan.errors import ImageError
+from hubgan.errors import ImageError, Remedy
 from hubgan.media.clip import PRECISE, Clip, is_cover, swscale_matrix
 from hubgan.media.steady import Steadier
 from hubgan.media.video import even
@@ -58,6 +59,7 @@ _KINDS = {
     ".mkv": _Kind("matroska", _H264, 16_384, {}),
     ".webm": _Kind("webm", _VP9, 65_535, {}),
 }
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # that numbers of channels usually stand for
 _OF_STREAM = ("title", "language", "handler_name", "creation_time")  # what is kept of the metadata of the video stream
 _OF_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")  # what is not kept of those of the file
 
@@ -210,6 +212,8 @@ class ClipWriter:
                     copies[other.index] = copy = result.add_stream_from_template(other, opaque=True)
                     copy.metadata.update(other.metadata)
                     copy.disposition = other.disposition
+                    if other.type == "audio":
+                        _name_channels(copy)
             result.metadata.update({key: value for key, value in source.metadata.items() if key not in _OF_FILE})
             if chapters:
                 result.set_chapters(chapters)
@@ -268,6 +272,13 @@ class ClipWriter:
                 yield packet
 
 
+def _name_channels(stream: Stream) -> None:
+    """Say which channels a sound has, where its file only counts them, because MP4 does not hold PCM otherwise."""
+    context = cast(AudioCodecContext, stream.codec_context)
+    if (layout := context.layout).name == f"{layout.nb_channels} channels" and layout.nb_channels in _LAYOUTS:
+        context.layout = _LAYOUTS[layout.nb_channels]
+
+
 def _pts(packet: Packet[Stream]) -> int:
     assert packet.pts is not None
     return packet.pts
@@ -292,7 +303,7 @@ def _check(clip: Clip, target: Path, size: tuple[int, int], kind: _Kind) -> None
         raise ImageError(
             f"{clip.path}: its frames would have {size[0]} x {size[1]} pixels, and {target.suffix} holds at most"
             f" {kind.longest_side:,} a side",
-            "Use a smaller --scale, such as --scale 2",
+            Remedy("Use a smaller scale, such as 2", "Use a smaller --scale, such as --scale 2"),
         )
     if kind.muxer == "webm" and clip.aspect != 1:
         raise ImageError(f"{clip.path}: its pixels are not square, as those of .webm are", "Name a .mkv with -o")
@@ -306,4 +317,5 @@ def _translate_errors(path: Path) -> Iterator[None]:
     except FFmpegError as error:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from error
-        raise ImageError(f"{path} cannot be written ({error.strerror})", "Name a .mkv with -o") from error
+        remedy = Remedy("Convert its sound to AAC first, or write a .mkv", "Name a .mkv with -o")
+        raise ImageError(f"{path} cannot be written ({error.strerror})", remedy) from error
