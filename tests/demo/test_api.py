@@ -43,7 +43,7 @@ def call(url: str, endpoint: str, *data: object) -> str:
 def test_the_endpoints_are_described(url: str) -> None:
     with urllib.request.urlopen(f"{url}/gradio_api/info") as answer:
         endpoints = json.load(answer)["named_endpoints"]
-    assert sorted(endpoints) == ["/generate", "/similar", "/upscale", "/upscale_several", "/walk"]
+    assert sorted(endpoints) == ["/generate", "/similar", "/upscale", "/upscale_several", "/upscale_video", "/walk"]
     assert all(endpoint["description"] for endpoint in endpoints.values())
 
 
@@ -149,7 +149,7 @@ def test_the_endpoints_are_tools_of_an_mcp_server(space: Path, tmp_path: Path, r
     # In this thread Playwright's loop may be running.
     with running(sys.executable, space, switched, tmp_path / "log.txt") as url, ThreadPoolExecutor(1) as elsewhere:
         tools, made, refused = elsewhere.submit(asyncio.run, talk(url)).result()
-    assert sorted(tools) == ["generate", "similar", "upscale", "upscale_several", "walk"]
+    assert sorted(tools) == ["generate", "similar", "upscale", "upscale_several", "upscale_video", "walk"]
     assert all(tools.values()) and not made["isError"]
     assert "seed7-00.png" in str(made["content"])
     assert refused

@@ -1,5 +1,6 @@
 """Videos read, steadied and written in parts, without a model."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import ref
@@ -47,7 +48,7 @@ def _interrupted(source: Path, target: Path, settings: Settings) -> None:
         return _twice(image)
 
     with pytest.raises(StopError):
-        ClipWriter(Clip(source), target, (64, 48), settings).write(enlarge, _ignored)
+        ClipWriter(Clip(source), target, (64, 48), settings).write(partial(map, enlarge), _ignored)
     assert not target.exists()
 
 
@@ -63,10 +64,10 @@ def test_finished_parts_are_used_if_they_would_be_made_again(tmp_path: Path, cha
     assert writer.done == (PART if change == "nothing" else 0)
     assert writer.discarded == (change in ("settings", "source"))
     steps: list[int] = []
-    assert writer.write(_twice, steps.append) == _FRAMES
+    assert writer.write(partial(map, _twice), steps.append) == _FRAMES
     assert sum(steps) == _FRAMES - (PART if change == "nothing" else 0)
     assert names(tmp_path) == {"a.mp4", "large.mp4"}
-    ClipWriter(Clip(source), tmp_path / "at_once.mp4", (64, 48), settings).write(_twice, _ignored)
+    ClipWriter(Clip(source), tmp_path / "at_once.mp4", (64, 48), settings).write(partial(map, _twice), _ignored)
     continued, at_once = play(target), play(tmp_path / "at_once.mp4")
     assert continued.times == at_once.times == play(source).times
     assert alike(continued.pixels, at_once.pixels)
@@ -82,7 +83,9 @@ def test_few_frames_are_in_memory(tmp_path: Path) -> None:
         most = max(most, sum(each() is not None for each in alive))
         return _twice(image)
 
-    ClipWriter(Clip(_long(tmp_path / "a.mp4")), tmp_path / "large.mp4", (64, 48), {}).write(enlarge, _ignored)
+    ClipWriter(Clip(_long(tmp_path / "a.mp4")), tmp_path / "large.mp4", (64, 48), {}).write(
+        partial(map, enlarge), _ignored
+    )
     assert most <= 3
 
 

@@ -6,7 +6,6 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from hubgan.cli.arguments import enough_memory
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from hubgan import Upscaler
     from hubgan.media.clip import Clip
     from hubgan.media.clip_writing import ClipWriter
-
-_SEEN = 5  # frames by which the strength is chosen
 
 
 def enlarge_clip(upscaler: "Upscaler", source: Path, target: Path, args: argparse.Namespace) -> tuple[int, int]:
@@ -39,13 +36,12 @@ def enlarge_clip(upscaler: "Upscaler", source: Path, target: Path, args: argpars
 
     clip = Clip(source)
     scale = upscaler.checked_scale(args.scale)
-    size = (max(round(clip.size[0] * scale), 1), max(round(clip.size[1] * scale), 1))
-    strength = _strength(upscaler, clip, args.strength)
+    size, strength = clip.enlarged_size(scale), args.strength
+    if strength is None:
+        strength = upscaler.estimate_clip_strength(clip.samples()) if upscaler.has_strength else "auto"
     settings = {"model": _fingerprint(upscaler), "scale": scale, "strength": strength, "tile": args.tile}
     writer = ClipWriter(clip, target, size, settings, resume=args.resume)
-    enlarge = partial(
-        upscaler.upscale, scale=args.scale, strength="auto" if strength is None else strength, tile=args.tile
-    )
+    enlarge = partial(upscaler.upscale, scale=args.scale, strength=strength, tile=args.tile)
     if writer.discarded:
         _say(f"{target}: begins again, because its unfinished parts were made of another file or with other settings")
     if writer.done:
@@ -57,7 +53,7 @@ def enlarge_clip(upscaler: "Upscaler", source: Path, target: Path, args: argpars
         enough_memory("Use a smaller --tile"),
     ):
         try:
-            writer.write(enlarge, bar.update)
+            writer.write(partial(map, enlarge), bar.update)
         except KeyboardInterrupt:
             bar.close()
             _say(f"{target}: interrupted. {_continues(writer, clip)}")
@@ -66,14 +62,7 @@ def enlarge_clip(upscaler: "Upscaler", source: Path, target: Path, args: argpars
             raise OSError(error.errno, f"{error.strerror}. {_continues(writer, clip)}", str(target)) from error
     for note in clip.notes:
         _say(f"{source}: {note}")
-    return (size[0] + size[0] % 2, size[1] + size[1] % 2)
-
-
-def _strength(upscaler: "Upscaler", clip: "Clip", wanted: float | None) -> float | None:
-    """One strength for all frames, because another one for each would flicker; None for a model that has none."""
-    if wanted is not None or not upscaler.has_strength:
-        return wanted
-    return median(map(upscaler.estimate_strength, clip.samples(_SEEN)))
+    return writer.size
 
 
 def _fingerprint(upscaler: "Upscaler") -> str:

@@ -92,7 +92,7 @@ class BatchPart:
         start = time.perf_counter()
         uploads = [check_uploaded(picture) for picture in pictures or []]
         if not uploads:
-            raise ConfigError(*strings.NO_PICTURE)
+            raise ConfigError(*strings.fill(strings.NO_FILE, what=strings.A_PICTURE))
         if len(uploads) > self._limits.pictures:
             raise ConfigError(*strings.fill(strings.TOO_MANY, count=len(uploads), maximum=self._limits.pictures))
         upscaling = UpscaleRequest.from_settings(

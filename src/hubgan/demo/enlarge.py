@@ -163,13 +163,17 @@ class UpscaleRequest:
         except ImageError as error:
             raise without_path(error, path, name) from error
 
+    def enlarge(self, pictures: list[Image.Image], progress: Callable[[float], None]) -> list[Image.Image]:
+        """The pictures, enlarged; `progress` as in `run`."""
+        return models.enlarge(self.name, pictures, self.fidelity, self.scale, self.strength, progress)
+
     def run(self, opened: Opened, progress: Callable[[float], None]) -> Enlarged:
         """Enlarge what was opened.
 
         `progress` is called with the share that is done; an exception that it raises ends the work.
         """
         pictures, header, animation = opened
-        frames = models.enlarge(self.name, pictures, self.fidelity, self.scale, self.strength, progress)
+        frames = self.enlarge(pictures, progress)
         remarks, moving = [], animation is not None
         if animation is not None:
             animation = animation._replace(frames=frames)

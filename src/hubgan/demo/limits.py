@@ -43,6 +43,7 @@ class Limits:
         result_megapixels: of an enlarged picture, by the model's own scale.
         total_megapixels: of several pictures at once.
         pictures: the number of pictures at once.
+        video_megapixels: of all frames of a video.
         minutes: the time that a request may take.
         upload_megabytes: the size of an uploaded file.
     """
@@ -51,6 +52,7 @@ class Limits:
     result_megapixels: float = math.inf
     total_megapixels: float = math.inf
     pictures: float = math.inf
+    video_megapixels: float = math.inf
     minutes: float = math.inf
     upload_megabytes: float = math.inf
 
@@ -72,9 +74,15 @@ class Limits:
         return Limit(max(1, int(1e6 * min(self.megapixels, self.result_megapixels / scale**2))))
 
 
-# A free Space (two cores, 16 GB) finishes these within a minute or two.
+# A free Space (two cores, 16 GB) finishes these within a minute or two, and the video within its five.
 _OF_A_SPACE = Limits(
-    megapixels=4, result_megapixels=64, total_megapixels=8, pictures=20, minutes=5, upload_megabytes=50
+    megapixels=4,
+    result_megapixels=64,
+    total_megapixels=8,
+    pictures=20,
+    video_megapixels=60,
+    minutes=5,
+    upload_megabytes=50,
 )
 
 

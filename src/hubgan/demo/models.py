@@ -189,6 +189,12 @@ def make(name: str, latents: Tensor, labels: Tensor | None) -> list[Image.Image]
     return load_generator(name, device()).images_from(latents, labels)  # type: ignore[return-value]
 
 
+@on_gpu(duration=15)
+def clip_strength(name: str, frames: Sequence[Image.Image], fidelity: float) -> float:
+    """The strength of the upscaler called `name` for a video, by some of its frames."""
+    return load_upscaler(name, device(), round(fidelity, 1)).estimate_clip_strength(frames)
+
+
 def enlarge(
     name: str,
     pictures: Sequence[Image.Image],

@@ -81,9 +81,10 @@ EMPTY = "The result appears here. Drag the line to compare."
 COMPARISON, NOTE = "Before and after", "Sizes and time"
 BEFORE, AFTER = "Before: bicubic", "After: the model"
 DOWNLOAD, DOWNLOAD_AS = "Download", "Download ({kind})"
-NO_PICTURE = "There is no picture", "Upload a picture first"
-NOT_UPLOADED = "The picture was not uploaded", "Upload it first"
-THE_PICTURE = "The picture"
+NO_FILE = "There is no {what}", "Upload a {what} first"
+NOT_UPLOADED = "The {what} was not uploaded", "Upload it first"
+THE_FILE = "The {what}"
+A_PICTURE, A_VIDEO = "picture", "video"  # in these three
 UNREADABLE = "{name} cannot be read", "Check that it is whole"
 FIDELITY_RANGE = "Fidelity must be between 0 and 1"
 STRENGTH_RANGE = "Strength must be between 0 and 1"
@@ -98,7 +99,7 @@ AS_PNG = "The result is a PNG file: {reason}."
 NOT_WRITTEN = "The result cannot be written as {kind}", "Choose the format PNG"
 ENLARGING, SAVING = "Enlarging", "Saving"
 STOPPED = "Stopped."
-TOO_LONG = "The work took more than {minutes:g} minutes and was stopped", "Choose a smaller picture"
+TOO_LONG = "The work took more than {minutes:g} minutes and was stopped", "Choose a smaller picture or a shorter video"
 PART = "Part to enlarge"
 PARTS = ["middle", "top left", "top", "top right", "left", "right", "bottom left", "bottom", "bottom right"]
 NO_PART = "There is no part {part}", "Choose one of: {parts}"
@@ -119,6 +120,19 @@ TOO_LARGE_TOGETHER = "The pictures have more than {megapixels:.3g} megapixels in
 BATCH_DONE = "{count} enlarged in {seconds:.1f} s."
 BATCH_REMARK = "**{name}**: {remark}"
 ALL_FAILED = "No picture could be enlarged. {reasons}"
+
+# -- a video
+CLIP = "A video"
+CLIP_FILE, CLIP_BUTTON = "Video", "Upscale the video"
+CLIP_RESULT, CLIP_DOWNLOAD = "The enlarged video", "Download the video (MP4)"
+CLIP_HINT = "The video uses the model and the settings above. Its sound is kept. "
+CLIP_TOTAL = "Up to {megapixels:.3g} megapixels in all frames together, such as {seconds:.0f} seconds of 640 x 360. "
+CLIP_NEEDS_AV = "Videos need the package av. Run `pip install 'hubgan[video]'`, and start the demo again."
+CLIP_TOO_LONG = (
+    "{name} has more than {megapixels:.3g} megapixels in all its frames of {width} x {height} pixels",
+    "Cut it to {seconds:.1f} seconds, or shrink it first",
+)
+CLIP_DONE = "{count:,} frames, {before} → **{after}** pixels by {model} in {seconds:.1f} s."
 
 # -- about
 CARDS = "What each model is, what it was trained on, and its measured results."

@@ -1,4 +1,4 @@
-"""Visitors' pictures: which are accepted, how large they may be, and which part of one that is too large is taken."""
+"""Visitors' files: which are accepted, how large they may be, and which part of one that is too large is taken."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ class Header(NamedTuple):
         return left, top, left + width, top + height
 
 
-def check_uploaded(picture: object) -> tuple[str, str]:
-    """The path of an uploaded picture or an example, and the name that the visitor knows it by.
+def check_uploaded(file: object, what: str = strings.A_PICTURE) -> tuple[str, str]:
+    """The path of an uploaded file or an example, and the name that the visitor knows it by.
 
     Raises ConfigError for anything else: a call of an endpoint may name any file of the server.
     """
-    path = picture.get("path") if isinstance(picture, dict) else None
+    path = file.get("path") if isinstance(file, dict) else None
     if not isinstance(path, str) or not path:
-        raise ConfigError(*strings.NO_PICTURE)
+        raise ConfigError(*strings.fill(strings.NO_FILE, what=what))
     real = Path(path).resolve()
     if not any(real.is_relative_to(Path(place).resolve()) for place in (get_upload_folder(), EXAMPLES)):
-        raise ConfigError(*strings.NOT_UPLOADED)
-    name = picture.get("orig_name") if isinstance(picture, dict) else None
-    return path, name if isinstance(name, str) and name else strings.THE_PICTURE
+        raise ConfigError(*strings.fill(strings.NOT_UPLOADED, what=what))
+    name = file.get("orig_name") if isinstance(file, dict) else None
+    return path, name if isinstance(name, str) and name else strings.THE_FILE.format(what=what)
 
 
 def read_header(path: str, name: str) -> Header:

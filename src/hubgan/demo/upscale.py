@@ -13,6 +13,7 @@ from PIL import Image
 
 from hubgan.demo import files, models, strings
 from hubgan.demo.batch import BatchPart
+from hubgan.demo.clip import ClipPart
 from hubgan.demo.enlarge import UpscaleRequest
 from hubgan.demo.errors import sentences, translate_errors, without_path
 from hubgan.demo.events import PRIVATE, SILENT, Updates
@@ -46,16 +47,15 @@ class UpscaleTab:
                 self._add_settings()
             with gr.Column(scale=2, min_width=320):
                 self._add_results()
-                BatchPart(
-                    registry,
-                    limits,
-                    fidelity=self._fidelity,
-                    model=self._model,
-                    scale=self._scale,
-                    strength=self._strength,
-                    automatic=self._automatic,
-                    format=self._format,
-                )
+                settings: dict[str, Any] = {
+                    "fidelity": self._fidelity,
+                    "model": self._model,
+                    "scale": self._scale,
+                    "strength": self._strength,
+                    "automatic": self._automatic,
+                }
+                BatchPart(registry, limits, **settings, format=self._format)
+                ClipPart(registry, limits, **settings)
         self._model_outputs = [
             self._problem,
             self._purpose,

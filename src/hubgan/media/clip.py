@@ -34,6 +34,7 @@ _MATRICES = (BT709, 4, _BT470BG, _SMPTE170M, 7, 9)  # that swscale converts
 _HDR = {16: "PQ", 18: "HLG"}
 _HD = (1280, 577)  # players take untagged colours from this width or height on for BT.709
 
+_SAMPLES = 5  # frames by which a whole clip is judged
 _LOST = 1.0  # seconds that a file may end earlier than its header says
 _T = Image.Transpose
 # By the signs of the display matrix (a b; c d), which moves a pixel from (x, y) to (a x + c y, b x + d y).
@@ -120,6 +121,10 @@ class Clip:
             self.end = None if end is None else self.time(end, self.time_base)
             self.notes = [*_losses(first, stream, path)]
 
+    def enlarged_size(self, scale: float) -> tuple[int, int]:
+        """Width and height of the frames, enlarged."""
+        return max(round(self.size[0] * scale), 1), max(round(self.size[1] * scale), 1)
+
     def open(self) -> InputContainer:
         """PyAV's container of the file, for a `with`.
 
@@ -187,7 +192,7 @@ class Clip:
         image = Image.fromarray(rgb.to_ndarray())
         return image if self._turn is None else image.transpose(self._turn)
 
-    def samples(self, number: int) -> Iterator[Image.Image]:
+    def samples(self, number: int = _SAMPLES) -> Iterator[Image.Image]:
         """Frames evenly spread over the clip; fewer if the file cannot be read from everywhere."""
         for index in range(number):
             with self.open() as container:

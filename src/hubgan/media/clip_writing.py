@@ -9,16 +9,18 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from heapq import merge
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
@@ -27,12 +29,14 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
-from hubgan.errors import ImageError
+from hubgan.errors import ImageError, Remedy
 from hubgan.media.clip import PRECISE, Clip, is_cover, swscale_matrix
 from hubgan.media.steady import Steadier
 from hubgan.media.video import even
 from hubgan.runtime.files import atomic_write, write_text
 
+Enlarge: TypeAlias = Callable[[Iterator[Image.Image]], Iterable[Image.Image]]
+"""Makes the enlarged frames of frames, one for each, in their order. It may take several before it gives the first."""
 PART = 48
 """The number of frames of a part; each part begins with a keyframe."""
 _SETTINGS = "settings.json"
@@ -55,6 +59,7 @@ _KINDS = {
     ".mkv": _Kind("matroska", _H264, 16_384, {}),
     ".webm": _Kind("webm", _VP9, 65_535, {}),
 }
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # that numbers of channels usually stand for
 _OF_STREAM = ("title", "language", "handler_name", "creation_time")  # what is kept of the metadata of the video stream
 _OF_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")  # what is not kept of those of the file
 
@@ -71,6 +76,7 @@ class ClipWriter:
         resume: continue an interrupted work; if False its parts are deleted.
 
     Attributes:
+        size: width and height of the result.
         discarded: whether parts were deleted, because they had been made otherwise.
 
     Raises:
@@ -82,6 +88,7 @@ class ClipWriter:
     ) -> None:
         self._clip, self._target, self._kind = clip, target, _KINDS[target.suffix.lower()]
         _check(clip, target, size, self._kind)
+        self.size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
         self._folder = target.with_name(f".{target.name}.parts")
         status = clip.path.stat()
         source = {"name": clip.path.name, "bytes": status.st_size, "time": status.st_mtime_ns}
@@ -100,11 +107,11 @@ class ClipWriter:
         """The number of frames in finished parts; of the last part perhaps fewer."""
         return len(self._parts) * PART
 
-    def write(self, enlarge: Callable[[Image.Image], Image.Image], progress: Callable[[int], object]) -> int:
+    def write(self, enlarge: Enlarge, progress: Callable[[int], object]) -> int:
         """Enlarge the frames that are left, and write the file.
 
         Args:
-            enlarge: makes the enlarged frame of a frame, which `Steadier` has gone over before.
+            enlarge: makes the enlarged frames of frames, which `Steadier` has gone over before; called for each part.
             progress: called with 1 after each frame that was enlarged.
 
         Returns:
@@ -146,18 +153,25 @@ class ClipWriter:
         self,
         part: Path,
         frames: Iterable[tuple[Image.Image, int]],
-        enlarge: Callable[[Image.Image], Image.Image],
+        enlarge: Enlarge,
         progress: Callable[[int], object],
     ) -> None:
         """Write one part. NUT holds times in any unit."""
+        starts: deque[int] = deque()
+
+        def images() -> Iterator[Image.Image]:
+            for image, start in frames:
+                starts.append(start)
+                yield image
+
         reformatter, colours = VideoReformatter(), self._clip.colours
         name, options = self._kind.codec
         with atomic_write(part) as unfinished, av.open(str(unfinished.absolute()), "w", format="nut") as container:
             stream = cast(VideoStream, container.add_stream(name, rate=self._clip.rate, options=options))
             stream.pix_fmt, stream.codec_context.time_base = "yuv420p", self._clip.time_base
             self._describe(stream)
-            for number, (image, start) in enumerate(frames):
-                pixels = even(np.asarray(enlarge(image).convert("RGB")))
+            for number, image in enumerate(enlarge(images())):
+                pixels = even(np.asarray(image.convert("RGB")))
                 picture = reformatter.reformat(
                     VideoFrame.from_ndarray(pixels, format="rgb24"),
                     format="yuv420p",
@@ -167,7 +181,7 @@ class ClipWriter:
                 )
                 if not number:
                     stream.height, stream.width = pixels.shape[:2]
-                picture.pts, picture.time_base = start, self._clip.time_base
+                picture.pts, picture.time_base = starts.popleft(), self._clip.time_base
                 container.mux(stream.encode(picture))
                 progress(1)
             container.mux(stream.encode())
@@ -198,6 +212,8 @@ class ClipWriter:
                     copies[other.index] = copy = result.add_stream_from_template(other, opaque=True)
                     copy.metadata.update(other.metadata)
                     copy.disposition = other.disposition
+                    if other.type == "audio":
+                        _name_channels(copy)
             result.metadata.update({key: value for key, value in source.metadata.items() if key not in _OF_FILE})
             if chapters:
                 result.set_chapters(chapters)
@@ -256,6 +272,13 @@ class ClipWriter:
                 yield packet
 
 
+def _name_channels(stream: Stream) -> None:
+    """Say which channels a sound has, where its file only counts them, because MP4 does not hold PCM otherwise."""
+    context = cast(AudioCodecContext, stream.codec_context)
+    if (layout := context.layout).name == f"{layout.nb_channels} channels" and layout.nb_channels in _LAYOUTS:
+        context.layout = _LAYOUTS[layout.nb_channels]
+
+
 def _pts(packet: Packet[Stream]) -> int:
     assert packet.pts is not None
     return packet.pts
@@ -280,7 +303,7 @@ def _check(clip: Clip, target: Path, size: tuple[int, int], kind: _Kind) -> None
         raise ImageError(
             f"{clip.path}: its frames would have {size[0]} x {size[1]} pixels, and {target.suffix} holds at most"
             f" {kind.longest_side:,} a side",
-            "Use a smaller --scale, such as --scale 2",
+            Remedy("Use a smaller scale, such as 2", "Use a smaller --scale, such as --scale 2"),
         )
     if kind.muxer == "webm" and clip.aspect != 1:
         raise ImageError(f"{clip.path}: its pixels are not square, as those of .webm are", "Name a .mkv with -o")
@@ -294,4 +317,5 @@ def _translate_errors(path: Path) -> Iterator[None]:
     except FFmpegError as error:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from error
-        raise ImageError(f"{path} cannot be written ({error.strerror})", "Name a .mkv with -o") from error
+        remedy = Remedy("Convert its sound to AAC first, or write a .mkv", "Name a .mkv with -o")
+        raise ImageError(f"{path} cannot be written ({error.strerror})", remedy) from error

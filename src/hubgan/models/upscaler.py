@@ -2,10 +2,11 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -313,6 +314,18 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         colour, _ = split_alpha(open_image(image, deep=True))
         pixels = to_floats(colour if colour.mode == "I;16" or self.channels == 3 else colour.convert("L"))
         return self._auto_strength(pixels, colour)
+
+    def estimate_clip_strength(self, frames: Iterable[ImageInput]) -> float:
+        """One strength, from 0 to 1, for all frames of a video, because another one for each would flicker.
+
+        Args:
+            frames: some of them, such as those of `hubgan.media.clip.Clip.samples`.
+
+        Raises:
+            ImageError: a frame cannot be read, is empty, or too large.
+            ConfigError: the model has no strength.
+        """
+        return median(map(self.estimate_strength, frames))
 
     def _auto_strength(self, pixels: Tensor, colour: Image.Image) -> float:
         estimator = self.network.estimator
