@@ -35,6 +35,14 @@ def _ignored(frames: int) -> None:
     pass
 
 
+def _stopped(image: Image.Image) -> Image.Image:
+    raise StopError
+
+
+def _parts(folder: Path) -> list[Path]:
+    return [*folder.glob(".*.parts/*/*.nut")]
+
+
 def _interrupted(source: Path, target: Path, settings: Settings) -> None:
     """Write until the first frame of the second part."""
     done = 0
@@ -62,6 +70,7 @@ def test_finished_parts_are_used_if_they_would_be_made_again(tmp_path: Path, cha
     writer = ClipWriter(Clip(source), target, (64, 48), settings, resume=change != "resume")
     assert writer.done == (PART if change == "nothing" else 0)
     assert writer.discarded == (change in ("settings", "source"))
+    assert bool(_parts(tmp_path)) == (change != "resume")
     steps: list[int] = []
     assert writer.write(_twice, steps.append) == _FRAMES
     assert sum(steps) == _FRAMES - (PART if change == "nothing" else 0)
@@ -70,6 +79,31 @@ def test_finished_parts_are_used_if_they_would_be_made_again(tmp_path: Path, cha
     continued, at_once = play(target), play(tmp_path / "at_once.mp4")
     assert continued.times == at_once.times == play(source).times
     assert alike(continued.pixels, at_once.pixels)
+
+
+@pytest.mark.slow
+def test_parts_serve_another_ending_and_equal_settings_and_outlive_others(tmp_path: Path) -> None:
+    source, target = _long(tmp_path / "a.mp4"), tmp_path / "large.mp4"
+    _interrupted(source, target, {"scale": 2, "tile": 64})
+    with pytest.raises(StopError):
+        ClipWriter(Clip(source), target, (64, 48), {"scale": 3}).write(_stopped, _ignored)
+    assert [part.name for part in _parts(tmp_path)] == ["000000.nut"]
+    assert len([*tmp_path.glob(".*.parts/*")]) == 1  # no empty folder
+    for ending in (".mp4", ".mkv"):
+        equal = {"tile": 64.0, "scale": 2.0}
+        assert ClipWriter(Clip(source), target.with_suffix(ending), (64, 48), equal).done == PART
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["empty", "cut off"])
+def test_a_damaged_part_is_made_again(tmp_path: Path, damage: str) -> None:
+    source, target = _long(tmp_path / "a.mp4"), tmp_path / "large.mp4"
+    _interrupted(source, target, {})
+    (part,) = _parts(tmp_path)
+    part.write_bytes(b"" if damage == "empty" else part.read_bytes()[: part.stat().st_size // 2])
+    writer = ClipWriter(Clip(source), target, (64, 48), {})
+    assert writer.done == 0
+    assert writer.write(_twice, _ignored) == _FRAMES == len(play(target).times)
 
 
 def test_few_frames_are_in_memory(tmp_path: Path) -> None:

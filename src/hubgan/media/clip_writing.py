@@ -6,6 +6,7 @@ until all are done. Then their packets are joined, without being encoded again.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -13,12 +14,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from heapq import merge
-from itertools import chain, islice
+from itertools import chain, count, islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
@@ -31,11 +33,10 @@ from hubgan.errors import ImageError
 from hubgan.media.clip import PRECISE, Clip, is_cover, swscale_matrix
 from hubgan.media.steady import Steadier
 from hubgan.media.video import even
-from hubgan.runtime.files import atomic_write, write_text
+from hubgan.runtime.files import atomic_write, sync
 
 PART = 48
 """The number of frames of a part; each part begins with a keyframe."""
-_SETTINGS = "settings.json"
 # Without B-frames packets are in the order of their times, so parts can be joined in any rhythm.
 _H264 = ("libx264", {"crf": "17", "bf": "0", "g": str(PART)})  # visually lossless
 _VP9 = ("libvpx-vp9", {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1", "g": str(PART)})
@@ -67,11 +68,11 @@ class ClipWriter:
         target: ends in one of `hubgan.media.video.WRITTEN_CLIPS`.
         size: width and height of the enlarged frames; an odd side gets one more row or column.
         settings: all that the enlarged frames depend on besides the clip, as JSON holds it. Parts that were made with
-            other settings, or of another file, are deleted.
+            other settings, or of another file, are not used, and are kept until the result is finished.
         resume: continue an interrupted work; if False its parts are deleted.
 
     Attributes:
-        discarded: whether parts were deleted, because they had been made otherwise.
+        discarded: whether the only unfinished parts are of another file or were made with other settings.
 
     Raises:
         ImageError: a frame would be too large for the format, or the format cannot tell that pixels are not square.
@@ -82,22 +83,20 @@ class ClipWriter:
     ) -> None:
         self._clip, self._target, self._kind = clip, target, _KINDS[target.suffix.lower()]
         _check(clip, target, size, self._kind)
-        self._folder = target.with_name(f".{target.name}.parts")
         status = clip.path.stat()
         source = {"name": clip.path.name, "bytes": status.st_size, "time": status.st_mtime_ns}
-        found = json.dumps({"format": [*self._kind.codec], "source": source, "size": size, **settings})
-        record = self._folder / _SETTINGS
-        same = record.exists() and record.read_text(encoding="utf-8") == found
-        self.discarded = resume and not same and any(self._folder.glob("[0-9]*.nut"))
-        if self._folder.exists() and not (resume and same):
-            shutil.rmtree(self._folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_text(record, found)
-        self._parts = [*self._finished()]
+        same_numbers = json.loads(json.dumps(settings), parse_int=float)  # 4 is 4.0
+        key = json.dumps([self._kind.codec, source, size, same_numbers], sort_keys=True)
+        # The source's ending and not the target's: if an .mp4 cannot be joined, an .mkv is made of the same parts.
+        self._folder = target.with_name(f".{target.stem}{clip.path.suffix}.parts") / _short_hash(key)
+        if not resume:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._parts = [*takewhile(_is_whole, map(self._part, count()))]
+        self.discarded = resume and not self._parts and any(self._folder.parent.glob("*/*.nut"))
 
     @property
     def done(self) -> int:
-        """The number of frames in finished parts; of the last part perhaps fewer."""
+        """The number of frames in finished parts; while the result is joined, of the last part perhaps fewer."""
         return len(self._parts) * PART
 
     def write(self, enlarge: Callable[[Image.Image], Image.Image], progress: Callable[[int], object]) -> int:
@@ -114,33 +113,35 @@ class ClipWriter:
             ImageError: the encoder or the container refuses it. Finished parts are kept.
             OSError: a file cannot be written, for example because the disk is full. Finished parts are kept.
         """
-        count, end, steady = 0, 0, Steadier()
+        number, end, steady = 0, 0, Steadier()
 
         def steadied() -> Iterator[tuple[Image.Image, int]]:
-            nonlocal count, end
+            nonlocal number, end
             for frame in self._clip.frames():
-                count, end = count + 1, min(frame.end, max(self._clip.end or frame.end, frame.start + 1))
+                number, end = number + 1, min(frame.end, max(self._clip.end or frame.end, frame.start + 1))
                 yield steady(self._clip.image(frame.raw)), frame.start
 
         frames = steadied()
         for _ in islice(frames, self.done):
             pass
-        while (first := next(frames, None)) is not None:
-            part = self._folder / f"{len(self._parts):06d}.nut"
-            with _translate_errors(part):
-                self._encode(part, chain([first], islice(frames, PART - 1)), enlarge, progress)
-            self._parts.append(part)
-        with _translate_errors(self._target):
-            self._join(end)
-        shutil.rmtree(self._folder)
-        return count
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            while (first := next(frames, None)) is not None:
+                part = self._part(len(self._parts))
+                with _translate_errors(part, self._target):
+                    self._encode(part, chain([first], islice(frames, PART - 1)), enlarge, progress)
+                self._parts.append(part)
+            with _translate_errors(self._target, self._target):
+                self._join(end)
+            shutil.rmtree(self._folder.parent)
+        finally:
+            with suppress(OSError):  # gone, or not empty
+                self._folder.rmdir()
+                self._folder.parent.rmdir()
+        return number
 
-    def _finished(self) -> Iterator[Path]:
-        for number in range(len([*self._folder.iterdir()])):
-            part = self._folder / f"{number:06d}.nut"
-            if not part.exists():
-                return
-            yield part
+    def _part(self, number: int) -> Path:
+        return self._folder / f"{number:06d}.nut"
 
     def _encode(
         self,
@@ -152,7 +153,7 @@ class ClipWriter:
         """Write one part. NUT holds times in any unit."""
         reformatter, colours = VideoReformatter(), self._clip.colours
         name, options = self._kind.codec
-        with atomic_write(part) as unfinished, av.open(str(unfinished.absolute()), "w", format="nut") as container:
+        with _written(part, "nut", {}) as container:
             stream = cast(VideoStream, container.add_stream(name, rate=self._clip.rate, options=options))
             stream.pix_fmt, stream.codec_context.time_base = "yuv420p", self._clip.time_base
             self._describe(stream)
@@ -184,8 +185,7 @@ class ClipWriter:
         clip = self._clip
         with (
             clip.open() as source,
-            atomic_write(self._target) as unfinished,
-            av.open(str(unfinished.absolute()), "w", format=self._kind.muxer, options=self._kind.options) as result,
+            _written(self._target, self._kind.muxer, self._kind.options) as result,
             av.open(str(self._parts[0].absolute())) as first,
         ):
             main, chapters = clip.stream(source), source.chapters()
@@ -256,6 +256,27 @@ class ClipWriter:
                 yield packet
 
 
+@contextmanager
+def _written(path: Path, muxer: str, options: dict[str, str]) -> Iterator[OutputContainer]:
+    """A container to write. It is on the disk before it has its name, so that a power cut leaves no part of it."""
+    with atomic_write(path) as unfinished:
+        with av.open(str(unfinished.absolute()), "w", format=muxer, options=options) as container:
+            yield container
+        sync(unfinished)
+    sync(path.parent)
+
+
+def _is_whole(part: Path) -> bool:
+    """Whether a part can be read and is full. The last part of a clip may not be full; it is made again."""
+    with suppress(FFmpegError), av.open(str(part.absolute())) as container:
+        return len([packet for packet in container.demux(video=0) if packet.size]) == PART
+    return False
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _pts(packet: Packet[Stream]) -> int:
     assert packet.pts is not None
     return packet.pts
@@ -287,11 +308,12 @@ def _check(clip: Clip, target: Path, size: tuple[int, int], kind: _Kind) -> None
 
 
 @contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path, target: Path) -> Iterator[None]:
     """Turn FFmpeg's errors into OSError, with its number and the path, or into ImageError."""
     try:
         yield
     except FFmpegError as error:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from error
-        raise ImageError(f"{path} cannot be written ({error.strerror})", "Name a .mkv with -o") from error
+        other = target.with_suffix(".mkv")
+        raise ImageError(f"{path} cannot be written ({error.strerror})", f"Run it again with -o {other}") from error
