@@ -4,16 +4,18 @@ from pathlib import Path
 from typing import Any
 from weakref import ref
 
+import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from PIL import Image
 
-from helpers.clips import alike, clip, play
+from helpers.clips import RHYTHM, alike, clip, play, with_subtitles
 from helpers.common import names
 from hubgan.errors import ImageError
 from hubgan.media.clip import Clip
 from hubgan.media.clip_writing import PART, ClipWriter
-from hubgan.media.steady import Steadier
+from hubgan.media.steady import MEMORY, Steadier
 
 _FRAMES = PART + 20
 Settings = dict[str, Any]
@@ -133,6 +135,65 @@ def test_pixels_that_are_not_square_are_not_lost(tmp_path: Path) -> None:
         ClipWriter(opened, tmp_path / "large.webm", (64, 48), {})
 
 
+def test_joined_recordings_follow_one_another(tmp_path: Path) -> None:
+    times = [1000 * number for number in range(36)]
+    one = clip(tmp_path / "a.mts", sound="mp2", times=times)
+    (tmp_path / "b.mts").write_bytes(2 * one.read_bytes())
+    ClipWriter(Clip(tmp_path / "b.mts"), tmp_path / "large.mp4", (64, 48), {}).write(_twice, _ignored)
+    before, after = play(one), play(tmp_path / "large.mp4")
+    steps = np.diff([float(time) for time in after.times])
+    assert len(after.times) == 72 and steps == pytest.approx(1 / 12, abs=0.001)
+    assert after.duration == pytest.approx(2 * before.duration, abs=0.02)
+    assert after.copied["audio"] == 2 * before.copied["audio"]
+    with av.open(str(tmp_path / "large.mp4")) as result:
+        sound = [packet.pts * float(packet.time_base) for packet in result.demux(audio=0) if packet.pts is not None]
+    assert sound[43] - sound[0] == pytest.approx(3, abs=0.02)
+
+
+def test_a_cover_comes_along(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "cover.png")
+    clip(tmp_path / "plain.mp4")
+    source = tmp_path / "a.mp4"
+    with (
+        av.open(str(tmp_path / "plain.mp4")) as plain,
+        av.open(str(tmp_path / "cover.png")) as cover,
+        av.open(str(source), "w") as result,
+    ):
+        streams = [*plain.streams, *cover.streams]
+        copies: dict[Any, Any] = {stream: result.add_stream_from_template(stream, opaque=True) for stream in streams}
+        copies[cover.streams[0]].disposition = Disposition.attached_pic
+        for packet in [*cover.demux(), *plain.demux()]:
+            if packet.size:
+                packet.stream = copies[packet.stream]
+                result.mux(packet)
+    ClipWriter(Clip(source), tmp_path / "large.mp4", (64, 48), {}).write(_twice, _ignored)
+    with av.open(str(tmp_path / "large.mp4")) as result:
+        (found,) = [bytes(packet) for packet in result.demux(video=1) if packet.size]
+    assert found == (tmp_path / "cover.png").read_bytes()
+    other = Clip(source)
+    ClipWriter(other, tmp_path / "large.mov", (64, 48), {})
+    assert other.notes == ["its cover was left out: .mov cannot hold it"]
+
+
+def test_lost_sound_is_said_before_the_work(tmp_path: Path) -> None:
+    source = Clip(clip(tmp_path / "a.avi", codec="mpeg4", sound="adpcm_ms", times=range(0, 12_000, 1000)))
+    ClipWriter(source, tmp_path / "large.mp4", (64, 48), {})
+    assert source.notes == ["its audio stream 1 (adpcm_ms) was left out: .mp4 cannot hold it"]
+
+
+def test_a_video_that_cannot_be_searched_has_a_first_frame(tmp_path: Path) -> None:
+    times = [1000 * number for number in range(48)]
+    source = Clip(clip(tmp_path / "a.mts", times=times, options={"g": "250"}, sound=None))
+    assert [image.size for image in source.samples(3)] == [(32, 24)]
+
+
+def test_a_subtitle_that_ends_later_does_not_cut_a_video_off(tmp_path: Path) -> None:
+    clip(tmp_path / "a.mkv", sound=None)
+    source = Clip(with_subtitles(tmp_path / "a.mkv", tmp_path / "b.mkv", end=9))
+    assert source.seconds == 9
+    assert len([*source.frames()]) == len(RHYTHM) and source.notes == []
+
+
 # -- noise ------------------------------------------------------------------------------------------------------------
 
 
@@ -158,6 +219,16 @@ def test_noise_fades_where_nothing_moves() -> None:
     before = [np.asarray(frame).astype(float) for frame in noisy][-3:]
     assert np.abs(last[-1] - clean[-1]).mean() < np.abs(before[-1] - clean[-1]).mean() / 2
     assert np.abs(last[-1] - last[-2]).mean() < np.abs(before[-1] - before[-2]).mean() / 5
+
+
+def test_long_ago_does_not_matter() -> None:
+    _, noisy = _frames(0, 3, MEMORY + 32)
+    steady, later = Steadier(), Steadier()
+    for frame in noisy[:32]:
+        steady(frame)
+    for frame in noisy[32:]:
+        one, other = steady(frame), later(frame)
+    assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).mean() < 0.5
 
 
 @pytest.mark.parametrize("step", [1, 3])

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, cast
 
 import av
 import numpy as np
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
@@ -31,7 +31,7 @@ from PIL import Image
 
 from hubgan.errors import ImageError
 from hubgan.media.clip import PRECISE, Clip, is_cover, swscale_matrix
-from hubgan.media.steady import Steadier
+from hubgan.media.steady import MEMORY, Steadier
 from hubgan.media.video import even
 from hubgan.runtime.files import atomic_write, sync
 
@@ -64,12 +64,13 @@ class ClipWriter:
     """The enlarged video file of a clip, begun or continued.
 
     Args:
-        clip: the video to enlarge.
+        clip: the video to enlarge. Its notes get what the result cannot hold.
         target: ends in one of `hubgan.media.video.WRITTEN_CLIPS`.
         size: width and height of the enlarged frames; an odd side gets one more row or column.
         settings: all that the enlarged frames depend on besides the clip, as JSON holds it. Parts that were made with
             other settings, or of another file, are not used, and are kept until the result is finished.
         resume: continue an interrupted work; if False its parts are deleted.
+        steady: give each frame to `Steadier` before it is enlarged.
 
     Attributes:
         discarded: whether the only unfinished parts are of another file or were made with other settings.
@@ -79,18 +80,30 @@ class ClipWriter:
     """
 
     def __init__(
-        self, clip: Clip, target: Path, size: tuple[int, int], settings: dict[str, Any], *, resume: bool = True
+        self,
+        clip: Clip,
+        target: Path,
+        size: tuple[int, int],
+        settings: dict[str, Any],
+        *,
+        resume: bool = True,
+        steady: bool = True,
     ) -> None:
-        self._clip, self._target, self._kind = clip, target, _KINDS[target.suffix.lower()]
+        self._clip, self._target, self._steady, self._kind = clip, target, steady, _KINDS[target.suffix.lower()]
         _check(clip, target, size, self._kind)
         status = clip.path.stat()
         source = {"name": clip.path.name, "bytes": status.st_size, "time": status.st_mtime_ns}
         same_numbers = json.loads(json.dumps(settings), parse_int=float)  # 4 is 4.0
-        key = json.dumps([self._kind.codec, source, size, same_numbers], sort_keys=True)
+        key = json.dumps([self._kind.codec, source, size, steady, same_numbers], sort_keys=True)
         # The source's ending and not the target's: if an .mp4 cannot be joined, an .mkv is made of the same parts.
         self._folder = target.with_name(f".{target.stem}{clip.path.suffix}.parts") / _short_hash(key)
         if not resume:
             shutil.rmtree(self._folder, ignore_errors=True)
+        with clip.open() as source:
+            main, chapters = clip.stream(source), bool(source.chapters())
+            self._copied = {
+                stream.index for stream in source.streams if stream != main and self._is_copied(stream, chapters)
+            }
         self._parts = [*takewhile(_is_whole, map(self._part, count()))]
         self.discarded = resume and not self._parts and any(self._folder.parent.glob("*/*.nut"))
 
@@ -103,7 +116,7 @@ class ClipWriter:
         """Enlarge the frames that are left, and write the file.
 
         Args:
-            enlarge: makes the enlarged frame of a frame, which `Steadier` has gone over before.
+            enlarge: makes the enlarged frame of a frame.
             progress: called with 1 after each frame that was enlarged.
 
         Returns:
@@ -113,17 +126,25 @@ class ClipWriter:
             ImageError: the encoder or the container refuses it. Finished parts are kept.
             OSError: a file cannot be written, for example because the disk is full. Finished parts are kept.
         """
-        number, end, steady = 0, 0, Steadier()
+        number, end = 0, 0
 
-        def steadied() -> Iterator[tuple[Image.Image, int]]:
+        def left() -> Iterator[tuple[Image.Image, int]]:
+            """The frames that are not in finished parts, with their times."""
             nonlocal number, end
-            for frame in self._clip.frames():
-                number, end = number + 1, min(frame.end, max(self._clip.end or frame.end, frame.start + 1))
-                yield steady(self._clip.image(frame.raw)), frame.start
+            steadier, done = Steadier() if self._steady else None, self.done
+            for number, frame in enumerate(self._clip.frames(), 1):
+                end = frame.end
+                if self._clip.end is not None and self._clip.end > frame.start:
+                    end = min(end, self._clip.end)
+                if number <= done - (MEMORY if steadier else 0):
+                    continue
+                image = self._clip.image(frame.raw)
+                if steadier:
+                    image = steadier(image)
+                if number > done:
+                    yield image, frame.start
 
-        frames = steadied()
-        for _ in islice(frames, self.done):
-            pass
+        frames = left()
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             while (first := next(frames, None)) is not None:
@@ -194,25 +215,25 @@ class ClipWriter:
             stream.metadata.update({key: main.metadata[key] for key in _OF_STREAM if key in main.metadata})
             copies: dict[int, Stream] = {}
             for other in source.streams:
-                if other.index != main.index and self._is_copied(other, bool(chapters)):
+                if other.index in self._copied:
                     copies[other.index] = copy = result.add_stream_from_template(other, opaque=True)
                     copy.metadata.update(other.metadata)
                     copy.disposition = other.disposition
             result.metadata.update({key: value for key, value in source.metadata.items() if key not in _OF_FILE})
             if chapters:
                 result.set_chapters(chapters)
-            for packet in merge(self._packets(stream, end), self._copied(source, copies), key=_moment):
+            for packet in merge(self._packets(stream, end), self._copied_packets(source, copies), key=_moment):
                 result.mux(packet)
 
     def _is_copied(self, stream: Stream, chapters: bool) -> bool:
         """Whether a stream is copied. If it is not, a note says so."""
         if stream.type == "video" and not is_cover(stream):
             self._clip.notes.append("only the first of its video streams was enlarged, the others were left out")
-        elif not _holds(self._kind.muxer, stream):
+        elif not _holds(self._kind.muxer, stream) or (is_cover(stream) and self._kind.muxer == "mov"):
             name = getattr(stream, "name", None) or "unknown"
             if name == "bin_data" and chapters:  # the titles of the chapters, which are written anew
                 return False
-            what = f"{stream.type} stream {stream.index} ({name})"
+            what = "cover" if is_cover(stream) else f"{stream.type} stream {stream.index} ({name})"
             self._clip.notes.append(f"its {what} was left out: {self._target.suffix} cannot hold it")
         else:
             return True
@@ -235,22 +256,22 @@ class ClipWriter:
             held.duration = max(round(end * self._clip.time_base / held.time_base) - _pts(held), 0)
             yield held
 
-    def _copied(self, source: av.container.InputContainer, copies: dict[int, Stream]) -> Iterator[Packet[Stream]]:
-        """The packets of the copied streams, whose times never go back."""
+    def _copied_packets(self, source: InputContainer, copies: dict[int, Stream]) -> Iterator[Packet[Stream]]:
+        """The packets of the copied streams; the times of sound never go back."""
         last: dict[int, int] = {}
-        wanted = [stream for stream in source.streams if stream.index in copies and stream.type != "attachment"]
-        if not wanted:
+        if not copies:
             return
         with suppress(FFmpegError):  # of a damaged file; `Clip.frames` notes it
-            for packet in source.demux(wanted):
+            for packet in self._clip.packets(source):
                 index = packet.stream.index
-                stamp = packet.dts if packet.dts is not None else packet.pts
-                if stamp is None:  # after the last one
+                if index not in copies or not packet.size:
                     continue
-                dts = self._clip.time(stamp, packet.time_base)
+                dts = packet.dts if packet.dts is not None else packet.pts
+                if dts is None:  # of a cover
+                    dts = packet.pts = last.get(index, 0)
                 late = max(last.get(index, dts - 1) + 1 - dts, 0) if packet.stream.type == "audio" else 0
                 if packet.pts is not None:
-                    packet.pts = self._clip.time(packet.pts, packet.time_base) + late
+                    packet.pts += late
                 packet.dts = last[index] = dts + late
                 packet.stream = copies[index]
                 yield packet

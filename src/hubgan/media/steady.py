@@ -11,6 +11,8 @@ from hubgan.media.images import to_image, to_tensor
 if TYPE_CHECKING:
     from torch import Tensor
 
+MEMORY = 64
+"""After so many frames, those before hardly change the result."""
 _MOST = 32  # frames that a mean is made of
 _STILL, _MOVING = 1.5, 3.0  # times the noise: changes below the one are noise, and above the other movement
 _NOISE = (0.5, 2.0)  # the range of noise in grey levels, as means of 3 x 3 pixels have it
@@ -27,7 +29,7 @@ class Steadier:
     sharpens the noise of each frame in another way, so what is steady going in flickers less coming out. Movement is
     told from noise by the mean of the change in an area, which noise hardly has.
 
-    The result depends on all frames before, and on nothing else.
+    The result depends on the frames before, and on nothing else.
     """
 
     def __init__(self) -> None:
