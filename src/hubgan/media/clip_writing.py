@@ -32,7 +32,7 @@ from PIL import Image
 from hubgan.errors import ImageError
 from hubgan.media.clip import PRECISE, Clip, is_cover, swscale_matrix
 from hubgan.media.steady import MEMORY, Steadier
-from hubgan.media.video import even
+from hubgan.media.video import WRITTEN_CLIPS, even
 from hubgan.runtime.files import atomic_write, sync
 
 PART = 48
@@ -43,18 +43,16 @@ _VP9 = ("libvpx-vp9", {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4
 
 
 class _Kind(NamedTuple):
-    muxer: str
     codec: tuple[str, dict[str, str]]
     longest_side: int
     options: dict[str, str]
 
 
 _KINDS = {
-    ".mp4": _Kind("mp4", _H264, 16_384, {"movflags": "faststart"}),
-    ".m4v": _Kind("mp4", _H264, 16_384, {"movflags": "faststart"}),
-    ".mov": _Kind("mov", _H264, 16_384, {"movflags": "faststart+use_metadata_tags"}),
-    ".mkv": _Kind("matroska", _H264, 16_384, {}),
-    ".webm": _Kind("webm", _VP9, 65_535, {}),
+    "mp4": _Kind(_H264, 16_384, {"movflags": "faststart"}),
+    "mov": _Kind(_H264, 16_384, {"movflags": "faststart+use_metadata_tags"}),
+    "matroska": _Kind(_H264, 16_384, {}),
+    "webm": _Kind(_VP9, 65_535, {}),
 }
 _OF_STREAM = ("title", "language", "handler_name", "creation_time")  # what is kept of the metadata of the video stream
 _OF_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")  # what is not kept of those of the file
@@ -89,12 +87,14 @@ class ClipWriter:
         resume: bool = True,
         steady: bool = True,
     ) -> None:
-        self._clip, self._target, self._steady, self._kind = clip, target, steady, _KINDS[target.suffix.lower()]
+        self._clip, self._target, self._steady = clip, target, steady
+        self._muxer = WRITTEN_CLIPS[target.suffix.lower()]
+        self._kind = _KINDS[self._muxer]
         _check(clip, target, size, self._kind)
         status = clip.path.stat()
-        source = {"name": clip.path.name, "bytes": status.st_size, "time": status.st_mtime_ns}
+        fingerprint = {"name": clip.path.name, "bytes": status.st_size, "time": status.st_mtime_ns}
         same_numbers = json.loads(json.dumps(settings), parse_int=float)  # 4 is 4.0
-        key = json.dumps([self._kind.codec, source, size, steady, same_numbers], sort_keys=True)
+        key = json.dumps([self._kind.codec, fingerprint, size, steady, same_numbers], sort_keys=True)
         # The source's ending and not the target's: if an .mp4 cannot be joined, an .mkv is made of the same parts.
         self._folder = target.with_name(f".{target.stem}{clip.path.suffix}.parts") / _short_hash(key)
         if not resume:
@@ -102,7 +102,7 @@ class ClipWriter:
         with clip.open() as source:
             main, chapters = clip.stream(source), bool(source.chapters())
             self._copied = {
-                stream.index for stream in source.streams if stream != main and self._is_copied(stream, chapters)
+                stream.index for stream in source.streams if stream is not main and self._is_copied(stream, chapters)
             }
         self._parts = [*takewhile(_is_whole, map(self._part, count()))]
         self.discarded = resume and not self._parts and any(self._folder.parent.glob("*/*.nut"))
@@ -133,9 +133,7 @@ class ClipWriter:
             nonlocal number, end
             steadier, done = Steadier() if self._steady else None, self.done
             for number, frame in enumerate(self._clip.frames(), 1):
-                end = frame.end
-                if self._clip.end is not None and self._clip.end > frame.start:
-                    end = min(end, self._clip.end)
+                end = min(frame.end, max(self._clip.end or frame.end, frame.start + 1))
                 if number <= done - (MEMORY if steadier else 0):
                     continue
                 image = self._clip.image(frame.raw)
@@ -206,7 +204,7 @@ class ClipWriter:
         clip = self._clip
         with (
             clip.open() as source,
-            _written(self._target, self._kind.muxer, self._kind.options) as result,
+            _written(self._target, self._muxer, self._kind.options) as result,
             av.open(str(self._parts[0].absolute())) as first,
         ):
             main, chapters = clip.stream(source), source.chapters()
@@ -229,7 +227,7 @@ class ClipWriter:
         """Whether a stream is copied. If it is not, a note says so."""
         if stream.type == "video" and not is_cover(stream):
             self._clip.notes.append("only the first of its video streams was enlarged, the others were left out")
-        elif not _holds(self._kind.muxer, stream) or (is_cover(stream) and self._kind.muxer == "mov"):
+        elif not _holds(self._muxer, stream) or (is_cover(stream) and self._muxer == "mov"):
             name = getattr(stream, "name", None) or "unknown"
             if name == "bin_data" and chapters:  # the titles of the chapters, which are written anew
                 return False
@@ -324,7 +322,7 @@ def _check(clip: Clip, target: Path, size: tuple[int, int], kind: _Kind) -> None
             f" {kind.longest_side:,} a side",
             "Use a smaller --scale, such as --scale 2",
         )
-    if kind.muxer == "webm" and clip.aspect != 1:
+    if kind is _KINDS["webm"] and clip.aspect != 1:
         raise ImageError(f"{clip.path}: its pixels are not square, as those of .webm are", "Name a .mkv with -o")
 
 
