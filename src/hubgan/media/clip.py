@@ -35,7 +35,7 @@ _FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg"  # no playlist, w
 _BT470BG, _SMPTE170M, _UNSPECIFIED = 5, 6, 2
 _MATRICES = (BT709, 4, _BT470BG, _SMPTE170M, 7, 9)  # that swscale converts
 _HDR = {16: "PQ", 18: "HLG"}
-_HD = (1280, 577)  # players take untagged colours from this width or height on for BT.709
+_HD = (1280, 577)  # from this width or height on, players assume BT.709 where no colours are tagged
 
 _LOST = 1.0  # seconds that a file may end earlier than its header says
 _JUMP = 1  # seconds by which a clock goes back where another recording begins
@@ -85,9 +85,9 @@ class Clip:
         size: width and height of the upright frames.
         time_base: the unit of times, in seconds.
         rate: frames a second, on average; 25 if that is unknown.
-        frame_count: the number of frames, as the header tells it; None if it does not.
-        end: when the last frame disappears, as the header tells it; None if it does not.
-        seconds: how long it takes, as the header tells it; 0 if it does not.
+        frame_count: the number of frames by the header; None if unknown.
+        end: when the last frame disappears, by the header and in units of `time_base`; None if unknown.
+        seconds: its duration by the header, in seconds; 0 if unknown.
         colours: of the frames. A matrix that is not tagged is the one that players take.
         aspect: the width of an upright pixel over its height.
         shift: what `packets` takes from all times, in seconds.

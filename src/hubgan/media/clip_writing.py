@@ -71,6 +71,7 @@ class ClipWriter:
         steady: give each frame to `Steadier` before it is enlarged.
 
     Attributes:
+        done: the number of frames after which the work would continue if it were interrupted now.
         discarded: whether the only unfinished parts are of another file or were made with other settings.
 
     Raises:
@@ -97,20 +98,16 @@ class ClipWriter:
         key = json.dumps([self._kind.codec, fingerprint, size, steady, same_numbers], sort_keys=True)
         # The source's ending and not the target's: if an .mp4 cannot be joined, an .mkv is made of the same parts.
         self._folder = target.with_name(f".{target.stem}{clip.path.suffix}.parts") / _short_hash(key)
-        if not resume:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if not resume and self._folder.exists():
+            shutil.rmtree(self._folder)
         with clip.open() as source:
             main, chapters = clip.stream(source), bool(source.chapters())
             self._copied = {
                 stream.index for stream in source.streams if stream is not main and self._is_copied(stream, chapters)
             }
         self._parts = [*takewhile(_is_whole, map(self._part, count()))]
+        self.done = len(self._parts) * PART
         self.discarded = resume and not self._parts and any(self._folder.parent.glob("*/*.nut"))
-
-    @property
-    def done(self) -> int:
-        """The number of frames in finished parts; while the result is joined, of the last part perhaps fewer."""
-        return len(self._parts) * PART
 
     def write(self, enlarge: Callable[[Image.Image], Image.Image], progress: Callable[[int], object]) -> int:
         """Enlarge the frames that are left, and write the file.
@@ -129,7 +126,7 @@ class ClipWriter:
         number, end = 0, 0
 
         def left() -> Iterator[tuple[Image.Image, int]]:
-            """The frames that are not in finished parts, with their times."""
+            """The frames after the finished parts, with their times."""
             nonlocal number, end
             steadier, done = Steadier() if self._steady else None, self.done
             for number, frame in enumerate(self._clip.frames(), 1):
@@ -150,6 +147,7 @@ class ClipWriter:
                 with _translate_errors(part, self._target):
                     self._encode(part, chain([first], islice(frames, PART - 1)), enlarge, progress)
                 self._parts.append(part)
+                self.done = number - number % PART
             with _translate_errors(self._target, self._target):
                 self._join(end)
             shutil.rmtree(self._folder.parent)
