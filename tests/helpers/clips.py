@@ -81,10 +81,10 @@ def clip(
     return path
 
 
-def with_subtitles(path: Path, into: Path) -> Path:
-    """A copy of a video with subtitles and a chapter."""
+def with_subtitles(path: Path, into: Path, end: int = 1) -> Path:
+    """A copy of a video with a chapter, and with subtitles that end after a number of seconds."""
     srt = path.with_suffix(".srt")
-    srt.write_text("1\n00:00:00,100 --> 00:00:00,700\nHello\n\n2\n00:00:00,800 --> 00:00:00,900\nthere\n")
+    srt.write_text(f"1\n00:00:00,100 --> 00:00:00,700\nHello\n\n2\n00:00:00,800 --> 00:00:{end:02},000\nthere\n")
     with av.open(str(path)) as source, av.open(str(srt)) as words, av.open(str(into), "w") as result:
         streams = [*source.streams, *words.streams]
         copies: dict[Any, Any] = {stream: result.add_stream_from_template(stream, opaque=True) for stream in streams}

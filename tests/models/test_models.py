@@ -527,8 +527,12 @@ def test_the_strength_of_a_call(cleaner: Upscaler) -> None:
     assert by_itself.tobytes() != cleaner.upscale(picture, strength=min(chosen + 0.5, 1), bf16=False).tobytes()
 
 
-def test_a_jpeg_is_cleaned_at_least_as_its_quality_asks(cleaner: Upscaler, tmp_path: Path) -> None:
-    torch.nn.init.constant_(cleaner.network.estimator.judge[-1].bias, -20)  # it sees nothing
+def test_a_jpeg_is_cleaned_as_its_quality_asks_or_as_it_looks(cleaner: Upscaler, tmp_path: Path) -> None:
+    bias = cleaner.network.estimator.judge[-1].bias
+    noise(60, 50).save(tmp_path / "again.jpg", quality=96)
+    torch.nn.init.constant_(bias, 20)
+    assert cleaner.estimate_strength(tmp_path / "again.jpg") == pytest.approx(1, abs=0.01)
+    torch.nn.init.constant_(bias, -20)  # it sees nothing
     for quality, strength in ((25, 1.0), (50, 2**-0.5), (90, 0.1**0.5)):
         noise(60, 50).save(tmp_path / "photo.jpg", quality=quality)
         assert cleaner.estimate_strength(tmp_path / "photo.jpg") == pytest.approx(strength, abs=0.01)

@@ -39,13 +39,16 @@ def enlarge_clip(upscaler: "Upscaler", source: Path, target: Path, args: argpars
     size, strength = clip.enlarged_size(scale), args.strength
     if strength is None:
         strength = upscaler.estimate_clip_strength(clip.samples()) if upscaler.has_strength else "auto"
-    settings = {"model": _fingerprint(upscaler), "scale": scale, "strength": strength, "tile": args.tile}
-    writer = ClipWriter(clip, target, size, settings, resume=args.resume)
+    settings = {"model": _fingerprint(upscaler), "scale": scale, "strength": strength}
+    writer = ClipWriter(clip, target, size, settings, resume=args.resume, steady=args.steady)
     enlarge = partial(upscaler.upscale, scale=args.scale, strength=strength, tile=args.tile)
     if writer.discarded:
-        _say(f"{target}: begins again, because its unfinished parts were made of another file or with other settings")
+        _say(f"{target}: begins anew, because its unfinished parts were made of another file or with other settings")
     if writer.done:
         _say(f"{target}: continues after {_progress(writer, clip)}")
+    said = len(clip.notes)
+    for note in clip.notes:  # what is lost: before hours of work
+        _say(f"{source}: {note}")
     with (
         tqdm(
             total=clip.frame_count, initial=writer.done, desc=source.name, unit="frame", leave=False, disable=None
@@ -60,7 +63,7 @@ def enlarge_clip(upscaler: "Upscaler", source: Path, target: Path, args: argpars
             raise
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}. {_continues(writer, clip)}", str(target)) from error
-    for note in clip.notes:
+    for note in clip.notes[said:]:
         _say(f"{source}: {note}")
     return writer.size
 

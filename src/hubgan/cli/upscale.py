@@ -23,11 +23,12 @@ MP4, MOV or MKV, or VP9 in WebM, as the video was; -o clip.mkv asks for another.
 Other files (AVI, MPEG, WMV, ...) become MP4. Frame times, sound, subtitles,
 chapters and colour tags are kept; rotation is applied. Streams that the result
 cannot hold are named, and so is what is lost of 10 bits or HDR. Where nothing
-moves, noise is averaged away, so that it does not flicker. An interrupted video
-continues where it was, even after a crash, if the same command runs again
-(--no-resume begins again). Its finished parts lie beside the result, in a
-hidden folder whose name ends in .parts. From a file that is cut off, all that
-can be decoded is enlarged. Videos need av: pip install 'hubgan[video]'.
+moves, noise is averaged away, so that it does not flicker (--no-steady leaves
+it, and film grain). An interrupted video continues where it was, even after a
+crash, if the same command runs again (--no-resume begins again). Its finished
+parts lie beside the result, in a hidden folder whose name ends in .parts. From
+a file that is cut off, all that can be decoded is enlarged. Videos need av:
+pip install 'hubgan[video]'.
 
 The results of a data set are named by the numbers of its rows. If it has
 labels, each has a folder of its name, as "imagefolder" reads them.
@@ -125,6 +126,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="continue an interrupted video, or begin it again (default: continue)",
+    )
+    parser.add_argument(
+        "--steady",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="average noise away in a video where nothing moves, so that it does not flicker (default: yes)",
     )
     parser.add_argument(
         "--tile",

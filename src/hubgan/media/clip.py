@@ -3,6 +3,8 @@
 `hubgan.media.clip_writing` writes them enlarged.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +16,7 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.format import Flags
+from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -32,10 +35,11 @@ _FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg"  # no playlist, w
 _BT470BG, _SMPTE170M, _UNSPECIFIED = 5, 6, 2
 _MATRICES = (BT709, 4, _BT470BG, _SMPTE170M, 7, 9)  # that swscale converts
 _HDR = {16: "PQ", 18: "HLG"}
-_HD = (1280, 577)  # players take untagged colours from this width or height on for BT.709
+_HD = (1280, 577)  # from this width or height on, players assume BT.709 where no colours are tagged
 
 _SAMPLES = 5  # frames by which a whole clip is judged
 _LOST = 1.0  # seconds that a file may end earlier than its header says
+_JUMP = 1  # seconds by which a clock goes back where another recording begins
 _T = Image.Transpose
 # By the signs of the display matrix (a b; c d), which moves a pixel from (x, y) to (a x + c y, b x + d y).
 _TURNS = {
@@ -82,12 +86,12 @@ class Clip:
         size: width and height of the upright frames.
         time_base: the unit of times, in seconds.
         rate: frames a second, on average; 25 if that is unknown.
-        frame_count: the number of frames, as the header tells it; None if it does not.
-        end: when the last frame disappears, as the header tells it; None if it does not.
-        seconds: how long it takes, as the header tells it; 0 if it does not.
+        frame_count: the number of frames by the header; None if unknown.
+        end: when the last frame disappears, by the header and in units of `time_base`; None if unknown.
+        seconds: its duration by the header, in seconds; 0 if unknown.
         colours: of the frames. A matrix that is not tagged is the one that players take.
         aspect: the width of an upright pixel over its height.
-        shift: what `times` takes from all times, in seconds.
+        shift: what `packets` takes from all times, in seconds.
         notes: what a person should know about the result: sentences about the file, without a full stop. `frames`
             adds what it finds.
 
@@ -99,6 +103,9 @@ class Clip:
     def __init__(self, path: Path) -> None:
         self.path = path
         with self.open() as container:
+            # In MPEG streams the clock begins anywhere.
+            restarts = container.format.flags & Flags.ts_discont.value
+            self.shift = Fraction(container.start_time or 0, 1_000_000) if restarts else Fraction(0)
             first = next(self._decode(container), None)
             if first is None:
                 raise ImageError(f"{path} holds no frames that can be decoded", "Check that it is whole")
@@ -114,11 +121,8 @@ class Clip:
             self.colours = _colours(first, path)
             aspect = stream.sample_aspect_ratio or Fraction(1)
             self.aspect = 1 / aspect if sideways else aspect
-            # In MPEG streams the clock begins anywhere.
-            restarts = container.format.flags & Flags.ts_discont.value
-            self.shift = Fraction(container.start_time or 0, 1_000_000) if restarts else Fraction(0)
             end = None if stream.duration is None else (stream.start_time or 0) + stream.duration
-            self.end = None if end is None else self.time(end, self.time_base)
+            self.end = None if end is None else end - round(self.shift / self.time_base)
             self.notes = [*_losses(first, stream, path)]
 
     def enlarged_size(self, scale: float) -> tuple[int, int]:
@@ -174,7 +178,7 @@ class Clip:
         last: ClipFrame | None = None
         with self.open() as container:
             for raw in self._decode(container, self.notes):
-                start = self.time(raw.pts, self.time_base) if raw.pts is not None else (last.end if last else 0)
+                start = raw.pts if raw.pts is not None else (last.end if last else 0)
                 if last and start <= last.start:
                     start = last.start + 1
                 last = ClipFrame(raw, start, start + (raw.duration or round(1 / (self.rate * self.time_base))))
@@ -193,29 +197,54 @@ class Clip:
         return image if self._turn is None else image.transpose(self._turn)
 
     def samples(self, number: int = _SAMPLES) -> Iterator[Image.Image]:
-        """Frames evenly spread over the clip; fewer if the file cannot be read from everywhere."""
+        """Frames evenly spread over the clip; fewer, but at least the first, if it cannot be read from everywhere."""
+        found = False
         for index in range(number):
             with self.open() as container:
                 try:
                     begin = container.start_time or 0
                     container.seek(begin + int(self.seconds * 1_000_000 * (index + 0.5) / number))
                 except FFmpegError:
-                    if index:
-                        return
+                    break
                 raw = next(self._decode(container), None)
             if raw is not None:
+                found = True
                 yield self.image(raw)
+        if not found:
+            yield self.image(next(self.frames()).raw)
 
-    def time(self, stamp: int, time_base: Fraction) -> int:
-        """A time stamp of the file as that of the result."""
-        return stamp - round(self.shift / time_base)
+    def packets(self, container: InputContainer) -> Iterator[Packet[Stream]]:
+        """All packets of an opened container, with the times of the result.
+
+        Recordings that were joined byte by byte have a clock that goes back: the later one then follows the earlier
+        one. Its streams are moved by the same time, as each one gets there.
+        """
+        offsets, end = [-self.shift], -self.shift  # an offset for each recording
+        recordings: dict[int, int] = {}
+        last: dict[int, Fraction] = {}
+        for packet in container.demux():
+            index, unit = packet.stream.index, packet.stream.time_base or Fraction(1)
+            recording = recordings.get(index, len(offsets) - 1)
+            if packet.dts is not None and packet.stream.type in ("audio", "video"):
+                now = packet.dts * unit + offsets[recording]
+                if now < last.get(index, now) - _JUMP:
+                    recording += 1
+                    if recording == len(offsets):
+                        offsets.append(offsets[-1] + end - now)
+                    now += offsets[recording] - offsets[recording - 1]
+                end = max(end, now + (packet.duration * unit if packet.duration else now - last.get(index, now)))
+                recordings[index], last[index] = recording, now
+            offset = round(offsets[recording] / unit)
+            packet.pts = None if packet.pts is None else packet.pts + offset
+            packet.dts = None if packet.dts is None else packet.dts + offset
+            yield packet
 
     def _decode(self, container: InputContainer, notes: list[str] | None = None) -> Iterator[VideoFrame]:
         stream = self.stream(container)
         damaged, reached = 0, Fraction(0)
         try:
-            for packet in container.demux():
-                if packet.stream.type in ("video", "audio") and packet.pts is not None:
+            for packet in self.packets(container):
+                if packet.pts is not None:
                     reached = max(reached, (packet.pts + (packet.duration or 0)) * packet.time_base)
                 if packet.stream is not stream:
                     continue
@@ -233,9 +262,9 @@ class Clip:
             return
         if damaged:
             notes.append(f"{damaged:,} damaged places were skipped" if damaged > 1 else "a damaged place was skipped")
-        end = ((container.start_time or 0) + (container.duration or 0)) / 1_000_000
+        end = ((container.start_time or 0) + (container.duration or 0)) / 1_000_000 - self.shift
         if reached < end - _LOST:
-            notes.append(f"the file is cut off: it ends after {float(reached):.1f} of {end:.1f} seconds")
+            notes.append(f"the file is cut off: it ends after {float(reached):.1f} of {float(end):.1f} seconds")
 
 
 def is_cover(stream: Stream) -> bool:

@@ -6,6 +6,7 @@ until all are done. Then their packets are joined, without being encoded again.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -14,13 +15,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from heapq import merge
-from itertools import chain, islice
+from itertools import chain, count, islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
+from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
@@ -31,33 +33,30 @@ from PIL import Image
 
 from hubgan.errors import ImageError, Remedy
 from hubgan.media.clip import PRECISE, Clip, is_cover, swscale_matrix
-from hubgan.media.steady import Steadier
-from hubgan.media.video import even
-from hubgan.runtime.files import atomic_write, write_text
+from hubgan.media.steady import MEMORY, Steadier
+from hubgan.media.video import WRITTEN_CLIPS, even
+from hubgan.runtime.files import atomic_write, sync
 
 Enlarge: TypeAlias = Callable[[Iterator[Image.Image]], Iterable[Image.Image]]
 """Makes the enlarged frames of frames, one for each, in their order. It may take several before it gives the first."""
 PART = 48
 """The number of frames of a part; each part begins with a keyframe."""
-_SETTINGS = "settings.json"
 # Without B-frames packets are in the order of their times, so parts can be joined in any rhythm.
 _H264 = ("libx264", {"crf": "17", "bf": "0", "g": str(PART)})  # visually lossless
 _VP9 = ("libvpx-vp9", {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1", "g": str(PART)})
 
 
 class _Kind(NamedTuple):
-    muxer: str
     codec: tuple[str, dict[str, str]]
     longest_side: int
     options: dict[str, str]
 
 
 _KINDS = {
-    ".mp4": _Kind("mp4", _H264, 16_384, {"movflags": "faststart"}),
-    ".m4v": _Kind("mp4", _H264, 16_384, {"movflags": "faststart"}),
-    ".mov": _Kind("mov", _H264, 16_384, {"movflags": "faststart+use_metadata_tags"}),
-    ".mkv": _Kind("matroska", _H264, 16_384, {}),
-    ".webm": _Kind("webm", _VP9, 65_535, {}),
+    "mp4": _Kind(_H264, 16_384, {"movflags": "faststart"}),
+    "mov": _Kind(_H264, 16_384, {"movflags": "faststart+use_metadata_tags"}),
+    "matroska": _Kind(_H264, 16_384, {}),
+    "webm": _Kind(_VP9, 65_535, {}),
 }
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # that numbers of channels usually stand for
 _OF_STREAM = ("title", "language", "handler_name", "creation_time")  # what is kept of the metadata of the video stream
@@ -68,44 +67,54 @@ class ClipWriter:
     """The enlarged video file of a clip, begun or continued.
 
     Args:
-        clip: the video to enlarge.
+        clip: the video to enlarge. Its notes get what the result cannot hold.
         target: ends in one of `hubgan.media.video.WRITTEN_CLIPS`.
         size: width and height of the enlarged frames; an odd side gets one more row or column.
         settings: all that the enlarged frames depend on besides the clip, as JSON holds it. Parts that were made with
-            other settings, or of another file, are deleted.
+            other settings, or of another file, are not used, and are kept until the result is finished.
         resume: continue an interrupted work; if False its parts are deleted.
+        steady: give each frame to `Steadier` before it is enlarged.
 
     Attributes:
         size: width and height of the result.
-        discarded: whether parts were deleted, because they had been made otherwise.
+        done: the number of frames after which the work would continue if it were interrupted now.
+        discarded: whether the only unfinished parts are of another file or were made with other settings.
 
     Raises:
         ImageError: a frame would be too large for the format, or the format cannot tell that pixels are not square.
     """
 
     def __init__(
-        self, clip: Clip, target: Path, size: tuple[int, int], settings: dict[str, Any], *, resume: bool = True
+        self,
+        clip: Clip,
+        target: Path,
+        size: tuple[int, int],
+        settings: dict[str, Any],
+        *,
+        resume: bool = True,
+        steady: bool = True,
     ) -> None:
-        self._clip, self._target, self._kind = clip, target, _KINDS[target.suffix.lower()]
+        self._clip, self._target, self._steady = clip, target, steady
+        self._muxer = WRITTEN_CLIPS[target.suffix.lower()]
+        self._kind = _KINDS[self._muxer]
         _check(clip, target, size, self._kind)
         self.size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
-        self._folder = target.with_name(f".{target.name}.parts")
         status = clip.path.stat()
-        source = {"name": clip.path.name, "bytes": status.st_size, "time": status.st_mtime_ns}
-        found = json.dumps({"format": [*self._kind.codec], "source": source, "size": size, **settings})
-        record = self._folder / _SETTINGS
-        same = record.exists() and record.read_text(encoding="utf-8") == found
-        self.discarded = resume and not same and any(self._folder.glob("[0-9]*.nut"))
-        if self._folder.exists() and not (resume and same):
+        fingerprint = {"name": clip.path.name, "bytes": status.st_size, "time": status.st_mtime_ns}
+        same_numbers = json.loads(json.dumps(settings), parse_int=float)  # 4 is 4.0
+        key = json.dumps([self._kind.codec, fingerprint, size, steady, same_numbers], sort_keys=True)
+        # The source's ending and not the target's: if an .mp4 cannot be joined, an .mkv is made of the same parts.
+        self._folder = target.with_name(f".{target.stem}{clip.path.suffix}.parts") / _short_hash(key)
+        if not resume and self._folder.exists():
             shutil.rmtree(self._folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_text(record, found)
-        self._parts = [*self._finished()]
-
-    @property
-    def done(self) -> int:
-        """The number of frames in finished parts; of the last part perhaps fewer."""
-        return len(self._parts) * PART
+        with clip.open() as source:
+            main, chapters = clip.stream(source), bool(source.chapters())
+            self._copied = {
+                stream.index for stream in source.streams if stream is not main and self._is_copied(stream, chapters)
+            }
+        self._parts = [*takewhile(_is_whole, map(self._part, count()))]
+        self.done = len(self._parts) * PART
+        self.discarded = resume and not self._parts and any(self._folder.parent.glob("*/*.nut"))
 
     def write(self, enlarge: Enlarge, progress: Callable[[int], object]) -> int:
         """Enlarge the frames that are left, and write the file.
@@ -121,33 +130,42 @@ class ClipWriter:
             ImageError: the encoder or the container refuses it. Finished parts are kept.
             OSError: a file cannot be written, for example because the disk is full. Finished parts are kept.
         """
-        count, end, steady = 0, 0, Steadier()
+        number, end = 0, 0
 
-        def steadied() -> Iterator[tuple[Image.Image, int]]:
-            nonlocal count, end
-            for frame in self._clip.frames():
-                count, end = count + 1, min(frame.end, max(self._clip.end or frame.end, frame.start + 1))
-                yield steady(self._clip.image(frame.raw)), frame.start
+        def left() -> Iterator[tuple[Image.Image, int]]:
+            """The frames after the finished parts, with their times."""
+            nonlocal number, end
+            steadier, done = Steadier() if self._steady else None, self.done
+            for number, frame in enumerate(self._clip.frames(), 1):
+                end = min(frame.end, max(self._clip.end or frame.end, frame.start + 1))
+                if number <= done - (MEMORY if steadier else 0):
+                    continue
+                image = self._clip.image(frame.raw)
+                if steadier:
+                    image = steadier(image)
+                if number > done:
+                    yield image, frame.start
 
-        frames = steadied()
-        for _ in islice(frames, self.done):
-            pass
-        while (first := next(frames, None)) is not None:
-            part = self._folder / f"{len(self._parts):06d}.nut"
-            with _translate_errors(part):
-                self._encode(part, chain([first], islice(frames, PART - 1)), enlarge, progress)
-            self._parts.append(part)
-        with _translate_errors(self._target):
-            self._join(end)
-        shutil.rmtree(self._folder)
-        return count
+        frames = left()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            while (first := next(frames, None)) is not None:
+                part = self._part(len(self._parts))
+                with _translate_errors(part, self._target):
+                    self._encode(part, chain([first], islice(frames, PART - 1)), enlarge, progress)
+                self._parts.append(part)
+                self.done = number - number % PART
+            with _translate_errors(self._target, self._target):
+                self._join(end)
+            shutil.rmtree(self._folder.parent)
+        finally:
+            with suppress(OSError):  # gone, or not empty
+                self._folder.rmdir()
+                self._folder.parent.rmdir()
+        return number
 
-    def _finished(self) -> Iterator[Path]:
-        for number in range(len([*self._folder.iterdir()])):
-            part = self._folder / f"{number:06d}.nut"
-            if not part.exists():
-                return
-            yield part
+    def _part(self, number: int) -> Path:
+        return self._folder / f"{number:06d}.nut"
 
     def _encode(
         self,
@@ -166,7 +184,7 @@ class ClipWriter:
 
         reformatter, colours = VideoReformatter(), self._clip.colours
         name, options = self._kind.codec
-        with atomic_write(part) as unfinished, av.open(str(unfinished.absolute()), "w", format="nut") as container:
+        with _written(part, "nut", {}) as container:
             stream = cast(VideoStream, container.add_stream(name, rate=self._clip.rate, options=options))
             stream.pix_fmt, stream.codec_context.time_base = "yuv420p", self._clip.time_base
             self._describe(stream)
@@ -198,8 +216,7 @@ class ClipWriter:
         clip = self._clip
         with (
             clip.open() as source,
-            atomic_write(self._target) as unfinished,
-            av.open(str(unfinished.absolute()), "w", format=self._kind.muxer, options=self._kind.options) as result,
+            _written(self._target, self._muxer, self._kind.options) as result,
             av.open(str(self._parts[0].absolute())) as first,
         ):
             main, chapters = clip.stream(source), source.chapters()
@@ -208,7 +225,7 @@ class ClipWriter:
             stream.metadata.update({key: main.metadata[key] for key in _OF_STREAM if key in main.metadata})
             copies: dict[int, Stream] = {}
             for other in source.streams:
-                if other.index != main.index and self._is_copied(other, bool(chapters)):
+                if other.index in self._copied:
                     copies[other.index] = copy = result.add_stream_from_template(other, opaque=True)
                     copy.metadata.update(other.metadata)
                     copy.disposition = other.disposition
@@ -217,18 +234,18 @@ class ClipWriter:
             result.metadata.update({key: value for key, value in source.metadata.items() if key not in _OF_FILE})
             if chapters:
                 result.set_chapters(chapters)
-            for packet in merge(self._packets(stream, end), self._copied(source, copies), key=_moment):
+            for packet in merge(self._packets(stream, end), self._copied_packets(source, copies), key=_moment):
                 result.mux(packet)
 
     def _is_copied(self, stream: Stream, chapters: bool) -> bool:
         """Whether a stream is copied. If it is not, a note says so."""
         if stream.type == "video" and not is_cover(stream):
             self._clip.notes.append("only the first of its video streams was enlarged, the others were left out")
-        elif not _holds(self._kind.muxer, stream):
+        elif not _holds(self._muxer, stream) or (is_cover(stream) and self._muxer == "mov"):
             name = getattr(stream, "name", None) or "unknown"
             if name == "bin_data" and chapters:  # the titles of the chapters, which are written anew
                 return False
-            what = f"{stream.type} stream {stream.index} ({name})"
+            what = "cover" if is_cover(stream) else f"{stream.type} stream {stream.index} ({name})"
             self._clip.notes.append(f"its {what} was left out: {self._target.suffix} cannot hold it")
         else:
             return True
@@ -251,22 +268,22 @@ class ClipWriter:
             held.duration = max(round(end * self._clip.time_base / held.time_base) - _pts(held), 0)
             yield held
 
-    def _copied(self, source: av.container.InputContainer, copies: dict[int, Stream]) -> Iterator[Packet[Stream]]:
-        """The packets of the copied streams, whose times never go back."""
+    def _copied_packets(self, source: InputContainer, copies: dict[int, Stream]) -> Iterator[Packet[Stream]]:
+        """The packets of the copied streams; the times of sound never go back."""
         last: dict[int, int] = {}
-        wanted = [stream for stream in source.streams if stream.index in copies and stream.type != "attachment"]
-        if not wanted:
+        if not copies:
             return
         with suppress(FFmpegError):  # of a damaged file; `Clip.frames` notes it
-            for packet in source.demux(wanted):
+            for packet in self._clip.packets(source):
                 index = packet.stream.index
-                stamp = packet.dts if packet.dts is not None else packet.pts
-                if stamp is None:  # after the last one
+                if index not in copies or not packet.size:
                     continue
-                dts = self._clip.time(stamp, packet.time_base)
+                dts = packet.dts if packet.dts is not None else packet.pts
+                if dts is None:  # of a cover
+                    dts = packet.pts = last.get(index, 0)
                 late = max(last.get(index, dts - 1) + 1 - dts, 0) if packet.stream.type == "audio" else 0
                 if packet.pts is not None:
-                    packet.pts = self._clip.time(packet.pts, packet.time_base) + late
+                    packet.pts += late
                 packet.dts = last[index] = dts + late
                 packet.stream = copies[index]
                 yield packet
@@ -277,6 +294,27 @@ def _name_channels(stream: Stream) -> None:
     context = cast(AudioCodecContext, stream.codec_context)
     if (layout := context.layout).name == f"{layout.nb_channels} channels" and layout.nb_channels in _LAYOUTS:
         context.layout = _LAYOUTS[layout.nb_channels]
+
+
+@contextmanager
+def _written(path: Path, muxer: str, options: dict[str, str]) -> Iterator[OutputContainer]:
+    """A container to write. It is on the disk before it has its name, so that a power cut leaves no part of it."""
+    with atomic_write(path) as unfinished:
+        with av.open(str(unfinished.absolute()), "w", format=muxer, options=options) as container:
+            yield container
+        sync(unfinished)
+    sync(path.parent)
+
+
+def _is_whole(part: Path) -> bool:
+    """Whether a part can be read and is full. The last part of a clip may not be full; it is made again."""
+    with suppress(FFmpegError), av.open(str(part.absolute())) as container:
+        return len([packet for packet in container.demux(video=0) if packet.size]) == PART
+    return False
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _pts(packet: Packet[Stream]) -> int:
@@ -292,7 +330,9 @@ def _holds(muxer: str, stream: Stream) -> bool:
     """Whether a container holds a stream, by trial: libavformat finds out only when it writes the header."""
     held = False
     with suppress(FFmpegError, ValueError), av.open(io.BytesIO(), "w", format=muxer) as trial:
-        trial.add_stream_from_template(stream, opaque=True)
+        copy = trial.add_stream_from_template(stream, opaque=True)
+        if copy.type == "audio":
+            _name_channels(copy)
         trial.start_encoding()
         held = True
     return held
@@ -305,17 +345,18 @@ def _check(clip: Clip, target: Path, size: tuple[int, int], kind: _Kind) -> None
             f" {kind.longest_side:,} a side",
             Remedy("Use a smaller scale, such as 2", "Use a smaller --scale, such as --scale 2"),
         )
-    if kind.muxer == "webm" and clip.aspect != 1:
+    if kind is _KINDS["webm"] and clip.aspect != 1:
         raise ImageError(f"{clip.path}: its pixels are not square, as those of .webm are", "Name a .mkv with -o")
 
 
 @contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path, target: Path) -> Iterator[None]:
     """Turn FFmpeg's errors into OSError, with its number and the path, or into ImageError."""
     try:
         yield
     except FFmpegError as error:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from error
-        remedy = Remedy("Convert its sound to AAC first, or write a .mkv", "Name a .mkv with -o")
+        other = target.with_suffix(".mkv")
+        remedy = Remedy("Convert its sound to AAC first, or write a .mkv", f"Run it again with -o {other}")
         raise ImageError(f"{path} cannot be written ({error.strerror})", remedy) from error

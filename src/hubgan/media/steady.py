@@ -11,11 +11,13 @@ from hubgan.media.images import to_image, to_tensor
 if TYPE_CHECKING:
     from torch import Tensor
 
+MEMORY = 64
+"""After so many frames, those before hardly change the result."""
 _MOST = 32  # frames that a mean is made of
 _STILL, _MOVING = 1.5, 3.0  # times the noise: changes below the one are noise, and above the other movement
 _NOISE = (0.5, 2.0)  # the range of noise in grey levels, as means of 3 x 3 pixels have it
-_QUANTILE = 0.25  # of the areas of a frame, by how much they change: what changes this little is taken for noise
-_SHIFTED, _CHANCE = 1.2, 0.2  # see `_fit`: from the first on a surface drifts, and by the second noise looks like it
+_QUANTILE = 0.25  # the part of a frame that changes least, and is taken to change by noise alone
+_IN_PLACE, _DRIFTING = 1.0, 1.2  # results of `_fit`: below the one a surface is still, and above the other it drifts
 _ROUNDING = 0.5  # squared grey levels
 _HELD = 1.0  # grey levels by which a mean moves before the frame does, so that rounding does not flicker
 
@@ -23,11 +25,11 @@ _HELD = 1.0  # grey levels by which a mean moves before the frame does, so that 
 class Steadier:
     """Called with the frames of a clip in turn, it returns each one with less noise.
 
-    A pixel becomes the mean of the latest frames, back to the one where something last moved near it. An upscaler
-    sharpens the noise of each frame in another way, so what is steady going in flickers less coming out. Movement is
-    told from noise by the mean of the change in an area, which noise hardly has.
+    A pixel becomes its mean over the latest frames, since something last moved near it. Noise differs from frame to
+    frame, and an upscaler sharpens it, so the result flickers; the mean has less noise. The change since the last
+    frames is averaged over an area: noise averages out, and movement does not.
 
-    The result depends on all frames before, and on nothing else.
+    The result depends on the frames before, and on nothing else.
     """
 
     def __init__(self) -> None:
@@ -46,7 +48,7 @@ class Steadier:
         moved = _box(_box(change, 3).abs().amax(1, keepdim=True), 5)
         noise = moved[..., ::4, ::4].quantile(_QUANTILE).clamp(*_NOISE)
         still = ((_MOVING - moved / noise) / (_MOVING - _STILL)).clamp(0, 1)
-        still = still * ((_SHIFTED - _fit(pixels, mean)) / _CHANCE).clamp(0, 1)
+        still = still * ((_DRIFTING - _fit(pixels, mean)) / (_DRIFTING - _IN_PLACE)).clamp(0, 1)
         age = (age * still + 1).clamp(max=_MOST)
         mean = mean + change / age
         held = ((mean - shown).abs() <= _HELD) & (age > 2)

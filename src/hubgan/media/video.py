@@ -2,22 +2,25 @@
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from packaging.version import Version
 from PIL import Image
 
 from hubgan.errors import ConfigError, HubganError, ImageError
 from hubgan.media.animation import in_palette, rounded_times, save_frames
 from hubgan.runtime.files import atomic_write
 
-CLIP_ENDINGS = (".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv",
-                ".webm", ".wmv")  # fmt: skip
+CLIP_ENDINGS = (".3g2", ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+                ".ogv", ".vob", ".webm", ".wmv")  # fmt: skip
 """The endings of video files, which `hubgan.media.clip` reads."""
-WRITTEN_CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-"""The endings of those that `hubgan.media.clip_writing` writes."""
+WRITTEN_CLIPS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+"""The endings of those that `hubgan.media.clip_writing` writes, and what FFmpeg calls the container."""
+_AV = "17.1"  # as the extra `video` in pyproject.toml
 _FASTEST_GIF = 50  # a GIF counts hundredths of a second, and browsers slow down frames of a single hundredth
 BT709, LIMITED = 1, 1  # the colours of HD video in 16 to 235, as numbered by ITU-T H.273 and FFmpeg
 
@@ -45,7 +48,7 @@ def is_clip(path: Path) -> bool:
 
 
 def check_clip(path: Path) -> None:
-    """Raise ImageError if the package is missing with which `hubgan.media.clip` reads a video file."""
+    """Raise ImageError if the package is missing or too old with which `hubgan.media.clip` reads a video file."""
     _check_av(ImageError, f"{path} is a video, which", "")
 
 
@@ -133,3 +136,7 @@ def even(pixels: np.ndarray) -> np.ndarray:
 def _check_av(kind: type[HubganError], subject: str, alternative: str) -> None:
     if find_spec("av") is None:
         raise kind(f"{subject} needs the package av", f"Run: pip install 'hubgan[video]'{alternative}")
+    found = version("av")
+    if Version(found) < Version(_AV):
+        remedy = f"Run: pip install -U 'hubgan[video]'{alternative}"
+        raise kind(f"{subject} needs av {_AV} or newer, and {found} is installed", remedy)

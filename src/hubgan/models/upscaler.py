@@ -44,6 +44,7 @@ _TILE = 256
 _LARGE_TILE = 512  # for networks that work best on the whole picture, within the limits of memory
 _AUTO: Literal["auto"] = "auto"
 _SEEN, _SEEN_SIDE = 9, 192  # the strength is estimated by this number of parts of a picture, of this side in pixels
+_CLEARLY = 0.25  # twice the error of an estimated strength
 _NO_STRENGTH = Remedy("Leave strength out", "Leave out --strength")
 _NO_FIDELITY = Remedy("Leave fidelity out", "Leave out --fidelity")
 # Further arguments of diffusers' StableDiffusionUpscalePipeline, whose model has steps and reads a prompt.
@@ -192,7 +193,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             scale: how many times as large the result is; by default the network's scale. For a smaller one the
                 network's result is reduced by Lanczos resampling.
             strength: how strongly noise and traces of compression are cleaned away, from 0 (trust the pixels) to 1. By
-                default that of the JPEG file or the estimated one, whichever is larger; see `estimate_strength`. Only
+                default that of the JPEG file, or the estimated one; see `estimate_strength`. Only
                 for models that have a strength (`has_strength`).
             fidelity: from 0 to 1 as in `from_pretrained`, whose fidelity is the default. Another one is read from the
                 files that the model was loaded from, and kept for the next call.
@@ -300,7 +301,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         """The strength, from 0 to 1, with which `upscale` cleans a picture if it is not told another one.
 
         The quantisation tables of a JPEG file tell how strongly it was compressed. A small network beside the upscaler
-        looks at the picture for noise, and for what it went through before. The larger of both counts.
+        looks at the picture. It counts where there are no tables, and where the picture looks clearly worse than they
+        tell: a file may have been compressed before.
 
         Args:
             image: a picture, as in `upscale`.
@@ -331,7 +333,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         estimator = self.network.estimator
         assert isinstance(estimator, nn.Module)
         parts = _parts(pixels.expand(self.channels, -1, -1), _SEEN, _SEEN_SIDE).to(self.device, self.dtype)
-        return max(float(estimator(parts).mean()), float(colour.info.get("strength", 0.0)))
+        estimated, exact = float(estimator(parts).mean()), colour.info.get("strength")
+        return estimated if exact is None or estimated > exact + _CLEARLY else float(exact)
 
     def _tile(self, pixels: Tensor, strength: float, fast: bool, deep: bool = False) -> Tensor:
         """A tile (1, C, h, w) as the grey levels of the enlarged one; a grey tile stays a single channel."""
