@@ -264,11 +264,11 @@ def test_several_upscalers_travel_together(hub: LoopbackHub, folders: Path) -> N
 
 
 def test_zero_gpu_is_asked_for_more_time_by_larger_pictures() -> None:
-    assert upscaling_seconds("", Image.new("L", (100, 100))) == 15
-    assert upscaling_seconds("", Image.new("L", (2000, 2000))) == 55  # the largest that the demo takes
+    assert upscaling_seconds("", [Image.new("L", (100, 100))]) == 15
+    assert upscaling_seconds("", [Image.new("L", (2000, 1000))] * 2) == 55  # as many as the demo takes
 
 
-def test_zero_gpu_lends_its_gpu_to_the_two_that_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zero_gpu_lends_its_gpu_to_those_that_compute(monkeypatch: pytest.MonkeyPatch) -> None:
     lent = {}
 
     def gpu(*, duration: object) -> Callable[[Callable[..., object]], Callable[..., object]]:
@@ -276,7 +276,7 @@ def test_zero_gpu_lends_its_gpu_to_the_two_that_compute(monkeypatch: pytest.Monk
 
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))  # the real one acts on ZeroGPU alone
     runpy.run_path(str(ROOT / "src" / "hubgan" / "demo" / "models.py"))
-    assert set(lent) == {"make", "_enlarge"}
+    assert set(lent) == {"make", "_enlarge", "clip_strength"}
     assert lent["make"][1] == 15 and lent["_enlarge"][1].__name__ == "upscaling_seconds"
 
 
