@@ -42,12 +42,12 @@ _MARKED_BY = {"browser": "browser", "url": "e2e", "launch_environment": "e2e"}  
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test by its fixtures. Those of the demo run in one worker, which has one server and one browser."""
+    """Mark a test by its fixtures. Those of the demo run in two workers, each with a server, one with a browser."""
     fixtures = _MARKED_BY.keys() & set(getattr(item, "fixturenames", ()))
     for fixture in fixtures:
         item.add_marker(_MARKED_BY[fixture])
     if fixtures & {"browser", "url"}:
-        item.add_marker(pytest.mark.xdist_group("demo"))
+        item.add_marker(pytest.mark.xdist_group("browser" if "browser" in fixtures else "endpoints"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
