@@ -311,12 +311,13 @@ def test_every_kind_of_picture_keeps_kind_and_colours(
         pytest.skip(f"this Pillow does not write {file}")
     else:
         image.save(tmp_path / file)
-    assert run(MODELS / "photo-x4", file)[:2] == (0, f"{result}: 128 x 96 pixels\n")
+    # Cleaning moves the colours of so steep a ramp by 1.2 grey levels; without it they have to stay.
+    assert run(MODELS / "photo-x4", file, "--strength", 0)[:2] == (0, f"{result}: 128 x 96 pixels\n")
     with Image.open(tmp_path / result) as large:
         assert large.mode == kept
         small = open_image(tmp_path / file).convert("RGB")
         difference = np.asarray(open_image(large).convert("RGB").reduce(4)).astype(int) - np.asarray(small)
-    assert np.abs(difference).mean() < 3 and np.abs(difference.mean((0, 1))).max() < 1.5
+    assert np.abs(difference).mean() < 3 and np.abs(difference.mean((0, 1))).max() < 1
 
 
 def test_16_bits_become_8_where_no_more_can_be_held(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

@@ -14,8 +14,8 @@ PHOTO = Image.open(ROOT / "src" / "hubgan" / "demo" / "examples" / "cat.png").co
 
 
 @pytest.mark.parametrize("image", [PHOTO, PHOTO.resize((900, 600), Image.Resampling.BICUBIC), cut_out()[0]])
-def test_a_fast_png_is_a_little_larger_than_a_slow_one(image: Image.Image, tmp_path: Path) -> None:
+def test_a_fast_png_is_hardly_larger_than_a_slow_one(image: Image.Image, tmp_path: Path) -> None:
     save_picture(image, tmp_path / "new" / "picture.png")
     image.save(slow := io.BytesIO(), "PNG")
     assert same(tmp_path / "new" / "picture.png", image)
-    assert (tmp_path / "new" / "picture.png").stat().st_size < 1.2 * len(slow.getvalue())
+    assert (tmp_path / "new" / "picture.png").stat().st_size < 1.1 * len(slow.getvalue())

@@ -39,8 +39,8 @@ def save_picture(image: Image.Image, path: Path, quality: int = 95) -> None:
     """
     kind = WRITTEN[path.suffix.lower()]
     by_kind: dict[str, dict[str, Any]] = {
-        # A fifth of the time of Pillow's default, for files that are 8 to 17 % larger.
-        "PNG": {"compress_level": 2},
+        # A third to two thirds of the time of Pillow's default, for files that are at most 6 % larger.
+        "PNG": {"compress_level": 4},
         "JPEG": {"quality": quality, "subsampling": 0},
         "WEBP": {"quality": quality},
     }
