@@ -1,8 +1,8 @@
 """The pictures and videos to enlarge, and the files of their results."""
 
-import os
+import csv
+import io
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,14 +11,15 @@ from PIL import Image
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.animation import Animation, is_animation, open_animation
 from hubgan.media.images import open_image
+from hubgan.media.tree import PICTURE_ENDINGS, walk
 from hubgan.media.video import CLIP_ENDINGS, WRITTEN_CLIPS, is_clip
 from hubgan.media.writing import WRITTEN
+from hubgan.runtime.files import write_text
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
 
-_READ = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
-         ".ppm", ".tif", ".tiff", ".webp", *CLIP_ENDINGS)  # fmt: skip
+_READ = (*PICTURE_ENDINGS, *CLIP_ENDINGS)
 
 
 class Picture(NamedTuple):
@@ -59,19 +60,22 @@ class UpscaleJob(NamedTuple):
 def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, videos: bool = False) -> list[Picture]:
     """The pictures and videos that `inputs` name: files, and folders, whose pictures are sorted by name.
 
-    In a folder the endings tell which files they are. Hidden files, the folder `leave_out` and, unless asked for,
-    videos are skipped.
+    In a folder the endings tell which files they are, or the first bytes (`hubgan.media.tree`). Hidden files, the
+    folder `leave_out` and, unless asked for, videos are skipped. Other files are counted on stderr.
 
     Raises:
         ImageError: there is no such file or folder, or a folder holds no pictures.
+        OSError: a folder cannot be read.
     """
     pictures: list[Picture] = []
     for path in inputs:
         if path.is_dir():
-            found = sorted(_inside(path, recursive, leave_out))
-            if not videos and (clips := [file for file in found if is_clip(file)]):
-                found = [file for file in found if file not in clips]
-                sys.stderr.write(f"{path}: {len(clips):,} videos are left out (--videos takes them too)\n")
+            tree = walk(path, recursive=recursive, leave_out=leave_out)
+            found = sorted([*tree.pictures, *tree.clips]) if videos else tree.pictures
+            if tree.clips and not videos:
+                sys.stderr.write(f"{path}: {len(tree.clips):,} videos are left out (--videos takes them too)\n")
+            if others := tree.left_out(clips=False):
+                sys.stderr.write(f"{path}: left out: {others}\n")
             if not found:
                 remedy = "" if recursive else "Add --recursive to look into its subfolders"
                 raise ImageError(f"{path} holds no pictures or videos ({', '.join(e[1:] for e in _READ)})", remedy)
@@ -124,8 +128,8 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
 def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[UpscaleJob]:
     """The files of a data set's results: `output/00000000.png` and so on, named by the numbers of the rows.
 
-    If there are labels, each has a subfolder, as `imagefolder` of `datasets` reads them. Rows without a label go into
-    `output` itself.
+    If there are labels, each has a subfolder, which `hubgan.data` reads as a class (see `list_results`). Rows without
+    a label go into `output` itself.
 
     Args:
         data: the data set.
@@ -157,20 +161,28 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Ups
     ]
 
 
+def list_results(output: Path) -> None:
+    """Make the results of a data set read back whole, if its labels have names such as "test" or "hr".
+
+    A file `metadata.csv` then lists them, which says that subfolders are classes, and neither splits nor pairs.
+    """
+    from hubgan.data.folder import reads_otherwise
+    from hubgan.data.metadata import FILE_NAME
+
+    places = [picture.relative_to(output) for picture in walk(output).pictures] if output.exists() else []
+    if not reads_otherwise(place.parts[0] for place in places if len(place.parts) > 1):
+        return
+    table, text = output / "metadata.csv", io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerows([(FILE_NAME,), *((place.as_posix(),) for place in places)])
+    if not table.exists() or table.read_text("utf-8").startswith(f'"{FILE_NAME}"\n'):  # else it is somebody else's
+        write_text(table, text.getvalue())
+
+
 def shared(jobs: list[UpscaleJob], process: int, processes: int) -> list[UpscaleJob]:
     """The jobs of one process among several. One process gets all jobs whose results could become the same PNG."""
     numbers: dict[Path, int] = {}
     return [job for job in jobs if numbers.setdefault(job.target.with_suffix(""), len(numbers)) % processes == process]
-
-
-def _inside(folder: Path, recursive: bool, leave_out: Path | None) -> Iterator[Path]:
-    results = leave_out and leave_out.resolve()
-    for parent, folders, files in os.walk(folder):
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in _READ:
-                yield Path(parent, name)
-        inner = [name for name in folders if not name.startswith(".") and Path(parent, name).resolve() != results]
-        folders[:] = inner if recursive else []
 
 
 def _is_file(output: Path) -> bool:

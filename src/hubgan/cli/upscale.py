@@ -31,7 +31,7 @@ a file that is cut off, all that can be decoded is enlarged. Videos need av:
 pip install 'hubgan[video]'.
 
 The results of a data set are named by the numbers of its rows. If it has
-labels, each has a folder of its name, as "imagefolder" reads them.
+labels, each has a folder of its name, which --dataset reads as a class.
 
 Existing results are skipped, so that the same command continues after an
 interruption. Pictures that cannot be read are reported at the end, when the
@@ -152,6 +152,7 @@ def run(args: argparse.Namespace) -> None:
         Picture,
         UpscaleJob,
         find,
+        list_results,
         plan,
         plan_rows,
         shared,
@@ -203,6 +204,8 @@ def run(args: argparse.Namespace) -> None:
             return
     else:
         outcomes = [work(jobs)]
+    if args.dataset:
+        list_results(args.output)
     problems = [problem for outcome in outcomes for problem in outcome.problems]
     _report([done for outcome in outcomes for done in outcome.done], [job.folder for job in jobs], scale)
     if problems:

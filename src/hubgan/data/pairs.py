@@ -1,15 +1,16 @@
 """Folders of pairs: two subfolders, in which a picture and its partner have the same name up to the ending."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
-from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
+import pyarrow as pa
+from datasets.table import InMemoryTable
 
+from hubgan.data.folder import PAIRS, check_pictures, fingerprint, image_column, is_listed
 from hubgan.errors import DataError, Remedy
+from hubgan.media.tree import is_picture, walk
 
-_KNOWN = (("lr", "hr"), ("input", "target"))
 _SHOWN = 3
 
 
@@ -20,14 +21,14 @@ def known_pair(names: Sequence[str]) -> tuple[str, str] | None:
 
 def _known_among(names: Sequence[str]) -> tuple[str, str] | None:
     words = {name.lower(): name for name in names}
-    return next(((words[given], words[target]) for given, target in _KNOWN if {given, target} <= words.keys()), None)
+    return next(((words[given], words[target]) for given, target in PAIRS if {given, target} <= words.keys()), None)
 
 
 def open_pairs(path: Path, split: str, column: str | None, input_column: str | None) -> datasets.Dataset | None:
     """The pairs in a folder, as two image columns that are called like its subfolders; None if it holds no pairs.
 
     It holds pairs if it has two subfolders of known names (see `known_pair`), or those that the columns name. These
-    may also lie in a subfolder that is called like the split.
+    may also lie in a subfolder that is called like the split. A metadata file beside them says that they are classes.
 
     Args:
         path: the folder.
@@ -60,6 +61,8 @@ def _subfolders(folder: Path, column: str | None, input_column: str | None) -> t
     if input_column in names and column in names and column != input_column:
         return input_column, column
     known = _known_among(names)
+    if known and is_listed(folder):
+        return None
     if known and (others := [path.name for path in inside if path.name not in known and _counts(path)]):
         given, target = known
         raise DataError(
@@ -73,7 +76,7 @@ def _subfolders(folder: Path, column: str | None, input_column: str | None) -> t
 
 
 def _counts(path: Path) -> bool:
-    return path.is_dir() or _is_picture(path)
+    return path.is_dir() or is_picture(path)
 
 
 def _matched(folder: Path, given: str, target: str) -> datasets.Dataset:
@@ -89,34 +92,21 @@ def _matched(folder: Path, given: str, target: str) -> datasets.Dataset:
     if not inputs:
         raise DataError(f"{folder}: {given} and {target} hold no pictures")
     files = {name: [found[key] for key in sorted(found)] for name, found in ((given, inputs), (target, targets))}
-    rows = datasets.Dataset.from_dict(
-        {name: [str(file) for file in column] for name, column in files.items()},
-        features=datasets.Features({name: datasets.Image() for name in files}),
+    return datasets.Dataset(
+        InMemoryTable(pa.table({name: image_column(column) for name, column in files.items()})),
+        datasets.DatasetInfo(features=datasets.Features({name: datasets.Image() for name in files})),
+        fingerprint=fingerprint([file for column in files.values() for file in column]),
     )
-    rows._fingerprint = _fingerprint([file for column in files.values() for file in column])
-    return rows
 
 
 def _pictures(folder: Path) -> dict[str, Path]:
     """The pictures in a folder and below, by their path in it without the ending."""
     found: dict[str, Path] = {}
-    for file in sorted(folder.resolve().rglob("*")):
-        name = file.relative_to(folder.resolve())
-        if not _is_picture(file) or any(part.startswith(".") for part in name.parts):
-            continue
-        key = name.with_suffix("").as_posix()
+    tree = walk(folder.resolve())
+    check_pictures(tree, str(folder))
+    for file in tree.pictures:
+        key = file.relative_to(folder.resolve()).with_suffix("").as_posix()
         if key in found:
             raise DataError(f"{folder} holds both {found[key].name} and {file.name}", "Remove or rename one of them")
         found[key] = file
     return found
-
-
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in ImageFolder.EXTENSIONS and file.is_file()
-
-
-def _fingerprint(files: Sequence[Path]) -> str:
-    """Changes with the files: their names, sizes and times, as `datasets` does it for a folder of images."""
-    states = [(file, file.stat()) for file in files]
-    text = "\0".join(f"{file}\0{state.st_size}\0{state.st_mtime_ns}" for file, state in states)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

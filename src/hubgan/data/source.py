@@ -1,22 +1,17 @@
-"""A data set of images or of pairs, still encoded.
+"""A data set of images or of pairs, still encoded: its columns and classes."""
 
-It is a Hub name, a folder, a Parquet file, or what `save_to_disk` wrote.
-"""
-
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import datasets
 import torch
-from huggingface_hub import constants
 from PIL import Image
 from torch import Tensor
 
 from hubgan.data.decoding import Cells, decode, decode_all
-from hubgan.data.pairs import known_pair, open_pairs
+from hubgan.data.opening import Rows, hashed, open_rows, reason
+from hubgan.data.pairs import known_pair
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError, Remedy, nearest
 
@@ -42,7 +37,7 @@ class ImageSource:
         input_column: the column with the inputs, if the rows are pairs.
     """
 
-    rows: datasets.Dataset | datasets.IterableDataset
+    rows: Rows
     column: str
     name: str
     label_column: str | None
@@ -77,7 +72,7 @@ class ImageSource:
         values = self.rows[row]
         return tuple(values[column] for column in self.columns)
 
-    def read(self, rows: datasets.Dataset | datasets.IterableDataset | None = None) -> Iterator[list[Cells]]:
+    def read(self, rows: Rows | None = None) -> Iterator[list[Cells]]:
         """The encoded images in order, some rows at a time; of `rows` if given, which are these rows reordered.
 
         Raises:
@@ -86,9 +81,7 @@ class ImageSource:
         for chunk in self._chunks(rows):
             yield self._cells(chunk)
 
-    def read_labelled(
-        self, rows: datasets.Dataset | datasets.IterableDataset | None = None
-    ) -> Iterator[list[tuple[Cells, int]]]:
+    def read_labelled(self, rows: Rows | None = None) -> Iterator[list[tuple[Cells, int]]]:
         """Like `read`, each row with the number of its class.
 
         Raises:
@@ -157,14 +150,14 @@ class ImageSource:
             )
         return number
 
-    def _chunks(self, rows: datasets.Dataset | datasets.IterableDataset | None) -> Iterator[dict[str, list[Any]]]:
+    def _chunks(self, rows: Rows | None) -> Iterator[dict[str, list[Any]]]:
         # Not plain iteration: in a worker it splits and reorders a stream, so the order would depend on the workers.
         chunks = (self.rows if rows is None else rows).iter(_CHUNK)
         while True:
             try:
                 chunk = next(chunks, None)
             except Exception as error:  # formats and file systems raise any kind of error
-                raise DataError(f"{self.name}: reading broke off: {_reason(error)}") from error
+                raise DataError(f"{self.name}: reading broke off: {reason(error)}") from error
             if chunk is None:
                 return
             yield chunk
@@ -239,7 +232,7 @@ def load_images(
             pairs has no partner, or the Hub cannot be reached.
             For a stream, missing images are only detected when it is read.
     """
-    rows, fingerprint = _open(name, config, split, streaming, column, input_column)
+    rows, fingerprint = open_rows(name, config, split, streaming, column, input_column)
     features = rows.features
     if features is None:
         raise DataError(f"{name} does not tell its columns before it is read", "Use it without streaming")
@@ -258,55 +251,12 @@ def load_images(
     names = list(label.names) if isinstance(label, datasets.ClassLabel) else None
     known = _numbered(rows, label_column, label, classes)
     if isinstance(rows, datasets.IterableDataset):
-        fingerprint = _hash(fingerprint, *columns, "classes", *classes)
+        fingerprint = hashed(fingerprint, *columns, "classes", *classes)
         return ImageSource(rows, column, name, label_column, names, fingerprint, None, *known, input_column)
     source = ImageSource(rows, column, name, label_column, names, rows._fingerprint, len(rows), *known, input_column)
     if streaming:
         source.rows = rows.to_iterable_dataset(num_shards=min(_SHARDS, len(rows)))
     return source
-
-
-def _open(
-    name: str, config: str | None, split: str, streaming: bool, column: str | None, input_column: str | None
-) -> tuple[datasets.Dataset | datasets.IterableDataset, str]:
-    """The rows, and for a stream its fingerprint."""
-    path = Path(name).expanduser()
-    try:
-        if path.is_dir():
-            if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
-                loaded = datasets.load_from_disk(str(path))
-                return (_pick(loaded, name, split) if isinstance(loaded, datasets.DatasetDict) else loaded), ""
-            if (pairs := open_pairs(path, split, column, input_column)) is not None:
-                return pairs, ""
-            return _load(str(path.resolve()), config, split, streaming)
-        if path.suffix == ".parquet" and path.exists():
-            return _load("parquet", config, split, streaming, data_files=str(path.resolve()))
-        if path.exists():
-            raise DataError(f"{name} is a file", "Pass the folder that holds it, a .parquet file, or a Hub name")
-        return _load(name, config, split, streaming)
-    except DataError:
-        raise
-    except (ConnectionError, datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
-        raise _unreachable(name, path, error) from error
-    except Exception as error:  # datasets raises many kinds of errors, with good messages
-        raise DataError(f"cannot open the data set {name}: {_reason(error)}") from error
-
-
-def _load(
-    path: str, config: str | None, split: str, streaming: bool, **options: Any
-) -> tuple[datasets.Dataset | datasets.IterableDataset, str]:
-    if not streaming:
-        return datasets.load_dataset(path, config, split=split, **options), ""
-    builder = datasets.load_dataset_builder(path, config, **options)
-    # The folder of the prepared data is named after the data set's revision or its files' times.
-    prepared = Path(builder.cache_dir).parts[-4:]
-    return builder.as_streaming_dataset(split=split), _hash(path, split, *prepared)
-
-
-def _pick(splits: datasets.DatasetDict, name: str, split: str) -> datasets.Dataset:
-    if split not in splits:
-        raise DataError(f"{name} has no split {split!r}", nearest(split, map(str, splits)))
-    return splits[split]
 
 
 def _image_columns(
@@ -346,12 +296,12 @@ def _label_column(name: str, features: datasets.Features, wanted: str | None, im
 
 
 def _of_classes(
-    rows: datasets.Dataset | datasets.IterableDataset,
+    rows: Rows,
     name: str,
     features: datasets.Features,
     column: str | None,
     classes: tuple[str, ...],
-) -> datasets.Dataset | datasets.IterableDataset:
+) -> Rows:
     """The rows with these labels. Labels are compared as text, so that numbers and names are treated alike."""
     if column is None:
         found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
@@ -378,7 +328,7 @@ def _of_classes(
 
 
 def _numbered(
-    rows: datasets.Dataset | datasets.IterableDataset, column: str | None, label: Any, chosen: tuple[str, ...]
+    rows: Rows, column: str | None, label: Any, chosen: tuple[str, ...]
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The names of the classes, and the map from the values of the label column to their numbers."""
     if isinstance(label, datasets.ClassLabel):
@@ -404,31 +354,5 @@ def _has_label(value: Any, wanted: frozenset[str]) -> bool:
     return str(value) in wanted
 
 
-def _unreachable(name: str, path: Path, error: Exception) -> DataError:
-    if path.is_dir():
-        return DataError(f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})")
-    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if looks_local:
-        return DataError(
-            f"there is no folder {name}, and it is not a Hub name (user/dataset) either", "Check the path"
-        )
-    return DataError(
-        f"{name!r} is no folder on this machine, and the Hub ({constants.ENDPOINT}) gave no data set of that name:"
-        " it does not exist, is private, or the Hub cannot be reached",
-        Remedy(
-            "Pass the path of a folder of images, or of a local copy of the data set",
-            "Pass --dataset the path of a folder of images, or of a local copy of the data set",
-        ),
-    )
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-
-
 def _kind(feature: Any) -> str:
     return getattr(feature, "dtype", None) or type(feature).__name__
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -30,6 +30,7 @@ from huggingface_hub.utils.sha import git_hash
 
 from hubgan.errors import ModelError, Remedy
 from hubgan.runtime.files import sha256
+from hubgan.runtime.names import did_you_mean, hub_answers, is_path
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,9 @@ class ModelSource:
     @property
     def folder(self) -> Path | None:
         """The folder on this machine; None for a repository."""
-        # Unlike Path.is_dir, os.path.isdir raises no error for a name too long to be one.
-        return Path(self.name, self.subfolder or "") if os.path.isdir(self.name) else None  # noqa: PTH112
+        # Unlike those of Path, these raise no errors for a name too long to be one, or an unknown user's.
+        name = os.path.expanduser(self.name)  # noqa: PTH111
+        return Path(name, self.subfolder or "") if os.path.isdir(name) else None  # noqa: PTH112
 
     def files(self) -> list[str]:
         """The names of its files, without those in its subfolders.
@@ -75,7 +77,7 @@ class ModelSource:
             return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
         with self._translate_errors("its list of files"):
             try:
-                if self.local_files_only:
+                if self.local_files_only or not hub_answers():
                     raise OfflineModeIsEnabled
                 api, patience = HfApi(token=self.token), constants.HF_HUB_ETAG_TIMEOUT
                 about = api.model_info(self.name, revision=self.revision, timeout=patience)
@@ -111,7 +113,7 @@ class ModelSource:
                     token=self.token,
                     cache_dir=self.cache_dir,
                     force_download=self.force_download,
-                    local_files_only=self.local_files_only,
+                    local_files_only=self.local_files_only or not hub_answers(),
                 )
             )
         check_bytes(file, self._shown)
@@ -132,6 +134,8 @@ class ModelSource:
     def _translate_errors(self, what: str) -> Iterator[None]:
         """Turn what the Hub's client raises into a ModelError: `what` could not be read."""
         name = self.name
+        if is_path(name):
+            raise ModelError(f"there is no folder or file {name}", did_you_mean(name) or "Check the path")
         check_token(self.token)
         try:
             yield
@@ -139,7 +143,8 @@ class ModelSource:
             raise
         except HFValidationError as error:
             raise ModelError(
-                f"{name!r} is neither a folder on this machine nor a Hub name (user/model)", "Check the spelling"
+                f"{name!r} is neither a folder on this machine nor a Hub name (user/model)",
+                did_you_mean(name) or "Check the spelling",
             ) from error
         except GatedRepoError as error:
             raise ModelError(
@@ -147,11 +152,12 @@ class ModelSource:
                 f"Ask for access at {constants.ENDPOINT}/{name}, and log in: hf auth login",
             ) from error
         except RepositoryNotFoundError as error:
+            spelling = did_you_mean(name) or "Check the spelling."
             raise ModelError(
                 f"{name!r} is neither a folder on this machine nor a model you can see at {constants.ENDPOINT}",
                 Remedy(
-                    "Check the spelling. For a private model log in (hf auth login) or pass token=",
-                    "Check the spelling. For a private model log in (hf auth login) or set HF_TOKEN",
+                    f"{spelling} For a private model log in (hf auth login) or pass token=",
+                    f"{spelling} For a private model log in (hf auth login) or set HF_TOKEN",
                 ),
             ) from error
         except RevisionNotFoundError as error:
@@ -165,7 +171,7 @@ class ModelSource:
             raise ModelError(
                 f"{name!r} is neither a folder on this machine nor in the download cache, and the Hub"
                 f" ({constants.ENDPOINT}) cannot be reached",
-                "Check the connection, or pass the path of a folder",
+                did_you_mean(name) or "Check the connection, or pass the path of a folder",
             ) from error
         except EntryNotFoundError as error:
             inside = os.path.join(self.subfolder or "", what)  # noqa: PTH118

@@ -175,22 +175,41 @@ def identify(file: IO[bytes], name: str) -> Image.Image:
 
     `Image.open` is not used, because its limit of pixels is global to the process.
     """
-    Image.init()
     prefix = file.read(16)
-    if prefix[4:8] == b"ftyp" and _HEVC_BRANDS & _brands(file, prefix):
-        file.seek(0)
+    key = _format(file, prefix)
+    file.seek(0)
+    if key == "HEIF":
         return _heif(file, name)
-    for factory, accept in (Image.OPEN[key] for key in FORMATS if key in Image.OPEN):
-        if accept and accept(prefix) is True:  # a string means that this Pillow lacks the format's library
-            file.seek(0)
-            return factory(file, "")
+    if key:
+        return Image.OPEN[key][0](file, "")
     problem = "not a picture in a known format" if prefix else "empty"
     raise ImageError(f"{name} is {problem}", f"Give one of {', '.join(FORMATS)}")
 
 
+def format_by_signature(path: Path) -> str | None:
+    """The format, of `FORMATS`, as which a file begins, whatever its ending; None if it cannot be read either."""
+    try:
+        with path.open("rb") as file:
+            return _format(file, file.read(16))
+    except (OSError, IndexError):  # Pillow looks for the second byte of a file that has one
+        return None
+
+
+def _format(file: IO[bytes], prefix: bytes) -> str | None:
+    """The format, of `FORMATS`, of a file that begins with `prefix`, which was read already."""
+    Image.init()
+    if prefix[4:8] == b"ftyp" and _HEVC_BRANDS & _brands(file, prefix):
+        return "HEIF"
+    for key in FORMATS:
+        accept = Image.OPEN[key][1] if key in Image.OPEN else None
+        if accept and accept(prefix) is True:  # a string means that this Pillow lacks the format's library
+            return key
+    return None
+
+
 def _brands(file: IO[bytes], prefix: bytes) -> set[bytes]:
     """The brands of a file in the ISO base media format: its major brand, and the compatible ones."""
-    box = prefix + file.read(min(int.from_bytes(prefix[:4], "big"), 256) - len(prefix))
+    box = prefix + file.read(max(0, min(int.from_bytes(prefix[:4], "big"), 256) - len(prefix)))
     return {box[start : start + 4] for start in range(8, len(box), 4)}
 
 

@@ -1,0 +1,240 @@
+"""A folder of pictures as a data set: every picture in it and below, whose subfolders are classes or splits.
+
+The rows are the paths of the files: nothing is copied, and nothing decoded.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from datasets.table import InMemoryTable
+from huggingface_hub import DatasetCard
+
+from hubgan.data.metadata import Metadata, read_metadata
+from hubgan.errors import DataError, nearest
+from hubgan.media.tree import HEIF_ENDINGS, Tree, walk
+
+logger = logging.getLogger(__name__)
+
+PAIRS = (("lr", "hr"), ("input", "target"))
+"""The names of subfolders with the inputs and the targets of pairs."""
+_IMAGE, _LABEL = "image", "label"  # the columns, as `imagefolder` of `datasets` calls them
+_SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("dev", "val", "valid", "validation"),
+    "test": ("eval", "evaluation", "test", "testing"),
+}
+_WORDS = {word: split for split, words in _SPLITS.items() for word in words}
+
+
+def open_folder(path: Path, name: str, split: str) -> datasets.Dataset | None:
+    """The pictures in a folder and below as a column `image`, ordered by path.
+
+    A column `label` holds the subfolder that a picture lies in; it is empty for those outside. If the folder holds
+    nothing but folders with the names of splits, such as `train` and `val`, they are splits with such subfolders.
+    Else all pictures are the split "train". Columns of metadata files are added (`hubgan.data.metadata`); a metadata
+    file at the top says that subfolders are classes, whatever they are called.
+
+    Args:
+        path: the folder.
+        name: what the user calls it, for messages.
+        split: a split, or a part of one, such as "train[:100]".
+
+    Returns:
+        The rows; None if there are no pictures, or the folder is laid out as a repository of the Hub.
+
+    Raises:
+        DataError: there is no such split, a metadata file cannot be used, a path is not in Unicode, or pillow-heif is
+            missing.
+        OSError: a folder cannot be read.
+        ValueError: the part of the split is malformed.
+    """
+    folder = path.resolve()
+    tree = walk(folder)
+    if not tree.pictures or _is_repository(folder, tree, name):
+        return None
+    if metadata := read_metadata(tree.others):
+        tree.others = [file for file in tree.others if file not in metadata.files]
+    parts = [picture.relative_to(folder).parts[:-1] for picture in tree.pictures]
+    listed = metadata is not None and folder in [file.parent for file in metadata.files]
+    splits = _splits(parts, listed)
+    depth = 0 if splits is None else 1
+    labels = [part[depth] if len(part) > depth else None for part in parts]
+    classes = sorted({label for label in labels if label is not None})
+    check_pictures(tree, name, f" in {len(classes):,} classes" if classes else "")
+    if splits is None:
+        _warn_of_splits(parts, name)
+    chosen = _chosen(splits or {"train": list(range(len(parts)))}, split, name, folder)
+    return _rows([tree.pictures[k] for k in chosen], [labels[k] for k in chosen], classes, metadata, tree, name)
+
+
+def reads_otherwise(classes: Iterable[str]) -> bool:
+    """Whether subfolders with these names would be read as splits or pairs rather than as classes."""
+    names = {name.lower() for name in classes}
+    return bool(names) and (names <= _WORDS.keys() or any(names.issuperset(pair) for pair in PAIRS))
+
+
+def is_listed(folder: Path) -> bool:
+    """Whether a metadata file lies in a folder that tells of its pictures."""
+    return read_metadata(folder.glob("metadata.*")) is not None
+
+
+def check_pictures(tree: Tree, name: str, about: str = "") -> None:
+    """Report what a folder holds.
+
+    Raises:
+        DataError: there are HEIF pictures, and pillow-heif is missing.
+    """
+    heif = [picture for picture in tree.pictures if picture.suffix.lower() in HEIF_ENDINGS]
+    if heif and find_spec("pillow_heif") is None:
+        raise DataError(
+            f"{name}: {len(heif):,} of {len(tree.pictures):,} pictures are HEIF (HEIC), which needs the package"
+            " pillow-heif",
+            "Run: pip install 'hubgan[heif]', or move them away",
+        )
+    left_out = tree.left_out()
+    logger.info("%s: %s pictures%s%s", name, f"{len(tree.pictures):,}", about, left_out and f"; left out: {left_out}")
+    if unread := tree.unread():
+        logger.warning(
+            "%s: %s pictures are in formats that hubgan does not read, such as %s. Save them as PNG or JPEG",
+            name, f"{len(unread):,}", unread[0],
+        )  # fmt: skip
+
+
+def image_column(files: Sequence[Path]) -> pa.StructArray:
+    """The files as a column of the feature type `Image`.
+
+    Raises:
+        DataError: a path is not in Unicode.
+    """
+    try:
+        paths = pa.array([str(file) for file in files], pa.string())
+    except UnicodeEncodeError as error:
+        wrong = next(file for file in files if not _is_unicode(file))
+        raise DataError(
+            f"{str(wrong)!r} is a name that is not in UTF-8", "Rename it, for example with convmv"
+        ) from error
+    return pa.StructArray.from_arrays([pa.nulls(len(files), pa.binary()), paths], names=["bytes", "path"])
+
+
+def fingerprint(files: Iterable[Path], *more: str) -> str:
+    """Changes with the files: their paths, sizes and times, as `datasets` does it for a folder of images."""
+    states = [(file, file.stat()) for file in files]
+    texts = [f"{file}\0{state.st_size}\0{state.st_mtime_ns}" for file, state in states]
+    return hashlib.sha256("\0".join([*texts, *more]).encode()).hexdigest()[:16]
+
+
+def _is_repository(folder: Path, tree: Tree, name: str) -> bool:
+    """Whether a folder is laid out as on the Hub: its card names the files, or its pictures are in Parquet files."""
+    if _has_configs(folder):
+        return True
+    if not any(file.suffix.lower() == ".parquet" and _holds_pictures(file) for file in tree.others):
+        return False
+    logger.warning("%s: the pictures in its Parquet files are read, and %s beside them are not", name,
+                   f"{len(tree.pictures):,}")  # fmt: skip
+    return True
+
+
+def _has_configs(folder: Path) -> bool:
+    try:
+        text = (folder / "README.md").read_text("utf-8")
+        return bool(DatasetCard(text, ignore_metadata_errors=True).data.to_dict().get("configs"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+
+
+def _holds_pictures(file: Path) -> bool:
+    try:
+        schema = pq.read_schema(file)
+    except (OSError, pa.ArrowException):
+        return False
+    kinds = [field.type for field in schema]
+    return any(pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 for kind in kinds)
+
+
+def _splits(parts: Sequence[tuple[str, ...]], listed: bool) -> dict[str, list[int]] | None:
+    """The pictures of each split, if the top level holds nothing but splits."""
+    if listed or not {part[0].lower() if part else "" for part in parts} <= _WORDS.keys():
+        return None
+    found: dict[str, list[int]] = {}
+    for number, part in enumerate(parts):
+        found.setdefault(part[0], []).append(number)
+    return found
+
+
+def _warn_of_splits(parts: Sequence[tuple[str, ...]], name: str) -> None:
+    words = sorted({word for part in set(parts) for word in part if word.lower() in _WORDS})
+    if len({_WORDS[word.lower()] for word in words}) > 1:
+        logger.warning(
+            "%s: its folders %s are read together, for other folders or pictures lie beside them. To use one alone,"
+            " pass its path",
+            name,
+            " and ".join(words),
+        )
+
+
+def _chosen(splits: dict[str, list[int]], split: str, name: str, folder: Path) -> list[int]:
+    """The pictures of a split. It may also be called as on the Hub, where `val` and `dev` are "validation"."""
+    found = dict(splits)
+    for known, words in _SPLITS.items():
+        if len(called := [each for each in splits if each.lower() in words]) == 1:
+            found.setdefault(known, splits[called[0]])
+    if split == "all":
+        split = "+".join(splits)
+    for word in (part.partition("[")[0].strip() for part in split.split("+")):
+        if word not in found:
+            raise _no_split(word, splits, name, folder)
+    lengths = {each: len(pictures) for each, pictures in found.items()}
+    instructions = datasets.ReadInstruction.from_spec(split).to_absolute(lengths)
+    return [picture for part in instructions for picture in found[part.splitname][part.from_ : part.to]]
+
+
+def _no_split(word: str, splits: dict[str, list[int]], name: str, folder: Path) -> DataError:
+    if splits.keys() != {"train"}:
+        return DataError(f"{name} has no split {word!r}", nearest(word, splits))
+    return DataError(
+        f"{name} has no split {word!r}: all its {len(splits['train']):,} pictures are the split 'train'",
+        f"Pass the folder {name.rstrip('/')}/{word}"
+        if (folder / word).is_dir()
+        else f"Put the pictures of each split into a folder of its own, train and {word}, and nothing beside them",
+    )
+
+
+def _rows(
+    files: list[Path],
+    labels: list[str | None],
+    classes: list[str],
+    metadata: Metadata | None,
+    tree: Tree,
+    name: str,
+) -> datasets.Dataset:
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {_IMAGE: image_column(files)}
+    features = datasets.Features({_IMAGE: datasets.Image()})
+    if metadata:
+        described = metadata.of(files, tree.pictures, name)
+        if _IMAGE in described.column_names:
+            raise DataError(f"{metadata.files[0]} has a column {_IMAGE!r}, which holds the pictures", "Rename it")
+        columns |= zip(described.column_names, described.columns, strict=True)
+        features |= datasets.Features.from_arrow_schema(described.schema)
+    if classes and _LABEL not in columns:
+        numbers = {each: number for number, each in enumerate(classes)}
+        columns[_LABEL] = pa.array([None if label is None else numbers[label] for label in labels], pa.int64())
+        features[_LABEL] = datasets.ClassLabel(names=classes)
+    return datasets.Dataset(
+        InMemoryTable(pa.table(columns)),
+        datasets.DatasetInfo(features=features),
+        fingerprint=fingerprint([*files, *(metadata.files if metadata else [])], *classes),
+    )
+
+
+def _is_unicode(file: Path) -> bool:
+    try:
+        return bool(str(file).encode())
+    except UnicodeEncodeError:
+        return False

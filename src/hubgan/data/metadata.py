@@ -1,0 +1,118 @@
+"""Tables that describe the pictures in a folder: `metadata.csv`, `metadata.jsonl` or `metadata.parquet`."""
+
+import logging
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.json as pj
+import pyarrow.parquet as pq
+
+from hubgan.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "file_name"
+_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+
+
+@dataclass
+class Metadata:
+    """What the metadata files in a folder and below say of its pictures.
+
+    Attributes:
+        files: the files.
+        pictures: the picture that each row is about, as `_key` writes it.
+        columns: all other columns.
+    """
+
+    files: list[Path]
+    pictures: list[str]
+    columns: pa.Table
+
+    def of(self, pictures: Sequence[Path], others: Iterable[Path], name: str) -> pa.Table:
+        """The columns with a row for each picture, empty where nothing is said of it. Rows left over are reported.
+
+        Args:
+            pictures: the pictures.
+            others: pictures that the rows may also be about, which are left out.
+            name: the name of the folder, for messages.
+        """
+        rows: dict[str, int] = {}
+        for row, picture in enumerate(self.pictures):
+            rows.setdefault(picture, row)
+        keys = [_key(picture) for picture in pictures]
+        alone = [str(picture) for picture, key in zip(pictures, keys, strict=True) if key not in rows]
+        _warn(name, len(pictures), "pictures have no row in their metadata, whose columns are empty for them", alone)
+        strangers = sorted(rows.keys() - keys - {_key(other) for other in others})
+        _warn(name, len(self.pictures), "rows of the metadata name no picture that is there", strangers)
+        again = [picture for row, picture in enumerate(self.pictures) if rows[picture] != row]
+        _warn(name, len(self.pictures), "rows of the metadata name a picture again, and are not used", again)
+        return self.columns.take(pa.array([rows.get(key) for key in keys], pa.int64()))
+
+
+def read_metadata(files: Iterable[Path]) -> Metadata | None:
+    """Read those of the files that are metadata, and have a column `file_name`; None if none does.
+
+    A file name is a path that begins at the folder of the metadata file.
+
+    Raises:
+        DataError: one cannot be read, or two do not go together.
+    """
+    found: list[Path] = []
+    pictures: list[str] = []
+    tables: list[pa.Table] = []
+    for file in files:
+        if file.name not in _NAMES:
+            continue
+        table = _read(file)
+        if FILE_NAME not in table.column_names:
+            logger.warning("%s has no column %s, and is not used", file, FILE_NAME)
+            continue
+        found.append(file)
+        pictures += [_key(file.parent / str(value or "")) for value in table[FILE_NAME].to_pylist()]
+        tables.append(table.drop_columns(FILE_NAME).replace_schema_metadata(None))
+    if not found:
+        return None
+    try:
+        return Metadata(found, pictures, pa.concat_tables(tables, promote_options="permissive"))
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{', '.join(map(str, found))} have columns of one name and different types ({_reason(error)})",
+            "Make the columns alike",
+        ) from error
+
+
+def _read(file: Path) -> pa.Table:
+    whole = max(1, file.stat().st_size)  # the types of columns are those of all rows, not of the first ones
+    try:
+        if file.suffix == ".csv":
+            return pc.read_csv(
+                file,
+                pc.ReadOptions(block_size=whole),
+                pc.ParseOptions(newlines_in_values=True),
+                pc.ConvertOptions(column_types={FILE_NAME: pa.string()}),
+            )
+        if file.suffix == ".jsonl":
+            return pj.read_json(file, pj.ReadOptions(block_size=whole), pj.ParseOptions(newlines_in_values=True))
+        return pq.read_table(file)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read ({_reason(error)})", "Correct it, or move it away") from error
+
+
+def _key(picture: Path) -> str:
+    """A path, as tables and file systems write it: macOS splits accents off letters in names."""
+    return unicodedata.normalize("NFC", os.path.normpath(picture))
+
+
+def _warn(name: str, of: int, what: str, examples: Sequence[str]) -> None:
+    if examples:
+        logger.warning("%s: %s of %s %s, such as %s", name, f"{len(examples):,}", f"{of:,}", what, examples[0])
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,121 @@
+"""The rows of a data set, found by its name: a folder, a file, or a repository on the Hub."""
+
+import glob
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import datasets
+from datasets.load import CachedDatasetModuleFactory
+from datasets.packaged_modules.cache.cache import Cache
+from huggingface_hub import constants
+
+from hubgan.data.folder import open_folder
+from hubgan.data.pairs import open_pairs
+from hubgan.errors import DataError, Remedy, nearest
+from hubgan.runtime.names import did_you_mean, hub_answers, is_path
+
+Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
+
+_COMMIT = 40  # digits of a commit
+
+
+def open_rows(
+    name: str, config: str | None, split: str, streaming: bool, column: str | None, input_column: str | None
+) -> tuple[Rows, str]:
+    """The rows of a data set, and for a stream its fingerprint; the arguments are those of `load_images`.
+
+    Raises:
+        DataError: there is no such data set or split, or it cannot be read.
+    """
+    path = Path(os.path.expanduser(name))  # noqa: PTH111  # it raises no error for an unknown user
+    try:
+        if path.is_dir():
+            if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
+                loaded = datasets.load_from_disk(str(path))
+                return (_pick(loaded, name, split) if isinstance(loaded, datasets.DatasetDict) else loaded), ""
+            found = open_pairs(path, split, column, input_column)
+            if found is None:
+                found = open_folder(path, name, split)
+            return (found, "") if found is not None else _read(_local(path), config, split, streaming)
+        if path.suffix == ".parquet" and path.exists():
+            return _read("parquet", config, split, streaming, data_files=glob.escape(str(path.resolve())))
+        if path.exists():
+            raise DataError(f"{name} is a file", "Pass the folder that holds it, a .parquet file, or a Hub name")
+        if is_path(name):
+            raise DataError(f"there is no folder {name}", did_you_mean(name) or "Check the path")
+        return _read(name, config, split, streaming, from_hub=True)
+    except DataError:
+        raise
+    except (ConnectionError, datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
+        raise _unreachable(name, path, error) from error
+    except Exception as error:  # datasets raises many kinds of errors, with good messages
+        raise DataError(f"cannot open the data set {name}: {reason(error)}") from error
+
+
+def _read(
+    path: str, config: str | None, split: str, streaming: bool, from_hub: bool = False, **options: Any
+) -> tuple[Rows, str]:
+    builder = _hub_builder(path, config) if from_hub else datasets.load_dataset_builder(path, config, **options)
+    if not streaming:
+        builder.download_and_prepare()
+        return builder.as_dataset(split), ""
+    # The folder of the prepared data is named after the data set's revision or its files' times.
+    prepared = Path(builder.cache_dir).parts[-4:]
+    return builder.as_streaming_dataset(split=split), hashed(path, split, *prepared)
+
+
+def _hub_builder(name: str, config: str | None) -> datasets.DatasetBuilder:
+    """The builder of a data set on the Hub; of its copy in the cache if the Hub does not answer or know it."""
+    if hub_answers() or "://" in name:
+        builder = datasets.load_dataset_builder(name, config)
+    else:
+        CachedDatasetModuleFactory(name).get_module()  # raises FileNotFoundError if there is none
+        repository = {"repo_id": name, "dataset_name": name.rpartition("/")[2]}
+        builder = Cache(**repository, config_name=config, version="auto", hash="auto")
+    if isinstance(builder, Cache) and len(builder.hash or "") < _COMMIT:
+        raise FileNotFoundError(f"the cache holds a folder of the name {name}, and no data set of the Hub")
+    return builder
+
+
+def _local(path: Path) -> str:
+    """The path of a folder for `datasets`, which reads some characters in it as a pattern."""
+    found = str(path.resolve())
+    if glob.has_magic(found):
+        raise DataError(
+            f"{path} is not a folder of pictures, and other data sets cannot lie in a folder with *, ? or [ in its"
+            " path",
+            "Rename the folder",
+        )
+    return found
+
+
+def _pick(splits: datasets.DatasetDict, name: str, split: str) -> datasets.Dataset:
+    if split not in splits:
+        raise DataError(f"{name} has no split {split!r}", nearest(split, map(str, splits)))
+    return splits[split]
+
+
+def _unreachable(name: str, path: Path, error: Exception) -> DataError:
+    if path.is_dir():
+        return DataError(f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})")
+    similar = did_you_mean(name)
+    return DataError(
+        f"{name!r} is no folder on this machine, and the Hub ({constants.ENDPOINT}) gave no data set of that name:"
+        " it does not exist, is private, or the Hub cannot be reached",
+        Remedy(
+            similar or "Pass the path of a folder of images, or of a local copy of the data set",
+            similar or "Pass --dataset the path of a folder of images, or of a local copy of the data set",
+        ),
+    )
+
+
+def reason(error: Exception) -> str:
+    """The kind and the message of an error, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def hashed(*parts: str) -> str:
+    """A fingerprint of some texts."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,60 @@
+"""Names of models and data sets: paths on this machine, or names on the Hub; and whether the Hub can be reached."""
+
+import os
+import socket
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from huggingface_hub import constants
+
+_PATIENCE = 2.0  # seconds
+
+
+def is_path(name: str) -> bool:
+    """Whether a name can only be a path on this machine, so that the Hub need not be asked.
+
+    It begins with "." or "~", is absolute, has more than one slash, or lies in a folder that exists.
+    """
+    if "://" in name:
+        return False
+    if name.startswith((".", "~")) or name.count("/") > 1 or os.path.isabs(name):  # noqa: PTH117
+        return True
+    return "/" in name and os.path.isdir(os.path.dirname(name))  # noqa: PTH112, PTH120
+
+
+def did_you_mean(name: str) -> str:
+    """The remedy for a path that does not exist: the existing one that is most like it. Empty if none is.
+
+    It is empty for user/name too, which is a name on the Hub.
+    """
+    if "/" in name and not is_path(name):
+        return ""
+    path = Path(os.path.expanduser(name))  # noqa: PTH111  # it raises no error for an unknown user
+    missing = path
+    while not os.path.lexists(missing.parent):
+        missing = missing.parent
+    try:
+        names = [entry for entry in os.listdir(missing.parent) if not entry.startswith(".")]  # noqa: PTH208
+    except (OSError, ValueError):
+        return ""
+    if not (match := get_close_matches(missing.name, names, n=1)):
+        return ""
+    found = missing.with_name(match[0])
+    return f"Did you mean {inside if (inside := found / path.relative_to(missing)).exists() else found}?"
+
+
+def hub_answers() -> bool:
+    """Whether the Hub accepts connections. Its client would find out within half a minute, with warnings."""
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if getproxies():
+        return True  # they may accept what this machine cannot reach itself
+    address = urlsplit(constants.ENDPOINT)
+    try:
+        port = address.port or (80 if address.scheme == "http" else 443)
+        with socket.create_connection((address.hostname or "", port), _PATIENCE):
+            return True
+    except OSError:
+        return False

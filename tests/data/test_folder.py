@@ -1,0 +1,347 @@
+"""Folders of pictures: what is read, in which order, as which classes and splits; and what is left out and said."""
+
+import os
+import random
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import datasets
+import pytest
+from PIL import Image
+
+from helpers.images_at_hand import SMALL, decoded, save
+from helpers.pictures import pairs, picture
+from helpers.pictures import save as save_as
+from hubgan.data import load_images
+from hubgan.data.folder import open_folder
+from hubgan.errors import DataError
+from hubgan.media.tree import walk
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+@pytest.fixture
+def pixels(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Puts pictures with these names into a folder."""
+    one = tmp_path_factory.mktemp("one") / "one.png"
+    save(one, size=(16, 16))
+
+    def put(folder: Path, *names: str) -> Path:
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(one, folder / name)
+        return folder
+
+    return put
+
+
+def names(folder: Path, **options: object) -> list[str]:
+    """The pictures that are read, by their path in the folder."""
+    source = load_images(str(folder), **options)  # type: ignore[arg-type]
+    return [os.path.relpath(row["image"]["path"], folder.resolve()) for row in source.rows]
+
+
+def labels(folder: Path, **options: object) -> list[str | None]:
+    source = load_images(str(folder), **options)  # type: ignore[arg-type]
+    return [None if label is None else source.classes[label] for label in source.rows["label"][:]]
+
+
+# -- pictures
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_words_in_names_mean_nothing(pixels: Callable[..., Path], tmp_path: Path, streaming: bool) -> None:
+    files = ["IMG 1.png", "IMG_2.png", "dev.png", "test_3.png", "train station.png", "train-00000-of-00002.png"]
+    folder = pixels(tmp_path / "train [2024] ä 日本", *files)
+    assert names(folder, streaming=streaming) == files
+    assert len(load_images(str(folder), streaming=streaming).examples(SMALL, 9)) == 6
+
+
+def test_all_kinds_of_pictures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for ending in ("bmp", "gif", "heic", "jpg", "png", "ppm", "tif", "webp"):
+        save_as(picture(), tmp_path / f"a.{ending}")
+    (tmp_path / "a.jpg").rename(tmp_path / "a.JPeG")
+    shutil.copyfile(tmp_path / "a.png", tmp_path / "no ending")
+    shutil.copyfile(tmp_path / "a.heic", tmp_path / "photo.2024")
+    shutil.copyfile(tmp_path / "a.tif", tmp_path / "raw.dng")  # which would be its preview
+    picture().save(tmp_path / "a.jp2")
+    assert len(names(tmp_path)) == 10
+    assert decoded(tmp_path).skipped == 0
+    assert "1 pictures are in formats that hubgan does not read, such as" in caplog.text and "a.jp2" in caplog.text
+
+
+def test_other_files_are_counted_and_left_alone(
+    pixels: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    pixels(tmp_path, "0.jpg", "1.jpg", "._1.jpg", ".thumbnails/0.jpg", "cat/2.jpg")
+    for name in ("0.txt", "1.TXT", "cat/2.txt", "clip.mp4", "info.json", "LICENSE", "P"):
+        (tmp_path / name).write_text("P"[: name != "LICENSE"])
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert names(tmp_path) == ["0.jpg", "1.jpg", "cat/2.jpg"]
+    assert (
+        f"{tmp_path}: 3 pictures in 1 classes; left out: 3 .txt, 2 without an ending, 2 hidden, 1 .json, 1 .mp4,"
+        " 1 broken links, 1 devices" in caplog.messages
+    )
+
+
+def test_links_to_folders_are_followed_once(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    folder = pixels(tmp_path / "data", "cat/0.png", "cat/deep/1.png")
+    pixels(tmp_path / "elsewhere", "2.png")
+    (folder / "dog").symlink_to(tmp_path / "elsewhere")
+    (folder / "cat" / "deep" / "top").symlink_to(folder)
+    (tmp_path / "elsewhere" / "back").symlink_to(folder / "dog")
+    assert [str(file.relative_to(folder)) for file in walk(folder).pictures] == [
+        "cat/0.png", "cat/deep/1.png", "dog/2.png"
+    ]  # fmt: skip
+    assert labels(folder) == ["cat", "cat", "dog"]
+
+
+def test_heif_without_its_package_is_an_error_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "a.jpg")
+    save_as(picture(), tmp_path / "b.heic")
+    assert len(names(tmp_path)) == 2
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(DataError, match=r"1 of 2 pictures are HEIF.*Run: pip install 'hubgan\[heif\]'"):
+        load_images(str(tmp_path))
+
+
+def test_a_name_that_is_not_in_unicode_is_named(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    pixels(tmp_path, "0.png", os.fsdecode(b"caf\xe9.png"))
+    with pytest.raises(DataError, match=r"caf\\udce9\.png' is a name that is not in UTF-8\. Ren"):
+        load_images(str(tmp_path))
+
+
+def test_the_fingerprint_changes_with_the_files_alone(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    folder = str(pixels(tmp_path / "data", "cat/0.png", "dog/1.png"))
+    first = load_images(folder).fingerprint
+    assert first == load_images(folder).fingerprint == load_images(folder, streaming=True).fingerprint
+    (tmp_path / "data" / "notes.txt").touch()
+    assert first == load_images(folder).fingerprint
+    os.utime(tmp_path / "data" / "cat" / "0.png", (1, 1))
+    second = load_images(folder).fingerprint
+    (tmp_path / "data" / "cat" / "0.png").rename(tmp_path / "data" / "dog" / "0.png")
+    assert len({first, second, load_images(folder).fingerprint}) == 3
+
+
+# -- classes and splits
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_class_may_be_called_train(pixels: Callable[..., Path], tmp_path: Path, streaming: bool) -> None:
+    folder = pixels(tmp_path, *(f"{label}/{k}.png" for label in ("car", "train", "ship") for k in range(2)))
+    source = load_images(str(folder), streaming=streaming)
+    assert (source.size, source.classes) == (6, ("car", "ship", "train"))
+    assert [row["label"] for row in source.rows] == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_picture_outside_of_all_classes_has_none(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    folder = pixels(tmp_path, "0.png", "cat/1.png", "cat/young/2.png", "dog/3.png")
+    assert labels(folder) == [None, "cat", "cat", "dog"]
+    with pytest.raises(DataError, match="an image has the label None"):
+        load_images(str(folder)).labels()
+    assert load_images(str(folder), classes=("cat",)).size == 2
+
+
+def test_folders_of_splits_and_nothing_beside_are_splits(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    folder = pixels(tmp_path, "Train/cat/0.png", "Train/dog/1.png", "Train/2.png", "val/dog/3.png")
+    (folder / "README.md").write_text("# My pictures")
+    (folder / "annotations").mkdir()
+    with pytest.raises(DataError, match=r"has no split 'test'\. Known: Train, val"):
+        load_images(str(folder), split="test")
+    assert labels(folder, split="Train") == labels(folder) == [None, "cat", "dog"]  # "2.png" is before "cat"
+    assert labels(folder, split="validation") == labels(folder, split="val") == ["dog"]
+    assert names(folder, split="train[1:]+val") == ["Train/cat/0.png", "Train/dog/1.png", "val/dog/3.png"]
+    assert load_images(str(folder), split="all").size == 4
+
+
+def test_a_split_is_never_made_up(
+    pixels: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = pixels(tmp_path / "data", "train/0.png", "test/1.png", "extra/2.png")
+    assert len(names(folder)) == 3
+    assert "its folders test and train are read together" in caplog.text
+    with pytest.raises(DataError, match=rf"all its 3 pictures are the split 'train'\. Pass the folder {folder}/test"):
+        load_images(str(folder), split="test")
+    assert names(folder / "test") == ["1.png"]
+    with pytest.raises(DataError, match=r"no split 'valid'.*Put the pictures of each split into a folder of its own"):
+        load_images(str(folder), split="valid")
+    with pytest.raises(DataError, match="cannot open"):
+        load_images(str(folder), split="train[a:b]")
+
+
+# -- metadata
+
+
+def test_metadata_of_some_pictures(
+    pixels: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = pixels(tmp_path, "0.png", "01.png", "été.png", "deep/3.png", "deep/er/4.png", "5.png")
+    decomposed = unicodedata.normalize("NFD", "été.png")
+    (folder / "metadata.csv").write_text(
+        f'file_name,kind,size\n01.png,7,\n{decomposed},x,2\n"deep/er/4.png","a, b",3\ngone.png,x,4\n01.png,z,5\n'
+    )
+    (folder / "deep" / "metadata.jsonl").write_text('{"file_name": "3.png", "kind": "j"}\n')
+    rows = open_folder(folder, "mine", "train")
+    assert rows is not None and rows.column_names == ["image", "kind", "size", "label"]
+    assert rows["kind"][:] == [None, "7", None, "j", "a, b", "x"] and rows["size"][:] == [None] * 4 + [3, 2]
+    assert [message.partition(", such as")[0] for message in caplog.messages] == [
+        "mine: 2 of 6 pictures have no row in their metadata, whose columns are empty for them",
+        "mine: 1 of 6 rows of the metadata name no picture that is there",
+        "mine: 1 of 6 rows of the metadata name a picture again, and are not used",
+    ]
+    source = load_images(str(folder), label_column="kind")
+    assert source.classes == ("7", "a, b", "j", "x")
+    with pytest.raises(DataError, match="an image has the label None"):
+        source.labels()
+
+
+def test_labels_of_metadata_take_the_place_of_folders(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    folder = pixels(tmp_path, "a/0.png", "b/1.png")
+    (folder / "metadata.csv").write_text("file_name,label\na/0.png,red\nb/1.png,blue\n")
+    source = load_images(str(folder), label_column="label")
+    assert source.classes == ("blue", "red") and source.labels().tolist() == [1, 0]
+    before = source.fingerprint
+    (folder / "metadata.csv").write_text("file_name,label\na/0.png,green\nb/1.png,blue\n")
+    assert load_images(str(folder), label_column="label").fingerprint != before
+
+
+def test_metadata_that_cannot_be_used(
+    pixels: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, table = pixels(tmp_path, "a/0.png", "1.png"), tmp_path / "metadata.csv"
+    table.write_text("image,label\n0.png,red\n")
+    assert load_images(str(folder)).classes == ("a",)
+    assert "metadata.csv has no column file_name, and is not used" in caplog.text
+    table.write_text("file_name,image\n1.png,x\n")
+    with pytest.raises(DataError, match="has a column 'image', which holds the pictures"):
+        load_images(str(folder))
+    table.write_text("file_name,text\n1.png,a,b\n")
+    with pytest.raises(DataError, match=r"metadata\.csv cannot be read .*\. Correct it"):
+        load_images(str(folder))
+    table.write_text("file_name,size\n1.png,3\n")
+    (folder / "a" / "metadata.jsonl").write_text('{"file_name": "0.png", "size": {"width": 3}}\n')
+    with pytest.raises(DataError, match="columns of one name and different types"):
+        load_images(str(folder))
+
+
+# -- what is no folder of pictures
+
+
+def test_a_repository_is_read_as_one(
+    pixels: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = pixels(tmp_path / "repository", "assets/logo.png", "mine/train/0.png", "mine/train/1.png")
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# No word about files")
+    assert load_images(str(folder)).size == 3
+    (folder / "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: mine/train/*\n---\n"
+    )
+    assert load_images(str(folder)).size == 2
+    (folder / "README.md").unlink()
+    table = {"image": [{"bytes": (folder / "assets" / "logo.png").read_bytes(), "path": None}]}
+    datasets.Dataset.from_dict({"url": ["a"]}).to_parquet(folder / "00000.parquet")  # what img2dataset writes
+    assert load_images(str(folder)).size == 3
+    (folder / "data").mkdir()
+    rows = datasets.Dataset.from_dict(table, features=datasets.Features(image=datasets.Image()))
+    (folder / "00000.parquet").unlink()
+    rows.to_parquet(folder / "data" / "train-00000-of-00001.parquet")
+    assert load_images(str(folder)).size == 1
+    assert "the pictures in its Parquet files are read, and 3 beside them are not" in caplog.text
+
+
+def test_brackets_in_the_path_of_other_data_sets(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "[2024]"
+    folder.mkdir()
+    table = {"image": [{"bytes": (pixels(tmp_path, "0.png") / "0.png").read_bytes(), "path": None}]}
+    rows = datasets.Dataset.from_dict(table, features=datasets.Features(image=datasets.Image()))
+    rows.to_parquet(folder / "a.parquet")
+    assert load_images(str(folder / "a.parquet")).size == 1
+    with pytest.raises(DataError, match=r"cannot lie in a folder with \*, \? or \[ in its path\. Rename the folder"):
+        load_images(str(folder))
+
+
+def test_pairs_are_walked_as_other_folders_are(
+    pixels: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    folder = pairs(tmp_path / "pairs", (20, 20), (24, 20))
+    (folder / "hr" / "1.bmp").rename(folder / "hr" / "1")
+    (folder / "lr" / "notes.txt").touch()
+    assert load_images(str(folder), pairs=True).size == 2
+    assert f"{folder}/lr: 2 pictures; left out: 1 .txt" in caplog.messages
+
+
+# -- any tree
+
+
+def random_tree(folder: Path, draw: random.Random, kinds: dict[str, Path]) -> None:
+    """Files and folders with awkward names, from links to a file of each kind."""
+    words = ["train", "test", "val", "Dev", "cat", "a [1]", "*?", "ä 日本", "x.y", "lr", ".hidden", "data", "{b}", "#"]
+    folders = [folder]
+    for _ in range(draw.randrange(5)):
+        inner = draw.choice(folders) / draw.choice(words)
+        inner.mkdir(exist_ok=True)
+        folders.append(inner)
+    for number in range(draw.randrange(1, 9)):
+        kind, source = draw.choice([*kinds.items()])
+        ending = "".join(draw.choice([letter.lower(), letter.upper()]) for letter in kind)
+        target = draw.choice(folders) / f"{draw.choice(words)}{number}{ending}"
+        os.link(source, target)
+
+
+def expected(folder: Path, pictures: set[int]) -> list[tuple[str, ...]]:
+    """What a plain walk finds: visible links to these files, in order."""
+    found = []
+    for parent, inner, files in os.walk(folder):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        for name in files:
+            path = Path(parent, name)
+            if not name.startswith(".") and path.stat().st_ino in pictures:
+                found.append(path.relative_to(folder).parts)
+    return sorted(found)
+
+
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """A folder that is removed soon, where there are many small files."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None, ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
+
+
+@pytest.mark.slow
+def test_any_tree_is_read_as_a_plain_walk_finds_it(in_memory: Path) -> None:
+    draw, splits = random.Random(0), {"train", "test", "val", "dev"}
+    kinds = {ending: in_memory / f"source{ending}" for ending in (".png", ".jpg", ".webp", ".txt", ".mp4", ".json")}
+    for ending, file in kinds.items():
+        if ending in (".png", ".jpg", ".webp"):
+            Image.new("RGB", (1, 1)).save(file)
+        else:
+            file.write_text("no picture")
+    kinds[""] = kinds[".png"]
+    pictures = {file.stat().st_ino for ending, file in kinds.items() if ending in ("", ".png", ".jpg", ".webp")}
+    for number in range(500):
+        folder = in_memory / f"tree {number}"
+        folder.mkdir()
+        random_tree(folder, draw, kinds)
+        found = expected(folder, pictures)
+        rows = open_folder(folder, "any", "all" if found else "train")
+        if rows is None:
+            assert not found
+            continue
+        read = rows.data["image"].to_pylist()
+        assert [Path(cell["path"]).relative_to(folder).parts for cell in read] == found
+        split = {parts[0].lower() if len(parts) > 1 else "" for parts in found} <= splits
+        classes = [parts[split] if len(parts) > 1 + split else None for parts in found]
+        if any(classes):
+            known = rows.features["label"].names
+            assert known == sorted({name for name in classes if name})
+            assert [None if label is None else known[label] for label in rows.data["label"].to_pylist()] == classes
+        else:
+            assert rows.column_names == ["image"]
