@@ -167,8 +167,11 @@ def test_a_seed_that_was_drawn_is_told(run: Run, tmp_path: Path, generator: Gene
 def test_what_cannot_be_sampled_is_told_in_a_line(run: Run, tmp_path: Path, generator: Generator) -> None:
     Upscaler(width=4, depth=1).save_pretrained(tmp_path / "up")
     (tmp_path / "file").touch()
+    (tmp_path / "runs" / "quickstart").mkdir(parents=True)
     for argv, words in {
         ("up",): "up/config.json describes",
+        ("runs/quikstart",): "there is no folder or file runs/quikstart. Did you mean runs/quickstart?",
+        ("user/model",): "nor in the download cache, and the Hub (http://127.0.0.1",  # which refuses connections
         ("nothing here",): "'nothing here' is neither a folder on this machine nor a Hub name",
         ("gen", "--device", "toaster"): "this machine has no device toaster",
         ("gen", "--grid", "-n", "1000000"): "--grid: a grid of 1,000,000 images of 16 x 16 pixels would have more",

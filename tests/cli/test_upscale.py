@@ -21,9 +21,10 @@ from PIL import ExifTags, Image, ImageCms
 from helpers.command_line import Run, environment, hubgan
 from helpers.common import ROOT, names
 from helpers.forking import fork
-from helpers.pictures import frame, picture_file, same
+from helpers.pictures import frame, picture, picture_file, same
 from hubgan import Generator, Upscaler
 from hubgan.cli import main, upscale
+from hubgan.data import load_images
 from hubgan.media.images import open_image
 
 MODELS = ROOT / "model_cards"
@@ -232,7 +233,7 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
     (tmp_path / "two" / "config.json").unlink()
     for argv, words in {
         ("up", "c.png"): "c.png does not exist. Check the path",
-        ("up", "empty"): "empty holds no pictures or videos (avif, bmp",
+        ("up", "empty"): "empty holds no pictures or videos (apng, avif",
         ("up", "up/config.json"): "up/config.json is not a picture in a known format",
         ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is one file",
         ("up", "a.png", "-o", "c.tif"): "-o c.tif has no ending that can be written. Name a .png, .jpg, .webp or .gif",
@@ -374,9 +375,8 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
     assert same(tmp_path / "large" / "cat" / "00000002.png", upscaler.upscale(images[2]))
     (tmp_path / "large" / "cat" / "00000001.png").unlink()
     assert "1 picture enlarged 2 times, in large\n3 skipped" in run("up", *words)[1]
-    read = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "large"), split="train")
-    labels = read.features["label"]
-    assert sorted(labels.int2str(row["label"]) for row in read) == ["a dog", "a dog", "cat", "cat"]
+    large = load_images(str(tmp_path / "large"))
+    assert [large.classes[label] for label in large.labels()] == ["a dog", "a dog", "cat", "cat"]
     assert run("up", *words, "--format", "webp")[0] == 0
     for argv, complaint in {
         ("up",): "there is nothing to enlarge: up was taken for MODEL. Run: hubgan upscale MODEL up",
@@ -388,6 +388,34 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
     }.items():
         status, said, complained = run(*argv)
         assert (status, said) == (2, "") and complaint in complained and complained.count("\n") == 1, complained
+
+
+@pytest.mark.parametrize("labels", [["train", "test"], ["hr", "lr", "x"], ["a", "b"]])
+def test_results_read_back_whole_whatever_their_labels_are_called(
+    labels: list[str], run: Run, tmp_path: Path, upscaler: Upscaler
+) -> None:
+    features = datasets.Features(img=datasets.Image(), kind=datasets.ClassLabel(names=labels))
+    numbers = [number % len(labels) for number in range(4)]
+    rows = datasets.Dataset.from_dict({"img": [picture(4, 4)] * 4, "kind": numbers}, features)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    for _ in range(2):
+        assert run("up", "--dataset", "rows.parquet", "-o", "large")[0] == 0
+        large = load_images("large")
+        assert sorted(large.classes[label] for label in large.labels()) == sorted(labels[number] for number in numbers)
+    assert (tmp_path / "large" / "metadata.csv").exists() == (labels != ["a", "b"])
+    assert run("up", "--dataset", "large", "-o", "larger")[0] == 0
+    assert load_images("larger").size == 4
+
+
+def test_other_files_in_a_folder_are_counted(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    for name in ("in/a.png", "in/b.jpg"):
+        picture_file(tmp_path / name)
+    (tmp_path / "in" / "a.png").rename(tmp_path / "in" / "a")
+    for name in ("a.txt", "b.txt", "c.mp4", ".d.png"):
+        (tmp_path / "in" / name).touch()
+    status, _, said = run("up", "in")
+    assert status == 0 and names(tmp_path / "in-x2") == {"a.png", "b.jpg"}
+    assert "in: 1 videos are left out (--videos takes them too)\nin: left out: 2 .txt, 1 hidden\n" in said
 
 
 def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

@@ -185,6 +185,54 @@ def test_a_hub_name_that_is_not_there_says_what_to_pass(hub: LoopbackHub, stream
     assert "Pass --dataset the path of a folder" in caught.value.for_command_line()
 
 
+def test_what_looks_like_a_path_never_goes_to_the_hub(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "data" / "photos" / "a.png")
+    for name, remedy in {
+        "data/fotos": "Did you mean data/photos?",
+        "./photos": "Check the path",
+        "some/where/else": "Check the path",
+        f"{tmp_path}/dat/photos": f"Did you mean {tmp_path}/data/photos?",
+    }.items():
+        with pytest.raises(DataError) as caught:
+            load_images(name)
+        assert str(caught.value) == f"there is no folder {name}. {remedy}"
+    assert not hub.requests
+    with pytest.raises(DataError, match=r"no folder on this machine, and the Hub .*\. Did you mean data\?"):
+        load_images("dat")
+
+
+def one_row(folder: Path) -> datasets.Dataset:
+    folder.mkdir()
+    rows = datasets.load_dataset(str(SAMPLE), split="train").select([0])
+    rows.to_parquet(folder / "train.parquet")
+    return rows
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_the_cached_copy_of_another_folder_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streaming: bool
+) -> None:
+    one_row(tmp_path / "mypics")
+    assert load_images(str(tmp_path / "mypics")).size == 1
+    (tmp_path / "mypics" / "train.parquet").unlink()
+    (tmp_path / "mypics").rmdir()
+    for offline in (False, True):  # in any case the Hub is not there
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+        with pytest.raises(DataError, match="'mypics' is no folder on this machine, and the Hub"):
+            load_images("mypics", streaming=streaming)
+
+
+@pytest.mark.slow
+def test_the_cached_copy_of_a_data_set_is_used_without_the_hub(hub: LoopbackHub, tmp_path: Path) -> None:
+    one_row(tmp_path / "few").push_to_hub("tester/few")
+    first = load_images("tester/few")
+    hub.stop()
+    assert (load_images("tester/few").size, load_images("tester/few").fingerprint) == (1, first.fingerprint)
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_some_classes_alone(streaming: bool) -> None:
     source = load_images(str(SAMPLE), classes=("cat", "5"), streaming=streaming)

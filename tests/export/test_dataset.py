@@ -17,6 +17,7 @@ from helpers.command_line import Run
 from helpers.common import ROOT
 from helpers.pictures import same
 from hubgan import Generator
+from hubgan.data import load_images
 from hubgan.errors import ConfigError
 from hubgan.export.dataset import synthesize
 
@@ -62,6 +63,13 @@ def read(folder: Path) -> datasets.Dataset:
 
 def all_same(images: list[Image.Image], others: list[Image.Image]) -> bool:
     return len(images) == len(others) and all(map(same, images, others))
+
+
+def test_classes_with_the_names_of_splits_read_back_whole(tmp_path: Path) -> None:
+    model = Generator(image_size=16, width=4, latent_dim=16, labels=["train", "test", "lr", "hr"]).eval()
+    synthesize(model, tmp_path / "out", 6, shard_size=3)
+    source = load_images(str(tmp_path / "out"))
+    assert source.classes == model.labels and source.labels().tolist() == [0, 1, 2, 3, 0, 1]
 
 
 def test_a_shipped_models_images_are_read_back(run: Run, tmp_path: Path) -> None:

@@ -203,8 +203,11 @@ def test_pickles_are_refused(saved: Path) -> None:
 def test_an_empty_folder_and_a_name_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"has no config\.json"):
         Generator.from_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="neither a folder on this machine nor a Hub name"):
-        Generator.from_pretrained(tmp_path / "missing")
+    (tmp_path / "quickstart").mkdir()
+    with pytest.raises(ModelError, match=rf"no folder or file .*quikstart\. Did you mean {tmp_path}/quickstart\?"):
+        Generator.from_pretrained(tmp_path / "quikstart")
+    with pytest.raises(ModelError, match=r"there is no folder or file ~/of/nobody\. Check the path"):
+        Generator.from_pretrained("~/of/nobody")
     with pytest.raises(ModelError, match="neither a folder"):
         Generator.from_pretrained("x" * 300)
 
