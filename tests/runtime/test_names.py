@@ -53,5 +53,7 @@ def test_the_hub_answers_or_not(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatc
     monkeypatch.undo()
     hub.stop()
     assert not hub_answers()
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    assert not hub_answers()
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.example:3128")
     assert hub_answers()  # the proxy may reach it

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from datasets.table import InMemoryTable
-from huggingface_hub import DatasetCard
+from huggingface_hub import metadata_load
 
 from hubgan.data.metadata import Metadata, read_metadata
 from hubgan.errors import DataError, nearest
@@ -143,8 +143,7 @@ def _is_repository(folder: Path, tree: Tree, name: str) -> bool:
 
 def _has_configs(folder: Path) -> bool:
     try:
-        text = (folder / "README.md").read_text("utf-8")
-        return bool(DatasetCard(text, ignore_metadata_errors=True).data.to_dict().get("configs"))
+        return bool((metadata_load(folder / "README.md") or {}).get("configs"))
     except (OSError, ValueError, yaml.YAMLError):
         return False
 

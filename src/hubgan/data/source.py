@@ -210,12 +210,14 @@ def load_images(
 ) -> ImageSource:
     """Open a data set of images or of pairs.
 
-    A folder with the two subfolders `lr` and `hr`, or `input` and `target`, holds pairs: two image columns of these
-    names. A picture and its partner have the same name, up to the ending (`hubgan.data.pairs`).
+    Of a folder of images every picture in it and below is read. Its subfolders are classes, or splits if their names
+    say so and nothing lies beside them (`hubgan.data.folder`). A folder with the two subfolders `lr` and `hr`, or
+    `input` and `target`, holds pairs: two image columns of these names. A picture and its partner have the same name,
+    up to the ending (`hubgan.data.pairs`).
 
     Args:
-        name: a folder of images (with or without subfolders), a folder of pairs, a folder written by `save_to_disk` or
-            laid out as a Hub repository, a Parquet file, or a Hub name.
+        name: a folder of images, a folder of pairs, a folder written by `save_to_disk` or laid out as a Hub
+            repository, a Parquet file, or a Hub name. What looks like a path is never looked for on the Hub.
         config: the configuration (subset), if the data set has several.
         split: the split to open.
         column: the column with the images; by default the only one whose feature type is `Image`, beside
@@ -229,7 +231,7 @@ def load_images(
 
     Raises:
         DataError: there is no such data set, split, column or label, it holds no images, a picture of a folder of
-            pairs has no partner, or the Hub cannot be reached.
+            pairs has no partner, pillow-heif is missing, or the Hub cannot be reached.
             For a stream, missing images are only detected when it is read.
     """
     rows, fingerprint = open_rows(name, config, split, streaming, column, input_column)

@@ -5,7 +5,7 @@ import socket
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 from huggingface_hub import constants
 
@@ -49,12 +49,12 @@ def hub_answers() -> bool:
     """Whether the Hub accepts connections. Its client would find out within half a minute, with warnings."""
     if constants.HF_HUB_OFFLINE:
         return False
-    if getproxies():
-        return True  # they may accept what this machine cannot reach itself
     address = urlsplit(constants.ENDPOINT)
+    host = address.hostname or ""
+    if getproxies().keys() & {address.scheme, "all"} and not proxy_bypass(host):
+        return True  # a proxy may reach what this machine cannot
     try:
-        port = address.port or (80 if address.scheme == "http" else 443)
-        with socket.create_connection((address.hostname or "", port), _PATIENCE):
+        with socket.create_connection((host, address.port or (80 if address.scheme == "http" else 443)), _PATIENCE):
             return True
-    except OSError:
+    except (OSError, ValueError):
         return False
