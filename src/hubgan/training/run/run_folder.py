@@ -37,7 +37,7 @@ from hubgan.training.run.provenance import (
     record_run,
 )
 from hubgan.training.run.report import METRICS, REPORT, SAMPLES, write_report
-from hubgan.training.run.trackers import check_tracker, start_tracker, track, track_image
+from hubgan.training.run.trackers import start_tracker, track, track_image
 from hubgan.training.task import Models, Task
 from hubgan.version import __version__
 
@@ -57,8 +57,7 @@ class RunFolder:
     model, its card and samples.png as well.
 
     Raises:
-        ConfigError: the folder cannot be written, holds another run, or is not the same for all machines; or the
-            tracker is not installed.
+        ConfigError: the folder cannot be written, holds another run, or is not the same for all machines.
         ModelError: the repository to push to cannot be made.
     """
 
@@ -226,7 +225,6 @@ class RunFolder:
 
     def _prepare(self) -> None:
         config = self.config
-        check_tracker(config)
         if self._metrics.exists() or any(self.checkpoints.glob("step-*")):
             if not config.resume:
                 raise ConfigError(
