@@ -170,7 +170,9 @@ def test_a_folder_that_holds_a_run(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / "step-00000001").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"already holds a run.*--resume auto"):
         open_folder(tmp_path)
+    (tmp_path / ".hubgan-0123").touch()  # left over by a kill
     open_folder(tmp_path, "--resume", "auto")
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "samples"}
 
 
 def test_a_tracker_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,20 +2,50 @@
 
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED = ".hubgan-"
+"""The names of temporary files begin with this. They are hidden, and only a killed process leaves one."""
+_LONGEST_NAME = 255  # bytes, in nearly every file system
+
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary file to write, renamed to `path` when the block ends; it is deleted if the block fails."""
-    unfinished = path.with_name(f".{path.name}")
+def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
+    """A temporary file to write, renamed to `path` when the block ends; it is deleted if the block fails.
+
+    Its name is its own, so several processes may write the same `path`; and short, however long that of `path` is.
+
+    Args:
+        path: the file.
+        folder: the temporary file's, on the same file system; that of `path` by default.
+    """
+    unfinished = (folder or path.parent) / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
         yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def fitting(folder: Path, stem: str, end: str) -> Path:
+    """`folder/{stem}{end}`; if no file may have so long a name there, its stem is cut and gets a checksum."""
+    longest, name = _longest_name(folder), stem + end
+    if len(os.fsencode(name)) > longest:
+        end = f"~{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}{end}"
+        while len(os.fsencode(stem + end)) > longest:
+            stem = stem[:-1]
+    return folder / f"{stem}{end}"
+
+
+def _longest_name(folder: Path) -> int:
+    """How many bytes a name in a folder may have, which need not exist yet."""
+    if not hasattr(os, "pathconf"):
+        return _LONGEST_NAME
+    there = next(parent for parent in [folder, *folder.absolute().parents] if parent.is_dir())
+    return min(os.pathconf(there, "PC_NAME_MAX"), _LONGEST_NAME)
 
 
 def write_text(path: Path, text: str) -> None:
