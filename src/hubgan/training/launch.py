@@ -16,6 +16,7 @@ from hubgan.training.measuring import brief, open_measurement
 from hubgan.training.plan import describe_plan
 from hubgan.training.pretrained import load_pretrained
 from hubgan.training.run.lock import only_run
+from hubgan.training.run.provenance import with_absolute_paths
 from hubgan.training.run.run_folder import RunFolder, run_path
 from hubgan.training.run.trackers import FOLDER, check_tracker
 from hubgan.training.signals import StopSignal
@@ -42,10 +43,11 @@ def train(config: TrainingConfig) -> Path:
     """
     accelerator, task = _set_up(config)
     with only_run(run_path(config)):
-        return _train(config, accelerator, task)
+        return _train(task, accelerator)
 
 
-def _train(config: TrainingConfig, accelerator: Accelerator, task: Task[Any]) -> Path:
+def _train(task: Task[Any], accelerator: Accelerator) -> Path:
+    config: TrainingConfig = task.config
     folder = RunFolder(config, accelerator)
     source = open_source(config, accelerator)
     task.setup_data(source)
@@ -72,6 +74,7 @@ def plan(config: TrainingConfig) -> str:
         ConfigError, DataError: as `train` does.
     """
     accelerator, task = _set_up(config)
+    config = task.config
     source = open_source(config, accelerator)
     task.setup_data(source)
     load_pretrained(task, accelerator)
@@ -92,7 +95,7 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
     accelerator = make_accelerator(config, project_dir=str(run_path(config) / FOLDER))
     decide(lambda: check_tracker(config))
     set_seed(config.seed)
-    return accelerator, TASKS[config.task](config)
+    return accelerator, TASKS[config.task](with_absolute_paths(config, run_path(config)))
 
 
 def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource:
