@@ -73,7 +73,7 @@ def save_again(folder: Path, value: float = 150.0) -> str:
 def test_the_card_says_what_the_model_is_and_keeps_its_training(saved: Path) -> None:
     Generator.from_pretrained(saved).save_pretrained(saved)
     card = (saved / "README.md").read_text()
-    assert 'Generator.from_pretrained("model")' in card
+    assert 'Generator.from_pretrained("./model")' in card
     for words in ("images seen: 1,234", "3 minutes on 1 CPU thread", "CIFAR-10 states no licence", "biases",
                   '- latent_dim: `16`'):  # fmt: skip
         assert words in card

@@ -1,13 +1,14 @@
 """Files that are written whole or not at all, under any name, by several processes at once."""
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 
-from hubgan.runtime.files import atomic_write, fitting
+from hubgan.runtime.files import atomic_write, fitting, remove_leftovers
 
 
 def test_two_may_write_one_file(tmp_path: Path) -> None:
@@ -28,6 +29,15 @@ def test_two_may_write_one_file(tmp_path: Path) -> None:
         unfinished.write_text("three")
         raise KeyError
     assert longest.read_text() in ("one", "two") and list(tmp_path.iterdir()) == [longest]
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    remove_leftovers(tmp_path / "none")
+    for name, age in (("old", 100_000), ("new", 0)):
+        (tmp_path / f".hubgan-{name}").touch()
+        os.utime(tmp_path / f".hubgan-{name}", (time.time() - age,) * 2)
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".hubgan-new"]
 
 
 def test_names_fit_the_disk(tmp_path: Path) -> None:

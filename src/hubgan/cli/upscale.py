@@ -35,10 +35,11 @@ labels, each has a folder of its name, as "imagefolder" reads them.
 
 Existing results are skipped, so that the same command continues after an
 interruption. Pictures that cannot be read are reported at the end, when the
-others are done, and so are those whose results would have the same name, such as
-photo.heic and photo.jpg with --format png (--keep-extensions tells them apart).
-Several commands may write into one folder at once. Processes that `accelerate launch` or `torchrun` has started,
-on one machine or on several that share a folder, divide the work.
+others are done. So are pictures whose results would have the same name, such
+as photo.heic and photo.png: --keep-extensions makes photo.heic.png of the one.
+Several commands may write into one folder at once. Processes that `accelerate
+launch` or `torchrun` has started, on one machine or on several that share a
+folder, divide the work.
 """
 
 import argparse

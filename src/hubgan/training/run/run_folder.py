@@ -24,7 +24,7 @@ from hubgan.hub.upload import Repository
 from hubgan.models import HubModel
 from hubgan.models.card import Result, TrainingRun, local_name
 from hubgan.publish.folder import push_folder
-from hubgan.runtime.files import UNFINISHED, atomic_write, write_text
+from hubgan.runtime.files import atomic_write, remove_leftovers, write_text
 from hubgan.runtime.processes import decide
 from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
@@ -244,8 +244,8 @@ class RunFolder:
             self.checkpoints.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
-            for leftover in [*self.path.glob(f"{UNFINISHED}*"), *self._samples.glob(f"{UNFINISHED}*")]:
-                leftover.unlink(missing_ok=True)  # of a killed run
+            for folder in (self.path, self._samples):
+                remove_leftovers(folder, age=0)  # no other run uses it, see `only_run`
         except OSError as error:
             raise ConfigError(f"the run's folder {self.path} cannot be written: {error}") from error
         if config.push_to_hub:
