@@ -137,15 +137,81 @@ def test_a_result_never_takes_the_place_of_a_picture(run: Run, tmp_path: Path, u
     assert status == 2 and "in/clear-x2.png is both the result of in/clear.png and a picture to enlarge" in complained
 
 
-def test_two_results_of_one_name_are_refused_before_any_work(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+def test_two_results_of_one_name_are_left_out(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     for name in ("a/x.png", "b/x.png", "c/x.png", "c/x.gif"):
         picture_file(tmp_path / name)
     for inputs in (("a", "b"), ("a/x.png", "b/x.png"), ("c",)):
         status, said, complained = run("up", *inputs, "-o", "out")
         assert (status, said) == (2, "")
-        assert "would both become out/x.png" in complained
+        assert "2 of 2 pictures failed:" in complained and "would both become out/x.png" in complained
+        assert ("--keep-extensions makes names such as x.gif.png" in complained) == (inputs == ("c",))
     assert not (tmp_path / "out").exists()
     assert run("up", "a", "b")[:2] == (0, "2 pictures enlarged 2 times, in a-x2, b-x2\n")
+
+
+def test_all_results_of_one_name_are_reported_and_the_others_made(
+    run: Run, tmp_path: Path, upscaler: Upscaler
+) -> None:
+    for name in ("a.bmp", "a.gif", "a.png", "b.bmp", "b.tif", "c.bmp"):
+        picture_file(tmp_path / "in" / name)
+    status, said, complained = run("up", "in")
+    assert (status, said) == (2, "1 picture enlarged 2 times, in in-x2\n")
+    early, _, at_the_end = complained.partition("hubgan upscale: error: ")
+    assert early == "5 pictures are left out: their results would have the names of others\n"
+    assert at_the_end == (
+        "5 of 6 pictures failed:\n"
+        "  in/a.bmp, in/a.gif and in/a.png would all become in-x2/a.png\n"
+        "  in/b.bmp and in/b.tif would both become in-x2/b.png. --keep-extensions makes names such as a.bmp.png."
+        " Rename one of each, or enlarge them with two commands\n"
+    )
+    assert names(tmp_path / "in-x2") == {"c.png"}
+    assert run("up", "in", "--keep-extensions")[0] == 0
+    assert names(tmp_path / "in-x2") == {
+        "c.png",
+        "a.bmp.png",
+        "a.gif.png",
+        "a.png",
+        "b.bmp.png",
+        "b.tif.png",
+        "c.bmp.png",
+    }
+    assert run("up", "in/c.bmp", "--keep-extensions")[1] == "in/c.bmp-x2.png: 24 x 16 pixels\n"
+    picture_file(tmp_path / "in" / "a.bmp.png")
+    assert "in/a.bmp and in/a.bmp.png would both become" in run("up", "in", "--keep-extensions", "-o", "out")[2]
+
+
+def test_the_longest_names_have_results(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    longest = "\u00e4" * 125 + "b.png"  # 255 bytes
+    for name in (longest, f"{longest[:-4]}.bmp"):
+        picture_file(tmp_path / name[-3:] / name)
+    assert run("up", "png", "-o", "out")[:2] == (0, "1 picture enlarged 2 times, in out\n")
+    assert names(tmp_path / "out") == {longest}
+    told = "under a shortened name: with its ending it was too long for the disk"
+    status, said, _ = run("up", f"png/{longest}")
+    assert status == 0 and said.endswith(f": 24 x 16 pixels ({told})\n")
+    (beside,) = names(tmp_path / "png") - {longest}
+    assert re.fullmatch("\u00e4{119}~[0-9a-f]{8}-x2.png", beside)
+    status, said, _ = run("up", "bmp", "-o", "out", "--keep-extensions")
+    assert (status, said) == (0, f"1 picture enlarged 2 times, in out\n1 {told}\n")
+    assert run("up", "bmp", "-o", "out", "--keep-extensions")[1].startswith("1 skipped")
+    (tmp_path / "bmp").rename(tmp_path / ("f" * 255))
+    assert run("up", "f" * 255)[0] == 0
+    (folder,) = tmp_path.glob("f*-x2")
+    assert names(folder) == {longest}
+
+
+@pytest.mark.slow
+def test_two_commands_write_into_one_folder(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    wanted = {f"{number}.png" for number in range(12)}
+    for name in wanted:
+        picture_file(tmp_path / "in" / name, size=(60, 40))
+    log = tmp_path / "log"
+    children = [fork(hubgan, ["upscale", "up", "in", "-o", "out"], tmp_path, log=log)[0] for _ in range(2)]
+    for child in children:
+        child.join(120)
+    assert [child.exitcode for child in children] == [0, 0], log.read_text()
+    assert names(tmp_path / "out") == wanted
+    assert all(same(tmp_path / "out" / name, upscaler.upscale(tmp_path / "in" / name)) for name in wanted)
 
 
 def test_subfolders_keep_their_places_and_results_are_not_enlarged_again(

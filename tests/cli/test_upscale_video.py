@@ -5,19 +5,24 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from queue import Queue
 
 import av
 import numpy as np
 import pytest
 
 from helpers.clips import BT601, BT709, RHYTHM, alike, clip, play, with_subtitles
-from helpers.command_line import Run, environment
+from helpers.command_line import Run, environment, hubgan
 from helpers.common import names
+from helpers.forking import fork
 from helpers.pictures import picture_file
 from hubgan import Upscaler
+from hubgan.cli import clips
+from hubgan.runtime.locks import locked
 
 
 @pytest.fixture
@@ -206,6 +211,36 @@ def test_of_a_video_that_is_cut_off_the_rest_is_enlarged(run: Run, tmp_path: Pat
 def _long(path: Path) -> Path:
     """A video of three parts and a bit."""
     return clip(path, times=[1000 * number for number in range(150)], size=(160, 120), sound=None)
+
+
+@pytest.mark.slow
+def test_two_commands_make_one_video_of_the_longest_name(tmp_path: Path, upscaler: Upscaler) -> None:
+    (tmp_path / "in").mkdir()
+    source = clip(tmp_path / "in" / f"{'x' * 251}.mp4")
+    log = tmp_path / "log"
+    words = ["upscale", "up", "in", "--videos", "-o", "out"]
+    children = [fork(hubgan, words, tmp_path, log=log)[0] for _ in range(2)]
+    for child in children:
+        child.join(120)
+    assert [child.exitcode for child in children] == [0, 0], log.read_text()
+    assert names(tmp_path / "out") == {source.name}
+    assert len(play(tmp_path / "out" / source.name).times) == len(play(source).times)
+
+
+def test_a_video_that_another_process_makes_is_awaited(
+    run: Run, tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip(tmp_path / "a.mp4")
+    told: Queue[str] = Queue()
+    monkeypatch.setattr(clips, "_say", told.put)
+    with ThreadPoolExecutor(1) as pool:
+        with locked(tmp_path / ".a-x2.mp4.lock"):
+            second = pool.submit(run, "up", "a.mp4")
+            assert told.get(timeout=60) == "a-x2.mp4: another process is making it; waiting until it ends"
+            (tmp_path / "a-x2.mp4").touch()
+        status, _, complained = second.result(60)
+    assert status == 2 and "a-x2.mp4 already exists" in complained
+    assert {name for name in names(tmp_path) if not name.startswith("up")} == {"a.mp4", "a-x2.mp4"}
 
 
 def _begin(tmp_path: Path) -> subprocess.Popen[str]:

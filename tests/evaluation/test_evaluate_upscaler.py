@@ -317,7 +317,7 @@ def test_a_dry_run_tells_what_will_be_measured() -> None:
 
 @pytest.mark.slow
 def test_figures_of_a_folder_are_written_into_its_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Generator(width=8, latent_dim=16).save_pretrained(tmp_path / "model")
+    Generator(width=8, latent_dim=16).save_pretrained(tmp_path / "model", repo_id="me/model")
     before = (tmp_path / "model" / "model.safetensors").read_bytes()
     command = ["evaluate", str(tmp_path / "model"), "--dataset", str(SAMPLE), "--device", "cpu", "--samples"]
     assert main([*command, "12", "--dry-run"]) == 0
@@ -329,7 +329,8 @@ def test_figures_of_a_folder_are_written_into_its_card(tmp_path: Path, capsys: p
     expected = [(metric, *of) for of in ((13, "train"), (12, "train[:99]")) for metric in METRICS]
     assert run and [(r["metric"], r["samples"], r["split"]) for r in run["results"]] == expected
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
-    assert len(ModelCard.load(tmp_path / "model" / "README.md").data.eval_results) == 2 * len(METRICS)
+    card = ModelCard.load(tmp_path / "model" / "README.md")
+    assert len(card.data.eval_results) == 2 * len(METRICS) and 'from_pretrained("me/model")' in card.text
 
 
 def test_figures_of_a_model_on_the_hub_are_only_printed(

@@ -1,6 +1,7 @@
 """A generator's images as a data set: read back by `datasets`, made by one process or several, gone on with."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -155,7 +156,8 @@ def test_what_is_missing_is_made_and_what_is_there_is_kept(run: Run, tmp_path: P
     # As an interruption leaves it: neither card nor record, shards missing, and one that was not finished.
     for file in (folder / "README.md", folder / "synthesis.json", shards[1], shards[3]):
         file.unlink()
-    (folder / "data" / f".{shards[1].name}").write_bytes(b"half")
+    (unfinished := folder / "data" / ".hubgan-0123").write_bytes(b"half")
+    os.utime(unfinished, (0, 0))
     assert run(*words)[0] == 0
     assert contents(folder) == whole
     assert [shards[k].stat().st_mtime_ns == times[shards[k]] for k in range(4)] == [True, False, True, False]

@@ -2,20 +2,23 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from helpers.common import ROOT
+from helpers.common import ROOT, equal
 from helpers.loopback_hub import LoopbackHub
 from hubgan import Discriminator, Generator, Upscaler
 from hubgan.errors import ModelError
+from hubgan.hub.download import ModelSource
 from hubgan.models import MODELS, HubModel
 from hubgan.models.card import PICTURE, Result, TrainingRun, upscaler_purpose
 from hubgan.models.card_edits import is_untouched, renewed
 from hubgan.models.config import read_config
+from hubgan.publish.folder import push_folder
 
 TINY = {"width": 8, "latent_dim": 16}
 RESULT: Result = {
@@ -70,7 +73,7 @@ def save_again(folder: Path, value: float = 150.0) -> str:
 def test_the_card_says_what_the_model_is_and_keeps_its_training(saved: Path) -> None:
     Generator.from_pretrained(saved).save_pretrained(saved)
     card = (saved / "README.md").read_text()
-    assert 'Generator.from_pretrained("model")' in card
+    assert 'Generator.from_pretrained("./model")' in card
     for words in ("images seen: 1,234", "3 minutes on 1 CPU thread", "CIFAR-10 states no licence", "biases",
                   '- latent_dim: `16`'):  # fmt: skip
         assert words in card
@@ -194,8 +197,34 @@ def test_a_broken_header_is_an_error_and_nothing_is_written(saved: Path, broken:
 def test_the_snippet_of_a_new_card_runs(model: HubModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (9, 7), "teal").save("photo.jpg")
-    model.save_pretrained("mine")
-    run_snippet(Path("mine/README.md"))
+    model.save_pretrained("models/mine")
+    run_snippet(Path("models/mine/README.md"))
+    model.save_pretrained(tmp_path.parent / f"{tmp_path.name}-elsewhere")
+    card = (tmp_path.parent / f"{tmp_path.name}-elsewhere" / "README.md").read_text()
+    assert f"run it in the folder that holds `{tmp_path.name}-elsewhere`" in card and str(tmp_path.parent) not in card
+
+
+def test_the_snippet_of_a_subfolder_loads_what_lies_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    top, inside = Generator(**TINY), Generator(**TINY)
+    top.save_pretrained("mine")
+    inside.save_pretrained("mine/reverse", model_card_kwargs={"name": "./mine", "subfolder": "reverse"})
+    assert equal(run_snippet(Path("mine/reverse/README.md"))["generator"], inside)
+
+
+def test_an_edited_card_names_its_repository_when_it_is_pushed(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Generator(**TINY).save_pretrained("runs/mine")
+    change(Path("runs/mine/README.md"), "## Limits", "## Words of mine\n\n## Limits")
+    assert push_folder(Path("runs/mine"), "tester/mine").changed
+    card = ModelSource("tester/mine", cache_dir=tmp_path / "cache").file("README.md").read_text()
+    assert "Words of mine" in card and "runs" not in card
+    assert (
+        'Generator.from_pretrained("tester/mine")' in card and "`tester/mine` is the name of this repository" in card
+    )
+    assert not push_folder(Path("runs/mine"), "tester/mine").changed
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: str(path.relative_to(ROOT / "model_cards")))
@@ -213,9 +242,11 @@ def test_the_snippet_of_a_published_card_runs_as_printed(
         assert Image.open(f"photo-x{scale}.png").size == (64 * scale, 48 * scale)
 
 
-def run_snippet(card: Path) -> None:
+def run_snippet(card: Path) -> dict[str, Any]:
+    """Run the code of a card; its variables."""
     (code,) = re.findall(r"```python\n(.*?)```", card.read_text(), re.DOTALL)
-    exec(code, {})
+    exec(code, variables := {})
+    return variables
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: str(path.relative_to(ROOT / "model_cards")))

@@ -18,7 +18,7 @@ from helpers.forking import run_script
 from hubgan.data import load_images
 from hubgan.errors import ConfigError, TrainingError
 from hubgan.models import Discriminator, Generator
-from hubgan.training import describe
+from hubgan.training import describe, plan, train
 from hubgan.training.config import TrainingConfig
 from hubgan.training.memory import activation_bytes, estimate
 from hubgan.training.options import parse
@@ -170,13 +170,16 @@ def test_a_folder_that_holds_a_run(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / "step-00000001").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"already holds a run.*--resume auto"):
         open_folder(tmp_path)
+    (tmp_path / ".hubgan-0123").touch()  # left over by a kill
     open_folder(tmp_path, "--resume", "auto")
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "samples"}
 
 
 def test_a_tracker_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="pip install trackio"):
-        open_folder(tmp_path / "run", "--report_to", "trackio")
+    for use in (plan, train):
+        with pytest.raises(ConfigError, match="pip install trackio"):
+            use(configure(tmp_path / "run", "--report_to", "trackio"))
     assert not (tmp_path / "run").exists()
 
 

@@ -4,12 +4,17 @@ import argparse
 import hashlib
 import json
 import sys
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import Timeout
+
 from hubgan.cli.arguments import enough_memory
 from hubgan.media.video import check_clip
+from hubgan.runtime.files import fitting
+from hubgan.runtime.locks import locked
 
 if TYPE_CHECKING:
     from hubgan import Upscaler
@@ -17,18 +22,32 @@ if TYPE_CHECKING:
     from hubgan.media.clip_writing import ClipWriter
 
 
-def enlarge_clip(upscaler: "Upscaler", source: Path, target: Path, args: argparse.Namespace) -> tuple[int, int]:
+def enlarge_clip(upscaler: "Upscaler", source: Path, target: Path, args: argparse.Namespace) -> tuple[int, int] | None:
     """Enlarge a video, and print to stderr what a person should know about the result.
 
+    If another process is writing the same result, its end is awaited.
+
     Returns:
-        Width and height of the result.
+        Width and height of the result; None if another process has made it meanwhile.
 
     Raises:
         ImageError: the video cannot be read, or its result cannot be written.
         OSError: a file cannot be written. What is finished is kept, and the message says so.
     """
     check_clip(source)
+    lock = fitting(target.parent, f".{target.stem}", f"{target.suffix}.lock")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock, 0))
+        except Timeout:
+            _say(f"{target}: another process is making it; waiting until it ends")
+            stack.enter_context(locked(lock))
+            if target.exists() and not args.overwrite:
+                return None
+        return _enlarge(upscaler, source, target, args)
 
+
+def _enlarge(upscaler: "Upscaler", source: Path, target: Path, args: argparse.Namespace) -> tuple[int, int]:
     from tqdm import tqdm
 
     from hubgan.media.clip import Clip

@@ -147,7 +147,7 @@ def run(args: argparse.Namespace) -> None:
         saved = type(model).from_pretrained(folder) if args.fidelity else model  # weights are never saved mixed
         saved.training_run = {**(saved.training_run or {}), "results": evaluation.merge(
             (saved.training_run or {}).get("results", []), results)}  # fmt: skip
-        saved.save_pretrained(folder)
+        saved.save_pretrained(folder, model_card_kwargs=_card_name(folder, args.subfolder))
         print(f"written into config.json and README.md of {folder}")
 
 
@@ -210,6 +210,18 @@ def _name(args: argparse.Namespace) -> str:
     """The name of the data set in results: of a path only its end."""
     path = Path(args.dataset).expanduser()
     return args.dataset_name or (path.resolve().name if path.exists() else args.dataset)
+
+
+def _card_name(folder: Path, subfolder: str | None) -> dict[str, str]:
+    """The name in the folder's card, if it is not that of a folder: the card of a repository stays one."""
+    from hubgan.models.card import named
+    from hubgan.models.config import CARD
+
+    card = folder / CARD
+    name = named(card.read_text(encoding="utf-8", errors="replace")) if card.is_file() else None
+    if name is None or name.startswith("./"):
+        return {}
+    return {"name": name, **({"subfolder": subfolder} if subfolder else {})}
 
 
 def _suffix(args: argparse.Namespace) -> str:

@@ -14,12 +14,14 @@ from hubgan.media.images import open_image
 from hubgan.media.tree import PICTURE_ENDINGS, walk
 from hubgan.media.video import CLIP_ENDINGS, WRITTEN_CLIPS, is_clip
 from hubgan.media.writing import WRITTEN
-from hubgan.runtime.files import write_text
+from hubgan.runtime.files import fitting, write_text
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
 
 _READ = (*PICTURE_ENDINGS, *CLIP_ENDINGS)
+
+_SHORTENED = "under a shortened name: with its ending it was too long for the disk"
 
 
 class Picture(NamedTuple):
@@ -40,11 +42,12 @@ class Row(NamedTuple):
 
 
 class UpscaleJob(NamedTuple):
-    """A picture or video to enlarge, the file of its result, and the folder that the report names at the end."""
+    """A picture or video to enlarge, the file of its result, and what the report says at the end: folder, remark."""
 
     source: Path | Row
     target: Path
     folder: Path
+    remark: str = ""
 
     def open(self) -> tuple[Image.Image, Animation | None]:
         """The picture, and the animation of which it is the first frame.
@@ -55,6 +58,24 @@ class UpscaleJob(NamedTuple):
         if isinstance(self.source, Row):
             return self.source.data.image(self.source.number), None
         return open_image(self.source, deep=True), open_animation(self.source)
+
+
+class Clash(NamedTuple):
+    """Pictures or videos that are left out, because their results would be the same file."""
+
+    sources: list[Path]
+    target: Path
+
+    def __str__(self) -> str:
+        *others, last = map(str, self.sources)
+        return f"{', '.join(others)} and {last} would {'all' if others[1:] else 'both'} become {self.target}"
+
+
+class Plan(NamedTuple):
+    """What to enlarge, and what is left out."""
+
+    jobs: list[UpscaleJob]
+    clashes: list[Clash]
 
 
 def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, videos: bool = False) -> list[Picture]:
@@ -87,10 +108,14 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
     return pictures
 
 
-def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale: float) -> list[UpscaleJob]:
+def plan(
+    pictures: list[Picture], output: Path | None, ending: str | None, scale: float, *, keep_extensions: bool = False
+) -> Plan:
     """The file of every result: `name-x4.png` beside a picture, a folder `name-x4` beside a folder, or in `output`.
 
-    In `output` results keep the names of their pictures, and their subfolders if they were found in a folder.
+    In `output` results keep the names of their pictures, and their subfolders if they were found in a folder. A name
+    that is too long for the file system is shortened, with a remark. Pictures whose results would be the same file
+    are left out.
 
     Args:
         pictures: the pictures.
@@ -98,17 +123,17 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
         ending: of all pictures' results, such as ".png"; None keeps a picture's own ending if hubgan writes it, else
             ".png". Videos keep theirs if hubgan writes it, else ".mp4".
         scale: how many times larger the results are, for the names.
+        keep_extensions: keep an ending that changes in the name, as in `photo.heic.png`.
 
     Raises:
-        ConfigError: two results would have the same name, one of them is also a picture to enlarge, or `output`
-            cannot be written.
+        ConfigError: a result is also a picture to enlarge, or `output` cannot be written.
     """
     if output and (_is_file(output) or (output.exists() and not output.is_dir())):
-        return [_into_file(pictures, output, ending)]
-    jobs = {_job(picture, output, ending, scale): picture.path for picture in pictures}  # named twice, done once
-    sources = {path.resolve() for path in jobs.values()}
-    taken: dict[Path, Path] = {}
-    for job, path in jobs.items():
+        return Plan([_into_file(pictures, output, ending)], [])
+    sources = {picture.path.resolve() for picture in pictures}
+    by_target: dict[Path, dict[Path, UpscaleJob]] = {}  # a picture that is named twice is enlarged once
+    for picture in pictures:
+        path, job = picture.path, _job(picture, output, ending, scale, keep_extensions)
         target = job.target.resolve()
         if target == path.resolve():
             raise ConfigError(f"{path} would be replaced by its own result", "Name another folder with -o")
@@ -117,12 +142,21 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
                 f"{job.target} is both the result of {path} and a picture to enlarge",
                 "Leave it out, or name another folder with -o",
             )
-        if (other := taken.setdefault(target, path.resolve())) != path.resolve():
-            raise ConfigError(
-                f"{other} and {path} would both become {job.target}",
-                "Rename one of them, or enlarge them with two commands",
-            )
-    return list(jobs)
+        by_target.setdefault(target, {}).setdefault(path.resolve(), job)
+    jobs = [[*same.values()] for same in by_target.values()]
+    clashes = [Clash([job.source for job in same if isinstance(job.source, Path)], same[0].target)
+               for same in jobs if len(same) > 1]  # fmt: skip
+    return Plan([same[0] for same in jobs if len(same) == 1], clashes)
+
+
+def how_to_tell_apart(clashes: list[Clash]) -> str:
+    """The remedy for clashes."""
+    remedy = "Rename one of each, or enlarge them with two commands"
+    for sources, target in clashes:
+        if len({path.name for path in sources}) == len(sources) and target.stem in {path.stem for path in sources}:
+            changed = next(path for path in sources if path.suffix.lower() != target.suffix.lower())
+            return f"--keep-extensions makes names such as {changed.name}{target.suffix}. {remedy}"
+    return remedy
 
 
 def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[UpscaleJob]:
@@ -150,7 +184,8 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Ups
         numbers = [data.numbers.get(str(value)) for value in data.rows[data.label_column]]
         names = ["" if number is None else data.classes[number] for number in numbers]
     for name in data.classes:
-        if name.startswith(".") or not name.strip() or set(name) & set("/\\:\0"):
+        unusable = name.startswith(".") or not name.strip() or set(name) & set("/\\:\0")
+        if unusable or fitting(output, name, "").name != name:
             raise ConfigError(
                 f"{data.name} has the label {name!r}, which cannot be the name of a folder",
                 "Rename the label, or name another column with --label-column",
@@ -221,7 +256,7 @@ def _apart(source: Path, output: Path) -> UpscaleJob:
     return UpscaleJob(source, output, output.parent)
 
 
-def _job(picture: Picture, output: Path | None, ending: str | None, scale: float) -> UpscaleJob:
+def _job(picture: Picture, output: Path | None, ending: str | None, scale: float, keep_extensions: bool) -> UpscaleJob:
     path, folder = picture
     suffix = ending or (path.suffix if path.suffix.lower() in WRITTEN else ".png")
     if is_clip(path):
@@ -230,11 +265,14 @@ def _job(picture: Picture, output: Path | None, ending: str | None, scale: float
         suffix = path.suffix if path.suffix.lower() in WRITTEN_CLIPS else ".mp4"
     if suffix.lower() == ".gif" and not is_animation(path):
         suffix = ".png"  # which loses no colours
+    stem = path.name if keep_extensions and suffix.lower() != path.suffix.lower() else path.stem
     if folder is None and output is None:
-        return UpscaleJob(path, path.with_name(f"{path.stem}-x{scale:g}{suffix}"), path.parent)
-    inside = Path(path.name) if folder is None else path.relative_to(folder)
-    results = output or _enlarged(folder or path, scale)
-    return UpscaleJob(path, results / inside.with_name(path.stem + suffix), results)
+        results, place, end = path.parent, path.parent, f"-x{scale:g}{suffix}"
+    else:
+        results, end = output or _enlarged(folder or path, scale), suffix
+        place = results if folder is None else results / path.relative_to(folder).parent
+    target = fitting(place, stem, end)
+    return UpscaleJob(path, target, results, "" if target.name == stem + end else _SHORTENED)
 
 
 def _enlarged(folder: Path, scale: float) -> Path:
@@ -242,4 +280,4 @@ def _enlarged(folder: Path, scale: float) -> Path:
         folder = folder.resolve()
     if not folder.name:
         raise ConfigError(f"{folder} has no parent folder to write into", "Name a folder for the results with -o")
-    return folder.with_name(f"{folder.name}-x{scale:g}")
+    return fitting(folder.parent, folder.name, f"-x{scale:g}")

@@ -35,13 +35,17 @@ labels, each has a folder of its name, which --dataset reads as a class.
 
 Existing results are skipped, so that the same command continues after an
 interruption. Pictures that cannot be read are reported at the end, when the
-others are done. Processes that `accelerate launch` or `torchrun` has started,
-on one machine or on several that share a folder, divide the work.
+others are done. So are pictures whose results would have the same name, such
+as photo.heic and photo.png: --keep-extensions makes photo.heic.png of the one.
+Several commands may write into one folder at once. Processes that `accelerate
+launch` or `torchrun` has started, on one machine or on several that share a
+folder, divide the work.
 """
 
 import argparse
 import errno
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -120,6 +124,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="how many times as large, above 0 and at most the model's scale (default)",
     )
+    parser.add_argument(
+        "--keep-extensions",
+        action="store_true",
+        help="keep an ending that changes in the result's name: photo.heic becomes photo.heic.png",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     parser.add_argument(
         "--resume",
@@ -150,8 +159,10 @@ def run(args: argparse.Namespace) -> None:
     from hubgan import Upscaler
     from hubgan.cli.inputs import (
         Picture,
+        Plan,
         UpscaleJob,
         find,
+        how_to_tell_apart,
         list_results,
         plan,
         plan_rows,
@@ -185,9 +196,16 @@ def run(args: argparse.Namespace) -> None:
     ending = None if args.format == "same" else f".{args.format}"
     scale = upscaler.checked_scale(args.scale)
     upscaler.check_strength(_strength(args))
-    jobs = plan_rows(data, args.output, ending) if args.dataset else plan(pictures, args.output, ending, scale)
+    jobs, clashes = (
+        Plan(plan_rows(data, args.output, ending), [])
+        if args.dataset
+        else plan(pictures, args.output, ending, scale, keep_extensions=args.keep_extensions)
+    )
+    left_out = [clash.target for clash in clashes for _ in clash.sources]
+    if left_out and jobs and (state is None or state.is_main_process):
+        sys.stderr.write(f"{_counted(left_out)} are left out: their results would have the names of others\n")
     taken = {path.resolve() for job in jobs for path in (job.source, job.target) if isinstance(path, Path)}
-    if len(jobs) == 1 and pictures and not pictures[0].folder and not state:
+    if len(jobs) == 1 and pictures and not pictures[0].folder and not state and not clashes:
         _report_one(_enlarge(upscaler, jobs[0], taken, args)())
         return
 
@@ -207,10 +225,13 @@ def run(args: argparse.Namespace) -> None:
     if args.dataset:
         list_results(args.output)
     problems = [problem for outcome in outcomes for problem in outcome.problems]
-    _report([done for outcome in outcomes for done in outcome.done], [job.folder for job in jobs], scale)
-    if problems:
+    if jobs:
+        _report([done for outcome in outcomes for done in outcome.done], [job.folder for job in jobs], scale)
+    if problems or clashes:
+        failed, all_targets = len(problems) + len(left_out), [job.target for job in jobs] + left_out
         raise ImageError(
-            f"{len(problems):,} of {_counted([job.target for job in jobs])} failed:\n  " + "\n  ".join(problems)
+            f"{failed:,} of {_counted(all_targets)} failed:\n  " + "\n  ".join([*problems, *map(str, clashes)]),
+            how_to_tell_apart(clashes) if clashes else "",
         )
 
 
@@ -303,20 +324,21 @@ def _enlarge(
     from hubgan.media.video import is_clip
     from hubgan.media.writing import obstacle
 
-    target, remark = job.target, ""
+    target, remarks = job.target, [job.remark] if job.remark else []
     if target.exists() and not args.overwrite:
         return partial(Done, target, None)
     if isinstance(job.source, Path) and is_clip(job.source):
-        return partial(Done, target, enlarge_clip(upscaler, job.source, target, args))
+        return partial(Done, target, enlarge_clip(upscaler, job.source, target, args), job.remark)
     image, animation = job.open()
     scale = upscaler.checked_scale(args.scale)
     if reason := obstacle(image, target, scale, moving=animation is not None):
-        target, remark = target.with_suffix(".png"), f"as PNG: {reason}"
+        target, remarks = target.with_suffix(".png"), [*remarks, f"as PNG: {reason}"]
         if target.resolve() in taken:
             raise ImageError(f"{job.source}: {reason}, and {target} is another picture", "Use --format png")
         if target.exists() and not args.overwrite:
             return partial(Done, target, None)
         taken.add(target.resolve())
+    remark = ", ".join(remarks)
     enlarge = partial(upscaler.upscale, scale=args.scale, strength=_strength(args), tile=args.tile)
     with enough_memory(_SMALLER_TILE):
         if animation is None:

@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 from hubgan.errors import ConfigError, Remedy
 from hubgan.models.generator import GROUP, Generator, Labels
 from hubgan.models.latents import truncate
-from hubgan.runtime.files import atomic_write, write_text
+from hubgan.runtime.files import atomic_write, remove_leftovers, write_text
 from hubgan.runtime.processes import join_processes
 from hubgan.version import __version__
 
@@ -182,6 +182,7 @@ def synthesize(
     missing = [(shards[k], k * shard_size, min(n, (k + 1) * shard_size)) for k in mine if shards[k] not in kept]
     if missing:
         (folder / "data").mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder / "data")
         latents = generator.latents(n, seed=seed)
         total = sum(stop - start for _, start, stop in missing)
         shown = progress and state.is_main_process

@@ -35,7 +35,7 @@ from hubgan.errors import ImageError, Remedy
 from hubgan.media.clip import PRECISE, Clip, is_cover, swscale_matrix
 from hubgan.media.steady import MEMORY, Steadier
 from hubgan.media.video import WRITTEN_CLIPS, even
-from hubgan.runtime.files import atomic_write, sync
+from hubgan.runtime.files import atomic_write, fitting, sync
 
 Enlarge: TypeAlias = Callable[[Iterator[Image.Image]], Iterable[Image.Image]]
 """Makes the enlarged frames of frames, one for each, in their order. It may take several before it gives the first."""
@@ -104,7 +104,8 @@ class ClipWriter:
         same_numbers = json.loads(json.dumps(settings), parse_int=float)  # 4 is 4.0
         key = json.dumps([self._kind.codec, fingerprint, size, steady, same_numbers], sort_keys=True)
         # The source's ending and not the target's: if an .mp4 cannot be joined, an .mkv is made of the same parts.
-        self._folder = target.with_name(f".{target.stem}{clip.path.suffix}.parts") / _short_hash(key)
+        parts = fitting(target.parent, f".{target.stem}", f"{clip.path.suffix}.parts")
+        self._folder = parts / _short_hash(key)
         if not resume and self._folder.exists():
             shutil.rmtree(self._folder)
         with clip.open() as source:
@@ -216,7 +217,7 @@ class ClipWriter:
         clip = self._clip
         with (
             clip.open() as source,
-            _written(self._target, self._muxer, self._kind.options) as result,
+            _written(self._target, self._muxer, self._kind.options, self._folder.parent) as result,
             av.open(str(self._parts[0].absolute())) as first,
         ):
             main, chapters = clip.stream(source), source.chapters()
@@ -297,9 +298,12 @@ def _name_channels(stream: Stream) -> None:
 
 
 @contextmanager
-def _written(path: Path, muxer: str, options: dict[str, str]) -> Iterator[OutputContainer]:
-    """A container to write. It is on the disk before it has its name, so that a power cut leaves no part of it."""
-    with atomic_write(path) as unfinished:
+def _written(path: Path, muxer: str, options: dict[str, str], folder: Path | None = None) -> Iterator[OutputContainer]:
+    """A container to write. It is on the disk before it has its name, so that a power cut leaves no part of it.
+
+    Until then it is in `folder`, by default that of `path`.
+    """
+    with atomic_write(path, folder) as unfinished:
         with av.open(str(unfinished.absolute()), "w", format=muxer, options=options) as container:
             yield container
         sync(unfinished)

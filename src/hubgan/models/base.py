@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hubgan.errors import ConfigError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Repository
-from hubgan.models.card import PICTURE, TrainingRun, model_card
+from hubgan.models.card import PICTURE, TrainingRun, local_name, model_card
 from hubgan.models.card_edits import renewed
 from hubgan.models.config import CARD, CONFIG, WEIGHTS, build, network_options, read_config, write_config
 from hubgan.models.weights import check_fit, read_weights
@@ -87,7 +87,8 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         Args:
             save_directory: the folder.
             config: ignored; the mixin has this argument, but the configuration is that of the network.
-            repo_id: the model's name on the Hub, for the card and for the push; the folder's name by default.
+            repo_id: the model's name on the Hub, for the card and for the push. By default the card names the folder,
+                and the repository has the folder's name.
             push_to_hub: also push the model; further arguments are those of `push_to_hub`.
             model_card_kwargs: passed to `generate_model_card`.
 
@@ -95,7 +96,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             ModelError: the folder cannot be written.
         """
         folder = Path(save_directory)
-        name = repo_id or folder.resolve().name
+        name = repo_id or local_name(folder)
         picture = {"picture": PICTURE} if (folder / PICTURE).is_file() else {}
         card = str(self.generate_model_card(**{"name": name, **picture, **(model_card_kwargs or {})}))
         tensors = {key: value.detach().cpu().contiguous() for key, value in self._weights().items()}
@@ -113,7 +114,9 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         except (OSError, UnicodeDecodeError, SafetensorError) as error:
             raise ModelError(f"cannot save the model in {folder}: {error}") from error
         if push_to_hub:
-            return self.push_to_hub(name, model_card_kwargs=model_card_kwargs, **push_to_hub_kwargs)
+            return self.push_to_hub(
+                repo_id or folder.resolve().name, model_card_kwargs=model_card_kwargs, **push_to_hub_kwargs
+            )
         return None
 
     def _weights(self) -> dict[str, Tensor]:

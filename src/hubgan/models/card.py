@@ -63,7 +63,7 @@ _TEMPLATE = """\
 {snippet}
 ```
 
-`{name}` is the name of this repository on the Hub, or the path of this folder.
+{where}
 Weights are read from safetensors alone, never from a pickle.
 
 ## Results
@@ -93,7 +93,7 @@ _SNIPPETS = {
     "Generator": """\
 from hubgan import Generator
 
-generator = Generator.from_pretrained("{name}")
+generator = Generator.from_pretrained("{name}"{subfolder})
 images = generator.sample({sampled}, seed=0)  # a list of PIL images
 images[0].save("sample.png")""",
     "Discriminator": """\
@@ -106,9 +106,11 @@ logits = discriminator(images{of_classes})  # positive ones mean real""",
     "Upscaler": """\
 from hubgan import Upscaler
 
-upscaler = Upscaler.from_pretrained("{name}")
+upscaler = Upscaler.from_pretrained("{name}"{subfolder})
 upscaler.upscale("photo.jpg").save("photo-x{scale}.png")""",
 }
+
+_NAMED = re.compile(r'\bfrom_pretrained\("(?P<name>[^"]+)"')
 
 _LIMITS = {
     "Generator": "It draws what its training data holds and nothing else, and inherits the data's biases: what is rare"
@@ -174,7 +176,7 @@ def model_card(
         config: the architecture and the options of the network.
         parameters: the number of learned parameters.
         run: the record of the training run, empty if there was none.
-        name: the name in the loading snippet: a Hub name, or the folder's name.
+        name: the name in the loading snippet: a Hub name, or that of `local_name`.
         picture: file name of a picture beside the card, shown at the top.
         subfolder: the model's folder in its repository, if it is not at the top.
     """
@@ -204,7 +206,7 @@ def model_card(
             of_classes=", torch.tensor([0, 1, 0, 1])" if config.get("classes") else "",
             sampled=_sampled(config.get("labels", [])),
         ),
-        name=name,
+        where=_where(name),
         results=_results(results),
         network="\n".join(f"- {key}: `{json.dumps(value)}`" for key, value in config.items()),
         training=_ELSEWHERE if architecture == "community" else _training(run),
@@ -212,6 +214,30 @@ def model_card(
         licence=_licence(run),
     )
     return ModelCard(joined(str(data), body))
+
+
+def local_name(folder: Path) -> str:
+    """What the card in a folder calls it: its path from the working folder, as "./runs/mine".
+
+    If it lies elsewhere, that is its own name: a card never holds the folders of a disk.
+    """
+    path, here = folder.resolve(), Path.cwd().resolve()
+    inside = path.relative_to(here) if here in path.parents else Path(path.name)
+    return f"./{inside.as_posix()}"
+
+
+def named(card: str) -> str | None:
+    """The name in the loading snippet of a card; None if it has none."""
+    match = _NAMED.search(card)
+    return match["name"] if match else None
+
+
+def for_repository(body: str, name: str) -> str:
+    """The words of a card whose snippet loads from a folder, with the name of its repository in place of that."""
+    local = named(body)
+    if local is None or not local.startswith("./"):
+        return body
+    return body.replace(_where(local), _where(name)).replace(local, name)
 
 
 def upscaler_purpose(scale: int, run: TrainingRun) -> str:
@@ -225,6 +251,12 @@ def upscaler_purpose(scale: int, run: TrainingRun) -> str:
     else:
         purpose = _PURPOSE_EVERYDAY if run.get("degradation") == "everyday" else _PURPOSE_DEGRADED
     return purpose.format(larger=_LARGER.get(scale, f"{scale} times as large"))
+
+
+def _where(name: str) -> str:
+    if name.startswith("./"):
+        return f"`{name}` is this folder: run it in the folder that holds `{name.split('/')[1]}`."
+    return f"`{name}` is the name of this repository on the Hub, or the path of this folder."
 
 
 def _limits(kind: str, architecture: str, scale: int | None, run: TrainingRun) -> str:

@@ -6,6 +6,7 @@ A card that a person has edited keeps their words; only its metadata and its mea
 
 import hashlib
 import re
+from collections.abc import Callable
 
 import yaml
 
@@ -66,6 +67,12 @@ def combined(here: str, there: str) -> tuple[str, bool]:
     chosen = header if header_by_hand else their_header
     by_hand = header_by_hand or their_header_by_hand, body_by_hand or their_body_by_hand
     return joined(chosen, body, *by_hand), conflict
+
+
+def with_body(card: str, change: Callable[[str], str]) -> str:
+    """A card whose body a person has edited, with a change to that body; any other card as it is."""
+    (header, body), (header_by_hand, body_by_hand), _ = _parts(card)
+    return joined(header, change(body), header_by_hand, body_by_hand) if body_by_hand else card
 
 
 def is_untouched(card: str) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import shlex
+from functools import partial
 from pathlib import Path
 
 from huggingface_hub.utils import filter_repo_objects
@@ -10,8 +11,8 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Pushed, Repository
 from hubgan.models import MODELS, HubModel, Upscaler
-from hubgan.models.card import PICTURE
-from hubgan.models.card_edits import combined, renewed
+from hubgan.models.card import PICTURE, for_repository
+from hubgan.models.card_edits import combined, renewed, with_body
 from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS, read_config
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def push_folder(
     for subfolder, model in models.items():
         name = (Path(subfolder) / CARD).as_posix()
         fresh = _about(model, folder, subfolder, repository.name)
-        files[name] = _card(folder / name, repository.read(name), fresh).encode()
+        files[name] = _card(folder / name, repository.read(name), fresh, repository.name).encode()
     return repository.commit(files, message=commit_message or "Push model with hubgan", create_pr=create_pr)
 
 
@@ -101,10 +102,11 @@ def _about(model: HubModel, folder: Path, subfolder: str, repo_id: str) -> str:
     return str(model.generate_model_card(name=repo_id, **picture, **({"subfolder": subfolder} if subfolder else {})))
 
 
-def _card(file: Path, there: str | None, fresh: str) -> str:
+def _card(file: Path, there: str | None, fresh: str, repo_id: str) -> str:
     """The card to push: `fresh`, with the edits that a person has made to the one in the folder or on the Hub."""
+    rename = partial(for_repository, name=repo_id)
     try:
-        here = file.read_text(encoding="utf-8") if file.is_file() else None
+        here = with_body(file.read_text(encoding="utf-8"), rename) if file.is_file() else None
     except UnicodeDecodeError as error:
         raise ModelError(f"{file} is not UTF-8 text", "Save it as UTF-8, or delete it to get a new one") from error
     if here is None or there is None:

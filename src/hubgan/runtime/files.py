@@ -2,20 +2,64 @@
 
 import hashlib
 import os
+import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_UNFINISHED = ".hubgan-"
+_LONGEST_NAME = 255  # bytes, in nearly every file system
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary file to write, renamed to `path` when the block ends; it is deleted if the block fails."""
-    unfinished = path.with_name(f".{path.name}")
+def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
+    """A temporary file to write, renamed to `path` when the block ends; it is deleted if the block fails.
+
+    Its name is its own, so several processes may write the same `path`; and short, however long that of `path` is. It
+    is hidden, and only a killed process leaves it, see `remove_leftovers`.
+
+    Args:
+        path: the file.
+        folder: the temporary file's, on the same file system; that of `path` by default.
+    """
+    unfinished = (folder or path.parent) / f"{_UNFINISHED}{secrets.token_hex(8)}"
     try:
         yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, age: float = 24 * 3600) -> None:
+    """Delete the temporary files that killed processes have left in a folder.
+
+    Args:
+        folder: the folder; it need not exist.
+        age: only files that nobody has written to for so many seconds, because others may still be in use.
+    """
+    for file in folder.glob(f"{_UNFINISHED}*"):
+        with suppress(OSError):  # gone meanwhile
+            if time.time() - file.stat().st_mtime >= age:
+                file.unlink()
+
+
+def fitting(folder: Path, stem: str, end: str) -> Path:
+    """`folder/{stem}{end}`; if no file may have so long a name there, its stem is cut and gets a checksum."""
+    longest, name = _longest_name(folder), stem + end
+    if len(os.fsencode(name)) > longest:
+        end = f"~{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}{end}"
+        while len(os.fsencode(stem + end)) > longest:
+            stem = stem[:-1]
+    return folder / f"{stem}{end}"
+
+
+def _longest_name(folder: Path) -> int:
+    """How many bytes a name in a folder may have, which need not exist yet."""
+    if not hasattr(os, "pathconf"):
+        return _LONGEST_NAME
+    there = next(parent for parent in [folder, *folder.absolute().parents] if parent.is_dir())
+    return min(os.pathconf(there, "PC_NAME_MAX"), _LONGEST_NAME)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from hubgan.training.task import Task
 def dataset(name: str) -> str:
     """A data set's name for a card: of a path only its last part, as the rest is private."""
     path = Path(name).expanduser()
-    return path.resolve().name if path.exists() else name
+    return path.resolve().name if path.is_absolute() or path.exists() else name
 
 
 def without_remark(name: str) -> str:

@@ -15,8 +15,10 @@ from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import brief, open_measurement
 from hubgan.training.plan import describe_plan
 from hubgan.training.pretrained import load_pretrained
+from hubgan.training.run.lock import only_run
+from hubgan.training.run.provenance import with_absolute_paths
 from hubgan.training.run.run_folder import RunFolder, run_path
-from hubgan.training.run.trackers import FOLDER
+from hubgan.training.run.trackers import FOLDER, check_tracker
 from hubgan.training.signals import StopSignal
 from hubgan.training.task import Task
 from hubgan.training.tasks import TASKS
@@ -33,13 +35,19 @@ def train(config: TrainingConfig) -> Path:
         preview, the recipe.
 
     Raises:
-        ConfigError: options that do not fit each other, the machine or the folder.
+        ConfigError: options that do not fit each other, the machine or the folder; or another run uses the folder.
         DataError: the data set cannot be found or used.
         ModelError: the checkpoint to go on from does not fit, or the result cannot be saved or pushed.
         TrainingError: the numbers are no longer finite, or no checkpoint is whole.
         KeyboardInterrupt, SystemExit: SIGINT or SIGTERM came; a checkpoint was saved.
     """
     accelerator, task = _set_up(config)
+    with only_run(run_path(config)):
+        return _train(task, accelerator)
+
+
+def _train(task: Task[Any], accelerator: Accelerator) -> Path:
+    config: TrainingConfig = task.config
     folder = RunFolder(config, accelerator)
     source = open_source(config, accelerator)
     task.setup_data(source)
@@ -66,6 +74,7 @@ def plan(config: TrainingConfig) -> str:
         ConfigError, DataError: as `train` does.
     """
     accelerator, task = _set_up(config)
+    config = task.config
     source = open_source(config, accelerator)
     task.setup_data(source)
     load_pretrained(task, accelerator)
@@ -84,8 +93,9 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
     if config.input_column and not TASKS[config.task].takes_pairs:
         raise ConfigError(f"the task {config.task} does not learn from pairs", "Leave --input_column out")
     accelerator = make_accelerator(config, project_dir=str(run_path(config) / FOLDER))
+    decide(lambda: check_tracker(config))
     set_seed(config.seed)
-    return accelerator, TASKS[config.task](config)
+    return accelerator, TASKS[config.task](with_absolute_paths(config, run_path(config)))
 
 
 def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource:

@@ -24,6 +24,7 @@ from accelerate import Accelerator
 from accelerate.utils import get_int_from_env
 
 from hubgan.runtime.files import write_text
+from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
 from hubgan.version import __version__
 
@@ -36,6 +37,8 @@ _PACKAGES = (
 )  # fmt: skip
 _SECRET = re.compile(r"hf_[A-Za-z0-9]{8,}|(?<=://)[^/@\s]+@")
 _LOCAL_PROCESSES = ["LOCAL_WORLD_SIZE", "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"]
+PATHS = ("dataset", "eval_dataset", "pretrained_model", "pretrained_discriminator")
+"""Options that may name something on this machine."""
 _BUDGET = {"max_images", "max_steps", "max_minutes"}
 # Options that a run may change when it goes on, as its weights do not depend on them.
 _FREE = {
@@ -132,6 +135,36 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         logger.warning("%s cannot be read: %s", folder / RUN, error)
         return None
     return run if isinstance(run, dict) else None
+
+
+def with_absolute_paths(config: TrainingConfig, folder: Path) -> TrainingConfig:
+    """The options with the absolute paths of data sets and models on this machine, as `run.json` keeps them.
+
+    If a run goes on from another working folder, a name that leads nowhere from there means what it meant before. The
+    names in `recipe.yaml`, which holds no folders, are such names.
+
+    Args:
+        config: the options as they were given.
+        folder: the run's.
+    """
+    before = ((read_run(folder) or {}).get("options") or {}) if config.resume else {}
+    paths: dict[str, str] = {}
+    for option in PATHS:
+        name, recorded = getattr(config, option), str(before.get(option))
+        if name is None:
+            continue
+        if (path := Path(name).expanduser()).exists():
+            paths[option] = str(path.absolute())
+        elif Path(recorded).is_absolute() and Path(recorded).exists() and _means(name, recorded):
+            paths[option] = recorded
+            logger.info("%s: %s, where it was when the run was begun", option, recorded)
+    return config.model_copy(update=paths)
+
+
+def _means(name: str, recorded: str) -> bool:
+    """Whether a name may have led to a path: it is its end, or what a card calls it."""
+    parts = [part for part in Path(name).parts if part != ".."]
+    return name == describe.dataset(recorded) or (bool(parts) and list(Path(recorded).parts[-len(parts) :]) == parts)
 
 
 def changed_options(old: dict[str, Any], new: TrainingConfig, *, scheduled: bool) -> dict[str, tuple[Any, Any]]:

@@ -22,13 +22,14 @@ from safetensors.torch import save
 from hubgan.errors import ConfigError, ModelError, TrainingError
 from hubgan.hub.upload import Repository
 from hubgan.models import HubModel
-from hubgan.models.card import Result, TrainingRun
+from hubgan.models.card import Result, TrainingRun, local_name
 from hubgan.publish.folder import push_folder
-from hubgan.runtime.files import atomic_write, write_text
+from hubgan.runtime.files import atomic_write, remove_leftovers, write_text
 from hubgan.runtime.processes import decide
 from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
 from hubgan.training.run.provenance import (
+    PATHS,
     changed_options,
     describe_run,
     hardware_line,
@@ -37,7 +38,7 @@ from hubgan.training.run.provenance import (
     record_run,
 )
 from hubgan.training.run.report import METRICS, REPORT, SAMPLES, write_report
-from hubgan.training.run.trackers import check_tracker, start_tracker, track, track_image
+from hubgan.training.run.trackers import start_tracker, track, track_image
 from hubgan.training.task import Models, Task
 from hubgan.version import __version__
 
@@ -57,8 +58,7 @@ class RunFolder:
     model, its card and samples.png as well.
 
     Raises:
-        ConfigError: the folder cannot be written, holds another run, or is not the same for all machines; or the
-            tracker is not installed.
+        ConfigError: the folder cannot be written, holds another run, or is not the same for all machines.
         ModelError: the repository to push to cannot be made.
     """
 
@@ -207,7 +207,8 @@ class RunFolder:
         for name, folder in task.published.items():
             models[name].training_run = run
             subfolder = {"subfolder": folder} if folder else {}
-            models[name].save_pretrained(self.path / folder, model_card_kwargs={"name": self._name(), **subfolder})
+            about = {"name": local_name(self.path), **subfolder}
+            models[name].save_pretrained(self.path / folder, model_card_kwargs=about)
 
     def finish(self, model: HubModel, results: list[Result]) -> None:
         """Write figures into the card of the model that was saved, and push the folder when that was asked for.
@@ -217,7 +218,7 @@ class RunFolder:
         """
         if results:
             model.training_run = cast(TrainingRun, {**(model.training_run or {}), "results": results})
-            model.save_pretrained(self.path, model_card_kwargs={"name": self._name()})
+            model.save_pretrained(self.path)
         self._report()
         if self.config.push_to_hub:
             push_folder(self.path, self.config.push_to_hub, private=self.config.private)
@@ -226,7 +227,6 @@ class RunFolder:
 
     def _prepare(self) -> None:
         config = self.config
-        check_tracker(config)
         if self._metrics.exists() or any(self.checkpoints.glob("step-*")):
             if not config.resume:
                 raise ConfigError(
@@ -244,6 +244,8 @@ class RunFolder:
             self.checkpoints.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
+            for folder in (self.path, self._samples):
+                remove_leftovers(folder, age=0)  # no other run uses it, see `only_run`
         except OSError as error:
             raise ConfigError(f"the run's folder {self.path} cannot be written: {error}") from error
         if config.push_to_hub:
@@ -270,9 +272,6 @@ class RunFolder:
                 f" {self.path.resolve()} of the first machine"
             )
 
-    def _name(self) -> str:
-        return self.config.push_to_hub or self.path.resolve().name
-
     def _report(self) -> None:
         try:
             write_report(self.path)
@@ -281,10 +280,8 @@ class RunFolder:
 
     def _write_recipe(self) -> None:
         options = self.config.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
-        recipe = options | {"dataset": describe.without_remark(self._dataset_name())}
-        for name in ("eval_dataset", "pretrained_model", "pretrained_discriminator"):
-            if name in options:
-                recipe[name] = describe.dataset(options[name])
+        recipe = options | {name: describe.dataset(options[name]) for name in PATHS if name in options}
+        recipe["dataset"] = describe.without_remark(self._dataset_name())
         write_text(self.path / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
 
     def _dataset_name(self) -> str:
