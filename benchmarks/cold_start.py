@@ -44,20 +44,21 @@ def main() -> None:
     """Measure, write results/cold_start.json, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--warm-ups", type=int, default=1, help="rounds before, which read the disk (default: 1)")
     args = parser.parse_args()
     seconds: dict[str, list[float]] = {}
-    for repetition in range(args.repetitions + 1):
+    for number in range(args.warm_ups + args.repetitions):
         found = {name: _command(command) for name, command in _COMMANDS.items()}
         found["app.py: the page answers"], found["app.py: the first images are there"] = _demo()
         for name, each in found.items():
-            if repetition:  # the first one reads the disk
+            if number >= args.warm_ups:
                 seconds.setdefault(name, []).append(each)
         print(found, flush=True)
     table: list[dict[str, Any]] = [
         {"what": name, "seconds": round(median(each), 3), "least-most": f"{min(each):.3g}-{max(each):.3g}"}
         for name, each in seconds.items()
     ]
-    write("cold_start", table, repetitions=args.repetitions)
+    write("cold_start", table, repetitions=args.repetitions, warm_ups=args.warm_ups)
     print(markdown(table))
 
 

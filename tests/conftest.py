@@ -38,7 +38,7 @@ pytest_plugins = ["helpers.demo_server"]
 torch.set_num_threads(1)
 
 
-_MARKED_BY = {"browser": "browser", "url": "e2e", "launch_environment": "e2e"}  # fixture to marker
+_MARKED_BY = {"browser": "browser", "url": "e2e", "other_url": "e2e", "launch_environment": "e2e"}  # fixture to marker
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -46,8 +46,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     fixtures = _MARKED_BY.keys() & set(getattr(item, "fixturenames", ()))
     for fixture in fixtures:
         item.add_marker(_MARKED_BY[fixture])
-    if fixtures & {"browser", "url"}:
-        item.add_marker(pytest.mark.xdist_group("browser" if "browser" in fixtures else "endpoints"))
+    if fixtures & {"browser", "url", "other_url"}:
+        item.add_marker(pytest.mark.xdist_group("browser" if fixtures & {"browser", "other_url"} else "endpoints"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

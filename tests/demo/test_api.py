@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,6 @@ pytest.importorskip("playwright.sync_api", reason="the helpers that start the de
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from helpers.browsing import running
-from helpers.demo_server import environment
 from hubgan import Generator
 
 
@@ -127,9 +124,8 @@ def test_files_outside_the_cache_cannot_be_fetched(url: str, space: Path, path: 
         assert raised.value.code in (403, 404)
 
 
-@pytest.mark.e2e
 @pytest.mark.slow
-def test_the_endpoints_are_tools_of_an_mcp_server(space: Path, tmp_path: Path, red_picture: Path) -> None:
+def test_the_endpoints_are_tools_of_an_mcp_server(other_url: str, red_picture: Path) -> None:
     mcp = pytest.importorskip("mcp", reason="MCP needs its package: pip install 'hubgan[mcp]'")
     from mcp.client.streamable_http import streamable_http_client
 
@@ -145,10 +141,8 @@ def test_the_endpoints_are_tools_of_an_mcp_server(space: Path, tmp_path: Path, r
             local = await session.call_tool("upscale", {"picture": str(red_picture)})
             return tools, made.model_dump(), bool(local.isError)
 
-    switched = environment(space, GRADIO_MCP_SERVER="True")
-    # In this thread Playwright's loop may be running.
-    with running(sys.executable, space, switched, tmp_path / "log.txt") as url, ThreadPoolExecutor(1) as elsewhere:
-        tools, made, refused = elsewhere.submit(asyncio.run, talk(url)).result()
+    with ThreadPoolExecutor(1) as elsewhere:  # in this thread Playwright's loop may be running
+        tools, made, refused = elsewhere.submit(asyncio.run, talk(other_url)).result()
     assert sorted(tools) == ["generate", "similar", "upscale", "upscale_several", "upscale_video", "walk"]
     assert all(tools.values()) and not made["isError"]
     assert "seed7-00.png" in str(made["content"])

@@ -1,14 +1,11 @@
 """The demo's second tab in a real browser."""
 
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageChops, ImageCms
-from safetensors.torch import save_file
 
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
@@ -16,8 +13,8 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from helpers.browsing import choose, download, drag, open_tab, paste, running, upload, zoom
-from helpers.demo_server import SCALE, environment, on_each_screen
+from helpers.browsing import choose, download, drag, open_tab, paste, upload, zoom
+from helpers.demo_server import SCALE, on_each_screen
 from helpers.pictures import farthest
 from hubgan import Upscaler
 
@@ -65,35 +62,31 @@ def test_16_bit_grey_stays_16_bit_grey(page: "playwright.Page", space: Path, tmp
     assert np.abs(np.asarray(result).astype(int) - np.asarray(expected)).max() <= 1
 
 
-def test_other_peoples_weights_upscale_in_the_demo(browser: "playwright.Browser", space: Path, tmp_path: Path) -> None:
-    compact = pytest.importorskip("spandrel.architectures.Compact", reason="it builds the weights")
-    torch.manual_seed(0)
-    network = compact.Compact(num_in_ch=3, num_out_ch=3, num_feat=8, num_conv=2, upscale=2)
-    save_file(network.state_dict(), tmp_path / "2x_theirs.safetensors")
+def test_other_peoples_weights_upscale_in_the_demo(
+    browser: "playwright.Browser", other_url: str, other_models: Path, tmp_path: Path
+) -> None:
     picture = Image.radial_gradient("L").resize((24, 16)).convert("RGBA")
     picture.putalpha(Image.linear_gradient("L").resize((24, 16)))
     picture.save(tmp_path / "theirs.png")
 
-    changed = environment(space, HUBGAN_UPSCALERS=f"{space / 'tiny-upscaler'}, {tmp_path / '2x_theirs.safetensors'}")
-    with running(sys.executable, space, changed, tmp_path / "log.txt") as url:
-        page = browser.new_page()
-        page.goto(url)
-        page.get_by_text("Upscale pictures with tiny-upscaler or 2x_theirs.safetensors").wait_for()
-        open_tab(page, "Upscale")
-        page.get_by_label("2x_theirs.safetensors").click()
-        page.get_by_role("button", name="Upscale 2x").wait_for()
-        upload(page, tmp_path / "theirs.png")
-        page.get_by_text("24 x 16 → 48 x 32 pixels").wait_for()
-        client = Client(url, verbose=False)
-        _, named, _ = client.predict(
-            handle_file(tmp_path / "theirs.png"), model="2x_theirs.safetensors", api_name="/upscale"
-        )
-        assert Image.open(named).size == (48, 32)
-        with pytest.raises(AppError, match=r"There is no model mine\. Choose one of: tiny-upscaler, 2x"):
-            client.predict(handle_file(tmp_path / "theirs.png"), model="mine", api_name="/upscale")
-        result = Image.open(download(page, "Download (PNG)", tmp_path))
-        page.close()
-    expected = Upscaler.from_pretrained(tmp_path / "2x_theirs.safetensors").upscale(tmp_path / "theirs.png")
+    page = browser.new_page()
+    page.goto(other_url)
+    page.get_by_text("Upscale pictures with tiny-upscaler, worn or 2x_theirs.safetensors").wait_for()
+    open_tab(page, "Upscale")
+    page.get_by_label("2x_theirs.safetensors").click()
+    page.get_by_role("button", name="Upscale 2x").wait_for()
+    upload(page, tmp_path / "theirs.png")
+    page.get_by_text("24 x 16 → 48 x 32 pixels").wait_for()
+    client = Client(other_url, verbose=False)
+    _, named, _ = client.predict(
+        handle_file(tmp_path / "theirs.png"), model="2x_theirs.safetensors", api_name="/upscale"
+    )
+    assert Image.open(named).size == (48, 32)
+    with pytest.raises(AppError, match=r"There is no model mine\. Choose one of: tiny-upscaler, worn, 2x"):
+        client.predict(handle_file(tmp_path / "theirs.png"), model="mine", api_name="/upscale")
+    result = Image.open(download(page, "Download (PNG)", tmp_path))
+    page.close()
+    expected = Upscaler.from_pretrained(other_models / "2x_theirs.safetensors").upscale(tmp_path / "theirs.png")
     assert (result.mode, result.size) == ("RGBA", (48, 32))
     for ours, theirs in zip(result.split(), expected.split(), strict=True):
         assert ImageChops.difference(ours, theirs).getextrema()[1] <= 1

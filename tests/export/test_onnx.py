@@ -17,6 +17,7 @@ from hubgan.networks.community import CommunityNetwork
 
 onnx = pytest.importorskip("onnx", reason="pip install 'hubgan[onnx]'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'hubgan[onnx]'")
+pytestmark = pytest.mark.xdist_group("onnx")  # the first export of a process takes seconds longer
 
 
 def run_file(file: Path, **inputs: torch.Tensor) -> torch.Tensor:
@@ -83,19 +84,15 @@ def test_a_strength_is_an_input_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_weights_in_half_precision_are_exported_in_float32(tmp_path: Path) -> None:
+def test_the_file_says_what_it_is_and_half_precision_becomes_float32(tmp_path: Path) -> None:
     model = trained(Upscaler(scale=2, width=4, depth=1)).half()
-    file = export_onnx(model, tmp_path / "model.onnx")
+    file = export_onnx(model, tmp_path / "model.onnx", opset=20)
     assert model.dtype == torch.float16
     images = torch.rand(1, 3, 10, 9)
     with torch.no_grad():
         expected = model.float().eval()(images).clamp(0, 1)
     torch.testing.assert_close(run_file(file, images=images), expected, atol=1e-4, rtol=0)
-
-
-@pytest.mark.slow
-def test_the_file_says_what_it_is(tmp_path: Path) -> None:
-    graph = onnx.load(export_onnx(Upscaler(scale=2, width=4, depth=1), tmp_path / "model.onnx", opset=20))
+    graph = onnx.load(file)
     onnx.checker.check_model(graph)
     about = json.loads({entry.key: entry.value for entry in graph.metadata_props}["hubgan"])
     assert (about["class"], about["scale"], about["depth"]) == ("Upscaler", 2, 1)

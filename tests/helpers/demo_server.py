@@ -85,6 +85,44 @@ def url(space: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def other_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of another demo: one for worn pictures, one for large images, and someone else's weights."""
+    import torch
+    from safetensors.torch import save_file
+
+    from hubgan import Generator, Upscaler
+
+    compact = pytest.importorskip("spandrel.architectures.Compact", reason="it builds the weights")
+    folder = tmp_path_factory.mktemp("models")
+    worn = Upscaler(scale=2, width=4, depth=1)
+    worn.training_run = {"dataset": "worn", "degraded": 0.5}
+    worn.save_pretrained(folder / "worn")
+    Generator(image_size=128, width=4).save_pretrained(folder / "large")
+    torch.manual_seed(0)
+    theirs = compact.Compact(num_in_ch=3, num_out_ch=3, num_feat=8, num_conv=2, upscale=2)
+    save_file(theirs.state_dict(), folder / "2x_theirs.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def other_url(space: Path, other_models: Path) -> Iterator[str]:
+    """The address of a running demo with other models, which is also an MCP server."""
+    pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
+    pytest.importorskip("playwright.sync_api", reason="the helper that starts the demo needs it")
+    from helpers.browsing import running
+
+    upscalers = [space / "tiny-upscaler", other_models / "worn", other_models / "2x_theirs.safetensors"]
+    changes = {
+        "HUBGAN_GENERATORS": f"{other_models / 'large'},{space / 'tiny-classes'}",
+        "HUBGAN_UPSCALERS": ",".join(map(str, upscalers)),
+        "GRADIO_MCP_SERVER": "True",
+        "GRADIO_TEMP_DIR": str(other_models / "cache"),
+    }
+    with running(sys.executable, space, environment(space, **changes), other_models / "log.txt") as url:
+        yield url
+
+
 @pytest.fixture
 def client(url: str) -> "Client":
     """A program that calls the demo's endpoints."""

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torchvision.models import Inception3
 
 from hubgan.errors import ConfigError
 from hubgan.metrics import (
@@ -66,6 +65,8 @@ def test_figures_are_named_by_the_extractor(extractor: EfficientNetLite0) -> Non
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights, of a scale at which images are told apart, in place of the 95 MB that would be downloaded."""
     pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
+    from torchvision.models import Inception3  # which takes seconds, once in one worker
+
     network = Inception3(num_classes=1008, aux_logits=False, init_weights=False)
     random = torch.Generator().manual_seed(0)
     for weight in network.parameters():
@@ -82,6 +83,7 @@ def inception(weights: Path) -> InceptionV3:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("libraries")
 def test_inception_and_its_figures_are_torch_fidelitys(inception: InceptionV3, weights: Path) -> None:
     fidelity = pytest.importorskip("torch_fidelity")
     sets = [torch.randint(low, 256, (5, 3, 40, 32), dtype=torch.uint8) for low in (0, 128)]
@@ -112,6 +114,7 @@ def test_inception_and_its_figures_are_torch_fidelitys(inception: InceptionV3, w
     assert score == pytest.approx(wanted["inception_score_mean"], rel=1e-5)
 
 
+@pytest.mark.xdist_group("libraries")
 def test_inception_takes_floats_as_eight_bits_and_grey_as_rgb(inception: InceptionV3) -> None:
     images = torch.randint(256, (1, 1, 16, 16), dtype=torch.uint8)
     features = inception(images.expand(-1, 3, -1, -1))
@@ -119,11 +122,13 @@ def test_inception_takes_floats_as_eight_bits_and_grey_as_rgb(inception: Incepti
     assert torch.equal(inception(images), features) and torch.equal(inception(images / 255 + 1e-3), features)
 
 
+@pytest.mark.xdist_group("libraries")
 def test_inceptions_figures_bear_the_names_of_the_literature(inception: InceptionV3) -> None:
     assert (inception.frechet_name, inception.kernel_name, "IS" + inception.suffix) == ("FID", "KID", "IS")
     assert inception.key == f"inception-{inception.version}" and len(inception.version) == 8
 
 
+@pytest.mark.xdist_group("libraries")
 def test_files_that_do_not_hold_inceptions_weights(weights: Path, tmp_path: Path) -> None:
     broken, other, unsafe = (tmp_path / name for name in ("broken.pth", "other.pth", "unsafe.pth"))
     broken.write_bytes(weights.read_bytes()[:1000])
@@ -134,6 +139,7 @@ def test_files_that_do_not_hold_inceptions_weights(weights: Path, tmp_path: Path
             InceptionV3(path)
 
 
+@pytest.mark.xdist_group("libraries")
 def test_weights_that_cannot_be_downloaded(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody listens
@@ -144,12 +150,14 @@ def test_weights_that_cannot_be_downloaded(weights: Path, tmp_path: Path, monkey
 # -- traps
 
 
+@pytest.mark.xdist_group("libraries")
 def test_small_patterns_become_grey_rather_than_other_patterns() -> None:
     stripes = (torch.arange(384) % 3 == 0).float().expand(1, 3, 384, 384)  # every third pixel: sampled, all or nothing
     inner = resize(stripes, 128)[..., 4:-4]
     torch.testing.assert_close(inner, torch.full_like(inner, 1 / 3), atol=0.02, rtol=0)
 
 
+@pytest.mark.xdist_group("libraries")
 def test_resizing_does_not_leave_the_range() -> None:
     edge = (torch.arange(32) < 16).float().expand(1, 3, 32, 32)
     large = resize(edge, 128)
@@ -157,6 +165,7 @@ def test_resizing_does_not_leave_the_range() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("libraries")
 def test_rounding_moves_features_less_than_cutting_off_does(extractor: EfficientNetLite0) -> None:
     images = torch.nn.functional.interpolate(torch.rand(24, 3, 8, 8), size=(32, 32), mode="bilinear")
     exact = extract(extractor, images)

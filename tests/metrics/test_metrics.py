@@ -5,8 +5,6 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.kid import KernelInceptionDistance
 
 from hubgan.metrics import (
     PerceptualDistance,
@@ -51,7 +49,10 @@ def test_the_frechet_distance_of_covariances_that_do_not_commute() -> None:
     assert frechet_distance(x @ one.T, x @ two.T) == pytest.approx(wanted, rel=1e-6)
 
 
+@pytest.mark.xdist_group("libraries")
 def test_the_frechet_distance_is_the_librarys_though_it_comes_in_chunks() -> None:
+    from torchmetrics.image.fid import FrechetInceptionDistance  # which takes seconds, once in one worker
+
     real, fake = torch.randn(5000, 8), torch.randn(4100, 8) * 1.5 + 0.3
     extractor = nn.Identity()
     extractor.num_features = 8  # type: ignore[assignment]
@@ -74,7 +75,10 @@ def test_the_kernel_distance_by_hand() -> None:
     assert kernel_distance(real, fake) == (1 + 1 - 2 * (1 + 1 + 1 + 27) / 4, 0, 1, 2)
 
 
+@pytest.mark.xdist_group("libraries")
 def test_the_kernel_distance_is_the_librarys() -> None:
+    from torchmetrics.image.kid import KernelInceptionDistance
+
     real, fake = torch.randn(60, 8).double(), torch.randn(60, 8).double() + 0.5
     metric = KernelInceptionDistance(feature=nn.Identity(), subsets=1, subset_size=60)
     metric.update(real, real=True)
