@@ -28,7 +28,8 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
 
     `config` holds the architecture and every option of its network. `training_run` describes the training (data set,
     images seen, hardware, ...). It is kept in `config.json`, so that the card stays correct when the model is loaded
-    and saved again.
+    and saved again. `loaded_from` is the name that `from_pretrained` was given, for messages; empty if it was not
+    loaded.
 
     Args:
         architecture: a name in `networks`.
@@ -40,6 +41,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
 
     networks: ClassVar[Mapping[str, type[nn.Module]]]
     description: ClassVar[str]
+    loaded_from: str = ""
 
     def __init__(self, architecture: str, **options: Any) -> None:
         super().__init__()
@@ -238,7 +240,9 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             raise ConfigError(f"dtype must be one of PyTorch's, such as torch.bfloat16, not {wanted!r}")
         name = str(pretrained_model_name_or_path)
         source = ModelSource(name, subfolder, revision, token, cache_dir, force_download, local_files_only)
-        return cls._load(source, strict).to(device, wanted).eval()
+        model = cls._load(source, strict).to(device, wanted).eval()
+        model.loaded_from = name
+        return model
 
     @classmethod
     def _load(cls: type[Self], source: ModelSource, strict: bool) -> Self:

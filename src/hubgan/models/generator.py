@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hubgan.errors import ConfigError, nearest
 from hubgan.models.base import HubModel
+from hubgan.models.finite import is_finite, not_finite
 from hubgan.models.latents import positions, truncate, walk
 from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type, pipeline_output
 from hubgan.networks import DISCRIMINATORS, GENERATORS
@@ -166,6 +167,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         Raises:
             ConfigError: `n` or `batch_size` below 1, `truncation` not above 0, an unknown label or `output_type`, or
                 labels for a model without classes.
+            ModelError: the network computes NaN or infinity.
         """
         if n is None:
             n = 1 if labels is None or isinstance(labels, int | str) else len(labels)
@@ -237,6 +239,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         Raises:
             ConfigError: latents of another shape, `batch_size` below 1, an unknown `output_type`, or labels that are
                 missing, out of range, or given to a model without classes.
+            ModelError: the network computes NaN or infinity.
         """
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
             raise ConfigError(f"latents must be (n, {self.latent_dim}), got {tuple(latents.shape)}")
@@ -346,6 +349,8 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             inputs.append(labels.to(self.device).split(GROUP))
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             images = torch.cat([self(*group) for group in zip(*inputs, strict=True)])
+        if not is_finite(images):
+            raise not_finite(self)
         return images.float().add(1).div(2).clamp(0, 1).cpu()
 
 
