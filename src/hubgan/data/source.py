@@ -4,6 +4,7 @@ It is a Hub name, a folder, a Parquet file, or what `save_to_disk` wrote.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from hubgan.data.decoding import Cells, decode, decode_all
 from hubgan.data.pairs import known_pair, open_pairs
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError, Remedy, nearest
+from hubgan.runtime.files import refuse_address, unwritable
 
 _CHUNK = 32  # rows read at once: enough to be fast, few enough to fit into memory if they are large photos
 _SHARDS = 64  # of a stream made from a local data set, whose shards are shuffled too
@@ -226,7 +228,7 @@ def load_images(
         config: the configuration (subset), if the data set has several.
         split: the split to open.
         column: the column with the images; by default the only one whose feature type is `Image`, beside
-            `input_column`.
+            `input_column`; or else the only one of bytes, or of structs of bytes and path.
         input_column: the column with the inputs of pairs, whose targets are the images. Of a folder these two are
             subfolders.
         pairs: if no column is named, and the image columns are `lr` and `hr`, or `input` and `target`, read pairs.
@@ -236,10 +238,14 @@ def load_images(
 
     Raises:
         DataError: there is no such data set, split, column or label, it holds no images, a picture of a folder of
-            pairs has no partner, or the Hub cannot be reached.
+            pairs has no partner, labels are lists or NaN, the cache cannot be written, or the Hub cannot be reached.
             For a stream, missing images are only detected when it is read.
     """
-    rows, fingerprint = _open(name, config, split, streaming, column, input_column)
+    refuse_address(name, DataError, "Download it first, or pass its name on the Hub (user/dataset)")
+    try:
+        rows, fingerprint = _open(name, config, split, streaming, column, input_column)
+    except DataError as error:
+        raise unwritable(datasets.config.HF_DATASETS_CACHE, error, DataError) or error from error.__cause__
     features = rows.features
     if features is None:
         raise DataError(f"{name} does not tell its columns before it is read", "Use it without streaming")
@@ -256,7 +262,7 @@ def load_images(
         rows = _of_classes(rows, name, features, label_column, classes)
     label = features[label_column] if label_column else None
     names = list(label.names) if isinstance(label, datasets.ClassLabel) else None
-    known = _numbered(rows, label_column, label, classes)
+    known = _numbered(name, rows, label_column, label, classes)
     if isinstance(rows, datasets.IterableDataset):
         fingerprint = _hash(fingerprint, *columns, "classes", *classes)
         return ImageSource(rows, column, name, label_column, names, fingerprint, None, *known, input_column)
@@ -313,7 +319,9 @@ def _image_columns(
     name: str, features: datasets.Features, column: str | None, input_column: str | None, pairs: bool
 ) -> tuple[str, str | None]:
     """The column with the images, and that with the inputs of pairs."""
-    images = [key for key, feature in features.items() if isinstance(feature, datasets.Image)]
+    typed = [key for key, feature in features.items() if isinstance(feature, datasets.Image)]
+    encoded = [key for key, feature in features.items() if _holds_files(feature)]
+    images = [*typed, *(key for key in encoded if not typed or key in (column, input_column))]
     for wanted in (column, input_column):
         if not images or wanted not in (None, *images):
             found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
@@ -336,12 +344,24 @@ def _image_columns(
     return column or others[0], input_column
 
 
+def _holds_files(feature: Any) -> bool:
+    """Whether a column that is not typed as images may hold their files: bytes, or structs of bytes and path."""
+    if isinstance(feature, dict):
+        return "bytes" in feature and feature.keys() <= {"bytes", "path"} and _holds_files(feature["bytes"])
+    return isinstance(feature, datasets.Value) and feature.dtype in ("binary", "large_binary")
+
+
 def _label_column(name: str, features: datasets.Features, wanted: str | None, images: list[str]) -> str | None:
     if wanted is None:
         return next((key for key, feature in features.items() if isinstance(feature, datasets.ClassLabel)), None)
     others = [key for key in features if key not in images]
     if wanted not in others:
         raise DataError(f"{name} has no label column {wanted!r}", nearest(wanted, others) if others else "")
+    if not isinstance(features[wanted], datasets.Value | datasets.ClassLabel):
+        raise DataError(
+            f"{name}: the column {wanted!r} holds {features[wanted]}, and a label is one word or number",
+            Remedy("Name another one as label_column", "Name another one with --label-column"),
+        )
     return wanted
 
 
@@ -378,7 +398,11 @@ def _of_classes(
 
 
 def _numbered(
-    rows: datasets.Dataset | datasets.IterableDataset, column: str | None, label: Any, chosen: tuple[str, ...]
+    name: str,
+    rows: datasets.Dataset | datasets.IterableDataset,
+    column: str | None,
+    label: Any,
+    chosen: tuple[str, ...],
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The names of the classes, and the map from the values of the label column to their numbers."""
     if isinstance(label, datasets.ClassLabel):
@@ -389,6 +413,11 @@ def _numbered(
     names = tuple(dict.fromkeys(chosen))
     if not names and column and isinstance(rows, datasets.Dataset):
         values = {value for value in rows[column][:] if value is not None}
+        if any(isinstance(value, float) and math.isnan(value) for value in values):
+            raise DataError(
+                f"{name}: the label column {column!r} ({_kind(label)}) holds NaN, so some images have no label",
+                Remedy("Fill them in, or choose labels as classes", "Fill them in, or choose labels with --classes"),
+            )
         whole = all(isinstance(value, int) for value in values)
         names = tuple(map(str, sorted(values if whole else map(str, values))))
     return names, {name: number for number, name in enumerate(names)}

@@ -18,7 +18,7 @@ from hubgan.hub.upload import Repository
 from hubgan.models.card import PICTURE, TrainingRun, model_card
 from hubgan.models.card_edits import renewed
 from hubgan.models.config import CARD, CONFIG, WEIGHTS, build, network_options, read_config, write_config
-from hubgan.models.weights import check_fit, read_weights
+from hubgan.models.weights import check_fit, plain_names, read_weights
 
 Self = TypeVar("Self", bound="HubModel")
 
@@ -100,7 +100,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         name = repo_id or folder.resolve().name
         picture = {"picture": PICTURE} if (folder / PICTURE).is_file() else {}
         card = str(self.generate_model_card(**{"name": name, **picture, **(model_card_kwargs or {})}))
-        tensors = {key: value.detach().cpu().contiguous() for key, value in self._weights().items()}
+        tensors = {key: value.detach().cpu().contiguous() for key, value in plain_names(self._weights()).items()}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / CARD).is_file():

@@ -165,14 +165,13 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             output_type: as in `images_from`.
 
         Raises:
-            ConfigError: `n` or `batch_size` below 1, `truncation` not above 0, an unknown label or `output_type`, or
-                labels for a model without classes.
+            ConfigError: `n` or `batch_size` is below 1 or no whole number, `truncation` not above 0, an unknown label
+                or `output_type`, or labels for a model without classes.
             ModelError: the network computes NaN or infinity.
         """
         if n is None:
             n = 1 if labels is None or isinstance(labels, int | str) else len(labels)
-        if n < 1:
-            raise ConfigError(f"n must be 1 or more, got {n}")
+        n = _count("n", n)
         numbers, latents = self.label_ids(n, labels, seed=seed), self.latents(n, seed=seed)
         if truncation is not None:
             latents = truncate(latents, truncation)
@@ -243,8 +242,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         """
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
             raise ConfigError(f"latents must be (n, {self.latent_dim}), got {tuple(latents.shape)}")
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be 1 or more, got {batch_size}")
+        batch_size = _count("batch_size", batch_size)
         self._check_labels(labels, len(latents))
         check_output_type(output_type)
         was_training = self.training
@@ -377,6 +375,17 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
         """Images (N, channels, H, W) in [-1, 1], and for a network with classes their numbers (N,), to logits."""
         logits: Tensor = self.network(images) if labels is None else self.network(images, labels)
         return logits
+
+
+def _count(name: str, value: object) -> int:
+    """The value of an argument that counts something; a ConfigError if it does not."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ConfigError(f"{name} must be a whole number, not {value!r} ({type(value).__name__})") from error
+    if number < 1:
+        raise ConfigError(f"{name} must be 1 or more, got {number}")
+    return number
 
 
 def _device(source: torch.Generator | None) -> torch.device | str:

@@ -278,8 +278,14 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         return scale
 
     @property
+    def _bare(self) -> nn.Module:
+        """The network without what `torch.compile` wraps around it."""
+        bare: nn.Module = getattr(self.network, "_orig_mod", self.network)
+        return bare
+
+    @property
     def _own(self) -> bool:
-        return not isinstance(self.network, CommunityNetwork)
+        return not isinstance(self._bare, CommunityNetwork)
 
     def _in_bf16(self, wanted: bool | None) -> bool:
         able = self._own and self.dtype == torch.float32
@@ -485,8 +491,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
     def _weights(self) -> dict[str, Tensor]:
         """The tensors of `model.safetensors`; networks made elsewhere keep the names that other programs know."""
-        if isinstance(self.network, CommunityNetwork):
-            return self.network.weights()
+        if isinstance(self._bare, CommunityNetwork):
+            return self._bare.weights()
         return super()._weights()
 
 
