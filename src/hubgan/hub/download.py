@@ -135,8 +135,8 @@ class ModelSource:
     def _translate_errors(self, what: str) -> Iterator[None]:
         """Turn what the Hub's client raises into a ModelError: `what` could not be read."""
         name = self.name
-        check_token(self.token)
         try:
+            check_token(self.token)
             yield
         except ModelError:
             raise
@@ -175,8 +175,9 @@ class ModelSource:
             raise _missing(inside, self._shown, self._files_or_none()) from error
         except (HTTPError, OSError, RuntimeError, ValueError) as error:
             remedy = "Name another folder as cache_dir" if self.cache_dir else SET_HF_HOME
-            if problem := unwritable(self.cache_dir or constants.HF_HUB_CACHE, error, ModelError, remedy):
-                raise problem from error
+            for folder in (self.cache_dir or constants.HF_HUB_CACHE, constants.HF_HOME):  # which holds the token
+                if problem := unwritable(folder, error, ModelError, remedy):
+                    raise problem from error
             reason = in_one_line(error)
             raise ModelError(f"cannot get {what} of {self._shown}: {reason}", "Check the connection") from error
 
