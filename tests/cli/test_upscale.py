@@ -299,6 +299,13 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
     (tmp_path / "two" / "config.json").unlink()
     for argv, words in {
         ("up", "c.png"): "c.png does not exist. Check the path",
+        (
+            "up",
+            "https://a.org/b.png",
+        ): "https://a.org/b.png is an address, and hubgan opens files. Download it first: curl",
+        ("https://a.org/up", "a.png"): "https://a.org/up is an address",
+        ("a.png",): "MODEL is missing: a.png is a picture or video. Run: hubgan upscale MODEL a.png, where MODEL is",
+        ("a.png", "b.png"): "MODEL is missing: a.png is a picture or video. Run: hubgan upscale MODEL a.png b.png,",
         ("up", "empty"): "empty holds no pictures or videos (apng, avif",
         ("up", "up/config.json"): "up/config.json is not a picture in a known format",
         ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is one file",

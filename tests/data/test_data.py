@@ -154,6 +154,48 @@ def test_no_image_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("kind", ["bytes", "struct of bytes", "struct of bytes and path"])
+def test_pictures_in_columns_that_are_not_typed_as_images(
+    cache: Path, tmp_path: Path, kind: str, streaming: bool
+) -> None:
+    files = [cell["bytes"] for cell in load_images(str(SAMPLE)).rows[:3]["img"]]
+    cells = {
+        "bytes": files,
+        "struct of bytes": [{"bytes": file} for file in files],
+        "struct of bytes and path": [{"bytes": file, "path": "a.png"} for file in files],
+    }[kind]
+    datasets.Dataset.from_dict({"text": ["a", "b", "c"], "picture": cells}).to_parquet(tmp_path / "some.parquet")
+    source = load_images(str(tmp_path / "some.parquet"), streaming=streaming)
+    assert source.column == "picture"
+    found, wanted = source.examples(SAME, 3), load_images(str(SAMPLE)).examples(SAME, 500)[:3]
+    assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+def test_bytes_beside_an_image_column_are_read_only_by_name(cache: Path, tmp_path: Path) -> None:
+    rows = load_images(str(SAMPLE)).rows.select(range(2))
+    rows = rows.add_column("raw", [cell["bytes"] for cell in rows["img"]])
+    rows.to_parquet(tmp_path / "some.parquet")
+    assert load_images(str(tmp_path / "some.parquet")).column == "img"
+    assert load_images(str(tmp_path / "some.parquet"), column="raw").image(1).size == (32, 32)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_cache_that_cannot_be_written_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streaming: bool
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "file" / "datasets")
+    words = r"the cache folder .*file/datasets cannot be written .*Set HF_HOME to a folder that can be written: export"
+    with pytest.raises(DataError, match=words):
+        load_images(str(SAMPLE), streaming=streaming)
+
+
+def test_an_address_says_to_download_it() -> None:
+    with pytest.raises(DataError, match=r"https://a\.org/b\.parquet is an address.*Download it first"):
+        load_images("https://a.org/b.parquet")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 def test_of_several_image_columns_none_is_guessed(tmp_path: Path, streaming: bool) -> None:
     one, other = Image.new("RGB", (32, 32)), Image.new("RGB", (64, 64))
     datasets.Dataset.from_dict({"small": [one], "large": [other]}).cast(

@@ -92,3 +92,27 @@ def test_an_image_without_a_label(tmp_path: Path) -> None:
     rows.save_to_disk(tmp_path / "some")
     with pytest.raises(DataError, match="an image has the label -1, which is none of airplane"):
         decoded(tmp_path / "some", labelled=True)
+
+
+def labelled(labels: list[object], file: Path) -> str:
+    cells = load_images(str(SAMPLE)).rows[: len(labels)]["img"]
+    columns = {"img": cells, "label": labels}
+    datasets.Dataset.from_dict(columns).cast_column("img", datasets.Image()).to_parquet(file)
+    return str(file)
+
+
+def test_labels_that_are_lists_or_nan_are_named(cache: Path, tmp_path: Path) -> None:
+    lists = labelled([[0], [1, 2]], tmp_path / "lists.parquet")
+    for streaming in (False, True):
+        with pytest.raises(
+            DataError, match=r"'label' holds List\(Value\('int64'\)\), and a label is one word"
+        ) as caught:
+            load_images(lists, label_column="label", streaming=streaming)
+    assert "--label-column" in caught.value.for_command_line()
+    assert load_images(lists).label_column is None  # nobody asked for labels
+
+    floats = labelled([0.0, float("nan"), 2.0], tmp_path / "floats.parquet")
+    with pytest.raises(DataError, match=r"label column 'label' \(float64\) holds NaN, so some images have no label"):
+        load_images(floats, label_column="label")
+    assert load_images(floats, label_column="label", classes=("2.0",)).labels().tolist() == [0]
+    assert load_images(labelled([1.0, 0.0], tmp_path / "f.parquet"), label_column="label").classes == ("0.0", "1.0")

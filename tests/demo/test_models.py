@@ -14,8 +14,9 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 
 from helpers.browsing import open_tab, running
 from helpers.demo_server import environment
-from hubgan import Upscaler
-from hubgan.demo.models import enlarge
+from hubgan import Generator, Upscaler
+from hubgan.demo.models import enlarge, make
+from hubgan.errors import ModelError
 
 
 @pytest.mark.e2e
@@ -90,3 +91,14 @@ def test_the_fidelity_mixes_the_weights_of_both_parts(tmp_path: Path) -> None:
     noise = Image.effect_noise((8, 8), 50).convert("RGB")
     one, same, other = (enlarge(str(tmp_path), [noise], fidelity)[0].tobytes() for fidelity in (0.0, 0.01, 1.0))
     assert one == same != other
+
+
+def test_broken_weights_are_an_error_that_tells_the_label_and_not_the_path(tmp_path: Path) -> None:
+    generator, upscaler = Generator(width=4), Upscaler(scale=2, width=4, depth=1)
+    for model, name in ((generator, "g"), (upscaler, "u")):
+        torch.nn.init.constant_(next(model.parameters()), float("nan"))
+        model.save_pretrained(tmp_path / name)
+    with pytest.raises(ModelError, match="the weights of g hold NaN"):
+        make(str(tmp_path / "g"), generator.latents(2, seed=0), None)
+    with pytest.raises(ModelError, match="the weights of u hold NaN"):
+        enlarge(str(tmp_path / "u"), [Image.new("RGB", (8, 8))])

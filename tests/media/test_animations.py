@@ -111,7 +111,7 @@ def test_times_size_and_exif_of_animations(run: Run, tmp_path: Path, upscaler: U
     grown = (tmp_path / "grows.gif").read_bytes()
     at = grown.rindex(b"\x2c\0\0\0\0")
     (tmp_path / "grows.gif").write_bytes(grown[: at + 1] + struct.pack("<HH", 60_000, 2_000) + grown[at + 5 :])
-    with pytest.raises(ImageError, match="a frame has 60016 x 2016 pixels"):
+    with pytest.raises(ImageError, match="a frame has 121 megapixels, at most 64"):
         open_animation(tmp_path / "grows.gif")
 
 

@@ -143,6 +143,46 @@ def test_names_that_are_taken_are_refused() -> None:
             register_metric(title, Figure(key, name, "lower"), legend="", needs={"pairs"}, beside="real")(dict)
 
 
+# -- figures of too few images
+
+
+def test_figures_of_too_few_images_are_marked_everywhere(tmp_path: Path) -> None:
+    def result(metric: str, samples: int, reals: int) -> Result:
+        match = registry.find(metric)
+        assert match
+        return Result(metric=metric, name=match.name, value=0.5, dataset="d", samples=samples,
+                      settings={"reference_images": reals, "floor": 1, "real": 1})  # fmt: skip
+
+    few = [result("fd-enl0", 2559, 5000), result("precision-enl0", 1000, 999), result("density-enl0", 250, 250)]
+    enough = [result("fid", 4096, 4096), result("recall-enl0", 1000, 1000), result("kd-enl0", 12, 12)]
+    words = (
+        "Too few images: a reliable figure needs 2,560 for FD-ENL0; 1,000 for precision-ENL0, density-ENL0."
+        " Of fewer, poor images may have good figures."
+    )
+    text = table([*few, *enough])
+    assert text.count("0.5*") == 3 and text.endswith(f"\n* {words}")
+    card = card_of(Generator(width=4), [*few, *enough], tmp_path)
+    assert card.count(r"| **0.5** \* |") == 3 and f"\n\\* {words}\n" in card
+    assert card.count("| **0.5** |") == 3
+
+    page = "".join(panels([{"steps": 1, **brief(few)}]))
+    assert "FD-ENL0 <b>0.5*</b>" in page and "density-ENL0 <b>0.5*</b>" in page
+    assert "needs 2,560 for FD-ENL0." in page and "Measured images" not in page
+    for sound in (table(enough), card_of(Generator(width=4), enough, tmp_path), "".join(panels([brief(enough[:1])]))):
+        assert "Too few images" not in sound
+    # Lines of runs that did not record the number.
+    assert "Too few" not in "".join(panels([{"fd_enl0": 1.0}]))
+
+
+def test_info_tells_of_too_few_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = [
+        Result(metric="fd-enl0", name="FD-ENL0", value=1.5, dataset="d", samples=number) for number in (250, 2560)
+    ]
+    card_of(Generator(width=4), results, tmp_path)
+    assert main(["info", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("too few images to be reliable") == 1
+
+
 # -- the metrics that are registered
 
 

@@ -200,6 +200,25 @@ def test_pickles_are_refused(saved: Path) -> None:
         Generator.from_pretrained(saved)
 
 
+@pytest.mark.slow
+def test_a_compiled_network_is_saved_and_read_under_plain_names(tmp_path: Path) -> None:
+    for model in (Generator(**TINY), Upscaler(width=4, depth=1)):
+        state = {key: value.clone() for key, value in model.state_dict().items()}
+        model.network = torch.compile(model.network)  # type: ignore[assignment]
+        assert all("_orig_mod." in key for key in model.state_dict())
+        model.save_pretrained(tmp_path)
+        assert load_file(tmp_path / "model.safetensors").keys() == state.keys()
+        save_file(model.state_dict(), tmp_path / "model.safetensors")  # as another program saves it
+        again = type(model).from_pretrained(tmp_path)
+        assert all(torch.equal(value, state[key]) for key, value in again.state_dict().items())
+
+
+def test_an_address_is_no_model() -> None:
+    for kind in (Generator, Upscaler):
+        with pytest.raises(ModelError, match=r"https://huggingface\.co/a/b is an address.*Pass its name on the Hub"):
+            kind.from_pretrained("https://huggingface.co/a/b")
+
+
 def test_an_empty_folder_and_a_name_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"has no config\.json"):
         Generator.from_pretrained(tmp_path)
@@ -295,6 +314,12 @@ def test_grey_images_and_training_mode() -> None:
     generator = Generator(channels=1, **TINY).train()
     assert generator.sample(1, seed=0)[0].mode == "L"
     assert generator.training
+
+
+@pytest.mark.parametrize("options", [{"n": 4.0}, {"n": "4"}, {"n": 2, "batch_size": 16.0}])
+def test_counts_are_whole_numbers(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"(n|batch_size) must be a whole number, not .* \((float|str)\)"):
+        Generator(**TINY).sample(**options)
 
 
 @pytest.mark.parametrize("options", [{"n": 0}, {"n": 1, "batch_size": 0}, {"n": 1, "output_type": "jpeg"}])

@@ -41,6 +41,22 @@ def test_what_is_not_on_the_hub(hub: LoopbackHub, pushed: Generator, tmp_path: P
         Discriminator.from_pretrained("tester/model", subfolder="discriminator", cache_dir=tmp_path)
 
 
+def test_a_cache_that_cannot_be_written_says_what_to_set(
+    hub: LoopbackHub, pushed: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", tmp_path / "file" / "hub")
+    with pytest.raises(ModelError, match=r"the cache folder .*file/hub cannot be written .*Set HF_HOME to a folder"):
+        Generator.from_pretrained("tester/model")
+    with pytest.raises(ModelError, match=r"file/mine cannot be written .*Name another folder as cache_dir"):
+        Generator.from_pretrained("tester/model", cache_dir=tmp_path / "file" / "mine")
+    monkeypatch.delenv("HF_TOKEN")  # so that the token is looked for in a file
+    monkeypatch.setattr(constants, "HF_HOME", tmp_path / "file")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "file" / "token"))
+    with pytest.raises(ModelError, match=r"the cache folder .*file cannot be written .*Set HF_HOME to a folder"):
+        Generator.from_pretrained("tester/model")
+
+
 def test_every_option_of_loading(hub: LoopbackHub, pushed: Generator, tmp_path: Path) -> None:
     first = HfApi().model_info("tester/model").sha
     Generator(latent_dim=8, width=8).push_to_hub("tester/model")

@@ -88,6 +88,24 @@ def test_recipes_that_cannot_be_used(tmp_path: Path, text: str, complaint: str) 
         load_recipe(str(recipe))
 
 
+def test_the_home_folder_in_a_recipe_and_after_an_equals_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "base.yaml").write_text("task: generation\ndataset: ~/data\neval_dataset: ~\noutput_dir: ~/runs/x\n")
+    (tmp_path / "mine.yaml").write_text("base: ~/base.yaml\npretrained_model: ~/model\n")
+    config = parse(["--config=~/mine.yaml"])
+    assert config.output_dir == str(tmp_path / "runs" / "x") and config.dataset == str(tmp_path / "data")
+    assert config.pretrained_model == str(tmp_path / "model") and config.eval_dataset is None  # YAML's ~ is null
+    assert parse(["--output_dir=~/y"]).output_dir == str(tmp_path / "y")
+
+
+def test_no_data_set_to_measure_on_means_no_measurement() -> None:
+    for recipe in ("photo-x4", "cifar-dcgan"):
+        config = parse(["--config", recipe, "--eval_dataset", "None"])
+        assert (config.eval_dataset, config.eval_samples, config.eval_every) == (None, 0, 0)
+    config = parse(["--config", "photo-x4", "--eval_dataset", "None", "--eval_split", "train"])
+    assert (config.eval_dataset, config.eval_split) == (None, "train") and config.eval_samples
+
+
 def test_unknown_recipes() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'photo-x4'"):
         parse(["--config", "photox4"])

@@ -97,6 +97,16 @@ def test_a_full_disk_stops_no_figures(tmp_path: Path, caplog: pytest.LogCaptureF
         folder.resume_at(1)
 
 
+def test_samples_of_broken_weights_do_not_end_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder, generator = open_folder(tmp_path), Generator(width=4)
+    torch.nn.init.constant_(next(generator.parameters()), float("nan"))
+    task: Any = SimpleNamespace(preview=lambda models: models["generator"].sample()[0])
+    with caplog.at_level(logging.WARNING, "hubgan"):
+        folder.preview(task, {"generator": generator}, 1)
+    assert "there are no samples of step 1: the weights of this Generator hold NaN" in caplog.text
+    assert not any((tmp_path / "samples").iterdir())
+
+
 # -- run.json
 
 

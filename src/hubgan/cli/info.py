@@ -189,6 +189,10 @@ def _floats(dtypes: set[str]) -> str:
 
 
 def _result(result: "Result") -> tuple[str, str]:
+    from hubgan.metrics import registry
+    from hubgan.models.card import images_of
+
+    few = "too few images to be reliable" if registry.mark(result["metric"], images_of(result)) else ""
     on = ", ".join(
         filter(
             None,
@@ -196,6 +200,7 @@ def _result(result: "Result") -> tuple[str, str]:
                 " ".join(filter(None, [result["dataset"], result.get("split")])),
                 f"{result['samples']:,} images" if "samples" in result else "",
                 result.get("extractor", ""),
+                few,
             ],
         )
     )

@@ -14,7 +14,7 @@ from hubgan.media.images import open_image
 from hubgan.media.tree import PICTURE_ENDINGS, walk
 from hubgan.media.video import CLIP_ENDINGS, WRITTEN_CLIPS, is_clip
 from hubgan.media.writing import WRITTEN
-from hubgan.runtime.files import fitting, write_text
+from hubgan.runtime.files import fitting, refuse_address, write_text
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
@@ -104,8 +104,14 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
         elif path.exists():
             pictures.append(Picture(path))
         else:
+            refuse_address(path, ImageError)
             raise ImageError(f"{path} does not exist", "Check the path")
     return pictures
+
+
+def is_picture(name: str) -> bool:
+    """Whether the ending of a name is that of a picture or video."""
+    return Path(name).suffix.lower() in _READ and not Path(name).is_dir()
 
 
 def plan(

@@ -45,6 +45,7 @@ folder, divide the work.
 import argparse
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -240,7 +241,15 @@ def _strength(args: argparse.Namespace) -> "float | Literal['auto']":
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise ConfigError for options that do not go together."""
+    from hubgan.cli.inputs import is_picture
+
+    """Raise ConfigError for a missing MODEL, and for options that do not go together."""
+    if is_picture(args.model):
+        inputs = shlex.join([args.model, *map(str, args.inputs)])
+        raise ConfigError(
+            f"MODEL is missing: {args.model} is a picture or video",
+            f"Run: hubgan upscale MODEL {inputs}, where MODEL is its folder, its file or its Hub name (user/model)",
+        )
     if bool(args.inputs) == bool(args.dataset):
         if args.dataset:
             raise ConfigError("INPUT and --dataset were both given", "Leave one of the two out")

@@ -1,5 +1,6 @@
 """A data set of images or of pairs, still encoded: its columns and classes."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from hubgan.data.opening import Rows, hashed, open_rows, reason
 from hubgan.data.pairs import known_pair
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError, Remedy, nearest
+from hubgan.runtime.files import refuse_address, unwritable
 
 _CHUNK = 32  # rows read at once: enough to be fast, few enough to fit into memory if they are large photos
 _SHARDS = 64  # of a stream made from a local data set, whose shards are shuffled too
@@ -221,7 +223,7 @@ def load_images(
         config: the configuration (subset), if the data set has several.
         split: the split to open.
         column: the column with the images; by default the only one whose feature type is `Image`, beside
-            `input_column`.
+            `input_column`; or else the only one of bytes, or of structs of bytes and path.
         input_column: the column with the inputs of pairs, whose targets are the images. Of a folder these two are
             subfolders.
         pairs: if no column is named, and the image columns are `lr` and `hr`, or `input` and `target`, read pairs.
@@ -231,10 +233,14 @@ def load_images(
 
     Raises:
         DataError: there is no such data set, split, column or label, it holds no images, a picture of a folder of
-            pairs has no partner, pillow-heif is missing, or the Hub cannot be reached.
-            For a stream, missing images are only detected when it is read.
+            pairs has no partner, labels are lists or NaN, pillow-heif is missing, the cache cannot be written, or the
+            Hub cannot be reached. For a stream, missing images are only detected when it is read.
     """
-    rows, fingerprint = open_rows(name, config, split, streaming, column, input_column)
+    refuse_address(name, DataError, "Download it first, or pass its name on the Hub (user/dataset)")
+    try:
+        rows, fingerprint = open_rows(name, config, split, streaming, column, input_column)
+    except DataError as error:
+        raise unwritable(datasets.config.HF_DATASETS_CACHE, error, DataError) or error from error.__cause__
     features = rows.features
     if features is None:
         raise DataError(f"{name} does not tell its columns before it is read", "Use it without streaming")
@@ -251,7 +257,7 @@ def load_images(
         rows = _of_classes(rows, name, features, label_column, classes)
     label = features[label_column] if label_column else None
     names = list(label.names) if isinstance(label, datasets.ClassLabel) else None
-    known = _numbered(rows, label_column, label, classes)
+    known = _numbered(name, rows, label_column, label, classes)
     if isinstance(rows, datasets.IterableDataset):
         fingerprint = hashed(fingerprint, *columns, "classes", *classes)
         return ImageSource(rows, column, name, label_column, names, fingerprint, None, *known, input_column)
@@ -265,7 +271,9 @@ def _image_columns(
     name: str, features: datasets.Features, column: str | None, input_column: str | None, pairs: bool
 ) -> tuple[str, str | None]:
     """The column with the images, and that with the inputs of pairs."""
-    images = [key for key, feature in features.items() if isinstance(feature, datasets.Image)]
+    typed = [key for key, feature in features.items() if isinstance(feature, datasets.Image)]
+    encoded = [key for key, feature in features.items() if _holds_files(feature)]
+    images = [*typed, *(key for key in encoded if not typed or key in (column, input_column))]
     for wanted in (column, input_column):
         if not images or wanted not in (None, *images):
             found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
@@ -288,12 +296,24 @@ def _image_columns(
     return column or others[0], input_column
 
 
+def _holds_files(feature: Any) -> bool:
+    """Whether a column that is not typed as images may hold their files: bytes, or structs of bytes and path."""
+    if isinstance(feature, dict):
+        return "bytes" in feature and feature.keys() <= {"bytes", "path"} and _holds_files(feature["bytes"])
+    return isinstance(feature, datasets.Value) and feature.dtype in ("binary", "large_binary")
+
+
 def _label_column(name: str, features: datasets.Features, wanted: str | None, images: list[str]) -> str | None:
     if wanted is None:
         return next((key for key, feature in features.items() if isinstance(feature, datasets.ClassLabel)), None)
     others = [key for key in features if key not in images]
     if wanted not in others:
         raise DataError(f"{name} has no label column {wanted!r}", nearest(wanted, others) if others else "")
+    if not isinstance(features[wanted], datasets.Value | datasets.ClassLabel):
+        raise DataError(
+            f"{name}: the column {wanted!r} holds {features[wanted]}, and a label is one word or number",
+            Remedy("Name another one as label_column", "Name another one with --label-column"),
+        )
     return wanted
 
 
@@ -330,7 +350,7 @@ def _of_classes(
 
 
 def _numbered(
-    rows: Rows, column: str | None, label: Any, chosen: tuple[str, ...]
+    name: str, rows: Rows, column: str | None, label: Any, chosen: tuple[str, ...]
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The names of the classes, and the map from the values of the label column to their numbers."""
     if isinstance(label, datasets.ClassLabel):
@@ -341,6 +361,11 @@ def _numbered(
     names = tuple(dict.fromkeys(chosen))
     if not names and column and isinstance(rows, datasets.Dataset):
         values = {value for value in rows[column][:] if value is not None}
+        if any(isinstance(value, float) and math.isnan(value) for value in values):
+            raise DataError(
+                f"{name}: the label column {column!r} ({_kind(label)}) holds NaN, so some images have no label",
+                Remedy("Fill them in, or choose labels as classes", "Fill them in, or choose labels with --classes"),
+            )
         whole = all(isinstance(value, int) for value in values)
         names = tuple(map(str, sorted(values if whole else map(str, values))))
     return names, {name: number for number, name in enumerate(names)}

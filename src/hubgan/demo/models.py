@@ -10,8 +10,8 @@ import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock, Thread
@@ -164,14 +164,27 @@ class ModelRegistry(Generic[Model]):
 def _by_label(names: Sequence[str]) -> dict[str, str]:
     labels: dict[str, str] = {}
     for name in names:
-        is_folder = Path(name).exists() or name.startswith((".", "/", "~"))
-        label = Path(name).resolve().name if is_folder else name
+        label = _label_of(name)
         if label in labels:
             raise ConfigError(*strings.fill(strings.SAME_LABEL, first=labels[label], second=name, label=label))
         labels[label] = name
     if not labels:
         raise ConfigError(*strings.NO_MODEL)
     return labels
+
+
+def _label_of(name: str) -> str:
+    is_folder = Path(name).exists() or name.startswith((".", "/", "~"))
+    return Path(name).resolve().name if is_folder else name
+
+
+@contextmanager
+def _by_its_label(name: str) -> Iterator[None]:
+    """Let errors tell a model's label in place of its name, which may be a path."""
+    try:
+        yield
+    except HubganError as error:
+        raise without_path(error, name, _label_of(name)) from error
 
 
 def upscaling_seconds(name: str, pictures: Sequence[Image.Image], *_: object) -> int:
@@ -186,13 +199,15 @@ def upscaling_seconds(name: str, pictures: Sequence[Image.Image], *_: object) ->
 @on_gpu(duration=15)
 def make(name: str, latents: Tensor, labels: Tensor | None) -> list[Image.Image]:
     """The images of the generator called `name` for these latents (n, latent_dim) and labels (n,)."""
-    return load_generator(name, device()).images_from(latents, labels)  # type: ignore[return-value]
+    with _by_its_label(name):
+        return load_generator(name, device()).images_from(latents, labels)  # type: ignore[return-value]
 
 
 @on_gpu(duration=15)
 def clip_strength(name: str, frames: Sequence[Image.Image], fidelity: float) -> float:
     """The strength of the upscaler called `name` for a video, by some of its frames."""
-    return load_upscaler(name, device(), round(fidelity, 1)).estimate_clip_strength(frames)
+    with _by_its_label(name):
+        return load_upscaler(name, device(), round(fidelity, 1)).estimate_clip_strength(frames)
 
 
 def enlarge(
@@ -227,6 +242,7 @@ def _enlarge(
         if progress is not None:
             progress((len(results) + share) / len(pictures))
 
-    for picture in pictures:
-        results.append(upscaler.upscale(picture, scale=scale, strength=strength, progress=report))
+    with _by_its_label(name):
+        for picture in pictures:
+            results.append(upscaler.upscale(picture, scale=scale, strength=strength, progress=report))
     return results

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 
 from hubgan.evaluation.reference import Reference
-from hubgan.metrics.registry import Measured, Metric, Settings, comparisons, metric_id
-from hubgan.models.card import Result
+from hubgan.metrics.registry import MARK, Measured, Metric, Settings, caution, comparisons, mark, metric_id
+from hubgan.models.card import Result, images_of
 
 
 def results_of(
@@ -61,16 +61,19 @@ def merge(old: Iterable[Result], new: Iterable[Result]) -> list[Result]:
 
 
 def table(results: Iterable[Result]) -> str:
-    """Results as lines of text."""
+    """Results as lines of text, with a caution below if some are of too few images."""
+    results = list(results)
     rows = [("metric", "value", "beside it", "samples", "data")]
     for result in results:
         settings = result.get("settings", {})
         beside = ", ".join(f"{key} {settings[key]:g}" for key in comparisons() if key in settings)
         data = f"{result['dataset']}, split {result.get('split', '?')}"
-        rows.append((result["name"], f"{result['value']:.5g}", beside, f"{result.get('samples', 0):,}", data))
+        value = f"{result['value']:.5g}{mark(result['metric'], images_of(result))}"
+        rows.append((result["name"], value, beside, f"{result.get('samples', 0):,}", data))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-                     for row in rows)  # fmt: skip
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    words = caution((result["metric"], images_of(result)) for result in results)
+    return "\n".join([*lines, *([f"{MARK} {words}"] if words else [])])
 
 
 def rounded(value: float) -> float:

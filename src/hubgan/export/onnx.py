@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hubgan.errors import ConfigError, ModelError
 from hubgan.models import Generator, Upscaler
+from hubgan.models.finite import check_weights
 from hubgan.networks.community import CommunityNetwork
 from hubgan.runtime.files import atomic_write
 from hubgan.version import __version__
@@ -61,7 +62,8 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
     Raises:
         ConfigError: onnx, onnxscript or onnxruntime is missing, there is no such opset, or the network was made
             elsewhere.
-        ModelError: the network cannot be exported, the file cannot be written, or it computes other images.
+        ModelError: the weights hold NaN or infinity, the network cannot be exported, the file cannot be written, or it
+            computes other images.
     """
     if not 18 <= opset <= 21:
         raise ConfigError(f"opset is {opset}", "Use one from 18 to 21")
@@ -76,6 +78,7 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise ConfigError(f"the package {package} is missing", "Run: pip install 'hubgan[onnx]'") from error
+    check_weights(model)
     network, inputs, others, sizes = _network(copy.deepcopy(model).cpu().float())
     result, file = ("images" if isinstance(model, Generator) else "large"), Path(file)
     try:

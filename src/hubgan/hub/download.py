@@ -29,7 +29,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.sha import git_hash
 
 from hubgan.errors import ModelError, Remedy
-from hubgan.runtime.files import sha256
+from hubgan.runtime.files import SET_HF_HOME, refuse_address, sha256, unwritable
 from hubgan.runtime.names import did_you_mean, hub_answers, is_path
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,9 @@ class ModelSource:
     cache_dir: str | Path | None = None
     force_download: bool = False
     local_files_only: bool = False
+
+    def __post_init__(self) -> None:
+        refuse_address(self.name, ModelError, "Pass its name on the Hub (user/model), or download it first")
 
     @property
     def folder(self) -> Path | None:
@@ -136,8 +139,8 @@ class ModelSource:
         name = self.name
         if is_path(name):
             raise ModelError(f"there is no folder or file {name}", did_you_mean(name) or "Check the path")
-        check_token(self.token)
         try:
+            check_token(self.token)
             yield
         except ModelError:
             raise
@@ -177,6 +180,10 @@ class ModelSource:
             inside = os.path.join(self.subfolder or "", what)  # noqa: PTH118
             raise _missing(inside, self._shown, self._files_or_none()) from error
         except (HTTPError, OSError, RuntimeError, ValueError) as error:
+            remedy = "Name another folder as cache_dir" if self.cache_dir else SET_HF_HOME
+            for folder in (self.cache_dir or constants.HF_HUB_CACHE, constants.HF_HOME):  # which holds the token
+                if problem := unwritable(folder, error, ModelError, remedy):
+                    raise problem from error
             reason = in_one_line(error)
             raise ModelError(f"cannot get {what} of {self._shown}: {reason}", "Check the connection") from error
 

@@ -9,6 +9,7 @@ seconds to import, is imported with the first tensor.
 from __future__ import annotations
 
 import io
+import math
 import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias, Union
@@ -19,6 +20,7 @@ from typing_extensions import TypeIs
 
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.strength import strength_of_tables
+from hubgan.runtime.files import refuse_address
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +62,7 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool =
         source, name = _from_array(source, "the array"), "the array"
     elif isinstance(source, str | os.PathLike):
         name = os.fsdecode(source)
+        refuse_address(name, ImageError)
     elif not isinstance(source, Image.Image | bytes):
         raise ImageError(f"not a picture: {source!r:.80}", "Give a path, bytes, a PIL image, an array or a tensor")
     try:
@@ -164,9 +167,12 @@ def _file(name: str) -> IO[bytes]:
 
 def check_size(image: Image.Image, name: str, max_pixels: int = MAX_PIXELS) -> None:
     """Raise ImageError if `image` is empty or has more than `max_pixels` pixels, by its header."""
-    if not 0 < image.width * image.height <= max_pixels:
+    if not (pixels := image.width * image.height):
+        raise ImageError(f"{name} has {image.width} x {image.height} pixels")
+    if pixels > max_pixels:
+        megapixels = math.ceil(pixels / 1e5) / 10
         raise ImageError(
-            f"{name} has {image.width} x {image.height} pixels", f"Give a picture of 1 to {max_pixels:,} pixels"
+            f"{name} has {megapixels:,g} megapixels, at most {max_pixels / 1e6:,g}", "Shrink it, or cut it into parts"
         )
 
 

@@ -48,6 +48,7 @@ def density_coverage(real: Tensor, fake: Tensor, *, neighbours: int = _NEIGHBOUR
     legend=LEGEND,
     needs={"features"},
     beside="real",
+    fewest=1000,
 )
 def _measure(sets: FeatureSets) -> dict[str, Measured]:
     equal, settings = sets.equal, {"neighbours": _NEIGHBOURS}

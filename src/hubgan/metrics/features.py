@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hubgan.errors import ConfigError
 from hubgan.metrics.bicubic import resize
-from hubgan.metrics.registry import figure
+from hubgan.metrics.registry import figure, register_features
 
 _BATCH_CPU, _BATCH = 16, 64  # larger batches do not fit a CPU's cache, and are slower
 
@@ -34,6 +34,10 @@ class FeatureExtractor(nn.Module):
     num_features: int
     version: str = "1"
     standard: bool = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        register_features("" if cls.standard else f"-{cls.name}", cls.num_features)
 
     @property
     def key(self) -> str:

@@ -46,6 +46,7 @@ class _Given(nn.Identity):
     legend=LEGEND,
     needs={"features"},
     beside="floor",
+    fewest_per_feature=2,  # the covariance of fewer samples is too rough
 )
 def _measure(sets: FeatureSets) -> dict[str, Measured]:
     return {"fd": sets.compare(frechet_distance)}

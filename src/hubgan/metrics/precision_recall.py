@@ -51,6 +51,7 @@ def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = _NEIGHBOUR
     needs={"features"},
     beside="real",
     scale="share",
+    fewest=1000,
 )
 def _measure(sets: FeatureSets) -> dict[str, Measured]:
     equal, settings = sets.equal, {"neighbours": _NEIGHBOURS}

@@ -29,6 +29,9 @@ UPSCALER_NEEDS: frozenset[Need] = frozenset({"pairs"})
 
 Settings: TypeAlias = Mapping[str, str | int | float]
 
+MARK = "*"
+"""What follows a figure of too few images."""
+
 M = TypeVar("M", bound=Callable[..., Any])
 
 
@@ -86,6 +89,8 @@ class Metric:
             called "input".
         scale: of its curves: "linear", "log", or "share" (0 to 1, written as per cent).
         network: which network it judges by, in words, if that is not the extractor of features.
+        fewest: its figures are reliable from this number of images on, and are marked below it.
+        fewest_per_feature: the same, for each feature of an image.
         measure: the registered function, from `FeatureSets` or a `Pair` to values by the keys of the figures; or a
             class of such functions, which is created once an evaluation with the device to compute on. It may leave
             out figures that have no meaning for a `Pair`.
@@ -98,6 +103,8 @@ class Metric:
     beside: str
     scale: Scale
     network: str
+    fewest: int
+    fewest_per_feature: int
     measure: Callable[..., Any]
 
     def start(self, device: object) -> Callable[[Any], dict[str, Measured]]:
@@ -118,6 +125,7 @@ class Match(NamedTuple):
 
 
 _METRICS: dict[str, Metric] = {}
+_FEATURES: dict[str, int] = {}  # of an image, by the suffix of the extractor's figures
 
 
 def register_metric(
@@ -128,6 +136,8 @@ def register_metric(
     beside: str,
     scale: Scale = "linear",
     network: str = "",
+    fewest: int = 0,
+    fewest_per_feature: int = 0,
 ) -> Callable[[M], M]:
     """Register the decorated function or class as a metric; see `Metric` for the arguments.
 
@@ -139,10 +149,17 @@ def register_metric(
         taken = {word for metric in metrics() for figure in metric.figures for word in (figure.key, figure.name)}
         if title in _METRICS or taken & {word for figure in figures for word in (figure.key, figure.name)}:
             raise ValueError(f"the metric {title!r}, or one of its figures, is registered already")
-        _METRICS[title] = Metric(title, figures, legend, frozenset(needs), beside, scale, network, measure)
+        _METRICS[title] = Metric(
+            title, figures, legend, frozenset(needs), beside, scale, network, fewest, fewest_per_feature, measure
+        )
         return measure
 
     return register
+
+
+def register_features(suffix: str, number: int) -> None:
+    """Say how many features an image has for the extractor whose figures' names have this suffix ("-ENL0")."""
+    _FEATURES[metric_id(suffix)] = number
 
 
 def metrics() -> list[Metric]:
@@ -193,6 +210,34 @@ def legends(results: Iterable[str]) -> list[str]:
                 }
                 texts.append(metric.legend.format(**names))
     return list(dict.fromkeys(texts))
+
+
+def fewest(metric: str) -> int:
+    """The fewest images of which a figure is reliable, by the `metric` of a result; 0 if any number will do."""
+    if (match := find(metric)) is None:
+        return 0
+    return max(match.metric.fewest, match.metric.fewest_per_feature * _FEATURES.get(match.suffix, 0))
+
+
+def mark(metric: str, images: float) -> str:
+    """What follows a figure of this number of images, by the `metric` of a result: `MARK` if they are too few."""
+    return MARK if images < fewest(metric) else ""
+
+
+def caution(measured: Iterable[tuple[str, float]]) -> str:
+    """What a reader must know of marked figures; empty if none is marked.
+
+    Args:
+        measured: the `metric` of each result, and its number of images.
+    """
+    wanted: dict[int, list[str]] = {}
+    for metric, images in measured:
+        if mark(metric, images) and (match := find(metric)):
+            wanted.setdefault(fewest(metric), []).append(match.name)
+    if not wanted:
+        return ""
+    needs = "; ".join(f"{number:,} for {', '.join(dict.fromkeys(names))}" for number, names in wanted.items())
+    return f"Too few images: a reliable figure needs {needs}. Of fewer, poor images may have good figures."
 
 
 def comparisons() -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from hubgan.hub.upload import Repository
 from hubgan.models.card import PICTURE, TrainingRun, local_name, model_card
 from hubgan.models.card_edits import renewed
 from hubgan.models.config import CARD, CONFIG, WEIGHTS, build, network_options, read_config, write_config
-from hubgan.models.weights import check_fit, read_weights
+from hubgan.models.weights import check_fit, plain_names, read_weights
 
 Self = TypeVar("Self", bound="HubModel")
 
@@ -28,7 +28,8 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
 
     `config` holds the architecture and every option of its network. `training_run` describes the training (data set,
     images seen, hardware, ...). It is kept in `config.json`, so that the card stays correct when the model is loaded
-    and saved again.
+    and saved again. `loaded_from` is the name that `from_pretrained` was given, for messages; empty if it was not
+    loaded.
 
     Args:
         architecture: a name in `networks`.
@@ -40,6 +41,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
 
     networks: ClassVar[Mapping[str, type[nn.Module]]]
     description: ClassVar[str]
+    loaded_from: str = ""
 
     def __init__(self, architecture: str, **options: Any) -> None:
         super().__init__()
@@ -99,7 +101,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         name = repo_id or local_name(folder)
         picture = {"picture": PICTURE} if (folder / PICTURE).is_file() else {}
         card = str(self.generate_model_card(**{"name": name, **picture, **(model_card_kwargs or {})}))
-        tensors = {key: value.detach().cpu().contiguous() for key, value in self._weights().items()}
+        tensors = {key: value.detach().cpu().contiguous() for key, value in plain_names(self._weights()).items()}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / CARD).is_file():
@@ -241,7 +243,9 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             raise ConfigError(f"dtype must be one of PyTorch's, such as torch.bfloat16, not {wanted!r}")
         name = str(pretrained_model_name_or_path)
         source = ModelSource(name, subfolder, revision, token, cache_dir, force_download, local_files_only)
-        return cls._load(source, strict).to(device, wanted).eval()
+        model = cls._load(source, strict).to(device, wanted).eval()
+        model.loaded_from = name
+        return model
 
     @classmethod
     def _load(cls: type[Self], source: ModelSource, strict: bool) -> Self:

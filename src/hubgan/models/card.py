@@ -1,6 +1,7 @@
 """The model card, written from the model's own configuration and the record of its training run."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,12 @@ class Result(TypedDict, total=False):
     samples: int
     extractor: str
     settings: dict[str, str | int | float]
+
+
+def images_of(result: Result) -> float:
+    """The number of images that a figure is of: the smaller one, of samples and of real ones; infinite if unknown."""
+    numbers = (result.get("samples"), result.get("settings", {}).get("reference_images"))
+    return min((number for number in numbers if isinstance(number, int)), default=math.inf)
 
 
 class TrainingRun(TypedDict, total=False):
@@ -314,12 +321,15 @@ def _results(results: list[Result]) -> str:
         settings = dict(result.get("settings", {}))
         beside = [f"{key} {_shown(settings.pop(key))}" for key in registry.comparisons() if key in settings]
         images = f"{result['samples']:,}" if "samples" in result else ""
-        cells = [result["name"], f"**{_shown(result['value'])}**", ", ".join(beside), result["dataset"],
+        marked = f" \\{registry.MARK}" if registry.mark(result["metric"], images_of(result)) else ""
+        cells = [result["name"], f"**{_shown(result['value'])}**{marked}", ", ".join(beside), result["dataset"],
                  result.get("split", ""), images]  # fmt: skip
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         known = [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items()]
         known = [*filter(None, [result.get("extractor")]), f"data `{result.get('revision', 'unknown')}`", *known]
         conditions.setdefault(result["dataset"], []).append((result["name"], known))
+    words = registry.caution((result["metric"], images_of(result)) for result in results)
+    lines += ["", f"\\{registry.MARK} {words}"] if words else []
     legends = registry.legends(result["metric"] for result in results)
     legends += [_BESIDE_SCALE_1] if any("input" in result.get("settings", {}) for result in results) else []
     lines += ["", *legends, ""] if legends else [""]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hubgan.errors import ConfigError, nearest
 from hubgan.models.base import HubModel
+from hubgan.models.finite import is_finite, not_finite
 from hubgan.models.latents import positions, truncate, walk
 from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type, pipeline_output
 from hubgan.networks import DISCRIMINATORS, GENERATORS
@@ -164,13 +165,13 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             output_type: as in `images_from`.
 
         Raises:
-            ConfigError: `n` or `batch_size` below 1, `truncation` not above 0, an unknown label or `output_type`, or
-                labels for a model without classes.
+            ConfigError: `n` or `batch_size` is below 1 or no whole number, `truncation` not above 0, an unknown label
+                or `output_type`, or labels for a model without classes.
+            ModelError: the network computes NaN or infinity.
         """
         if n is None:
             n = 1 if labels is None or isinstance(labels, int | str) else len(labels)
-        if n < 1:
-            raise ConfigError(f"n must be 1 or more, got {n}")
+        n = _count("n", n)
         numbers, latents = self.label_ids(n, labels, seed=seed), self.latents(n, seed=seed)
         if truncation is not None:
             latents = truncate(latents, truncation)
@@ -237,11 +238,11 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         Raises:
             ConfigError: latents of another shape, `batch_size` below 1, an unknown `output_type`, or labels that are
                 missing, out of range, or given to a model without classes.
+            ModelError: the network computes NaN or infinity.
         """
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
             raise ConfigError(f"latents must be (n, {self.latent_dim}), got {tuple(latents.shape)}")
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be 1 or more, got {batch_size}")
+        batch_size = _count("batch_size", batch_size)
         self._check_labels(labels, len(latents))
         check_output_type(output_type)
         was_training = self.training
@@ -346,6 +347,8 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             inputs.append(labels.to(self.device).split(GROUP))
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             images = torch.cat([self(*group) for group in zip(*inputs, strict=True)])
+        if not is_finite(images):
+            raise not_finite(self)
         return images.float().add(1).div(2).clamp(0, 1).cpu()
 
 
@@ -372,6 +375,17 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
         """Images (N, channels, H, W) in [-1, 1], and for a network with classes their numbers (N,), to logits."""
         logits: Tensor = self.network(images) if labels is None else self.network(images, labels)
         return logits
+
+
+def _count(name: str, value: object) -> int:
+    """The value of an argument that counts something; a ConfigError if it does not."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ConfigError(f"{name} must be a whole number, not {value!r} ({type(value).__name__})") from error
+    if number < 1:
+        raise ConfigError(f"{name} must be 1 or more, got {number}")
+    return number
 
 
 def _device(source: torch.Generator | None) -> torch.device | str:

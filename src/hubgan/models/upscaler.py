@@ -31,6 +31,7 @@ from hubgan.models import community
 from hubgan.models.base import HubModel
 from hubgan.models.card import upscaler_purpose
 from hubgan.models.config import CONFIG, PIXEL_WEIGHTS
+from hubgan.models.finite import check_weights, is_finite, not_finite
 from hubgan.models.pipeline import as_output, check_output_type, one_by_one, pipeline_output
 from hubgan.models.tiling import upscale_tiled
 from hubgan.models.weights import mix
@@ -87,6 +88,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             super().__init__(architecture, **options)
         self._origin: ModelSource | None = None
         self._fidelity = 0.0
+        self._overflows = False  # in half precision
         self._at: dict[float, Upscaler] = {}  # the last other fidelity asked for, no submodule
         self.scale: int = self.config["scale"]
         self.channels: int = self.config["channels"]
@@ -184,7 +186,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         field, so the result is that of the whole picture, without seams. (Some networks made elsewhere depend slightly
         on pixels beyond their margin of 32.) The alpha plane goes through the network too, unless it is flat; opaque
         areas stay opaque, and transparent ones transparent. The colour profile is kept. Grey stays grey, and keeps 16
-        bits (mode I;16). The EXIF orientation is applied, and all other EXIF is kept in `info`.
+        bits (mode I;16). The EXIF orientation is applied, and all other EXIF is kept in `info`. If half precision
+        overflows, the model becomes float32, with a warning.
 
         Args:
             image: a path (of an animation the first frame), the bytes of a file, a PIL image, an array (H, W[, 1, 3 or
@@ -208,6 +211,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             ImageError: the picture cannot be read, is empty, or too large.
             ConfigError: `tile` is negative, `scale` is not above 0 or more than the network's, `strength` is not
                 between 0 and 1, or the model has none; likewise `fidelity`.
+            ModelError: the network computes NaN or infinity.
         """
         if fidelity is not None and fidelity != self._fidelity:
             return self._with_fidelity(fidelity).upscale(
@@ -274,8 +278,14 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         return scale
 
     @property
+    def _bare(self) -> nn.Module:
+        """The network without what `torch.compile` wraps around it."""
+        bare: nn.Module = getattr(self.network, "_orig_mod", self.network)
+        return bare
+
+    @property
     def _own(self) -> bool:
-        return not isinstance(self.network, CommunityNetwork)
+        return not isinstance(self._bare, CommunityNetwork)
 
     def _in_bf16(self, wanted: bool | None) -> bool:
         able = self._own and self.dtype == torch.float32
@@ -332,26 +342,47 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
     def _auto_strength(self, pixels: Tensor, colour: Image.Image) -> float:
         estimator = self.network.estimator
         assert isinstance(estimator, nn.Module)
-        parts = _parts(pixels.expand(self.channels, -1, -1), _SEEN, _SEEN_SIDE).to(self.device, self.dtype)
-        estimated, exact = float(estimator(parts).mean()), colour.info.get("strength")
+        parts = _parts(pixels.expand(self.channels, -1, -1), _SEEN, _SEEN_SIDE)
+        estimated = float(self._finite(lambda _: estimator(parts.to(self.device, self.dtype))).mean())
+        exact = colour.info.get("strength")
         return estimated if exact is None or estimated > exact + _CLEARLY else float(exact)
 
     def _tile(self, pixels: Tensor, strength: float, fast: bool, deep: bool = False) -> Tensor:
         """A tile (1, C, h, w) as the grey levels of the enlarged one; a grey tile stays a single channel."""
         grey = pixels.shape[1] == 1
-        pixels = pixels.to(self.device, self.dtype).expand(-1, self.channels, -1, -1)
-        if self._own:  # convolutions are faster in this layout; networks made elsewhere may need the usual one
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
-        inputs = (torch.tensor([strength], device=self.device),) if self.has_strength else ()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
-            large: Tensor = self(pixels, *inputs)
-        large = large.float().clamp(0, 1)
+
+        def compute(fast: bool) -> Tensor:
+            images = pixels.to(self.device, self.dtype).expand(-1, self.channels, -1, -1)
+            if self._own:  # convolutions are faster in this layout; networks made elsewhere may need the usual one
+                images = images.contiguous(memory_format=torch.channels_last)
+            inputs = (torch.tensor([strength], device=self.device),) if self.has_strength else ()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
+                return self(images, *inputs)  # type: ignore[no-any-return]
+
+        large = self._finite(compute, fast).float().clamp(0, 1)
         if grey and self.channels == 3:
             large = (large * large.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
         # Rounded here, tile by tile, because floats would take four times the memory of the whole picture.
         if deep:
             return large.mul(WHITE_16).round().to(torch.uint16).cpu()
         return large.mul(255).round().byte().cpu()
+
+    def _finite(self, compute: Callable[[bool], Tensor], fast: bool = False) -> Tensor:
+        """What `compute` makes with the network: in bfloat16 if `fast`, and in float32 if half precision overflows.
+
+        Raises:
+            ModelError: it holds NaN or infinity in float32 too.
+        """
+        fast = fast and not self._overflows
+        result = compute(fast)
+        if is_finite(result):
+            return result
+        if not fast and self.dtype.itemsize >= torch.float32.itemsize:
+            raise not_finite(self)
+        check_weights(self)
+        logger.warning("%s overflows in half precision: it computes in float32 now", self.loaded_from or "this model")
+        self._overflows = True
+        return self.float()._finite(compute)
 
     def _alpha_tile(self, pixels: Tensor, fast: bool) -> Tensor:
         """A tile of the alpha plane, which is clean: its strength is 0."""
@@ -422,6 +453,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             raise ConfigError(f"{name} was made elsewhere and has one set of weights", _NO_FIDELITY)
         model = cls(community.load(found, dtype), source=found.source)
         model.training_run = found.config.training_run if found.config else None
+        model.loaded_from = name
         return model.to(device).eval()
 
     @staticmethod
@@ -459,8 +491,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 
     def _weights(self) -> dict[str, Tensor]:
         """The tensors of `model.safetensors`; networks made elsewhere keep the names that other programs know."""
-        if isinstance(self.network, CommunityNetwork):
-            return self.network.weights()
+        if isinstance(self._bare, CommunityNetwork):
+            return self._bare.weights()
         return super()._weights()
 
 

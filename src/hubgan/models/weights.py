@@ -11,19 +11,25 @@ from torch import Tensor, nn
 from hubgan.errors import ModelError, Remedy
 from hubgan.models.config import CONFIG
 
+_COMPILED = "_orig_mod."  # in the names of what `torch.compile` wraps
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, by name.
+    """The tensors of a safetensors file, by their `plain_names`.
 
     Raises:
         ModelError: it is no whole safetensors file.
     """
     try:
-        return load_file(file)
+        return plain_names(load_file(file))
     except (SafetensorError, OSError) as error:
         raise damaged(file, error) from error
+
+
+def plain_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights by the names that they have without `torch.compile`."""
+    return {name.replace(_COMPILED, ""): weight for name, weight in weights.items()}
 
 
 def damaged(file: Path, error: Exception) -> ModelError:

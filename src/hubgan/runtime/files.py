@@ -1,12 +1,22 @@
-"""Files that are written whole or not at all, and their checksums."""
+"""Files that are written whole or not at all, their checksums, and places where no file can be."""
 
+import errno
 import hashlib
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
+
+from hubgan.errors import HubganError, Remedy
+
+_UNWRITABLE = (errno.EACCES, errno.EEXIST, errno.ENOTDIR, errno.EPERM, errno.EROFS)
+SET_HF_HOME = "Set HF_HOME to a folder that can be written: export HF_HOME=FOLDER"
+
+Error = TypeVar("Error", bound=HubganError)
 
 _UNFINISHED = ".hubgan-"
 _LONGEST_NAME = 255  # bytes, in nearly every file system
@@ -86,3 +96,40 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def refuse_address(name: str | Path, kind: type[HubganError], remedy: str | Remedy = "") -> None:
+    """Raise an error of this kind if `name` is an address (https://...) in place of a file or folder.
+
+    Args:
+        name: what a person gave; a `Path` has lost one of the slashes.
+        kind: the error to raise.
+        remedy: what to do; by default to download the file.
+    """
+    if re.match(r"(?i)https?:/", str(name)):
+        address = re.sub(r":/+", "://", str(name), count=1)
+        raise kind(
+            f"{address} is an address, and hubgan opens files", remedy or f"Download it first: curl -LO {address}"
+        )
+
+
+def unwritable(
+    folder: str | Path, error: BaseException, kind: type[Error], remedy: str | Remedy = SET_HF_HOME
+) -> Error | None:
+    """The error that a cache folder cannot be written, if an error or one of its causes is that; else None.
+
+    Args:
+        folder: the cache.
+        error: what was met.
+        kind: the error to return.
+        remedy: what to do.
+    """
+    cache = Path(folder)
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, OSError) and met.errno in _UNWRITABLE and met.filename:
+            place = Path(os.fsdecode(met.filename))
+            if place.is_relative_to(cache) or cache.is_relative_to(place):
+                return kind(f"the cache folder {cache} cannot be written ({met.strerror})", remedy)
+        met = met.__cause__ or met.__context__
+    return None

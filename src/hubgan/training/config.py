@@ -239,7 +239,8 @@ class EvaluationOptions(OptionGroup):
     eval_every: NonNegativeInt = 0
     """Steps between measurements during the training; 0 measures at the end only."""
     eval_dataset: str | None = None
-    """The data set to measure on, if it is not the one trained on: a Hub name, a folder, a Parquet file."""
+    """The data set to measure on, if it is not the one trained on: a Hub name, a folder, a Parquet file. None
+    without --eval_split or --eval_samples measures nothing."""
     eval_split: str | None = None
     """The split to measure on; by default the one trained on, or "train" of another data set."""
 

@@ -10,10 +10,11 @@ from accelerate import Accelerator
 from hubgan.data import ImageSource, load_images
 from hubgan.errors import DataError
 from hubgan.evaluation import Reference, table
-from hubgan.models.card import Result
+from hubgan.models.card import Result, images_of
 from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
 from hubgan.training.options import load_recipe
+from hubgan.training.run.curves import MEASURED_IMAGES
 from hubgan.training.run.run_folder import run_path
 from hubgan.training.task import Models, Task
 
@@ -75,8 +76,9 @@ class Measurement:
 
 
 def brief(results: list[Result]) -> dict[str, float]:
-    """Figures for a line of the log, by names in machines' words."""
-    return {result["metric"].replace("-", "_"): result["value"] for result in results}
+    """Figures for a line of the log, by names in machines' words, and the number of images that they are of."""
+    images = {MEASURED_IMAGES: min(map(images_of, results))} if results else {}
+    return {result["metric"].replace("-", "_"): result["value"] for result in results} | images
 
 
 def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSource) -> Measurement | None:

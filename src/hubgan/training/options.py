@@ -1,5 +1,6 @@
 """From a recipe and a command line to a configuration."""
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, make_dataclass
@@ -52,12 +53,14 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
         use_underscores=True,
     )
     options: dict[str, Any] = {}
+    given_here = {name for name, _ in _given(arguments)}
     for group in vars(given).values():
         options |= {name: vars(value) if _is_block(kind, name) else value for name, value in vars(group).items()}
     if defaults.dataset not in (options["dataset"], without_remark(options["dataset_name"] or "")):
         # What a recipe says of its own data set would be untrue of another one.
-        given_here = {name for name, _ in _given(arguments)}
         options |= {name: None for name in ("license", "notice") if name not in given_here}
+    if _value(arguments, "eval_dataset") == "None" and not given_here & {"eval_split", "eval_samples"}:
+        options |= {"eval_samples": 0, "eval_every": 0}
     return validate(kind, options)
 
 
@@ -95,6 +98,7 @@ def validate(kind: type[TrainingConfig], options: dict[str, Any], where: str = "
             the new one.
     """
     _refuse_moved(kind, options, where, dashes="")
+    options = {name: _at_home(value) for name, value in options.items()}
     for option in options:
         if option not in kind.model_fields:
             raise ConfigError(f"{where}unknown option {option!r}", nearest(option, kind.model_fields))
@@ -133,7 +137,13 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _file(name: str) -> Path:
+    name = _at_home(name)
     return Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+
+
+def _at_home(value: Any) -> Any:
+    """A value in which "~", the home folder, is written out: no shell does it in YAML and in `--option=~/x`."""
+    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~") else value  # noqa: PTH111
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,9 @@ _RUN_PANELS = (
     Panel("Images per second", {"images_per_second": "images per second"}),
     Panel("Time spent waiting for data", {"data_wait": "share of the time"}, "share"),
 )
-_COUNTS = {"steps", "images", "seconds", "updates", "rollbacks"}
+MEASURED_IMAGES = "measured_images"
+"""The name in metrics.jsonl of the number of images that the figures of a line are of."""
+_COUNTS = {"steps", "images", "seconds", "updates", "rollbacks", MEASURED_IMAGES}
 
 
 def panels(lines: list[dict[str, Any]]) -> list[str]:
@@ -75,12 +77,17 @@ def panels(lines: list[dict[str, Any]]) -> list[str]:
 
 def _metric_panels(keys: Iterable[str]) -> list[Panel]:
     """A panel for each registered metric whose figures are among these names in metrics.jsonl."""
-    matches = {key: match for key in keys if (match := registry.find(key.replace("_", "-")))}
+    matches = {key: match for key in keys if (match := registry.find(_metric(key)))}
     return [
         Panel(metric.title, {key: match.figure.unit or match.name for key, match in matches.items()
                              if match.metric is metric}, metric.scale)
         for metric in registry.metrics()
     ]  # fmt: skip
+
+
+def _metric(key: str) -> str:
+    """The `metric` of a result that has this name in metrics.jsonl."""
+    return key.replace("_", "-")
 
 
 def _words(key: str) -> str:
@@ -89,20 +96,25 @@ def _words(key: str) -> str:
 
 def _panel(panel: Panel, lines: list[dict[str, Any]]) -> str:
     across = "images" if all(_is_number(line.get("images")) for line in lines) else "steps"
-    legend, curves = [], []
+    legend, curves, measured = [], [], []
     for (key, name), colour in zip(panel.keys.items(), _COLOURS * 2, strict=False):
         points = [
             (line.get(across, index), line[key]) for index, line in enumerate(lines) if _is_number(line.get(key))
         ]
         if points:
             curves.append((_thinned(points), colour))
-            last = _written(points[-1][1], panel.scale)
+            metric = _metric(key)
+            line = next(line for line in reversed(lines) if _is_number(line.get(key)))
+            images = line.get(MEASURED_IMAGES) or math.inf  # older runs do not say
+            measured.append((metric, images))
+            last = _written(points[-1][1], panel.scale) + registry.mark(metric, images)
             legend.append(f'<span><i style="background:{colour}"></i>{html.escape(name)} <b>{last}</b></span>')
-    title = html.escape(panel.title)
+    title, caution = html.escape(panel.title), registry.caution(measured)
+    note = f'<div class="dim">{registry.MARK} {html.escape(caution)}</div>' if caution else ""
     svg = _svg(curves, panel.scale, f"{across} seen" if across == "images" else across)
     return (
         f'<figure class="panel"><figcaption><h3>{title}</h3><div class="legend">{"".join(legend)}</div></figcaption>'
-        f"{svg.replace('<svg ', f'<svg role=img aria-label={chr(34)}{title}{chr(34)} ', 1)}</figure>"
+        f"{svg.replace('<svg ', f'<svg role=img aria-label={chr(34)}{title}{chr(34)} ', 1)}{note}</figure>"
     )
 
 

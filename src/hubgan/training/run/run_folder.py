@@ -163,7 +163,11 @@ class RunFolder:
 
     def preview(self, task: Task[Any], models: Models, step: int) -> None:
         """Write samples/step-00001000.png, hand it to the tracker, renew report.html (on the main process)."""
-        image = task.preview(models)
+        try:
+            image = task.preview(models)
+        except ModelError as error:  # the next checkpoint looks at the weights, and ends the run or goes back
+            logger.warning("there are no samples of step %d: %s", step, error)
+            return
         try:
             _save_image(image, self._samples / f"step-{step:08d}.png")
         except OSError as error:
