@@ -11,6 +11,7 @@ from PIL import Image
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.animation import Animation, is_animation, open_animation
 from hubgan.media.images import open_image
+from hubgan.media.pages import page_sizes
 from hubgan.media.video import CLIP_ENDINGS, WRITTEN_CLIPS, is_clip
 from hubgan.media.writing import WRITTEN
 
@@ -55,6 +56,11 @@ class UpscaleJob(NamedTuple):
             return self.source.data.image(self.source.number), None
         return open_image(self.source, deep=True), open_animation(self.source)
 
+    @property
+    def pages(self) -> list[tuple[int, int]]:
+        """The sizes of its pages, if it is a TIFF file."""
+        return page_sizes(self.source) if isinstance(self.source, Path) else []
+
 
 def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, videos: bool = False) -> list[Picture]:
     """The pictures and videos that `inputs` name: files, and folders, whose pictures are sorted by name.
@@ -92,7 +98,7 @@ def plan(pictures: list[Picture], output: Path | None, ending: str | None, scale
         pictures: the pictures.
         output: a folder; for a single picture it may be a file.
         ending: of all pictures' results, such as ".png"; None keeps a picture's own ending if hubgan writes it, else
-            ".png". Videos keep theirs if hubgan writes it, else ".mp4".
+            ".png", as for a still GIF and a TIFF of one page. Videos keep theirs if hubgan writes it, else ".mp4".
         scale: how many times larger the results are, for the names.
 
     Raises:
@@ -197,7 +203,7 @@ def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Ups
         return _apart(source, output)
     kind = WRITTEN.get(output.suffix.lower())
     if kind is None:
-        raise ConfigError(f"-o {output} has no ending that can be written", "Name a .png, .jpg, .webp or .gif")
+        raise ConfigError(f"-o {output} has no ending that can be written", "Name a .png, .jpg, .webp, .gif or .tif")
     if ending and WRITTEN[ending] != kind:
         raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other", "Leave one of the two out")
     return _apart(source, output)
@@ -216,8 +222,9 @@ def _job(picture: Picture, output: Path | None, ending: str | None, scale: float
         if folder is None:
             _no_format(path, ending)
         suffix = path.suffix if path.suffix.lower() in WRITTEN_CLIPS else ".mp4"
-    if suffix.lower() == ".gif" and not is_animation(path):
-        suffix = ".png"  # which loses no colours
+    kind = WRITTEN.get(suffix.lower())
+    if (kind == "GIF" and not is_animation(path)) or (kind == "TIFF" and len(page_sizes(path)) < 2):
+        suffix = ".png"  # which loses no colours, and which browsers show
     if folder is None and output is None:
         return UpscaleJob(path, path.with_name(f"{path.stem}-x{scale:g}{suffix}"), path.parent)
     inside = Path(path.name) if folder is None else path.relative_to(folder)
