@@ -83,11 +83,13 @@ def save_options(kind: str, info: Mapping[Any, Any]) -> dict[str, Any]:
         options["pnginfo"] = texts
     elif kind == "TIFF":
         exif = _loaded(options.get("exif", b""))
-        exif[_PREDICTOR] = 2  # neighbours subtracted, which compresses better
         for tag, value in ((_XMP, options.pop("xmp", None)), (_IPTC, iptc)):
             if value:
                 exif[tag] = value
-        options |= {"exif": exif, "compression": "tiff_adobe_deflate"}
+        options["exif"] = exif
+        if not {_IFD.Exif, _IFD.GPSInfo} & set(exif):  # Pillow writes these into files without compression alone
+            exif[_PREDICTOR] = 2  # neighbours subtracted, which compresses better
+            options["compression"] = "tiff_adobe_deflate"
     return options
 
 
