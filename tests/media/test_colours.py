@@ -16,6 +16,7 @@ from helpers.colour_kinds import (
     GREY,
     KINDS,
     P3,
+    P3_POINTS,
     RGB,
     Kind,
     chromaticities,
@@ -109,24 +110,23 @@ def test_the_table_of_kinds_is_true(results: list[Image.Image]) -> None:
 # --- by the numbers
 
 
-@pytest.mark.parametrize(
-    ("content", "shown"),
-    [
-        (encoded(Image.new("RGB", (8, 8), (200, 30, 30)), "PNG", icc_profile=P3), (218, 0, 6)),
-        (encoded(Image.new("RGB", (8, 8), (200, 30, 30)), "WEBP", lossless=True, icc_profile=ADOBE), (233, 24, 24)),
-        (encoded(Image.new("P", (8, 8)), "PNG", icc_profile=P3), (0, 0, 0)),
-        (png_file(RED, 8, RGB, cicp(12, 13)), (218, 0, 6)),
-        (png_file(RED, 8, RGB, cicp(1, 8)), (229, 96, 96)),
-        (png_file(RED, 8, RGB, cicp(9, 14)), (246, 0, 0)),
-        (png_file(RED, 8, RGB, gamma(1)), (229, 96, 96)),
-        (png_file(RED, 8, RGB, gamma(1), (b"sRGB", b"\0")), (200, 30, 30)),
-        (png_file(RED, 8, RGB, gamma(1), chromaticities((0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06))),
-         (247, 84, 91)),
-        (png_file(RED, 8, RGB, gamma(0.45455)), (200, 30, 30)),
-        (png_file(RED, 8, RGB), (200, 30, 30)),
-    ],
-)  # fmt: skip
-def test_training_sees_srgb(content: bytes, shown: tuple[int, int, int]) -> None:
+SHOWN = {
+    "ICC Display P3": (encoded(Image.new("RGB", (8, 8), (200, 30, 30)), "PNG", icc_profile=P3), (218, 0, 6)),
+    "ICC Adobe RGB": (encoded(Image.new("RGB", (8, 8), (200, 30, 30)), "TIFF", icc_profile=ADOBE), (233, 24, 24)),
+    "cICP Display P3": (png_file(RED, 8, RGB, cicp(12, 13)), (218, 0, 6)),
+    "cICP linear": (png_file(RED, 8, RGB, cicp(1, 8)), (229, 96, 96)),
+    "cICP BT.2020": (png_file(RED, 8, RGB, cicp(9, 14)), (246, 0, 0)),
+    "gAMA": (png_file(RED, 8, RGB, gamma(1)), (229, 96, 96)),
+    "gAMA, cHRM": (png_file(RED, 8, RGB, gamma(1), chromaticities(P3_POINTS)), (247, 84, 91)),
+    "gAMA of sRGB": (png_file(RED, 8, RGB, gamma(0.45455)), (200, 30, 30)),
+    "sRGB, gAMA": (png_file(RED, 8, RGB, gamma(1), (b"sRGB", b"\0")), (200, 30, 30)),
+    "nothing": (png_file(RED, 8, RGB), (200, 30, 30)),
+}
+
+
+@pytest.mark.parametrize("named", SHOWN)
+def test_training_sees_srgb(named: str) -> None:
+    content, shown = SHOWN[named]
     image = decode({"bytes": content})
     assert image.mode == "RGB" and "icc_profile" not in image.info
     assert np.abs(pixels(image)[0, 0] - shown).max() <= 2
@@ -177,6 +177,13 @@ def test_a_transparent_grey_of_any_depth(depth: int) -> None:
         assert pixels(opened)[0, 3].tolist() == [255] * 4
     if depth < 8:  # as no pixel has it, it hides none
         assert open_image(png_file(values, depth, GREY, transparent(white + 1))).mode == "RGB"
+
+
+def test_a_picture_whose_file_is_closed_is_opened_too() -> None:
+    with io.BytesIO(png_file(RED, 8, RGB, gamma(1))) as file:
+        image = Image.open(file)
+        image.load()
+    assert np.abs(pixels(open_image(image))[0, 0] - (229, 96, 96)).max() <= 1
 
 
 def test_a_transparent_colour_of_16_bits_is_compared_with_all_of_them() -> None:

@@ -154,7 +154,7 @@ def _ramp() -> Image.Image:
 def _profile(
     space: str, primaries: Sequence[tuple[float, float]], curve: bytes, cicp: bytes | None = None
 ) -> bytes | None:
-    """A small ICC profile of version 4; None if the primaries are no colours.
+    """A small ICC profile of version 4.4; None if the primaries are no colours.
 
     Args:
         space: RGB or GRAY.
@@ -177,7 +177,7 @@ def _profile(
         table += struct.pack(">4sII", name, start + len(body), len(content))
         body += content + b"\0" * (-len(content) % 4)
     header = struct.pack(
-        ">I4xI4s4s4s12x4s28x", start + len(body), 0x04300000, b"mntr", space.ljust(4).encode(), b"XYZ ", b"acsp"
+        ">I4xI4s4s4s12x4s28x", start + len(body), 0x04400000, b"mntr", space.ljust(4).encode(), b"XYZ ", b"acsp"
     )
     return (header + _xyz(_D50)[8:]).ljust(128, b"\0") + table + body
 

@@ -103,7 +103,7 @@ def _exif(image: Image.Image, upright: Image.Image) -> bytes:
     tags = set(source)
     kept = {tag for tag in tags if tag not in _OF_PIXELS and (not is_tiff or tag in _OF_TIFF)}
     inner = source.get_ifd(_IFD.Exif) if _IFD.Exif in kept else {}
-    if raw and kept == tags and not inner.keys() & _OF_PIXELS and not _loaded(raw).get_ifd(_IFD.IFD1):
+    if raw and kept == tags and not inner.keys() & _OF_PIXELS and not _has_thumbnail(raw):
         return raw if raw.startswith(_HEADER) else _HEADER + raw
     result = Image.Exif()
     result.endian = source.endian
@@ -114,6 +114,13 @@ def _exif(image: Image.Image, upright: Image.Image) -> bytes:
         if _IFD.Interop in inner:
             inner[_IFD.Interop] = source.get_ifd(_IFD.Interop)
     return result.tobytes() if kept else b""
+
+
+def _has_thumbnail(raw: bytes) -> bool:
+    try:
+        return bool(_loaded(raw).get_ifd(_IFD.IFD1))
+    except Exception:  # a broken one, without which the rest may be intact
+        return True
 
 
 def _loaded(raw: bytes) -> Image.Exif:

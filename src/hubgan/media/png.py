@@ -15,7 +15,7 @@ _GREY, _RGB, _GREY_ALPHA = 0, 2, 4  # colour types
 def read_chunks(image: Image.Image) -> dict[bytes, bytes]:
     """The chunks IHDR, cICP and tRNS of an opened PNG file; none of another picture, and of one that is closed."""
     file: IO[bytes] | None = getattr(image, "fp", None)
-    if image.format != "PNG" or file is None:
+    if image.format != "PNG" or file is None or file.closed:
         return {}
     found, place = {}, file.tell()
     file.seek(8)
