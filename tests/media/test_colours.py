@@ -2,14 +2,16 @@
 
 import base64
 import io
+import struct
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pillow_heif
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 
 from helpers.colour_kinds import (
     ADOBE,
@@ -156,6 +158,25 @@ def test_a_profile_is_kept_unless_srgb_is_asked_for() -> None:
 def test_unknown_colours_by_number_are_ignored(colours: tuple[int, int]) -> None:
     assert not open_image(png_file(RED, 8, RGB, cicp(*colours))).info
     assert "icc_profile" in open_image(png_file(RED, 8, RGB, profile_chunk(P3), cicp(*colours))).info
+
+
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "shown"),
+    [(1, 13, None), (2, 2, None), (1, 1, None), (12, 13, (218, 0, 6)), (12, 2, (218, 0, 6)), (9, 14, (251, 0, 9))],
+)
+def test_avif_and_heic_name_colours_by_number(primaries: int, transfer: int, shown: tuple[int, ...] | None) -> None:
+    """The colours that Chromium paints for AVIF."""
+    if not features.check("avif"):
+        pytest.skip("this Pillow does not write AVIF")
+    image = Image.new("RGB", (16, 16), (200, 30, 30))
+    start, box, end = encoded(image, "AVIF", quality=100, subsampling="4:4:4").partition(b"colrnclx")
+    avif = start + box + struct.pack(">HH", primaries, transfer) + end[4:]
+    options = {"color_primaries": primaries, "transfer_characteristics": transfer, "matrix_coefficients": 6}
+    pillow_heif.from_pillow(image).save(heic := io.BytesIO(), quality=100, chroma=444, full_range_flag=1, **options)
+    for content in (avif, heic.getvalue()):
+        assert ("icc_profile" in open_image(content).info) == (shown is not None)
+        found = pixels(open_image(content, srgb=True))[8, 8]
+        assert np.abs(found - (shown or (200, 30, 30))).max() <= 4
 
 
 def test_a_gamma_is_seen_by_grey_of_16_bits() -> None:

@@ -60,7 +60,7 @@ def profile_space(profile: object) -> str:
 
 
 def cicp_profile(mode: str, cicp: bytes | None) -> bytes | None:
-    """An ICC profile for the four bytes of a cICP chunk, which count more than a profile; None for unknown colours.
+    """An ICC profile for the four bytes of a cICP chunk; None for unknown colours.
 
     Args:
         mode: of the picture, as Pillow opened it.

@@ -20,6 +20,7 @@ from typing_extensions import TypeIs
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.colour import cicp_profile, gamma_profile, is_srgb, profile_space, to_srgb
 from hubgan.media.metadata import read_metadata
+from hubgan.media.nclx import read_nclx
 from hubgan.media.png import as_stored, read_chunks
 from hubgan.media.strength import strength_of_tables
 from hubgan.media.tiff import TiffFile, positive
@@ -53,8 +54,8 @@ def open_image(
     L, LA, I or F), and `strength`, with which a JPEG file wants to be cleaned (`hubgan.media.strength`).
 
     Colours are those that a browser shows. Pictures in CMYK and Lab, grey pictures with a profile, and PNG pictures
-    with a gamma become sRGB. A picture in RGB keeps its valid profile in `icc_profile`; the numbers of a cICP chunk
-    become a profile. With `srgb` it is converted to sRGB instead.
+    with a gamma become sRGB. A picture in RGB keeps its valid profile in `icc_profile`; numbers of H.273 (cICP of PNG,
+    nclx of AVIF and HEIC) become a profile. With `srgb` it is converted to sRGB instead.
 
     With `deep` a grey picture of 16 bits without a transparent value keeps its 16 bits (mode I;16). Its profile, or
     one for its gamma, is kept.
@@ -218,6 +219,7 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     """Decode, turn upright and standardise; the result is always a copy."""
     check_size(image, name, max_pixels)
     chunks = read_chunks(image)
+    numbers = chunks.get(b"cICP") or read_nclx(image)
     image = as_stored(image, chunks)
     image.load()
     try:
@@ -225,7 +227,7 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     except Exception:  # the pixels may be intact although the EXIF is broken
         upright = positive(image).copy()
         upright.info.pop("exif", None)
-    if profile := cicp_profile(image.mode, chunks.get(b"cICP")):
+    if profile := cicp_profile(image.mode, numbers):
         upright.info["icc_profile"] = profile
     elif profile := gamma_profile(image):
         upright.info["icc_profile"], srgb = profile, True
