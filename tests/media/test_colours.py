@@ -200,6 +200,16 @@ def test_a_transparent_grey_of_any_depth(depth: int) -> None:
         assert open_image(png_file(values, depth, GREY, transparent(white + 1))).mode == "RGB"
 
 
+@pytest.mark.parametrize("value", [0.0, 0.00001, 42949.0])
+def test_a_senseless_gamma_is_ignored(value: float) -> None:
+    assert np.array_equal(pixels(open_image(png_file(RED, 8, RGB, gamma(value)))), RED)
+
+
+@pytest.mark.parametrize("points", [(0.0,) * 8, (1.0,) * 8, (0.3, 0.3, *(0.3, 0.3001) * 3), (42949.0,) * 8])
+def test_senseless_chromaticities_are_ignored(points: tuple[float, ...]) -> None:
+    assert np.array_equal(pixels(open_image(png_file(RED, 8, RGB, gamma(1), chromaticities(points)))), RED)
+
+
 def test_a_picture_whose_file_is_closed_is_opened_too() -> None:
     with io.BytesIO(png_file(RED, 8, RGB, gamma(1))) as file:
         image = Image.open(file)

@@ -46,8 +46,10 @@ _PQ, _HLG = 16, 18
 _DIFFUSE_WHITE = 203  # cd/m2, ITU-R BT.2408: what is brighter becomes white in sRGB
 _STEPS = 1024  # of a curve in a table
 _USUAL_GAMMA, _USUAL = 1 / 2.2, 0.05  # without chromaticities a gamma this near means sRGB
+_STEEPEST = 100  # as a gamma
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+_LARGEST = 100  # of a sensible matrix; a profile holds numbers up to 32,767
 _GRID = 9  # levels of red, green and blue that show whether a profile is that of sRGB
 
 
@@ -75,7 +77,12 @@ def cicp_profile(mode: str, cicp: bytes | None) -> bytes | None:
 def gamma_profile(image: Image.Image) -> bytes | None:
     """An ICC profile for gAMA and cHRM of a PNG picture; None if they are missing, mean sRGB, or do not count."""
     gamma, points = image.info.get("gamma"), image.info.get("chromaticity")
-    if not gamma or "srgb" in image.info or profile_space(image.info.get("icc_profile")):
+    if (
+        not gamma
+        or not 1 / _STEEPEST <= gamma <= _STEEPEST
+        or "srgb" in image.info
+        or profile_space(image.info.get("icc_profile"))
+    ):
         return None
     primaries: Sequence[tuple[float, float]] = _SRGB
     if points and len(points) == 8:
@@ -93,40 +100,36 @@ def to_srgb(image: Image.Image) -> Image.Image:
     """
     profile = image.info.get("icc_profile")
     space = profile_space(profile)
-    grey = image.mode in ("L", "LA")
-    if space not in {"L": ("GRAY", "RGB"), "LA": ("GRAY", "RGB"), "CMYK": ("CMYK",)}.get(image.mode, ("RGB",)):
+    known = {"L": ("GRAY", "RGB"), "LA": ("GRAY", "RGB"), "CMYK": ("CMYK",)}.get(image.mode, ("RGB",))
+    if space not in known or has_no_effect(profile):
         return image
-    try:
-        if space != "CMYK" and is_srgb(profile):
-            return image
-        if grey:
-            levels = _grey_levels(profile).tobytes()
-            result = image.point([*levels, *range(256)] if image.mode == "LA" else [*levels])
-        else:
-            source, target = (image.mode, "RGB" if space == "CMYK" else image.mode)
-            result = _transform(profile, source, target).apply(image)
-    except ImageCms.PyCMSError:  # such as a profile for another direction
-        return image
+    if image.mode in ("L", "LA"):
+        levels = _grey_levels(profile).tobytes()
+        result = image.point([*levels, *range(256)] if image.mode == "LA" else [*levels])
+    else:
+        target = "RGB" if image.mode == "CMYK" else image.mode
+        result = _transform(profile, image.mode, target).apply(image)
     result.info = {key: value for key, value in image.info.items() if key != "icc_profile"}
     return result
 
 
 @lru_cache(maxsize=8)
-def is_srgb(profile: bytes) -> bool:
-    """Whether a profile of RGB or GRAY, converted to sRGB, changes no level by more than one.
-
-    Raises:
-        ImageCms.PyCMSError: it cannot be converted from.
-    """
-    if profile_space(profile) == "GRAY":
-        found, given = _grey_levels(profile), _ramp()
-    else:
-        levels = np.linspace(0, 255, _GRID).round().astype(np.uint8)
-        colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(_GRID, -1, 3)
-        given = Image.fromarray(colours)
-        found = _transform(profile, "RGB", "RGB").apply(given)
-    extrema = ImageChops.difference(found, given).getextrema()
-    return bool(np.max(extrema) <= 1)
+def has_no_effect(profile: bytes) -> bool:
+    """Whether a profile changes no level by more than one, as that of sRGB, or cannot be converted from."""
+    space = profile_space(profile)
+    try:
+        if space == "CMYK":
+            _transform(profile, "CMYK", "RGB")
+            return False
+        if space == "GRAY":
+            found, given = _grey_levels(profile), _ramp()
+        else:
+            levels = np.linspace(0, 255, _GRID).round().astype(np.uint8)
+            given = Image.fromarray(np.stack(np.meshgrid(levels, levels, levels), -1).reshape(_GRID, -1, 3))
+            found = _transform(profile, "RGB", "RGB").apply(given)
+    except ImageCms.PyCMSError:  # such as a profile for another direction
+        return True
+    return bool(np.max(ImageChops.difference(found, given).getextrema()) <= 1)
 
 
 @lru_cache(maxsize=8)
@@ -184,14 +187,15 @@ def _profile(
 
 def _to_d50(primaries: Sequence[tuple[float, float]]) -> np.ndarray | None:
     """The matrix from linear RGB to XYZ at the white D50 of profiles."""
-    if not all(0 < y < 1 for _, y in primaries):
+    if not all(0 <= x <= 1 and 0 < y <= 1 for x, y in primaries):
         return None
     *colours, white = (np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in primaries)
     matrix = np.stack(colours, axis=1)
     if abs(np.linalg.det(matrix)) < 1e-6:
         return None
     adapted = np.linalg.inv(_BRADFORD) @ np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white)) @ _BRADFORD
-    return np.asarray(adapted @ (matrix * np.linalg.solve(matrix, white)))
+    result = np.asarray(adapted @ (matrix * np.linalg.solve(matrix, white)))
+    return result if np.abs(result).max() < _LARGEST else None
 
 
 def _xyz(values: np.ndarray) -> bytes:

@@ -18,7 +18,7 @@ from PIL import Image, ImageChops, ImageOps
 from typing_extensions import TypeIs
 
 from hubgan.errors import ConfigError, ImageError
-from hubgan.media.colour import cicp_profile, gamma_profile, is_srgb, profile_space, to_srgb
+from hubgan.media.colour import cicp_profile, gamma_profile, has_no_effect, profile_space, to_srgb
 from hubgan.media.metadata import read_metadata
 from hubgan.media.nclx import read_nclx
 from hubgan.media.png import as_stored, read_chunks
@@ -284,7 +284,7 @@ def _with_16_bits(image: Image.Image, name: str) -> Image.Image | None:
     if not _is_high(image.mode) or isinstance(image.info.get("transparency"), int):
         return None
     profile = image.info.get("icc_profile", b"")
-    if profile_space(profile) == "RGB" and not is_srgb(profile):  # a profile that a grey picture cannot keep
+    if profile_space(profile) == "RGB" and not has_no_effect(profile):  # a profile that a grey picture cannot keep
         return None
     values, white = _values(image, name)
     if white != WHITE_16:
