@@ -181,7 +181,9 @@ def test_an_rgb_profile_is_kept(tmp_path: Path, suffix: str) -> None:
 
 
 def test_a_profile_that_does_not_fit_is_dropped(tmp_path: Path) -> None:
-    for profile in (b"nonsense", grey_profile(), cmyk_profile(), b""):
+    unreadable = bytearray(grey_profile())
+    unreadable[16:20] = b"\xa0\xa0\xa0\xa0"  # its colour space
+    for profile in (b"nonsense", grey_profile(), cmyk_profile(), b"", bytes(unreadable)):
         picture().save(tmp_path / "p.png", icc_profile=profile)
         result = open_image(tmp_path / "p.png")
         assert same(result, picture())

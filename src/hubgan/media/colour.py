@@ -57,7 +57,7 @@ def profile_space(profile: object) -> str:
     """The colour space of an ICC profile, such as RGB, CMYK or GRAY; empty for anything that is none."""
     try:
         return _opened(profile).profile.xcolor_space.strip() if isinstance(profile, bytes) and profile else ""
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return ""
 
 
@@ -76,13 +76,10 @@ def cicp_profile(mode: str, cicp: bytes | None) -> bytes | None:
 
 def gamma_profile(image: Image.Image) -> bytes | None:
     """An ICC profile for gAMA and cHRM of a PNG picture; None if they are missing, mean sRGB, or do not count."""
-    gamma, points = image.info.get("gamma"), image.info.get("chromaticity")
-    if (
-        not gamma
-        or not 1 / _STEEPEST <= gamma <= _STEEPEST
-        or "srgb" in image.info
-        or profile_space(image.info.get("icc_profile"))
-    ):
+    gamma, points = image.info.get("gamma", 0), image.info.get("chromaticity")
+    if "srgb" in image.info or profile_space(image.info.get("icc_profile")):
+        return None
+    if not 1 / _STEEPEST <= gamma <= _STEEPEST:
         return None
     primaries: Sequence[tuple[float, float]] = _SRGB
     if points and len(points) == 8:
