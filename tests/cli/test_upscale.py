@@ -309,7 +309,12 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
         ("up", "empty"): "empty holds no pictures or videos (apng, avif",
         ("up", "up/config.json"): "up/config.json is not a picture in a known format",
         ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is one file",
-        ("up", "a.png", "-o", "c.tif"): "-o c.tif has no ending that can be written. Name a .png, .jpg, .webp or .gif",
+        (
+            "up",
+            "a.png",
+            "-o",
+            "c.bmp",
+        ): "c.bmp has no ending that can be written. Name a .png",
         ("up", "a.png", "-o", "c.jpg", "--format", "png"): "contradict each other",
         ("gen", "a.png"): "gen/config.json describes a Generator",
         ("two", "a.png"): "Choose one with --weights-name",

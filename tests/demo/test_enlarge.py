@@ -54,7 +54,7 @@ def test_all_frames_of_an_animation_are_enlarged(
     enlarged = enlarge(registry, dance, format=format)
     file = Image.open(enlarged.save(tmp_path / f"result{enlarged.ending}"))
     assert (file.format, file.size, file.n_frames) == (kind, (8 * SCALE, 6 * SCALE), 3)
-    reason = ["The result is a PNG file: JPEG holds a single picture."] if format == "jpg" else []
+    reason = ["The result is a PNG file: JPEG holds no animation."] if format == "jpg" else []
     assert enlarged.remarks == ["All 3 frames were enlarged.", *reason]
 
 
@@ -62,6 +62,13 @@ def test_frames_that_are_too_many_are_reported(registry: Registry, dance: Path) 
     enlarged = enlarge(registry, dance, Limits(megapixels=2 * 8 * 6 / 1e6))
     assert (enlarged.animation, enlarged.ending) == (None, ".png")
     assert "Only the first of 3 frames was enlarged" in enlarged.remarks[0]
+
+
+def test_pages_that_are_left_out_are_reported(registry: Registry, tmp_path: Path) -> None:
+    pages = [Image.new("L", (8, 6)) for _ in range(3)]
+    pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
+    enlarged = enlarge(registry, tmp_path / "scan.tif")
+    assert enlarged.ending == ".png" and "Only the first of 3 pages was enlarged" in enlarged.remarks[0]
 
 
 def test_a_format_that_cannot_hold_the_result_is_replaced_and_reported(registry: Registry, tmp_path: Path) -> None:

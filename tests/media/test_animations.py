@@ -55,7 +55,7 @@ def test_an_animation_stays_one(
 def test_what_cannot_hold_an_animation_becomes_png(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     save_animation(Animation([frame(0), frame(1)], [80, 80]), tmp_path / "a.gif")
     status, said, _ = run("up", "a.gif", "--format", "jpg")
-    assert (status, said) == (0, "a-x2.png: 48 x 32 pixels (as PNG: JPEG holds a single picture)\n")
+    assert (status, said) == (0, "a-x2.png: 48 x 32 pixels (as PNG: JPEG holds no animation)\n")
     moving = open_animation(tmp_path / "a-x2.png")
     assert moving and moving.durations == [80, 80]
     frame(0).save(tmp_path / "still.gif")

@@ -1,6 +1,5 @@
 """hubgan.images on real files: what people and attackers hand in, and what must come out."""
 
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from PIL import Image, ImageCms
 
 from helpers.pictures import picture, pixels, same, save
+from helpers.profiles import cmyk_profile, grey_profile
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.images import (
     fit,
@@ -23,38 +23,6 @@ from hubgan.media.images import (
 
 ORIENTATION = 0x0112
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def icc_profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
-    """A small ICC profile of version 2 from the bytes of its tags."""
-    white = struct.pack(">3i", *(round(v * 65536) for v in (0.9642, 1.0, 0.8249)))
-    text = b"text\0\0\0\0test\0"
-    tags = {b"cprt": text, b"wtpt": b"XYZ \0\0\0\0" + white, **tags}
-    start, table, body = 128 + 4 + 12 * len(tags), b"", b""
-    for name, content in tags.items():
-        table += name + struct.pack(">II", start + len(body), len(content))
-        body += content + b"\0" * (-len(content) % 4)
-    connection = b"Lab " if space == b"CMYK" else b"XYZ "
-    header = struct.pack(">I4sI4s4s4s12s4s", 0, b"lcms", 0x02100000, b"prtr", space, connection, b"", b"acsp")
-    header = (header.ljust(68, b"\0") + white).ljust(128, b"\0") + struct.pack(">I", len(tags))
-    return struct.pack(">I", start + len(body)) + header[4:] + table + body
-
-
-def cmyk_profile() -> bytes:
-    """Inks of an odd press: cyan prints as red, black as black, the others not at all."""
-    table = bytearray()
-    for corner in range(16):
-        cyan, black = corner >> 3 & 1, corner & 1
-        table += bytes([0 if black else 128 if cyan else 255, 208 if cyan else 128, 176 if cyan else 128])
-    identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
-    ramp = bytes(range(256))
-    lut = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + ramp * 4 + bytes(table) + ramp * 3
-    return icc_profile(b"CMYK", {b"A2B0": lut})
-
-
-def grey_profile() -> bytes:
-    """Grey proportional to light: a value of 55 looks like 128 in sRGB."""
-    return icc_profile(b"GRAY", {b"kTRC": b"curv\0\0\0\0" + struct.pack(">IH", 1, 256) + b"\0\0"})
 
 
 # --- what is opened
@@ -213,7 +181,9 @@ def test_an_rgb_profile_is_kept(tmp_path: Path, suffix: str) -> None:
 
 
 def test_a_profile_that_does_not_fit_is_dropped(tmp_path: Path) -> None:
-    for profile in (b"nonsense", grey_profile(), cmyk_profile(), b""):
+    unreadable = bytearray(grey_profile())
+    unreadable[16:20] = b"\xa0\xa0\xa0\xa0"  # its colour space
+    for profile in (b"nonsense", grey_profile(), cmyk_profile(), b"", bytes(unreadable)):
         picture().save(tmp_path / "p.png", icc_profile=profile)
         result = open_image(tmp_path / "p.png")
         assert same(result, picture())

@@ -11,6 +11,7 @@ from PIL import Image
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.animation import Animation, is_animation, open_animation
 from hubgan.media.images import open_image
+from hubgan.media.pages import page_sizes
 from hubgan.media.tree import PICTURE_ENDINGS, walk
 from hubgan.media.video import CLIP_ENDINGS, WRITTEN_CLIPS, is_clip
 from hubgan.media.writing import WRITTEN
@@ -58,6 +59,11 @@ class UpscaleJob(NamedTuple):
         if isinstance(self.source, Row):
             return self.source.data.image(self.source.number), None
         return open_image(self.source, deep=True), open_animation(self.source)
+
+    @property
+    def pages(self) -> list[tuple[int, int]]:
+        """The sizes of its pages, if it is a TIFF file."""
+        return page_sizes(self.source) if isinstance(self.source, Path) else []
 
 
 class Clash(NamedTuple):
@@ -109,9 +115,9 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
     return pictures
 
 
-def is_picture(name: str) -> bool:
-    """Whether the ending of a name is that of a picture or video."""
-    return Path(name).suffix.lower() in _READ and not Path(name).is_dir()
+def is_file_name(path: Path) -> bool:
+    """Whether a path names a picture or video rather than a folder, by its ending."""
+    return path.suffix.lower() in _READ and not path.is_dir()
 
 
 def plan(
@@ -127,14 +133,14 @@ def plan(
         pictures: the pictures.
         output: a folder; for a single picture it may be a file.
         ending: of all pictures' results, such as ".png"; None keeps a picture's own ending if hubgan writes it, else
-            ".png". Videos keep theirs if hubgan writes it, else ".mp4".
+            ".png", as for a still GIF and a TIFF of one page. Videos keep theirs if hubgan writes it, else ".mp4".
         scale: how many times larger the results are, for the names.
         keep_extensions: keep an ending that changes in the name, as in `photo.heic.png`.
 
     Raises:
         ConfigError: a result is also a picture to enlarge, or `output` cannot be written.
     """
-    if output and (_is_file(output) or (output.exists() and not output.is_dir())):
+    if output and (is_file_name(output) or (output.exists() and not output.is_dir())):
         return Plan([_into_file(pictures, output, ending)], [])
     sources = {picture.path.resolve() for picture in pictures}
     by_target: dict[Path, dict[Path, UpscaleJob]] = {}  # a picture that is named twice is enlarged once
@@ -180,7 +186,7 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Ups
         ConfigError: `output` is a file, or lies in the folder of the data set, or the name of a label cannot be that
             of a folder.
     """
-    if _is_file(output) or (output.exists() and not output.is_dir()):
+    if is_file_name(output) or (output.exists() and not output.is_dir()):
         raise ConfigError(f"-o {output} is one file, which cannot hold a data set", "Name a folder")
     source = Path(data.name).expanduser()
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
@@ -226,10 +232,6 @@ def shared(jobs: list[UpscaleJob], process: int, processes: int) -> list[Upscale
     return [job for job in jobs if numbers.setdefault(job.target.with_suffix(""), len(numbers)) % processes == process]
 
 
-def _is_file(output: Path) -> bool:
-    return output.suffix.lower() in _READ and not output.is_dir()
-
-
 def _no_format(clip: Path, ending: str | None) -> None:
     if ending:
         raise ConfigError(
@@ -250,7 +252,7 @@ def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> Ups
         return _apart(source, output)
     kind = WRITTEN.get(output.suffix.lower())
     if kind is None:
-        raise ConfigError(f"-o {output} has no ending that can be written", "Name a .png, .jpg, .webp or .gif")
+        raise ConfigError(f"-o {output} has no ending that can be written", "Name a .png, .jpg, .webp, .gif or .tif")
     if ending and WRITTEN[ending] != kind:
         raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other", "Leave one of the two out")
     return _apart(source, output)
@@ -269,8 +271,9 @@ def _job(picture: Picture, output: Path | None, ending: str | None, scale: float
         if folder is None:
             _no_format(path, ending)
         suffix = path.suffix if path.suffix.lower() in WRITTEN_CLIPS else ".mp4"
-    if suffix.lower() == ".gif" and not is_animation(path):
-        suffix = ".png"  # which loses no colours
+    kind = WRITTEN.get(suffix.lower())
+    if (kind == "GIF" and not is_animation(path)) or (kind == "TIFF" and len(page_sizes(path)) < 2):
+        suffix = ".png"  # which loses no colours, and which browsers show
     stem = path.name if keep_extensions and suffix.lower() != path.suffix.lower() else path.stem
     if folder is None and output is None:
         results, place, end = path.parent, path.parent, f"-x{scale:g}{suffix}"

@@ -12,11 +12,13 @@
 
 The 4 is the model's scale; --scale asks for a smaller one. The results of a
 folder keep their names and, with --recursive, their subfolders. PNG, JPEG,
-WebP and animated GIF keep their format. Other GIFs, BMP, TIFF, AVIF, HEIC and
-PPM become PNG, and so do results that JPEG or WebP cannot hold, such as those
-with transparency. Animations are enlarged frame by frame, and keep their times.
-Colour profiles and the camera's data (EXIF) are kept; the orientation is
-applied. HEIC needs pillow-heif: pip install 'hubgan[heif]'.
+WebP, animated GIF and TIFF of several pages keep their format. Other GIFs,
+TIFF, BMP, AVIF, HEIC and PPM become PNG, and so do results that JPEG or WebP
+cannot hold, such as those with transparency. Animations are enlarged frame by
+frame, and keep their times. A result has the colours that a browser shows of
+its picture. Profiles, the camera's data (EXIF), resolution, XMP and IPTC are
+kept; the orientation is applied. HEIC needs pillow-heif: pip install
+'hubgan[heif]'.
 
 Videos are enlarged frame by frame, at one strength. The result is H.264 in
 MP4, MOV or MKV, or VP9 in WebM, as the video was; -o clip.mkv asks for another.
@@ -47,7 +49,7 @@ import errno
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -241,10 +243,10 @@ def _strength(args: argparse.Namespace) -> "float | Literal['auto']":
 
 
 def _check(args: argparse.Namespace) -> None:
-    from hubgan.cli.inputs import is_picture
+    from hubgan.cli.inputs import is_file_name
 
     """Raise ConfigError for a missing MODEL, and for options that do not go together."""
-    if is_picture(args.model):
+    if is_file_name(Path(args.model)):
         inputs = shlex.join([args.model, *map(str, args.inputs)])
         raise ConfigError(
             f"MODEL is missing: {args.model} is a picture or video",
@@ -326,12 +328,11 @@ def _enlarge(
 
     `taken` are the pictures and the planned results, which no other result may replace.
     """
-    from tqdm import tqdm
-
     from hubgan.cli.clips import enlarge_clip
-    from hubgan.media.animation import MAX_ENLARGED_PIXELS, save_animation
+    from hubgan.media.animation import save_animation
+    from hubgan.media.pages import open_pages, save_pages
     from hubgan.media.video import is_clip
-    from hubgan.media.writing import obstacle
+    from hubgan.media.writing import WRITTEN, obstacle
 
     target, remarks = job.target, [job.remark] if job.remark else []
     if target.exists() and not args.overwrite:
@@ -348,24 +349,51 @@ def _enlarge(
             return partial(Done, target, None)
         taken.add(target.resolve())
     remark = ", ".join(remarks)
+    kind, pages = WRITTEN[target.suffix.lower()], job.pages
+    if len(pages) > 1 and kind != "TIFF":
+        _say(f"{job.source}: {len(pages) - 1:,} of {len(pages):,} pages are left out: {kind} holds one (-o NAME.tif"
+             " keeps all)")  # fmt: skip
     enlarge = partial(upscaler.upscale, scale=args.scale, strength=_strength(args), tile=args.tile)
     with enough_memory(_SMALLER_TILE):
-        if animation is None:
+        if animation is not None:
+            sizes = [image.size] * len(animation.durations)
+            large = _enlarge_parts(job, enlarge, animation.frames, "frame", sizes, scale)
+            with _translate_errors(target):
+                save_animation(animation._replace(frames=large), target, quality=args.quality)
+        elif len(pages) > 1 and kind == "TIFF":
+            large = _enlarge_parts(job, enlarge, open_pages(str(job.source)), "page", pages, scale)
+            with _translate_errors(target):
+                save_pages(large, target)
+        else:
             with _progress(str(job.source)) as progress:
                 return partial(_save, enlarge(image, progress=progress), target, remark, args.quality)
-        else:
-            count = len(animation.durations)
-            if (pixels := image.width * image.height * scale**2 * count) > MAX_ENLARGED_PIXELS:
-                raise ImageError(
-                    f"{job.source}: its {count:,} frames would have {pixels / 1e6:,.0f} megapixels, more than"
-                    f" {MAX_ENLARGED_PIXELS / 1e6:,.0f}",
-                    "Use a smaller --scale, or cut the animation",
-                )
-            shown = tqdm(animation.frames, total=count, unit="frame", leave=False, disable=None)
-            frames = [enlarge(frame) for frame in shown]
-            with _translate_errors(target):
-                save_animation(animation._replace(frames=frames), target, quality=args.quality)
-    return partial(Done, target, frames[0].size, remark)
+    return partial(Done, target, large[0].size, remark)
+
+
+def _enlarge_parts(
+    job: "UpscaleJob",
+    enlarge: "Callable[[Image.Image], Image.Image]",
+    parts: "Iterable[Image.Image]",
+    what: str,
+    sizes: list[tuple[int, int]],
+    scale: float,
+) -> "list[Image.Image]":
+    """Enlarge frames or pages, as `what` calls them, which are all in memory in the end.
+
+    Raises:
+        ImageError: they are too large together, or one cannot be read.
+    """
+    from tqdm import tqdm
+
+    from hubgan.media.animation import MAX_ENLARGED_PIXELS
+
+    if (pixels := sum(width * height for width, height in sizes) * scale**2) > MAX_ENLARGED_PIXELS:
+        raise ImageError(
+            f"{job.source}: its {len(sizes):,} {what}s would have {pixels / 1e6:,.0f} megapixels, more than"
+            f" {MAX_ENLARGED_PIXELS / 1e6:,.0f}",
+            f"Use a smaller --scale, or a file of fewer {what}s",
+        )
+    return [enlarge(part) for part in tqdm(parts, total=len(sizes), unit=what, leave=False, disable=None)]
 
 
 def _save(image: "Image.Image", target: Path, remark: str, quality: int) -> Done:
@@ -374,6 +402,12 @@ def _save(image: "Image.Image", target: Path, remark: str, quality: int) -> Done
     with enough_memory(_SMALLER_TILE), _translate_errors(target):
         save_picture(image, target, quality)
     return Done(target, image.size, remark)
+
+
+def _say(text: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ _R = TypeVar("_R")
 
 
 def decode(cell: Cell) -> Image.Image:
-    """The picture in a cell, upright, RGB or RGBA.
+    """The picture in a cell, upright, RGB or RGBA, in sRGB.
 
     Raises:
         ImageError: the cell is empty, its file does not exist, or it is no picture that can be read.
@@ -32,13 +32,13 @@ def decode(cell: Cell) -> Image.Image:
     """
     content, path = (cell or {}).get("bytes"), (cell or {}).get("path")
     if content:
-        return open_image(content)
+        return open_image(content, srgb=True)
     if not path:
         raise ImageError("the cell is empty")
     if "://" not in path:
-        return open_image(path)
+        return open_image(path, srgb=True)
     try:
-        return open_image(_read(path))
+        return open_image(_read(path), srgb=True)
     except ImageError as error:
         raise error.with_context(f"{path}: ") from error
 

@@ -29,7 +29,7 @@ from hubgan.errors import DataError, ImageError
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass

@@ -180,6 +180,8 @@ class UpscaleRequest:
             remarks = [strings.FRAMES.format(count=len(frames))]
         elif header.frames > 1:
             remarks = [strings.FIRST_FRAME.format(count=header.frames)]
+        elif header.pages > 1:
+            remarks = [strings.FIRST_PAGE.format(count=header.pages)]
         ending = f".{self.format}"
         if self.format == "same":
             ending = ".gif" if header.kind == "GIF" and moving else _ENDINGS.get(header.kind, ".png")

@@ -95,6 +95,7 @@ ENLARGED = "{before} → **{after}** pixels by {model} in {seconds:.1f} s. Left:
 SIZE = "{width} x {height}"
 FRAMES = "All {count} frames were enlarged."
 FIRST_FRAME = "**Only the first of {count:,} frames was enlarged**, because all of them have too many pixels."
+FIRST_PAGE = "**Only the first of {count:,} pages was enlarged**; the command `hubgan upscale` enlarges all."
 AS_PNG = "The result is a PNG file: {reason}."
 NOT_WRITTEN = "The result cannot be written as {kind}", "Choose the format PNG"
 ENLARGING, SAVING = "Enlarging", "Saving"

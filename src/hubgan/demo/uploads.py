@@ -15,6 +15,7 @@ from hubgan.demo.limits import Limit
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.animation import is_animation
 from hubgan.media.images import MAX_PIXELS, identify, open_image
+from hubgan.media.pages import page_sizes
 
 EXAMPLES = Path(__file__).parent / "examples"
 
@@ -29,12 +30,14 @@ class Header(NamedTuple):
         width, height: the size of the upright picture.
         kind: its format, as Pillow calls it.
         frames: more than 1 in an animation.
+        pages: more than 1 in some TIFF files.
     """
 
     width: int
     height: int
     kind: str = ""
     frames: int = 1
+    pages: int = 1
 
     @property
     def pixels(self) -> int:
@@ -87,7 +90,7 @@ def read_header(path: str, name: str) -> Header:
             frames = 1
             if is_animation(path):
                 frames = image.n_frames - int(getattr(image, "default_image", False))  # type: ignore[attr-defined]
-            return Header(width, height, image.format or "", frames)
+            return Header(width, height, image.format or "", frames, len(page_sizes(path)) or 1)
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes

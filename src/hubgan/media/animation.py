@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from hubgan.errors import ImageError
+from hubgan.media.colour import to_srgb
 from hubgan.media.images import check_size, identify, open_image
+from hubgan.media.metadata import save_options
 from hubgan.runtime.files import atomic_write
 
 MAX_ENLARGED_PIXELS = 500_000_000
@@ -82,14 +84,13 @@ def save_animation(animation: Animation, path: Path, *, quality: int = 95) -> No
     frames = [frame if frame.mode == mode else frame.convert(mode) for frame in frames]
     kind = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}[path.suffix.lower()]
     options: dict[str, Any] = {"loop": plays}
-    profile, exif = (frames[0].info.get(key) for key in ("icc_profile", "exif"))
     if kind == "GIF":
         options = {} if plays == 1 else {"loop": max(plays - 1, 0)}
-        frames = [in_palette(frame) for frame in frames]
+        frames = [in_palette(to_srgb(frame)) for frame in frames]
         options["disposal"] = 2 if any("transparency" in frame.info for frame in frames) else 1
         durations = _hundredths(durations)
     else:
-        options |= {"icc_profile": profile} | ({"exif": exif} if exif else {})
+        options |= save_options(kind, frames[0].info)
         options |= {"quality": quality} if kind == "WEBP" else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:

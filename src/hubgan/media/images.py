@@ -15,11 +15,16 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias, Union
 
 import numpy as np
-from PIL import Image, ImageChops, ImageCms, ImageOps
+from PIL import Image, ImageChops, ImageOps
 from typing_extensions import TypeIs
 
 from hubgan.errors import ConfigError, ImageError
+from hubgan.media.colour import cicp_profile, gamma_profile, has_no_effect, profile_space, to_srgb
+from hubgan.media.metadata import read_metadata
+from hubgan.media.nclx import read_nclx
+from hubgan.media.png import as_stored, read_chunks
 from hubgan.media.strength import strength_of_tables
+from hubgan.media.tiff import TiffFile, positive
 from hubgan.runtime.files import refuse_address
 
 if TYPE_CHECKING:
@@ -36,7 +41,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIF")
 _HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # ISO/IEC 23008-12; AVIF has others
 
 
-def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Image.Image:
+def open_image(
+    source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool = False, srgb: bool = False
+) -> Image.Image:
     """Return `source` as an upright RGB or RGBA picture that is fully decoded and shares no memory with it.
 
     `source` is a path, the bytes of a file in one of `FORMATS` (of an animation the first frame; HEIF, which iPhones
@@ -44,12 +51,16 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool =
     (H x W or H x W x C), or a tensor (C x H x W). Arrays and tensors have 1, 3 or 4 channels, uint8 or float in
     [0, 1], or a single channel of uint16. EXIF orientation is applied. An alpha channel or a transparent colour makes
     the result RGBA. 16 bits are scaled to 8. Modes I and F do not define their scale, so it is inferred from the
-    largest value: up to 1 (F), 255 or 65535. CMYK and grey pictures are converted to sRGB by their profile. `info` of
-    the result holds at most `icc_profile`, if that is a valid RGB profile, `exif`, without the orientation, `grey`,
-    true for a picture without colours (mode 1, L, LA, I or F), and `strength`, with which a JPEG file wants to be
-    cleaned (`hubgan.media.strength`).
+    largest value: up to 1 (F), 255 or 65535. `info` of the result holds at most `icc_profile`, what
+    `hubgan.media.metadata` keeps (`exif`, `dpi`, `xmp`, `iptc`), `grey`, true for a picture without colours (mode 1,
+    L, LA, I or F), and `strength`, with which a JPEG file wants to be cleaned (`hubgan.media.strength`).
 
-    With `deep` a grey picture of 16 bits without a transparent value keeps its 16 bits (mode I;16) and its profile.
+    Colours are those that a browser shows. Pictures in CMYK and Lab, grey pictures with a profile, and PNG pictures
+    with a gamma become sRGB. A picture in RGB keeps its valid profile in `icc_profile`; numbers of H.273 (cICP of PNG,
+    nclx of AVIF and HEIC) become a profile. With `srgb` it is converted to sRGB instead.
+
+    With `deep` a grey picture of 16 bits without a transparent value keeps its 16 bits (mode I;16). Its profile, or
+    one for its gamma, is kept.
 
     Raises ImageError if there is no such file, it is no picture, needs a package that is missing, is broken, empty, or
     of a wrong shape, type or range, or has more than `max_pixels` pixels. The number of pixels is known from the
@@ -67,9 +78,9 @@ def open_image(source: ImageInput, *, max_pixels: int = MAX_PIXELS, deep: bool =
         raise ImageError(f"not a picture: {source!r:.80}", "Give a path, bytes, a PIL image, an array or a tensor")
     try:
         if isinstance(source, Image.Image):
-            return _finish(source, name, max_pixels, deep)
+            return _finish(source, name, max_pixels, deep, srgb)
         with io.BytesIO(source) if isinstance(source, bytes) else _file(name) as file:
-            return _finish(identify(file, name), name, max_pixels, deep)
+            return _finish(identify(file, name), name, max_pixels, deep, srgb)
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
@@ -187,7 +198,7 @@ def identify(file: IO[bytes], name: str) -> Image.Image:
     if key == "HEIF":
         return _heif(file, name)
     if key:
-        return Image.OPEN[key][0](file, "")
+        return TiffFile(file) if key == "TIFF" else Image.OPEN[key][0](file, "")
     problem = "not a picture in a known format" if prefix else "empty"
     raise ImageError(f"{name} is {problem}", f"Give one of {', '.join(FORMATS)}")
 
@@ -228,19 +239,30 @@ def _heif(file: IO[bytes], name: str) -> Image.Image:
     return HeifImageFile(file)
 
 
-def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool) -> Image.Image:
+def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bool) -> Image.Image:
     """Decode, turn upright and standardise; the result is always a copy."""
     check_size(image, name, max_pixels)
+    chunks = read_chunks(image)
+    numbers = chunks.get(b"cICP") or read_nclx(image)
+    image = as_stored(image, chunks)
     image.load()
     try:
-        upright = ImageOps.exif_transpose(image)
+        upright = ImageOps.exif_transpose(positive(image))
     except Exception:  # the pixels may be intact although the EXIF is broken
-        upright = image.copy()
+        upright = positive(image).copy()
         upright.info.pop("exif", None)
+    if profile := cicp_profile(image.mode, numbers):
+        upright.info["icc_profile"] = profile
+    elif profile := gamma_profile(image):
+        upright.info["icc_profile"], srgb = profile, True
     result = (deep and _with_16_bits(upright, name)) or _standard(upright, name)
-    space = "GRAY" if result.mode == "I;16" else "RGB"
-    keep = ("exif", "icc_profile") if _profile_space(result) == space else ("exif",)
-    result.info = {key: result.info[key] for key in keep if result.info.get(key)}  # of HEIC without EXIF it is None
+    if srgb:
+        result = to_srgb(result)
+    space = "GRAY" if result.mode == "I;16" else "" if srgb else "RGB"
+    profile = result.info.get("icc_profile")
+    result.info = dict(read_metadata(image, upright).items())
+    if space and profile_space(profile) == space:
+        result.info["icc_profile"] = profile
     if _is_grey(image):
         result.info["grey"] = True
     if (strength := _strength(image)) is not None:
@@ -272,32 +294,21 @@ def _standard(image: Image.Image, name: str) -> Image.Image:
     if _is_high(image.mode):
         image = _to_8_bit(image, name)
     mode = "RGBA" if image.has_transparency_data else "RGB"
-    space = {"CMYK": "CMYK", "1": "GRAY", "L": "GRAY", "LA": "GRAY"}.get(image.mode)
-    if space != _profile_space(image):
+    if image.mode not in ("1", "L", "LA", "CMYK"):
         return image if image.mode == mode else image.convert(mode)
-    source = image if space == "CMYK" else image.convert("L")
-    profile, target = io.BytesIO(image.info["icc_profile"]), ImageCms.createProfile("sRGB")
-    try:
-        result = ImageCms.buildTransform(profile, target, source.mode, "RGB").apply(source)
-    except ImageCms.PyCMSError:  # such as a profile for another direction
-        return image.convert(mode)
-    if mode == "RGBA":
-        result.putalpha(image.convert("RGBA").getchannel("A"))
-    result.info = {key: value for key, value in image.info.items() if key == "exif"}
+    if image.mode != "CMYK":
+        image = image.convert("LA" if mode == "RGBA" else "L")
+    result = to_srgb(image).convert(mode)
+    result.info.pop("icc_profile", None)
     return result
 
 
-def _profile_space(image: Image.Image) -> str:
-    """Return the colour space of the ICC profile, such as RGB, CMYK or GRAY; empty without a valid one."""
-    try:
-        return ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])).profile.xcolor_space.strip()
-    except (KeyError, TypeError, OSError):
-        return ""
-
-
 def _with_16_bits(image: Image.Image, name: str) -> Image.Image | None:
-    """Return a copy of `image` in mode I;16; None if it has 8 bits, or a value that stands for transparent."""
+    """Return a copy of `image` in mode I;16; None if it has 8 bits, or needs an alpha channel or other values."""
     if not _is_high(image.mode) or isinstance(image.info.get("transparency"), int):
+        return None
+    profile = image.info.get("icc_profile", b"")
+    if profile_space(profile) == "RGB" and not has_no_effect(profile):  # a profile that a grey picture cannot keep
         return None
     values, white = _values(image, name)
     if white != WHITE_16:

@@ -1,4 +1,4 @@
-"""Pictures written to files: PNG, JPEG, WebP and GIF, with their colour profile and EXIF."""
+"""Pictures written to files: PNG, JPEG, WebP, GIF and TIFF, with their colour profile and metadata."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,15 @@ from typing import Any
 from PIL import Image
 
 from hubgan.media.animation import in_palette
+from hubgan.media.colour import to_srgb
 from hubgan.media.images import open_image
+from hubgan.media.metadata import save_options
 from hubgan.runtime.files import atomic_write
 
 WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
-           ".gif": "GIF"}  # fmt: skip
+           ".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip
 """The formats of the endings that are written."""
 _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
-_MOST_EXIF = 65_500  # bytes in a JPEG
 
 
 def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = False) -> str | None:
@@ -22,8 +23,8 @@ def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = F
     None if it can.
     """
     kind = WRITTEN[target.suffix.lower()]
-    if kind == "JPEG" and moving:
-        return "JPEG holds a single picture"
+    if kind in ("JPEG", "TIFF") and moving:
+        return f"{kind} holds no animation"
     if kind == "JPEG" and "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255):
         return "JPEG has no transparency"
     longest = _LONGEST_SIDE.get(kind)
@@ -33,9 +34,9 @@ def obstacle(image: Image.Image, target: Path, scale: float, *, moving: bool = F
 
 
 def save_picture(image: Image.Image, path: Path, quality: int = 95) -> None:
-    """Write a picture with its profile and EXIF, in the format of `path`'s ending. Missing folders are made.
+    """Write a picture with its profile and metadata, in the format of `path`'s ending. Missing folders are made.
 
-    EXIF that is larger than a JPEG can hold is left out.
+    Metadata that the format cannot hold, such as EXIF of more than 65,500 bytes in a JPEG, are left out.
     """
     kind = WRITTEN[path.suffix.lower()]
     by_kind: dict[str, dict[str, Any]] = {
@@ -44,16 +45,13 @@ def save_picture(image: Image.Image, path: Path, quality: int = 95) -> None:
         "JPEG": {"quality": quality, "subsampling": 0},
         "WEBP": {"quality": quality},
     }
-    options = by_kind.get(kind, {})
-    exif = image.info.get("exif")
-    if exif and (kind != "JPEG" or len(exif) <= _MOST_EXIF):
-        options["exif"] = exif
-    if kind != "PNG" and image.mode == "I;16":  # only PNG holds 16 bits
+    if kind not in ("PNG", "TIFF") and image.mode == "I;16":  # the others hold 8 bits
         image = open_image(image).convert("L")
     if kind == "JPEG" and "A" in image.getbands():  # it is opaque, see `obstacle`
         image = image.convert(image.mode.rstrip("A"))
     if kind == "GIF":
-        image = in_palette(image)
+        image = in_palette(to_srgb(image))
+    options = by_kind.get(kind, {}) | save_options(kind, image.info)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:
-        image.save(unfinished, kind, icc_profile=image.info.get("icc_profile"), **options)
+        image.save(unfinished, kind, **options)

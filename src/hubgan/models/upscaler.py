@@ -27,6 +27,8 @@ from hubgan.media.images import (
     to_floats,
     to_image,
 )
+from hubgan.media.metadata import METADATA
+from hubgan.media.pages import page_sizes
 from hubgan.models import community
 from hubgan.models.base import HubModel
 from hubgan.models.card import upscaler_purpose
@@ -186,8 +188,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         field, so the result is that of the whole picture, without seams. (Some networks made elsewhere depend slightly
         on pixels beyond their margin of 32.) The alpha plane goes through the network too, unless it is flat; opaque
         areas stay opaque, and transparent ones transparent. The colour profile is kept. Grey stays grey, and keeps 16
-        bits (mode I;16). The EXIF orientation is applied, and all other EXIF is kept in `info`. If half precision
-        overflows, the model becomes float32, with a warning.
+        bits (mode I;16). The EXIF orientation is applied, and all other EXIF, the resolution, XMP and IPTC are kept in
+        `info`. If half precision overflows, the model becomes float32, with a warning.
 
         Args:
             image: a path (of an animation the first frame), the bytes of a file, a PIL image, an array (H, W[, 1, 3 or
@@ -221,6 +223,8 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         self.check_strength(strength)
         if isinstance(image, str | Path) and is_animation(image):
             logger.warning("%s is animated: only its first frame is enlarged; `hubgan upscale` does all", image)
+        elif isinstance(image, str | Path) and (pages := len(page_sizes(image))) > 1:
+            logger.warning("%s has %d pages: only its first is enlarged; `hubgan upscale` does all", image, pages)
         if tile is None:
             tile = _TILE if getattr(self.network, "tiles", True) else _LARGE_TILE
         was_training = self.training
@@ -255,8 +259,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         profile = colour.info.get("icc_profile")
         if profile and (deep or (self.channels == 3 and not grey)):  # an RGB profile does not fit a grey picture
             large.info["icc_profile"] = profile
-        if "exif" in colour.info:
-            large.info["exif"] = colour.info["exif"]
+        large.info |= {key: colour.info[key] for key in METADATA if key in colour.info}
         if wanted == self.scale:
             return large
         width, height = (max(round(side * wanted), 1) for side in colour.size)

@@ -1,0 +1,79 @@
+"""TIFF files of several pages."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hubgan import Upscaler
+from hubgan.errors import ImageError
+from hubgan.media.images import open_image
+from hubgan.media.pages import open_pages, page_sizes, save_pages
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> list[Image.Image]:
+    """Three pages of different size, mode and resolution, in `scan.tif`."""
+    found = [
+        Image.new("RGB", (8, 6), "red"),
+        Image.fromarray(np.full((5, 4), 300, np.uint16)),
+        Image.new("LA", (3, 3)),
+    ]
+    for dpi, page in zip((100, 200, 300), found, strict=True):
+        page.info["dpi"] = (dpi, dpi)
+    save_pages(found, tmp_path / "scan.tif")
+    return found
+
+
+def test_pages_become_pages(hubgan: Run, tmp_path: Path, upscaler: Upscaler, pages: list[Image.Image]) -> None:
+    status, said, complained = hubgan("upscale", "up", "scan.tif", "-o", "new/")
+    assert (status, complained) == (0, "") and "new/scan.tif" in said
+    large = list(open_pages(tmp_path / "new" / "scan.tif"))
+    assert [page.size for page in large] == [(16, 12), (8, 10), (6, 6)] == page_sizes(tmp_path / "new" / "scan.tif")
+    assert [page.mode for page in large] == ["RGB", "I;16", "RGBA"]
+    assert [page.info["dpi"] for page in large] == [(100, 100), (200, 200), (300, 300)]
+    assert large[1].tobytes() == upscaler.upscale(pages[1]).tobytes()
+
+
+def test_pages_that_are_left_out_are_counted(
+    hubgan: Run, tmp_path: Path, upscaler: Upscaler, pages: list[Image.Image]
+) -> None:
+    status, _, complained = hubgan("upscale", "up", "scan.tif", "-o", "one.png")
+    assert status == 0
+    assert "scan.tif: 2 of 3 pages are left out: PNG holds one (-o NAME.tif keeps all)" in complained
+    assert open_image(tmp_path / "one.png").size == (16, 12)
+
+
+def test_upscale_takes_the_first_page_and_says_so(
+    tmp_path: Path, upscaler: Upscaler, pages: list[Image.Image], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert upscaler.upscale(tmp_path / "scan.tif").size == (16, 12)
+    assert "scan.tif has 3 pages: only its first is enlarged" in caplog.text
+
+
+def test_a_tiff_of_one_page_becomes_png_or_what_is_asked_for(hubgan: Run, tmp_path: Path, upscaler: Upscaler) -> None:
+    page = Image.fromarray(np.arange(48, dtype=np.uint16).reshape(6, 8))
+    page.save(tmp_path / "a.tif")
+    assert hubgan("upscale", "up", "a.tif")[1] == "a-x2.png: 16 x 12 pixels\n"
+    assert hubgan("upscale", "up", "a.tif", "-o", "b.tiff")[0] == 0
+    assert open_image(tmp_path / "b.tiff", deep=True).tobytes() == upscaler.upscale(page).tobytes()
+
+
+def test_a_smaller_copy_of_a_page_is_no_page(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[254] = 1
+    copy = Image.new("L", (2, 2))
+    copy.encoderinfo = {"exif": exif}
+    Image.new("L", (8, 8)).save(tmp_path / "a.tif", save_all=True, append_images=[copy])
+    assert page_sizes(tmp_path / "a.tif") == [(8, 8)]
+
+
+def test_a_broken_page_is_named(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.tif", save_all=True, append_images=[Image.new("L", (90, 90))])
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-4000])  # pixels of the second page
+    with pytest.raises(ImageError, match=r"a\.tif, page 2: "):
+        list(open_pages(tmp_path / "a.tif"))
