@@ -71,7 +71,7 @@ def test_other_peoples_weights_upscale_in_the_demo(
 
     page = browser.new_page()
     page.goto(other_url)
-    page.get_by_text("Upscale pictures with tiny-upscaler, worn or 2x_theirs.safetensors").wait_for()
+    page.get_by_text("Upscale pictures with tiny-upscaler or worn or 2x_theirs.safetensors").wait_for()
     open_tab(page, "Upscale")
     page.get_by_label("2x_theirs.safetensors").click()
     page.get_by_role("button", name="Upscale 2x").wait_for()

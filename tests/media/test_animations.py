@@ -121,11 +121,12 @@ def test_what_cannot_be_written_does_not_keep_the_others_from_being_done(
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = "x" * 70_000
     for name in ("a", "b", "c"):
-        picture_file(tmp_path / "in" / f"{name}.png", **({"exif": exif} if name == "a" else {}))
+        size = (6, 8) if name == "b" else (12, 8)
+        picture_file(tmp_path / "in" / f"{name}.png", size=size, **({"exif": exif} if name == "a" else {}))
     written = Image.Image.save
 
     def save(self: Image.Image, file: Path, *args: object, **options: object) -> None:
-        if "b.jpg" in Path(file).name:
+        if self.width == 12:  # b, twice as large
             raise ValueError("the encoder gives up")
         written(self, file, *args, **options)
 
