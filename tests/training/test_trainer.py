@@ -118,6 +118,15 @@ def test_the_pixel_loss_may_weigh_luma(difference: tuple[float, ...], wanted: fl
     assert found.terms["pixel"].item() == pytest.approx(wanted)  # the second differs in colour alone
 
 
+def test_the_colour_loss_sees_mean_colours_alone() -> None:
+    task = Upscaling(parse([*PHOTO, *CLEAN, "--colour_weight", "2", "--perceptual_weight", "0"]))  # type: ignore[arg-type]
+    real = torch.zeros(1, 3, 64, 64)
+    stripes = torch.tensor([0.2, -0.2]).repeat(32).expand_as(real)
+    for fake, wanted in ((real + 0.1, 0.2), (stripes, 0)):
+        found = task.losses(Phase("pixel", ("upscaler",)), {}, Batch({"real": real}, cache={"fake": fake}))
+        assert found.terms["colour"].item() == pytest.approx(wanted, abs=1e-5)
+
+
 @pytest.mark.slow
 def test_training_begins_with_published_weights(tmp_path: Path) -> None:
     folders = [str(tmp_path / name) for name in ("first", "second", "third", "none")]

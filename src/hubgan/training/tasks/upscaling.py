@@ -39,6 +39,7 @@ _SMALLEST = 16  # a side, by the discriminators
 _GRID = 8  # what the discriminators want sides to be multiples of
 _EXAMPLES = 4
 _BLOCKS = 4  # a side, of a local mean
+_COLOURS = 32  # a side of the blocks whose mean colours are compared
 _UNSURE = 0.05  # deviation of the strength that the upscaler is given, from the true one
 
 
@@ -82,6 +83,9 @@ class UpscalingLosses(LossOptions):
     """Weight of the pixel loss (mean absolute error) in the adversarial part."""
     luma_weight: NonNegativeFloat = 0.0
     """Weight of luma in the pixel loss beside the three colours: the eye sees detail mostly in luma."""
+    colour_weight: NonNegativeFloat = 0.0
+    """Weight of the mean absolute error of mean colours, of blocks of 32 pixels, in both parts. It keeps colours where
+    damage is cleaned away."""
     consistency_weight: NonNegativeFloat = 5.0
     """Weight of two mean absolute errors, in the adversarial part: of the result made small again, which keeps
     colours (not at scale 1), and of local means of each place in the blocks that the network lays, which keeps
@@ -202,7 +206,7 @@ class Upscaling(Task[UpscalingConfig]):
     def losses(self, phase: Phase, networks: Networks, batch: Batch) -> Losses:
         real, fake = batch["real"], batch.fake("fake", lambda: self._enlarge(networks, batch))
         if phase.name == "pixel":
-            return Losses({"pixel": self._pixel_loss(real, fake), **self._strength_loss(batch)})
+            return Losses({"pixel": self._pixel_loss(real, fake), **self._other_losses(real, fake, batch)})
         c, discriminator = self.config, networks["discriminator"]
         inner = partial(self._inner, offset=batch.values["offset"])
         to_input = partial(self._to_discriminator_input, offset=batch.values["offset"])
@@ -216,7 +220,7 @@ class Upscaling(Task[UpscalingConfig]):
         if self.perceptual is not None:
             distances = self.perceptual(inner(fake.float()), inner(real))
             terms["perceptual"] = c.perceptual_weight * distances.mean()
-        return Losses(terms | self._strength_loss(batch))
+        return Losses(terms | self._other_losses(real, fake, batch))
 
     def _enlarge(self, networks: Networks, batch: Batch) -> Tensor:
         """The enlarged pictures; those of a network with a strength by the given one, and its estimate on the way."""
@@ -227,10 +231,16 @@ class Upscaling(Task[UpscalingConfig]):
         large, batch.cache["estimate"] = networks["upscaler"](batch["small"], batch["given"], True)
         return large
 
-    def _strength_loss(self, batch: Batch) -> dict[str, Tensor]:
-        if not self.has_strength:
-            return {}
-        return {"strength": self.config.strength_weight * mse_loss(batch.cache["estimate"].float(), batch["strength"])}
+    def _other_losses(self, real: Tensor, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Those of both parts, beside the pixel loss."""
+        losses = {}
+        if weight := self.config.colour_weight:
+            means = avg_pool2d(fake.float() - real, min(_COLOURS, *real.shape[2:]))
+            losses["colour"] = weight * means.abs().mean()
+        if self.has_strength:
+            error = mse_loss(batch.cache["estimate"].float(), batch["strength"])
+            losses["strength"] = self.config.strength_weight * error
+        return losses
 
     def _pixel_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         loss = l1_loss(fake.float(), real)
@@ -322,6 +332,7 @@ class Upscaling(Task[UpscalingConfig]):
         return [
             f"weights: pixel {c.pixel_weight:g} (luma {c.luma_weight:g}), perceptual {c.perceptual_weight:g},"
             f" adversarial {c.adversarial_weight:g}, consistency {c.consistency_weight:g}"
+            + (f", colour {c.colour_weight:g}" if c.colour_weight else "")
         ]
 
     def augmentation(self) -> list[str]:
