@@ -6,8 +6,10 @@ pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
 from helpers.browsing import open_tab
+from helpers.demo_server import in_the_same_tab
 
 
+@in_the_same_tab
 def test_the_cards_are_shown(page: "playwright.Page") -> None:
     open_tab(page, "About")
     page.get_by_role("button", name="tiny-classes").click()

@@ -16,7 +16,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from helpers.browsing import choose, download, drop, open_tab, read_toast, upload
-from helpers.demo_server import SCALE
+from helpers.demo_server import SCALE, in_the_same_tab
 from helpers.pictures import png
 from hubgan.demo.limits import Limit
 from hubgan.demo.uploads import open_upload
@@ -122,6 +122,7 @@ def test_the_content_counts_not_the_ending(client: Client, tmp_path: Path) -> No
     assert Image.open(large).size == (8 * SCALE, 8 * SCALE)
 
 
+@in_the_same_tab
 def test_a_bad_upload_is_explained_and_the_demo_goes_on(page: "playwright.Page", tmp_path: Path) -> None:
     open_tab(page, "Upscale")
     page.get_by_role("button", name=f"Upscale {SCALE}x").click()

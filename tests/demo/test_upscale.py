@@ -14,7 +14,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from helpers.browsing import choose, download, drag, open_tab, paste, upload, zoom
-from helpers.demo_server import SCALE, on_each_screen
+from helpers.demo_server import SCALE, in_the_same_tab, on_each_screen
 from helpers.pictures import farthest
 from hubgan import Upscaler
 
@@ -46,6 +46,7 @@ def test_upscaling_keeps_alpha_and_profile(page: "playwright.Page", space: Path,
         assert ImageChops.difference(ours, theirs).getextrema()[1] <= 1
 
 
+@in_the_same_tab
 def test_16_bit_grey_stays_16_bit_grey(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
     values = np.arange(24 * 16, dtype=np.uint16).reshape(16, 24) * 170
     Image.fromarray(values).save(tmp_path / "grey.png")
@@ -92,6 +93,7 @@ def test_other_peoples_weights_upscale_in_the_demo(
         assert ImageChops.difference(ours, theirs).getextrema()[1] <= 1
 
 
+@in_the_same_tab
 def test_a_photo_lying_on_its_side_is_turned_upright(page: "playwright.Page", tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -102,6 +104,7 @@ def test_a_photo_lying_on_its_side_is_turned_upright(page: "playwright.Page", tm
     assert (result.format, result.size) == ("JPEG", (16 * SCALE, 24 * SCALE))
 
 
+@in_the_same_tab
 def test_a_picture_is_pasted(page: "playwright.Page", tmp_path: Path) -> None:
     Image.linear_gradient("L").resize((20, 10)).save(tmp_path / "copied.png")
     paste(page, tmp_path / "copied.png")
@@ -109,6 +112,7 @@ def test_a_picture_is_pasted(page: "playwright.Page", tmp_path: Path) -> None:
     page.get_by_text(f"20 x 10 → {20 * SCALE} x {10 * SCALE} pixels").wait_for()
 
 
+@in_the_same_tab
 def test_a_picture_is_taken_by_the_camera(page: "playwright.Page", tmp_path: Path) -> None:
     open_tab(page, "Upscale")
     page.get_by_label("Capture from camera").click()
@@ -172,6 +176,7 @@ def test_the_strength_is_automatic_or_that_of_the_slider(page: "playwright.Page"
     assert farthest(result, made[0]) <= 1 < farthest(result, made[1])
 
 
+@in_the_same_tab
 def test_an_example_can_be_upscaled(page: "playwright.Page") -> None:
     open_tab(page, "Upscale")
     page.locator("button.gallery-item").first.click()

@@ -101,15 +101,20 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
+def clear(page: Page) -> None:
+    """Open the tab Upscale, and remove the picture if there is one."""
+    open_tab(page, "Upscale")
+    remove = page.get_by_label("Remove Image")
+    if remove.is_visible():
+        remove.click()
+
+
 def choose(page: Page, path: Path) -> None:
     """Choose a file in the tab Upscale; it replaces the one before."""
-    open_tab(page, "Upscale")
-    clear = page.get_by_label("Remove Image")
-    if clear.is_visible():
-        clear.click()
+    clear(page)
     with page.expect_response(lambda response: "/upload" in response.url and response.ok):
         page.locator("input[type=file]").first.set_input_files(path)
-    clear.wait_for()
+    page.get_by_label("Remove Image").wait_for()
 
 
 def drop(page: Page, path: Path, name: str) -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ SCREENS: dict[str, dict[str, Any]] = {
         "has_touch": True,
     },
 }
+in_the_same_tab = pytest.mark.parametrize("page", ["same"], indirect=True)
+"""For tests that change no setting. They find no picture. Each new tab costs four seconds of CPU."""
 on_each_screen = pytest.mark.parametrize("page", ["desktop-light", "phone-dark"], indirect=True)
 """For tests of what looks or works otherwise on a phone. All others run on a monitor: pages take seconds to load."""
 
@@ -150,10 +153,9 @@ def browser() -> "Iterator[Browser]":
         yield browser
 
 
-@pytest.fixture
-def page(browser: "Browser", url: str, request: pytest.FixtureRequest) -> "Iterator[Page]":
-    """The demo in a new tab, on a monitor or `on_each_screen`. It must log no error, and call no other host."""
-    screen, theme = getattr(request, "param", "desktop-light").split("-")
+@contextmanager
+def _tab(browser: "Browser", url: str, screen: str, theme: str) -> "Iterator[tuple[Page, list[str]]]":
+    """The demo in a new tab, and what must not happen in it: errors, and requests to other hosts."""
     problems: list[str] = []
 
     def check_host(request: "Request") -> None:
@@ -175,11 +177,37 @@ def page(browser: "Browser", url: str, request: pytest.FixtureRequest) -> "Itera
         tab.goto(url)
         tab.locator(".samples .thumbnail-lg").first.wait_for()
         assert tab.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
-        yield tab
-        too_wide = tab.evaluate("document.documentElement.scrollWidth") - tab.viewport_size["width"]
+        yield tab, problems
     finally:
         tab.close()
+
+
+def _check(tab: "Page", problems: list[str]) -> None:
+    too_wide = tab.evaluate("document.documentElement.scrollWidth") - tab.viewport_size["width"]  # type: ignore[index]
     assert not problems and too_wide <= 0
+
+
+@pytest.fixture
+def page(browser: "Browser", url: str, request: pytest.FixtureRequest) -> "Iterator[Page]":
+    """The demo on a monitor, `on_each_screen` or `in_the_same_tab`. It must log no error, and call no other host."""
+    from helpers.browsing import clear
+
+    if (where := getattr(request, "param", "desktop-light")) == "same":
+        tab, problems = request.getfixturevalue("_lasting_tab")
+        problems.clear()
+        clear(tab)
+        yield tab
+        _check(tab, problems)
+        return
+    with _tab(browser, url, *where.split("-")) as (tab, problems):
+        yield tab
+        _check(tab, problems)
+
+
+@pytest.fixture(scope="session")
+def _lasting_tab(browser: "Browser", url: str) -> "Iterator[tuple[Page, list[str]]]":
+    with _tab(browser, url, "desktop", "light") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
