@@ -193,7 +193,7 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Ups
         raise ConfigError(f"-o {output} lies in {data.name}, and would become a part of it", "Name another folder")
     names: list[str] = [""] * len(data)
     if data.label_column and data.classes:
-        numbers = [data.numbers.get(str(value)) for value in data.rows[data.label_column]]
+        numbers = [data.number_of(value) for value in data.rows[data.label_column]]
         names = ["" if number is None else data.classes[number] for number in numbers]
     for name in data.classes:
         unusable = name.startswith(".") or not name.strip() or set(name) & set("/\\:\0")

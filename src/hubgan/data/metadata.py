@@ -95,7 +95,8 @@ def _read(file: Path) -> pa.Table:
                 file,
                 pc.ReadOptions(block_size=whole),
                 pc.ParseOptions(newlines_in_values=True),
-                pc.ConvertOptions(column_types={FILE_NAME: pa.string()}),
+                # An empty cell is empty, and all else is what it says: "NA" and "None" may be names of classes.
+                pc.ConvertOptions(column_types={FILE_NAME: pa.string()}, null_values=[""], strings_can_be_null=True),
             )
         if file.suffix == ".jsonl":
             return pj.read_json(file, pj.ReadOptions(block_size=whole), pj.ParseOptions(newlines_in_values=True))
