@@ -166,7 +166,7 @@ def test_a_split_is_never_made_up(
     folder = pixels(tmp_path / "data", "train/0.png", "test/1.png", "extra/2.png")
     assert len(names(folder)) == 3
     assert "its folders test and train are read together" in caplog.text
-    with pytest.raises(DataError, match=rf"all its 3 pictures are the split 'train'\. Pass the folder {folder}/test"):
+    with pytest.raises(DataError, match=rf"all of it is the split 'train'\. Pass the folder {folder}/test"):
         load_images(str(folder), split="test")
     assert names(folder / "test") == ["1.png"]
     with pytest.raises(DataError, match=r"no split 'valid'.*Put the pictures of each split into a folder of its own"):

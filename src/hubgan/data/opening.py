@@ -35,7 +35,7 @@ def open_rows(
             if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
                 loaded = datasets.load_from_disk(str(path))
                 return (_pick(loaded, name, split) if isinstance(loaded, datasets.DatasetDict) else loaded), ""
-            found = open_pairs(path, split, column, input_column)
+            found = open_pairs(path, name, split, column, input_column)
             if found is None:
                 found = open_folder(path, name, split)
             return (found, "") if found is not None else _read(_local(path), config, split, streaming)
