@@ -23,7 +23,7 @@ from helpers.common import ROOT, names
 from helpers.forking import fork
 from helpers.pictures import frame, picture, picture_file, same
 from hubgan import Generator, Upscaler
-from hubgan.cli import main, upscale
+from hubgan.cli import enlarging, main
 from hubgan.data import load_images
 from hubgan.media.images import open_image
 
@@ -268,7 +268,7 @@ def test_a_terminal_shows_the_share_of_a_picture(
     run: Run, tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture_file(tmp_path / "in" / "a very long name of a photograph from the holidays.png", size=(160, 120))
-    monkeypatch.setattr(upscale, "_SOON", 0)
+    monkeypatch.setattr(enlarging, "_SOON", 0)
     for source, result in ((next((tmp_path / "in").iterdir()), "out.png"), ("in", "out")):
         monkeypatch.setattr(sys, "stderr", terminal := Terminal())
         assert run("up", source, "-o", result, "--tile", "8")[0] == 0

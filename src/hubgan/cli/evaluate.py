@@ -33,6 +33,7 @@ from hubgan.cli.arguments import (
     enough_memory,
     load_model,
     process_device,
+    strength_of,
     training_packages,
     whole,
 )
@@ -269,7 +270,7 @@ def _measure(
         samples=args.samples,
         seed=args.seed,
         degradation=DEGRADATIONS[args.degraded]() if args.degraded else None,
-        strength="auto" if args.strength is None else args.strength,
+        strength=strength_of(args),
         suffix=_suffix(args),
         progress=progress,
     )
