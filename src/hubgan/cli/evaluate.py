@@ -38,6 +38,7 @@ from hubgan.cli.arguments import (
     whole,
 )
 from hubgan.errors import ConfigError
+from hubgan.runtime.names import without_folders
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
@@ -131,7 +132,7 @@ def run(args: argparse.Namespace) -> None:
     model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)
     source = _open(args, args.split, pairs=isinstance(model, Upscaler))
-    reference = evaluation.Reference(source, _name(args), args.split)
+    reference = evaluation.Reference(source, args.dataset_name or without_folders(args.dataset), args.split)
     if args.dry_run:
         where = f"written into {folder}" if folder else "printed"
         size = f"{reference.source.size:,}" if reference.source.size is not None else "some"
@@ -205,12 +206,6 @@ def _open(args: argparse.Namespace, split: str, *, pairs: bool = False) -> "Imag
         label_column=args.label_column,
         classes=tuple(args.classes or ()),
     )
-
-
-def _name(args: argparse.Namespace) -> str:
-    """The name of the data set in results: of a path only its end."""
-    path = Path(args.dataset).expanduser()
-    return args.dataset_name or (path.resolve().name if path.exists() else args.dataset)
 
 
 def _card_name(folder: Path, subfolder: str | None) -> dict[str, str]:

@@ -3,7 +3,6 @@
 The rows are the paths of the files: nothing is copied, and nothing decoded.
 """
 
-import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ from hubgan.data.metadata import Metadata, read_metadata
 from hubgan.data.splits import rows_of, spelled, split_of
 from hubgan.errors import DataError
 from hubgan.media.tree import HEIF_ENDINGS, Tree, walk
+from hubgan.runtime.files import hashed
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,8 @@ def open_folder(path: Path, name: str, split: str) -> datasets.Dataset | None:
     if not tree.pictures or _is_repository(folder, tree, name):
         return None
     if metadata := read_metadata(tree.others):
-        tree.others = [file for file in tree.others if file not in metadata.files]
+        used = {*metadata.files}
+        tree.others = [file for file in tree.others if file not in used]
     parts = [picture.relative_to(folder).parts[:-1] for picture in tree.pictures]
     listed = metadata is not None and folder in [file.parent for file in metadata.files]
     splits = _splits(parts, listed)
@@ -124,7 +125,7 @@ def fingerprint(files: Iterable[Path], *more: str) -> str:
     """Changes with the files: their paths, sizes and times, as `datasets` does it for a folder of images."""
     states = [(file, file.stat()) for file in files]
     texts = [f"{file}\0{state.st_size}\0{state.st_mtime_ns}" for file, state in states]
-    return hashlib.sha256("\0".join([*texts, *more]).encode()).hexdigest()[:16]
+    return hashed(*texts, *more)
 
 
 def _is_repository(folder: Path, tree: Tree, name: str) -> bool:

@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from hubgan.data.decoding import Cells, decode, decode_all
-from hubgan.data.opening import Rows, hashed, open_rows, reason
+from hubgan.data.opening import Rows, open_rows, reason
 from hubgan.data.pairs import known_pair
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError, Remedy, nearest
-from hubgan.runtime.files import refuse_address, unwritable
+from hubgan.runtime.files import hashed, refuse_address, unwritable
 
 _CHUNK = 32  # rows read at once: enough to be fast, few enough to fit into memory if they are large photos
 _SHARDS = 64  # of a stream made from a local data set, whose shards are shuffled too
