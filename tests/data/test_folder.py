@@ -95,6 +95,7 @@ def test_links_to_folders_are_followed_once(pixels: Callable[..., Path], tmp_pat
     pixels(tmp_path / "elsewhere", "2.png")
     (folder / "dog").symlink_to(tmp_path / "elsewhere")
     (folder / "cat" / "deep" / "top").symlink_to(folder)
+    (folder / "cat" / "deep" / "above").symlink_to(tmp_path)
     (tmp_path / "elsewhere" / "back").symlink_to(folder / "dog")
     assert [str(file.relative_to(folder)) for file in walk(folder).pictures] == [
         "cat/0.png", "cat/deep/1.png", "dog/2.png"
