@@ -182,7 +182,11 @@ def changed_options(old: dict[str, Any], new: TrainingConfig, *, scheduled: bool
     return {
         name: (before[name], value)
         for name, value in flat(new.model_dump(mode="json")).items()
-        if name in before and name not in free and before[name] != value
+        if name in before
+        and name not in free
+        and before[name] != value
+        # Runs of hubgan 0.1 hold the paths as they were given.
+        and not (name in PATHS and _means(str(before[name]), str(value)))
     }
 
 
