@@ -223,7 +223,7 @@ def list_results(output: Path) -> None:
     table, text = output / "metadata.csv", io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerows([(FILE_NAME,), *((place.as_posix(),) for place in places)])
-    if not table.exists() or table.read_text("utf-8").startswith(f'"{FILE_NAME}"\n'):  # else it is somebody else's
+    if not table.exists() or table.read_bytes().startswith(f'"{FILE_NAME}"\n'.encode()):  # else it is somebody else's
         write_text(table, text.getvalue())
 
 

@@ -88,7 +88,8 @@ def read_metadata(files: Iterable[Path]) -> Metadata | None:
 
 
 def _read(file: Path) -> pa.Table:
-    whole = max(1, file.stat().st_size)  # the types of columns are those of all rows, not of the first ones
+    # The types of columns are those of all rows, not of the first ones; Arrow takes at most 2 GiB at once.
+    whole = min(max(1, file.stat().st_size), 2**31 - 1)
     try:
         if file.suffix == ".csv":
             return pc.read_csv(
