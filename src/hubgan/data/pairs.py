@@ -48,7 +48,7 @@ def open_pairs(
     if pair := _subfolders(path, column, input_column):
         wanted, found = spelled(split, ["train"], name, path), {"train": (path, pair)}
     else:
-        inner = [each for each in sorted(path.iterdir()) if split_of(each.name) or each.name in words(split)]
+        inner = sorted(each for each in path.iterdir() if split_of(each.name) or each.name in words(split))
         found = {each.name: (each, pair) for each in inner if (pair := _subfolders(each, column, input_column))}
         if not found:
             return None
