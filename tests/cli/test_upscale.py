@@ -23,7 +23,8 @@ from helpers.common import ROOT, names
 from helpers.forking import fork
 from helpers.pictures import frame, picture, picture_file, same
 from hubgan import Generator, Upscaler
-from hubgan.cli import main, upscale
+from hubgan.cli import enlarging, main
+from hubgan.cli.inputs import list_results
 from hubgan.data import load_images
 from hubgan.media.images import open_image
 
@@ -268,7 +269,7 @@ def test_a_terminal_shows_the_share_of_a_picture(
     run: Run, tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture_file(tmp_path / "in" / "a very long name of a photograph from the holidays.png", size=(160, 120))
-    monkeypatch.setattr(upscale, "_SOON", 0)
+    monkeypatch.setattr(enlarging, "_SOON", 0)
     for source, result in ((next((tmp_path / "in").iterdir()), "out.png"), ("in", "out")):
         monkeypatch.setattr(sys, "stderr", terminal := Terminal())
         assert run("up", source, "-o", result, "--tile", "8")[0] == 0
@@ -483,6 +484,17 @@ def test_results_read_back_whole_whatever_their_labels_are_called(
     assert (tmp_path / "large" / "metadata.csv").exists() == (labels != ["a", "b"])
     assert run("up", "--dataset", "large", "-o", "larger")[0] == 0
     assert load_images("larger").size == 4
+
+
+def test_a_metadata_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    picture_file(tmp_path / "test" / "0.png")
+    (table := tmp_path / "metadata.csv").write_bytes(theirs := "file_name,town\ntest/0.png,Köln\n".encode("latin-1"))
+    list_results(tmp_path)
+    assert table.read_bytes() == theirs
+    table.unlink()
+    for _ in range(2):
+        list_results(tmp_path)
+        assert table.read_text() == '"file_name"\n"test/0.png"\n'
 
 
 def test_other_files_in_a_folder_are_counted(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

@@ -232,7 +232,7 @@ def test_a_video_that_another_process_makes_is_awaited(
 ) -> None:
     clip(tmp_path / "a.mp4")
     told: Queue[str] = Queue()
-    monkeypatch.setattr(clips, "_say", told.put)
+    monkeypatch.setattr(clips, "say", told.put)
     with ThreadPoolExecutor(1) as pool:
         with locked(tmp_path / ".a-x2.mp4.lock"):
             second = pool.submit(run, "up", "a.mp4")

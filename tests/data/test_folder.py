@@ -95,6 +95,7 @@ def test_links_to_folders_are_followed_once(pixels: Callable[..., Path], tmp_pat
     pixels(tmp_path / "elsewhere", "2.png")
     (folder / "dog").symlink_to(tmp_path / "elsewhere")
     (folder / "cat" / "deep" / "top").symlink_to(folder)
+    (folder / "cat" / "deep" / "above").symlink_to(tmp_path)
     (tmp_path / "elsewhere" / "back").symlink_to(folder / "dog")
     assert [str(file.relative_to(folder)) for file in walk(folder).pictures] == [
         "cat/0.png", "cat/deep/1.png", "dog/2.png"
@@ -143,8 +144,8 @@ def test_a_class_may_be_called_train(pixels: Callable[..., Path], tmp_path: Path
 def test_a_picture_outside_of_all_classes_has_none(pixels: Callable[..., Path], tmp_path: Path) -> None:
     folder = pixels(tmp_path, "0.png", "cat/1.png", "cat/young/2.png", "dog/3.png")
     assert labels(folder) == [None, "cat", "cat", "dog"]
-    with pytest.raises(DataError, match="an image has the label None"):
-        load_images(str(folder)).labels()
+    with pytest.raises(DataError, match=rf"1 of 4 images have no label, such as {folder}/0\.png\. Fill them in"):
+        load_images(str(folder)).check_labels()
     assert load_images(str(folder), classes=("cat",)).size == 2
 
 
@@ -166,7 +167,7 @@ def test_a_split_is_never_made_up(
     folder = pixels(tmp_path / "data", "train/0.png", "test/1.png", "extra/2.png")
     assert len(names(folder)) == 3
     assert "its folders test and train are read together" in caplog.text
-    with pytest.raises(DataError, match=rf"all its 3 pictures are the split 'train'\. Pass the folder {folder}/test"):
+    with pytest.raises(DataError, match=rf"all of it is the split 'train'\. Pass the folder {folder}/test"):
         load_images(str(folder), split="test")
     assert names(folder / "test") == ["1.png"]
     with pytest.raises(DataError, match=r"no split 'valid'.*Put the pictures of each split into a folder of its own"):
@@ -197,8 +198,17 @@ def test_metadata_of_some_pictures(
     ]
     source = load_images(str(folder), label_column="kind")
     assert source.classes == ("7", "a, b", "j", "x")
-    with pytest.raises(DataError, match="an image has the label None"):
+    with pytest.raises(DataError, match="2 of 6 images have no label"):
         source.labels()
+
+
+def test_an_empty_cell_is_no_label_and_the_word_none_is_one(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    folder = pixels(tmp_path, "0.png", "1.png", "2.png", "3.png")
+    (folder / "metadata.csv").write_text("file_name,kind,size\n0.png,None,1\n1.png,,\n2.png,NA,3\n")
+    source = load_images(str(folder), label_column="kind")
+    assert source.classes == ("NA", "None") and load_images(str(folder), label_column="size").classes == ("1", "3")
+    assert [source.number_of(value) for value in source.rows["kind"]] == [1, None, 0, None]
+    assert load_images(str(folder), label_column="kind", classes=("None",)).size == 1
 
 
 def test_labels_of_metadata_take_the_place_of_folders(pixels: Callable[..., Path], tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_labels_that_are_whole_numbers(tmp_path: Path) -> None:
     source = load_images(str(tmp_path / "numbers.parquet"), label_column="number")
     assert source.classes == tuple(map(str, range(12))) and source.labels().tolist() == list(range(12))
     rows.add_column("number", [None, *range(11)]).to_parquet(tmp_path / "some.parquet")
-    with pytest.raises(DataError, match="has the label None"):
+    with pytest.raises(DataError, match="1 of 12 images have no label, such as row 0"):
         load_images(str(tmp_path / "some.parquet"), label_column="number").labels()
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from helpers.images_at_hand import decoded, same_batches, take
-from helpers.pictures import pairs
+from helpers.pictures import pairs, picture_file
 from hubgan.data import PairedCrops, StreamedImages, batches, load_images
 from hubgan.errors import ConfigError, DataError, ImageError
 
@@ -84,16 +84,22 @@ def test_a_stream_of_pairs(of: str, tmp_path: Path) -> None:
 
 
 def test_folders_of_other_names_and_splits(tmp_path: Path) -> None:
-    pairs(tmp_path / "data" / "train", *SIZES, names=("LR", "HR"))
+    pairs(tmp_path / "data" / "Train", *SIZES, names=("LR", "HR"))
     pairs(tmp_path / "data" / "test", SIZES[0], names=("LR", "HR"))
-    (tmp_path / "data" / "train" / "HR" / "notes.txt").write_text("no picture")
+    (tmp_path / "data" / "Train" / "HR" / "notes.txt").write_text("no picture")
     assert load_images(str(tmp_path / "data"), pairs=True).size == 4
     test = load_images(str(tmp_path / "data"), split="test", pairs=True)
     assert (test.size, test.columns) == (1, ["HR", "LR"])
-    part = load_images(str(tmp_path / "data" / "train"), split="train[1:3]", pairs=True)
+    part = load_images(str(tmp_path / "data" / "Train"), split="train[1:3]", pairs=True)
     assert [part.image(row).size for row in range(2)] == [(40, 52), (48, 42)]
-    with pytest.raises(DataError, match="Unknown split"):
-        load_images(str(tmp_path / "data" / "train"), split="test", pairs=True)
+    for split, size in (("all", 5), ("Train[:2] + test", 3), ("train+test", 5)):
+        assert load_images(str(tmp_path / "data"), split=split, pairs=True).size == size
+    with pytest.raises(DataError, match=r"has no split 'test': all of it is the split 'train'\. Put the pictures"):
+        load_images(str(tmp_path / "data" / "Train"), split="test", pairs=True)
+    with pytest.raises(DataError, match=r"has no split 'val'\. Known: Train, test"):
+        load_images(str(tmp_path / "data"), split="val", pairs=True)
+    picture_file(tmp_path / "data" / "val" / "alone.png", size=(20, 20))
+    assert load_images(str(tmp_path / "data"), split="validation", pairs=True).columns == ["image"]
     named = pairs(tmp_path / "named", *SIZES, names=("rainy", "dry"))
     (named / "snowy").mkdir()
     assert load_images(str(named), column="dry", input_column="rainy").columns == ["dry", "rainy"]

@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub import constants
 
 from helpers.loopback_hub import LoopbackHub
-from hubgan.runtime.names import did_you_mean, hub_answers, is_path
+from hubgan.runtime.names import did_you_mean, existing, hub_answers, is_path, without_folders
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,15 @@ def test_names_that_the_hub_may_know(name: str) -> None:
 )
 def test_the_nearest_path(name: str, found: str) -> None:
     assert did_you_mean(name) == (found and f"Did you mean {found}?")
+
+
+def test_what_exists_and_what_a_card_calls_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert existing("runs") == Path("runs") and existing("~/runs") == tmp_path / "runs"
+    for name in ("", "~nobody-here/x", "x" * 300, "x\0/y", "/gone/pictures", "user/x"):
+        assert existing(name) is None
+    for name, shown in (("~/runs/quickstart", "quickstart"), ("/gone/pictures", "pictures"), ("user/x", "user/x")):
+        assert without_folders(name) == shown
 
 
 def test_the_hub_answers_or_not(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,9 @@ def test_options_that_matter_and_differ(tmp_path: Path) -> None:
     old = configure(tmp_path).model_dump(mode="json")
     same = ["--resume", "auto", "--log_every", "3", "--num_workers", "1", "--max_minutes", "9", "--report_to", "wandb"]
     assert changed_options(old, configure(tmp_path / "other", *same), scheduled=False) == {}
+    for given, absolute, means in (("./pics", "/a/pics", True), ("pics", "/b/photos", False), ("/b/x", "/a/x", False)):
+        new = configure(tmp_path, "--dataset", absolute)
+        assert ("dataset" in changed_options(old | {"dataset": given}, new, scheduled=False)) != means
     new = configure(tmp_path, "--max_minutes", "9", "--learning_rate", "2e-4", "1e-4", "--augment", "color")
     assert Generation(new).follows_budget and not Generation(configure(tmp_path)).follows_budget  # type: ignore[arg-type]
     assert changed_options(old, new, scheduled=True) == {

@@ -1,10 +1,11 @@
 """Options that several commands share."""
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hubgan.errors import ConfigError, ModelError
 
@@ -74,6 +75,11 @@ def _strength(text: str) -> float | None:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto") from None
+
+
+def strength_of(args: argparse.Namespace) -> "float | Literal['auto']":
+    """What --strength asks for, as upscalers take it."""
+    return "auto" if args.strength is None else float(args.strength)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -150,6 +156,13 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
         raise ConfigError(f"{args.model} holds a {kind}", "Name a generator or an upscaler")
     known = {name: value for name, value in foreign.items() if value}
     return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **known), folder
+
+
+def say(text: str) -> None:
+    """Print to stderr, above a progress bar if one is shown."""
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import json
-import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from hubgan.cli.arguments import enough_memory
+from hubgan.cli.arguments import enough_memory, say
 from hubgan.media.video import check_clip
 from hubgan.runtime.files import fitting
 from hubgan.runtime.locks import locked
@@ -40,7 +39,7 @@ def enlarge_clip(upscaler: "Upscaler", source: Path, target: Path, args: argpars
         try:
             stack.enter_context(locked(lock, 0))
         except Timeout:
-            _say(f"{target}: another process is making it; waiting until it ends")
+            say(f"{target}: another process is making it; waiting until it ends")
             stack.enter_context(locked(lock))
             if target.exists() and not args.overwrite:
                 return None
@@ -62,12 +61,12 @@ def _enlarge(upscaler: "Upscaler", source: Path, target: Path, args: argparse.Na
     writer = ClipWriter(clip, target, size, settings, resume=args.resume, steady=args.steady)
     enlarge = partial(upscaler.upscale, scale=args.scale, strength=strength, tile=args.tile)
     if writer.discarded:
-        _say(f"{target}: begins anew, because its unfinished parts were made of another file or with other settings")
+        say(f"{target}: begins anew, because its unfinished parts were made of another file or with other settings")
     if writer.done:
-        _say(f"{target}: continues after {_progress(writer, clip)}")
+        say(f"{target}: continues after {_progress(writer, clip)}")
     said = len(clip.notes)
     for note in clip.notes:  # what is lost: before hours of work
-        _say(f"{source}: {note}")
+        say(f"{source}: {note}")
     with (
         tqdm(
             total=clip.frame_count, initial=writer.done, desc=source.name, unit="frame", leave=False, disable=None
@@ -78,12 +77,12 @@ def _enlarge(upscaler: "Upscaler", source: Path, target: Path, args: argparse.Na
             writer.write(partial(map, enlarge), bar.update)
         except KeyboardInterrupt:
             bar.close()
-            _say(f"{target}: interrupted. {_continues(writer, clip)}")
+            say(f"{target}: interrupted. {_continues(writer, clip)}")
             raise
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}. {_continues(writer, clip)}", str(target)) from error
     for note in clip.notes[said:]:
-        _say(f"{source}: {note}")
+        say(f"{source}: {note}")
     return writer.size
 
 
@@ -105,9 +104,3 @@ def _progress(writer: "ClipWriter", clip: "Clip") -> str:
 
 def _continues(writer: "ClipWriter", clip: "Clip") -> str:
     return f"The same command continues after {_progress(writer, clip)}"
-
-
-def _say(text: str) -> None:
-    from tqdm import tqdm
-
-    tqdm.write(text, file=sys.stderr)

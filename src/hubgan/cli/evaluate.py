@@ -33,10 +33,12 @@ from hubgan.cli.arguments import (
     enough_memory,
     load_model,
     process_device,
+    strength_of,
     training_packages,
     whole,
 )
 from hubgan.errors import ConfigError
+from hubgan.runtime.names import without_folders
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
@@ -130,7 +132,7 @@ def run(args: argparse.Namespace) -> None:
     model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)
     source = _open(args, args.split, pairs=isinstance(model, Upscaler))
-    reference = evaluation.Reference(source, _name(args), args.split)
+    reference = evaluation.Reference(source, args.dataset_name or without_folders(args.dataset), args.split)
     if args.dry_run:
         where = f"written into {folder}" if folder else "printed"
         size = f"{reference.source.size:,}" if reference.source.size is not None else "some"
@@ -206,12 +208,6 @@ def _open(args: argparse.Namespace, split: str, *, pairs: bool = False) -> "Imag
     )
 
 
-def _name(args: argparse.Namespace) -> str:
-    """The name of the data set in results: of a path only its end."""
-    path = Path(args.dataset).expanduser()
-    return args.dataset_name or (path.resolve().name if path.exists() else args.dataset)
-
-
 def _card_name(folder: Path, subfolder: str | None) -> dict[str, str]:
     """The name in the folder's card, if it is not that of a folder: the card of a repository stays one."""
     from hubgan.models.card import named
@@ -269,7 +265,7 @@ def _measure(
         samples=args.samples,
         seed=args.seed,
         degradation=DEGRADATIONS[args.degraded]() if args.degraded else None,
-        strength="auto" if args.strength is None else args.strength,
+        strength=strength_of(args),
         suffix=_suffix(args),
         progress=progress,
     )

@@ -16,6 +16,7 @@ from hubgan.media.tree import PICTURE_ENDINGS, walk
 from hubgan.media.video import CLIP_ENDINGS, WRITTEN_CLIPS, is_clip
 from hubgan.media.writing import WRITTEN
 from hubgan.runtime.files import fitting, refuse_address, write_text
+from hubgan.runtime.names import existing
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
@@ -188,12 +189,12 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Ups
     """
     if is_file_name(output) or (output.exists() and not output.is_dir()):
         raise ConfigError(f"-o {output} is one file, which cannot hold a data set", "Name a folder")
-    source = Path(data.name).expanduser()
-    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+    source = existing(data.name)
+    if source and source.is_dir() and output.resolve().is_relative_to(source.resolve()):
         raise ConfigError(f"-o {output} lies in {data.name}, and would become a part of it", "Name another folder")
     names: list[str] = [""] * len(data)
     if data.label_column and data.classes:
-        numbers = [data.numbers.get(str(value)) for value in data.rows[data.label_column]]
+        numbers = [data.number_of(value) for value in data.rows[data.label_column]]
         names = ["" if number is None else data.classes[number] for number in numbers]
     for name in data.classes:
         unusable = name.startswith(".") or not name.strip() or set(name) & set("/\\:\0")
@@ -222,7 +223,7 @@ def list_results(output: Path) -> None:
     table, text = output / "metadata.csv", io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerows([(FILE_NAME,), *((place.as_posix(),) for place in places)])
-    if not table.exists() or table.read_text("utf-8").startswith(f'"{FILE_NAME}"\n'):  # else it is somebody else's
+    if not table.exists() or table.read_bytes().startswith(f'"{FILE_NAME}"\n'.encode()):  # else it is somebody else's
         write_text(table, text.getvalue())
 
 

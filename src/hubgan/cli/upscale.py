@@ -45,57 +45,28 @@ folder, divide the work.
 """
 
 import argparse
-import errno
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING
 
 from hubgan.cli.arguments import (
     add_device,
     add_fidelity,
     add_model,
     add_strength,
-    enough_memory,
     find_device,
     process_device,
+    strength_of,
     training_packages,
     whole,
 )
-from hubgan.errors import ConfigError, DataError, HubganError, ImageError, ModelError
+from hubgan.cli.enlarging import Done, Outcome, enlarge, enlarge_all
+from hubgan.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
     from accelerate import PartialState
-    from PIL import Image
-
-    from hubgan import Upscaler
-    from hubgan.cli.inputs import UpscaleJob
-
-_SMALLER_TILE = "Use a smaller --tile"
-_SHARE = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # of a picture, and the time left
-_SOON = 1.0  # seconds: a picture that takes no longer shows no share
-
-T = TypeVar("T")
-
-
-class Done(NamedTuple):
-    """The result of one picture: its file and its size. The size is None if the file existed already."""
-
-    file: Path
-    size: tuple[int, int] | None
-    remark: str = ""
-
-
-class Outcome(NamedTuple):
-    """The results of all pictures, or of those of one process."""
-
-    done: list[Done]
-    problems: list[str]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -198,7 +169,7 @@ def run(args: argparse.Namespace) -> None:
     )
     ending = None if args.format == "same" else f".{args.format}"
     scale = upscaler.checked_scale(args.scale)
-    upscaler.check_strength(_strength(args))
+    upscaler.check_strength(strength_of(args))
     jobs, clashes = (
         Plan(plan_rows(data, args.output, ending), [])
         if args.dataset
@@ -209,11 +180,11 @@ def run(args: argparse.Namespace) -> None:
         sys.stderr.write(f"{_counted(left_out)} are left out: their results would have the names of others\n")
     taken = {path.resolve() for job in jobs for path in (job.source, job.target) if isinstance(path, Path)}
     if len(jobs) == 1 and pictures and not pictures[0].folder and not state and not clashes:
-        _report_one(_enlarge(upscaler, jobs[0], taken, args)())
+        _report_one(enlarge(upscaler, jobs[0], taken, args)())
         return
 
     def work(mine: list[UpscaleJob]) -> Outcome:
-        return _enlarge_all(upscaler, mine, taken, args)
+        return enlarge_all(upscaler, mine, taken, args)
 
     if state:
         from hubgan.runtime.processes import gather
@@ -238,14 +209,10 @@ def run(args: argparse.Namespace) -> None:
         )
 
 
-def _strength(args: argparse.Namespace) -> "float | Literal['auto']":
-    return "auto" if args.strength is None else float(args.strength)
-
-
 def _check(args: argparse.Namespace) -> None:
+    """Raise ConfigError for a missing MODEL, and for options that do not go together."""
     from hubgan.cli.inputs import is_file_name
 
-    """Raise ConfigError for a missing MODEL, and for options that do not go together."""
     if is_file_name(Path(args.model)):
         inputs = shlex.join([args.model, *map(str, args.inputs)])
         raise ConfigError(
@@ -276,162 +243,11 @@ def _processes(args: argparse.Namespace) -> "PartialState | None":
     return join_processes(cpu=args.device == "cpu")
 
 
-def _enlarge_all(
-    upscaler: "Upscaler", jobs: "list[UpscaleJob]", taken: set[Path], args: argparse.Namespace
-) -> Outcome:
-    """Enlarge pictures, each while another thread writes the one before it. At most two results are in memory."""
-    from tqdm import tqdm
-
-    done: list[Done] = []
-    problems: list[str] = []
-
-    def attempt(job: "UpscaleJob", work: Callable[[], T]) -> T | None:
-        try:
-            return work()
-        except (ImageError, ModelError, DataError, OSError) as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-                raise  # the next picture would fail in the same way
-            words = error.for_command_line() if isinstance(error, HubganError) else str(error)
-            problems.append(words if str(job.source) in words else f"{job.source}: {words}")
-            return None
-
-    writing: list[tuple[UpscaleJob, Future[Done]]] = []
-
-    def finish() -> None:
-        for job, written in writing:
-            if result := attempt(job, written.result):
-                done.append(result)
-        writing.clear()
-
-    with ThreadPoolExecutor(1) as writer:  # after Ctrl-C too, it writes what is enlarged
-        for job in tqdm(jobs, unit="picture", disable=None):
-            write = attempt(job, partial(_enlarge, upscaler, job, taken, args))
-            finish()
-            if write:
-                writing.append((job, writer.submit(write)))
-            del write  # and the picture in it
-        finish()
-    return Outcome(done, problems)
-
-
 def _report_one(done: Done) -> None:
     file, size, remark = done
     if size is None:
         raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
     print(f"{file}: {size[0]} x {size[1]} pixels{f' ({remark})' if remark else ''}")
-
-
-def _enlarge(
-    upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: argparse.Namespace
-) -> Callable[[], Done]:
-    """Enlarge one picture, and return what is left: a function that writes it.
-
-    `taken` are the pictures and the planned results, which no other result may replace.
-    """
-    from hubgan.cli.clips import enlarge_clip
-    from hubgan.media.animation import save_animation
-    from hubgan.media.pages import open_pages, save_pages
-    from hubgan.media.video import is_clip
-    from hubgan.media.writing import WRITTEN, obstacle
-
-    target, remarks = job.target, [job.remark] if job.remark else []
-    if target.exists() and not args.overwrite:
-        return partial(Done, target, None)
-    if isinstance(job.source, Path) and is_clip(job.source):
-        return partial(Done, target, enlarge_clip(upscaler, job.source, target, args), job.remark)
-    image, animation = job.open()
-    scale = upscaler.checked_scale(args.scale)
-    if reason := obstacle(image, target, scale, moving=animation is not None):
-        target, remarks = target.with_suffix(".png"), [*remarks, f"as PNG: {reason}"]
-        if target.resolve() in taken:
-            raise ImageError(f"{job.source}: {reason}, and {target} is another picture", "Use --format png")
-        if target.exists() and not args.overwrite:
-            return partial(Done, target, None)
-        taken.add(target.resolve())
-    remark = ", ".join(remarks)
-    kind, pages = WRITTEN[target.suffix.lower()], job.pages
-    if len(pages) > 1 and kind != "TIFF":
-        _say(f"{job.source}: {len(pages) - 1:,} of {len(pages):,} pages are left out: {kind} holds one (-o NAME.tif"
-             " keeps all)")  # fmt: skip
-    enlarge = partial(upscaler.upscale, scale=args.scale, strength=_strength(args), tile=args.tile)
-    with enough_memory(_SMALLER_TILE):
-        if animation is not None:
-            sizes = [image.size] * len(animation.durations)
-            large = _enlarge_parts(job, enlarge, animation.frames, "frame", sizes, scale)
-            with _translate_errors(target):
-                save_animation(animation._replace(frames=large), target, quality=args.quality)
-        elif len(pages) > 1 and kind == "TIFF":
-            large = _enlarge_parts(job, enlarge, open_pages(str(job.source)), "page", pages, scale)
-            with _translate_errors(target):
-                save_pages(large, target)
-        else:
-            with _progress(str(job.source)) as progress:
-                return partial(_save, enlarge(image, progress=progress), target, remark, args.quality)
-    return partial(Done, target, large[0].size, remark)
-
-
-def _enlarge_parts(
-    job: "UpscaleJob",
-    enlarge: "Callable[[Image.Image], Image.Image]",
-    parts: "Iterable[Image.Image]",
-    what: str,
-    sizes: list[tuple[int, int]],
-    scale: float,
-) -> "list[Image.Image]":
-    """Enlarge frames or pages, as `what` calls them, which are all in memory in the end.
-
-    Raises:
-        ImageError: they are too large together, or one cannot be read.
-    """
-    from tqdm import tqdm
-
-    from hubgan.media.animation import MAX_ENLARGED_PIXELS
-
-    if (pixels := sum(width * height for width, height in sizes) * scale**2) > MAX_ENLARGED_PIXELS:
-        raise ImageError(
-            f"{job.source}: its {len(sizes):,} {what}s would have {pixels / 1e6:,.0f} megapixels, more than"
-            f" {MAX_ENLARGED_PIXELS / 1e6:,.0f}",
-            f"Use a smaller --scale, or a file of fewer {what}s",
-        )
-    return [enlarge(part) for part in tqdm(parts, total=len(sizes), unit=what, leave=False, disable=None)]
-
-
-def _save(image: "Image.Image", target: Path, remark: str, quality: int) -> Done:
-    from hubgan.media.writing import save_picture
-
-    with enough_memory(_SMALLER_TILE), _translate_errors(target):
-        save_picture(image, target, quality)
-    return Done(target, image.size, remark)
-
-
-def _say(text: str) -> None:
-    from tqdm import tqdm
-
-    tqdm.write(text, file=sys.stderr)
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Callable[[float], None]]:
-    """Show on a terminal what share of a picture is done, and the time left."""
-    from tqdm import tqdm
-
-    with tqdm(total=1, desc=name[-30:], bar_format=_SHARE, delay=_SOON, leave=False, disable=None) as bar:
-
-        def update(share: float) -> None:
-            bar.update(share - bar.n)
-
-        yield update
-
-
-@contextmanager
-def _translate_errors(target: Path) -> Iterator[None]:
-    """Turn an error of an encoder into an ImageError, so that the other pictures are still enlarged."""
-    try:
-        yield
-    except (HubganError, OSError, MemoryError):
-        raise
-    except Exception as error:  # encoders raise nearly every kind
-        raise ImageError(f"{target} cannot be written: {error}", "Try --format png") from error
 
 
 def _report(done: list[Done], folders: list[Path], scale: float) -> None:

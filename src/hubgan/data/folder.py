@@ -3,7 +3,6 @@
 The rows are the paths of the files: nothing is copied, and nothing decoded.
 """
 
-import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -17,20 +16,16 @@ from datasets.table import InMemoryTable
 from huggingface_hub import metadata_load
 
 from hubgan.data.metadata import Metadata, read_metadata
-from hubgan.errors import DataError, nearest
+from hubgan.data.splits import rows_of, spelled, split_of
+from hubgan.errors import DataError
 from hubgan.media.tree import HEIF_ENDINGS, Tree, walk
+from hubgan.runtime.files import hashed
 
 logger = logging.getLogger(__name__)
 
 PAIRS = (("lr", "hr"), ("input", "target"))
 """The names of subfolders with the inputs and the targets of pairs."""
 _IMAGE, _LABEL = "image", "label"  # the columns, as `imagefolder` of `datasets` calls them
-_SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("dev", "val", "valid", "validation"),
-    "test": ("eval", "evaluation", "test", "testing"),
-}
-_WORDS = {word: split for split, words in _SPLITS.items() for word in words}
 
 
 def open_folder(path: Path, name: str, split: str) -> datasets.Dataset | None:
@@ -60,7 +55,8 @@ def open_folder(path: Path, name: str, split: str) -> datasets.Dataset | None:
     if not tree.pictures or _is_repository(folder, tree, name):
         return None
     if metadata := read_metadata(tree.others):
-        tree.others = [file for file in tree.others if file not in metadata.files]
+        used = {*metadata.files}
+        tree.others = [file for file in tree.others if file not in used]
     parts = [picture.relative_to(folder).parts[:-1] for picture in tree.pictures]
     listed = metadata is not None and folder in [file.parent for file in metadata.files]
     splits = _splits(parts, listed)
@@ -70,14 +66,16 @@ def open_folder(path: Path, name: str, split: str) -> datasets.Dataset | None:
     check_pictures(tree, name, f" in {len(classes):,} classes" if classes else "")
     if splits is None:
         _warn_of_splits(parts, name)
-    chosen = _chosen(splits or {"train": list(range(len(parts)))}, split, name, folder)
+    splits = splits or {"train": list(range(len(parts)))}
+    wanted = rows_of(spelled(split, splits, name, folder), {each: len(splits[each]) for each in splits})
+    chosen = [splits[each][row] for each, rows in wanted for row in rows]
     return _rows([tree.pictures[k] for k in chosen], [labels[k] for k in chosen], classes, metadata, tree, name)
 
 
 def reads_otherwise(classes: Iterable[str]) -> bool:
     """Whether subfolders with these names would be read as splits or pairs rather than as classes."""
     names = {name.lower() for name in classes}
-    return bool(names) and (names <= _WORDS.keys() or any(names.issuperset(pair) for pair in PAIRS))
+    return bool(names) and (all(map(split_of, names)) or any(names.issuperset(pair) for pair in PAIRS))
 
 
 def is_listed(folder: Path) -> bool:
@@ -127,7 +125,7 @@ def fingerprint(files: Iterable[Path], *more: str) -> str:
     """Changes with the files: their paths, sizes and times, as `datasets` does it for a folder of images."""
     states = [(file, file.stat()) for file in files]
     texts = [f"{file}\0{state.st_size}\0{state.st_mtime_ns}" for file, state in states]
-    return hashlib.sha256("\0".join([*texts, *more]).encode()).hexdigest()[:16]
+    return hashed(*texts, *more)
 
 
 def _is_repository(folder: Path, tree: Tree, name: str) -> bool:
@@ -159,7 +157,7 @@ def _holds_pictures(file: Path) -> bool:
 
 def _splits(parts: Sequence[tuple[str, ...]], listed: bool) -> dict[str, list[int]] | None:
     """The pictures of each split, if the top level holds nothing but splits."""
-    if listed or not {part[0].lower() if part else "" for part in parts} <= _WORDS.keys():
+    if listed or not all(part and split_of(part[0]) for part in parts):
         return None
     found: dict[str, list[int]] = {}
     for number, part in enumerate(parts):
@@ -168,41 +166,14 @@ def _splits(parts: Sequence[tuple[str, ...]], listed: bool) -> dict[str, list[in
 
 
 def _warn_of_splits(parts: Sequence[tuple[str, ...]], name: str) -> None:
-    words = sorted({word for part in set(parts) for word in part if word.lower() in _WORDS})
-    if len({_WORDS[word.lower()] for word in words}) > 1:
+    words = sorted({word for part in set(parts) for word in part if split_of(word)})
+    if len({*map(split_of, words)}) > 1:
         logger.warning(
             "%s: its folders %s are read together, for other folders or pictures lie beside them. To use one alone,"
             " pass its path",
             name,
             " and ".join(words),
         )
-
-
-def _chosen(splits: dict[str, list[int]], split: str, name: str, folder: Path) -> list[int]:
-    """The pictures of a split. It may also be called as on the Hub, where `val` and `dev` are "validation"."""
-    found = dict(splits)
-    for known, words in _SPLITS.items():
-        if len(called := [each for each in splits if each.lower() in words]) == 1:
-            found.setdefault(known, splits[called[0]])
-    if split == "all":
-        split = "+".join(splits)
-    for word in (part.partition("[")[0].strip() for part in split.split("+")):
-        if word not in found:
-            raise _no_split(word, splits, name, folder)
-    lengths = {each: len(pictures) for each, pictures in found.items()}
-    instructions = datasets.ReadInstruction.from_spec(split).to_absolute(lengths)
-    return [picture for part in instructions for picture in found[part.splitname][part.from_ : part.to]]
-
-
-def _no_split(word: str, splits: dict[str, list[int]], name: str, folder: Path) -> DataError:
-    if splits.keys() != {"train"}:
-        return DataError(f"{name} has no split {word!r}", nearest(word, splits))
-    return DataError(
-        f"{name} has no split {word!r}: all its {len(splits['train']):,} pictures are the split 'train'",
-        f"Pass the folder {name.rstrip('/')}/{word}"
-        if (folder / word).is_dir()
-        else f"Put the pictures of each split into a folder of its own, train and {word}, and nothing beside them",
-    )
 
 
 def _rows(

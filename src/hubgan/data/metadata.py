@@ -88,14 +88,16 @@ def read_metadata(files: Iterable[Path]) -> Metadata | None:
 
 
 def _read(file: Path) -> pa.Table:
-    whole = max(1, file.stat().st_size)  # the types of columns are those of all rows, not of the first ones
+    # The types of columns are those of all rows, not of the first ones; Arrow takes at most 2 GiB at once.
+    whole = min(max(1, file.stat().st_size), 2**31 - 1)
     try:
         if file.suffix == ".csv":
             return pc.read_csv(
                 file,
                 pc.ReadOptions(block_size=whole),
                 pc.ParseOptions(newlines_in_values=True),
-                pc.ConvertOptions(column_types={FILE_NAME: pa.string()}),
+                # An empty cell is empty, and all else is what it says: "NA" and "None" may be names of classes.
+                pc.ConvertOptions(column_types={FILE_NAME: pa.string()}, null_values=[""], strings_can_be_null=True),
             )
         if file.suffix == ".jsonl":
             return pj.read_json(file, pj.ReadOptions(block_size=whole), pj.ParseOptions(newlines_in_values=True))

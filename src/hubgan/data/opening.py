@@ -1,8 +1,6 @@
 """The rows of a data set, found by its name: a folder, a file, or a repository on the Hub."""
 
 import glob
-import hashlib
-import os
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,7 +12,8 @@ from huggingface_hub import constants
 from hubgan.data.folder import open_folder
 from hubgan.data.pairs import open_pairs
 from hubgan.errors import DataError, Remedy, nearest
-from hubgan.runtime.names import did_you_mean, hub_answers, is_path
+from hubgan.runtime.files import hashed
+from hubgan.runtime.names import did_you_mean, existing, hub_answers, is_path
 
 Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
@@ -29,23 +28,23 @@ def open_rows(
     Raises:
         DataError: there is no such data set or split, or it cannot be read.
     """
-    path = Path(os.path.expanduser(name))  # noqa: PTH111  # it raises no error for an unknown user
+    path = existing(name)
     try:
+        if path is None:
+            if is_path(name):
+                raise DataError(f"there is no folder {name}", did_you_mean(name) or "Check the path")
+            return _read(name, config, split, streaming, from_hub=True)
         if path.is_dir():
             if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
                 loaded = datasets.load_from_disk(str(path))
                 return (_pick(loaded, name, split) if isinstance(loaded, datasets.DatasetDict) else loaded), ""
-            found = open_pairs(path, split, column, input_column)
+            found = open_pairs(path, name, split, column, input_column)
             if found is None:
                 found = open_folder(path, name, split)
             return (found, "") if found is not None else _read(_local(path), config, split, streaming)
-        if path.suffix == ".parquet" and path.exists():
+        if path.suffix == ".parquet":
             return _read("parquet", config, split, streaming, data_files=glob.escape(str(path.resolve())))
-        if path.exists():
-            raise DataError(f"{name} is a file", "Pass the folder that holds it, a .parquet file, or a Hub name")
-        if is_path(name):
-            raise DataError(f"there is no folder {name}", did_you_mean(name) or "Check the path")
-        return _read(name, config, split, streaming, from_hub=True)
+        raise DataError(f"{name} is a file", "Pass the folder that holds it, a .parquet file, or a Hub name")
     except DataError:
         raise
     except (ConnectionError, datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
@@ -97,8 +96,8 @@ def _pick(splits: datasets.DatasetDict, name: str, split: str) -> datasets.Datas
     return splits[split]
 
 
-def _unreachable(name: str, path: Path, error: Exception) -> DataError:
-    if path.is_dir():
+def _unreachable(name: str, path: Path | None, error: Exception) -> DataError:
+    if path:
         return DataError(f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})")
     similar = did_you_mean(name)
     return DataError(
@@ -114,8 +113,3 @@ def _unreachable(name: str, path: Path, error: Exception) -> DataError:
 def reason(error: Exception) -> str:
     """The kind and the message of an error, in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-
-
-def hashed(*parts: str) -> str:
-    """A fingerprint of some texts."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -8,6 +8,7 @@ import pyarrow as pa
 from datasets.table import InMemoryTable
 
 from hubgan.data.folder import PAIRS, check_pictures, fingerprint, image_column, is_listed
+from hubgan.data.splits import rows_of, spelled, split_of, words
 from hubgan.errors import DataError, Remedy
 from hubgan.media.tree import is_picture, walk
 
@@ -24,30 +25,39 @@ def _known_among(names: Sequence[str]) -> tuple[str, str] | None:
     return next(((words[given], words[target]) for given, target in PAIRS if {given, target} <= words.keys()), None)
 
 
-def open_pairs(path: Path, split: str, column: str | None, input_column: str | None) -> datasets.Dataset | None:
+def open_pairs(
+    path: Path, name: str, split: str, column: str | None, input_column: str | None
+) -> datasets.Dataset | None:
     """The pairs in a folder, as two image columns that are called like its subfolders; None if it holds no pairs.
 
     It holds pairs if it has two subfolders of known names (see `known_pair`), or those that the columns name. These
-    may also lie in a subfolder that is called like the split. A metadata file beside them says that they are classes.
+    may also lie in subfolders that are splits. A metadata file beside them says that they are classes.
 
     Args:
         path: the folder.
+        name: what the user calls it, for messages.
         split: "train", or the name of the subfolder around the two, perhaps with a part of it: "train[:100]".
         column: the subfolder with the targets.
         input_column: the subfolder with the inputs.
 
     Raises:
-        DataError: a picture has no partner, or several, or there are no pictures; or it is not clear whether the
-            folder holds pairs, because there are other pictures beside the two subfolders.
-        ValueError: there is no such split.
+        DataError: there is no such split, a picture has no partner, or several, or there are no pictures; or it is
+            not clear whether the folder holds pairs, because there are other pictures beside the two subfolders.
+        ValueError: the part of the split is malformed.
     """
-    inner = split.partition("[")[0]
-    for folder, known in ((path, "train"), (path / inner, inner)):
-        if names := _subfolders(folder, column, input_column):
-            rows = _matched(folder, *names)
-            parts = datasets.ReadInstruction.from_spec(split).to_absolute({known: len(rows)})
-            return rows.select([row for part in parts for row in range(part.from_, part.to)])
-    return None
+    if pair := _subfolders(path, column, input_column):
+        wanted, found = spelled(split, ["train"], name, path), {"train": (path, pair)}
+    else:
+        inner = sorted(each for each in path.iterdir() if split_of(each.name) or each.name in words(split))
+        found = {each.name: (each, pair) for each in inner if (pair := _subfolders(each, column, input_column))}
+        if not found:
+            return None
+        wanted = spelled(split, [each.name for each in inner if each.is_dir()], name, path)
+        if not found.keys() >= {*words(wanted)}:
+            return None
+    rows = {each: _matched(*found[each]) for each in words(wanted)}
+    parts = rows_of(wanted, {each: len(rows[each]) for each in rows})
+    return datasets.concatenate_datasets([rows[each].select(numbers) for each, numbers in parts])
 
 
 def _subfolders(folder: Path, column: str | None, input_column: str | None) -> tuple[str, str] | None:
@@ -79,8 +89,9 @@ def _counts(path: Path) -> bool:
     return path.is_dir() or is_picture(path)
 
 
-def _matched(folder: Path, given: str, target: str) -> datasets.Dataset:
+def _matched(folder: Path, names: tuple[str, str]) -> datasets.Dataset:
     """The pairs, sorted by name."""
+    given, target = names
     inputs, targets = (_pictures(folder / name) for name in (given, target))
     for name, found, other, partners in ((given, inputs, target, targets), (target, targets, given, inputs)):
         if alone := [found[key].name for key in sorted(found.keys() - partners.keys())]:

@@ -11,14 +11,15 @@ from PIL import Image
 from torch import Tensor
 
 from hubgan.data.decoding import Cells, decode, decode_all
-from hubgan.data.opening import Rows, hashed, open_rows, reason
+from hubgan.data.opening import Rows, open_rows, reason
 from hubgan.data.pairs import known_pair
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError, Remedy, nearest
-from hubgan.runtime.files import refuse_address, unwritable
+from hubgan.runtime.files import hashed, refuse_address, unwritable
 
 _CHUNK = 32  # rows read at once: enough to be fast, few enough to fit into memory if they are large photos
 _SHARDS = 64  # of a stream made from a local data set, whose shards are shuffled too
+_ADD_LABELS = Remedy("Fill them in, or choose labels as classes", "Fill them in, or choose labels with --classes")
 
 
 @dataclass
@@ -97,18 +98,36 @@ class ImageSource:
         """The number of each row's class, int64 (size,), not of a stream.
 
         Raises:
-            DataError: there are no labels, or a row has none.
+            DataError: there are no classes, or an image has none.
         """
-        self.check_labels()
+        self._check_classes()
         assert self.label_column
-        return torch.tensor([self._number(value) for value in self.rows[self.label_column][:]], dtype=torch.int64)
+        values = self.rows[self.label_column][:]
+        if missing := [row for row, value in enumerate(values) if value is None]:
+            example = self.rows[missing[0]][self.column]
+            raise DataError(
+                f"{self.name}: {len(missing):,} of {len(values):,} images have no label, such as"
+                f" {(example or {}).get('path') or f'row {missing[0]}'}",
+                _ADD_LABELS,
+            )
+        return torch.tensor([self._number(value) for value in values], dtype=torch.int64)
 
     def check_labels(self) -> None:
-        """Check that there are classes.
+        """Check that there are classes and, unless this is a stream, that each image has one.
 
         Raises:
-            DataError: there are none.
+            DataError: there are none, or an image has none.
         """
+        if self.streaming:
+            self._check_classes()
+        else:
+            self.labels()
+
+    def number_of(self, value: Any) -> int | None:
+        """The number of the class that a value of the label column stands for; None if it stands for none."""
+        return None if value is None else self.numbers.get(str(value))
+
+    def _check_classes(self) -> None:
         if not self.classes:
             raise DataError(
                 f"{self.name} has no labels that are known",
@@ -145,11 +164,10 @@ class ImageSource:
         return list(zip(*(chunk[column] for column in self.columns), strict=True))
 
     def _number(self, value: Any) -> int:
-        number = self.numbers.get(str(value))
+        number = self.number_of(value)
         if number is None:
-            raise DataError(
-                f"{self.name}: an image has the label {value!r}, which is none of {', '.join(self.classes)}"
-            )
+            what = "no label" if value is None else f"the label {value!r}, which is none of {', '.join(self.classes)}"
+            raise DataError(f"{self.name}: an image has {what}", _ADD_LABELS)
         return number
 
     def _chunks(self, rows: Rows | None) -> Iterator[dict[str, list[Any]]]:
@@ -338,9 +356,9 @@ def _of_classes(
     if isinstance(rows, datasets.IterableDataset):
         return rows.filter(_has_label, input_columns=[column], fn_kwargs={"wanted": wanted})
     # Rows are chosen by number rather than by a function, whose fingerprint could differ between runs.
-    labels = [str(value) for value in rows.select_columns([column])[column][:]]
+    labels = [None if value is None else str(value) for value in rows.select_columns([column])[column][:]]
     if not isinstance(label, datasets.ClassLabel):
-        found_labels = sorted(set(labels))
+        found_labels = sorted({each for each in labels if each is not None})
         for each in classes:
             _known(each, found_labels, found_labels, name)
     chosen = [row for row, value in enumerate(labels) if value in wanted]
@@ -364,7 +382,7 @@ def _numbered(
         if any(isinstance(value, float) and math.isnan(value) for value in values):
             raise DataError(
                 f"{name}: the label column {column!r} ({_kind(label)}) holds NaN, so some images have no label",
-                Remedy("Fill them in, or choose labels as classes", "Fill them in, or choose labels with --classes"),
+                _ADD_LABELS,
             )
         whole = all(isinstance(value, int) for value in values)
         names = tuple(map(str, sorted(values if whole else map(str, values))))
@@ -378,7 +396,7 @@ def _known(word: str, names: list[str], known: Any, name: str) -> str:
 
 
 def _has_label(value: Any, wanted: frozenset[str]) -> bool:
-    return str(value) in wanted
+    return value is not None and str(value) in wanted
 
 
 def _kind(feature: Any) -> str:

@@ -30,7 +30,7 @@ from huggingface_hub.utils.sha import git_hash
 
 from hubgan.errors import ModelError, Remedy
 from hubgan.runtime.files import SET_HF_HOME, refuse_address, sha256, unwritable
-from hubgan.runtime.names import did_you_mean, hub_answers, is_path
+from hubgan.runtime.names import did_you_mean, existing, hub_answers, is_path
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +64,8 @@ class ModelSource:
     @property
     def folder(self) -> Path | None:
         """The folder on this machine; None for a repository."""
-        # Unlike those of Path, these raise no errors for a name too long to be one, or an unknown user's.
-        name = os.path.expanduser(self.name)  # noqa: PTH111
-        return Path(name, self.subfolder or "") if os.path.isdir(name) else None  # noqa: PTH112
+        path = existing(self.name)
+        return path / (self.subfolder or "") if path and path.is_dir() else None
 
     def files(self) -> list[str]:
         """The names of its files, without those in its subfolders.

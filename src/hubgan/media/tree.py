@@ -65,7 +65,8 @@ def walk(folder: Path, *, recursive: bool = True, leave_out: Path | None = None)
     """
     tree, real = Tree(), os.path.realpath(folder)
     passed = os.path.realpath(leave_out) if leave_out else None
-    for entry in _files(str(folder), (real,), recursive, passed):
+    around = (real, *map(str, Path(real).parents))
+    for entry in _files(str(folder), around, recursive, passed):
         path = Path(entry.path)
         if entry.name.startswith("."):
             tree.unseen["hidden"] += 1

@@ -87,6 +87,11 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def hashed(*texts: str) -> str:
+    """A fingerprint of some texts: 16 hexadecimal digits of their SHA-256."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
 def sync(path: Path) -> None:
     """Wait until a file, or a folder's list of names, is on the disk."""
     if os.name == "nt":

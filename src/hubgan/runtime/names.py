@@ -19,9 +19,29 @@ def is_path(name: str) -> bool:
     """
     if "://" in name:
         return False
+    name = name.replace(os.sep, "/")
     if name.startswith((".", "~")) or name.count("/") > 1 or os.path.isabs(name):  # noqa: PTH117
         return True
     return "/" in name and os.path.isdir(os.path.dirname(name))  # noqa: PTH112, PTH120
+
+
+def at_home(name: str) -> str:
+    """A name with the home folder in place of "~". Unlike `Path.expanduser` it does not fail for an unknown user."""
+    return os.path.expanduser(name)  # noqa: PTH111
+
+
+def existing(name: str) -> Path | None:
+    """The file or folder that a name leads to; None if it leads nowhere, as that of an unknown user or a long text."""
+    path = at_home(name)
+    return Path(path) if os.path.exists(path) else None  # noqa: PTH110  # `Path.exists` fails for a name too long
+
+
+def without_folders(name: str) -> str:
+    """The name of a data set or model for a card: of a path only its last part, as the rest is private."""
+    path = existing(name)
+    if path is None and Path(name).is_absolute():  # it is on another machine, or gone
+        path = Path(name)
+    return path.resolve().name if path else name
 
 
 def did_you_mean(name: str) -> str:
@@ -31,8 +51,7 @@ def did_you_mean(name: str) -> str:
     """
     if "/" in name and not is_path(name):
         return ""
-    path = Path(os.path.expanduser(name))  # noqa: PTH111  # it raises no error for an unknown user
-    missing = path
+    path = missing = Path(at_home(name))
     while not os.path.lexists(missing.parent):
         missing = missing.parent
     try:

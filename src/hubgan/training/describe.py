@@ -1,6 +1,5 @@
 """A configuration in words, for the model card and the plan."""
 
-from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
@@ -8,12 +7,6 @@ from accelerate import Accelerator
 from hubgan.training.config import TrainingConfig
 from hubgan.training.schedules import Schedule, is_used
 from hubgan.training.task import Task
-
-
-def dataset(name: str) -> str:
-    """A data set's name for a card: of a path only its last part, as the rest is private."""
-    path = Path(name).expanduser()
-    return path.resolve().name if path.is_absolute() or path.exists() else name
 
 
 def without_remark(name: str) -> str:

@@ -11,7 +11,7 @@ from hubgan.data import ImageSource, load_images
 from hubgan.errors import DataError
 from hubgan.evaluation import Reference, table
 from hubgan.models.card import Result, images_of
-from hubgan.training import describe
+from hubgan.runtime.names import without_folders
 from hubgan.training.config import TrainingConfig
 from hubgan.training.options import load_recipe
 from hubgan.training.run.curves import MEASURED_IMAGES
@@ -96,7 +96,7 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
     config: TrainingConfig = task.config
     if not config.eval_samples:
         return None
-    name = config.dataset_name or describe.dataset(config.dataset)
+    name = config.dataset_name or without_folders(config.dataset)
     trained_on = Reference(source, name, config.split)
     seen = f"{config.split}{_SEEN}" if task.marks_training_images else config.split
     on_training_images = Measurement(task, Reference(source, name, seen), trained_on)
@@ -131,7 +131,7 @@ def _open(task: Task[Any], *, paired: bool) -> Reference:
         )
         if paired and found.input_column is None:
             raise DataError(f"{config.eval_dataset} has no pairs, and the data set of the training has")
-        return Reference(found, describe.dataset(config.eval_dataset), split)
+        return Reference(found, without_folders(config.eval_dataset), split)
     assert config.eval_split is not None
     source = load_images(
         config.dataset,
@@ -144,4 +144,4 @@ def _open(task: Task[Any], *, paired: bool) -> Reference:
         classes=config.classes,
         streaming=config.streaming,
     )
-    return Reference(source, config.dataset_name or describe.dataset(config.dataset), config.eval_split)
+    return Reference(source, config.dataset_name or without_folders(config.dataset), config.eval_split)

@@ -1,6 +1,5 @@
 """From a recipe and a command line to a configuration."""
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, make_dataclass
@@ -17,6 +16,7 @@ from torch import nn
 
 from hubgan.errors import ConfigError, nearest
 from hubgan.models.config import network_options
+from hubgan.runtime.names import at_home
 from hubgan.training.config import Architectures, NetworkConfig, TrainingConfig
 from hubgan.training.describe import without_remark
 from hubgan.training.tasks import TASKS
@@ -98,7 +98,8 @@ def validate(kind: type[TrainingConfig], options: dict[str, Any], where: str = "
             the new one.
     """
     _refuse_moved(kind, options, where, dashes="")
-    options = {name: _at_home(value) for name, value in options.items()}
+    # No shell writes the home folder out in YAML and in `--option=~/x`.
+    options = {name: at_home(value) if isinstance(value, str) else value for name, value in options.items()}
     for option in options:
         if option not in kind.model_fields:
             raise ConfigError(f"{where}unknown option {option!r}", nearest(option, kind.model_fields))
@@ -137,13 +138,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _file(name: str) -> Path:
-    name = _at_home(name)
-    return Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
-
-
-def _at_home(value: Any) -> Any:
-    """A value in which "~", the home folder, is written out: no shell does it in YAML and in `--option=~/x`."""
-    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~") else value  # noqa: PTH111
+    return Path(at_home(name)) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from torch import nn
 
 from hubgan.errors import ConfigError, ModelError, TrainingError
 from hubgan.runtime.files import sha256, sync
+from hubgan.runtime.names import at_home
 from hubgan.runtime.processes import decide, together
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def find_checkpoint(resume: str, folder: Path, before: Path | None = None) -> Pa
     def decision() -> Path | None:
         if resume == "auto":
             return _newest(folder, before)
-        checkpoint = Path(resume).expanduser()
+        checkpoint = Path(at_home(resume))
         if runs := _checkpoints(checkpoint / "checkpoints"):
             raise ConfigError(f"--resume: {resume} is a run, not a checkpoint", f"Did you mean {runs[-1]}?")
         if reason := problem(checkpoint):

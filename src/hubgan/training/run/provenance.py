@@ -24,7 +24,7 @@ from accelerate import Accelerator
 from accelerate.utils import get_int_from_env
 
 from hubgan.runtime.files import write_text
-from hubgan.training import describe
+from hubgan.runtime.names import existing, without_folders
 from hubgan.training.config import TrainingConfig
 from hubgan.version import __version__
 
@@ -153,9 +153,9 @@ def with_absolute_paths(config: TrainingConfig, folder: Path) -> TrainingConfig:
         name, recorded = getattr(config, option), str(before.get(option))
         if name is None:
             continue
-        if (path := Path(name).expanduser()).exists():
+        if path := existing(name):
             paths[option] = str(path.absolute())
-        elif Path(recorded).is_absolute() and Path(recorded).exists() and _means(name, recorded):
+        elif Path(recorded).is_absolute() and existing(recorded) and _means(name, recorded):
             paths[option] = recorded
             logger.info("%s: %s, where it was when the run was begun", option, recorded)
     return config.model_copy(update=paths)
@@ -164,7 +164,7 @@ def with_absolute_paths(config: TrainingConfig, folder: Path) -> TrainingConfig:
 def _means(name: str, recorded: str) -> bool:
     """Whether a name may have led to a path: it is its end, or what a card calls it."""
     parts = [part for part in Path(name).parts if part != ".."]
-    return name == describe.dataset(recorded) or (bool(parts) and list(Path(recorded).parts[-len(parts) :]) == parts)
+    return name == without_folders(recorded) or (bool(parts) and list(Path(recorded).parts[-len(parts) :]) == parts)
 
 
 def changed_options(old: dict[str, Any], new: TrainingConfig, *, scheduled: bool) -> dict[str, tuple[Any, Any]]:
@@ -182,7 +182,11 @@ def changed_options(old: dict[str, Any], new: TrainingConfig, *, scheduled: bool
     return {
         name: (before[name], value)
         for name, value in flat(new.model_dump(mode="json")).items()
-        if name in before and name not in free and before[name] != value
+        if name in before
+        and name not in free
+        and before[name] != value
+        # Runs of hubgan 0.1 hold the paths as they were given.
+        and not (name in PATHS and _means(str(before[name]), str(value)))
     }
 
 

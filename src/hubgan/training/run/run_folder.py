@@ -25,6 +25,7 @@ from hubgan.models import HubModel
 from hubgan.models.card import Result, TrainingRun, local_name
 from hubgan.publish.folder import push_folder
 from hubgan.runtime.files import atomic_write, remove_leftovers, write_text
+from hubgan.runtime.names import at_home, without_folders
 from hubgan.runtime.processes import decide
 from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
@@ -237,7 +238,7 @@ class RunFolder:
                     f"{self.path} already holds a run",
                     "Continue it with --resume auto, or choose another folder with --output_dir",
                 )
-            resumed = Path(config.resume).expanduser().resolve()
+            resumed = Path(at_home(config.resume)).resolve()
             if config.resume != "auto" and resumed.is_dir() and resumed.parent != self.checkpoints.resolve():
                 raise ConfigError(
                     f"{self.path} holds another run than the checkpoint {config.resume}",
@@ -284,12 +285,12 @@ class RunFolder:
 
     def _write_recipe(self) -> None:
         options = self.config.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
-        recipe = options | {name: describe.dataset(options[name]) for name in PATHS if name in options}
+        recipe = options | {name: without_folders(options[name]) for name in PATHS if name in options}
         recipe["dataset"] = describe.without_remark(self._dataset_name())
         write_text(self.path / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
 
     def _dataset_name(self) -> str:
-        return self.config.dataset_name or describe.dataset(self.config.dataset)
+        return self.config.dataset_name or without_folders(self.config.dataset)
 
     def _record(self, counters: dict[str, Any], task: Task[Any]) -> TrainingRun:
         """What the card says about the training."""
@@ -300,7 +301,7 @@ class RunFolder:
             if config.discriminator_steps > 1
             else ""
         )
-        began = config.pretrained_model and describe.dataset(config.pretrained_model)
+        began = config.pretrained_model and without_folders(config.pretrained_model)
         more = task.card()
         facts = {
             "data set": f"{self._dataset_name()}, split {config.split}{classes}",
