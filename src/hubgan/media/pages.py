@@ -1,10 +1,11 @@
 """TIFF files of several pages: read page by page, and written with the metadata of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import AppendingTiffWriter, TiffImageFile
 
 from hubgan.errors import ImageError
 from hubgan.media.images import identify, open_image
@@ -37,20 +38,23 @@ def open_pages(path: str | Path) -> Iterator[Image.Image]:
                 raise error.with_context(f"{path}, page {number}: ") from error
 
 
-def save_pages(pages: list[Image.Image], path: Path) -> None:
+def save_pages(pages: Iterable[Image.Image], path: Path) -> None:
     """Write pictures as the pages of a TIFF file. Missing folders are made."""
-    first, *others = pages
-    for page in others:
-        page.encoderinfo = save_options("TIFF", page.info)  # Pillow takes the first page's where there are none
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        first.save(file, "TIFF", save_all=True, append_images=others, **save_options("TIFF", first.info))
+    # Page by page, as `save_all` gives pages the resolution of the first if they have none.
+    with atomic_write(path) as file, AppendingTiffWriter(file, new=True) as writer:
+        for page in pages:
+            page.save(writer, "TIFF", **save_options("TIFF", page.info))
+            writer.newFrame()
 
 
 def _pages(image: Image.Image) -> Iterator[TiffImageFile]:
     """The opened file, moved to each page; the same object each time. Smaller copies of pages are left out."""
     if isinstance(image, TiffImageFile):
-        for number in range(image.n_frames):
-            image.seek(number)
+        for number in count():  # `n_frames` would read all of them first
+            try:
+                image.seek(number)
+            except EOFError:
+                return
             if not int(image.tag_v2.get(_SUBFILE, 0)) & _REDUCED:
                 yield image
