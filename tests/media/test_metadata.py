@@ -40,6 +40,7 @@ def file_of(kind: str) -> bytes:
         texts.add_itxt("XML:com.adobe.xmp", XMP.decode())
         block = photoshop(IPTC)
         texts.add_text("Raw profile type iptc", f"\niptc\n{len(block):8}\n{block.hex()}\n", zip=True)
+        texts.add_text("gamma", "a word")  # a text may have any name
         options = {"pnginfo": texts, "dpi": (300, 300)}
     elif kind == "JPEG":
         segment = b"Photoshop 3.0\0" + photoshop(IPTC)
@@ -99,6 +100,29 @@ def test_an_upscaler_keeps_them(upscaler: Upscaler) -> None:
     large = upscaler.upscale(file_of("TIFF"), scale=1.5)
     assert large.size == (12, 12) and large.getexif()[Base.Make] == "hubgan"
     assert (large.info["xmp"], large.info["iptc"], large.info["dpi"]) == (KEPT_XMP, IPTC, (300, 300))
+
+
+def test_a_picture_keeps_them_when_it_is_opened_again() -> None:
+    opened = open_image(file_of("JPEG"))
+    assert opened.info["iptc"] == IPTC and open_image(opened).info == opened.info
+
+
+def test_long_iptc_can_be_read_again(tmp_path: Path) -> None:
+    large = PHOTO.copy()
+    large.info["iptc"] = IPTC * 100_000
+    for name in ("a.png", "a.tif"):
+        save_picture(large, tmp_path / name)
+        assert open_image(tmp_path / name).info["iptc"] == large.info["iptc"]
+
+
+@pytest.mark.parametrize(("tag", "value"), [(Base.PhotometricInterpretation, 6), (Base.PlanarConfiguration, 2)])
+def test_a_tiff_file_does_not_take_the_pixels_of_a_jpeg_for_its_own(tmp_path: Path, tag: int, value: int) -> None:
+    exif = camera()
+    exif[tag] = value
+    PHOTO.save(tmp_path / "a.jpg", exif=exif)
+    opened = open_image(tmp_path / "a.jpg")
+    save_picture(opened, tmp_path / "b.tif")
+    assert open_image(tmp_path / "b.tif").tobytes() == opened.tobytes() and read(tmp_path / "b.tif")["north"] == "N"
 
 
 def test_exif_without_sizes_is_kept_to_the_byte_and_a_thumbnail_is_not(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def read_metadata(image: Image.Image, upright: Image.Image) -> dict[str, Any]:
     """The metadata of a decoded picture that fit an enlarged copy too; broken metadata are left out.
 
     Args:
-        image: the picture as Pillow opened it.
+        image: the picture as Pillow opened it, or as it was opened here before.
         upright: the same, with the orientation applied to the pixels, EXIF and XMP.
     """
     found: dict[str, Any] = {}
@@ -79,10 +79,13 @@ def save_options(kind: str, info: Mapping[Any, Any]) -> dict[str, Any]:
             texts.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
         if iptc:
             block = _iptc_block(iptc)
-            texts.add_text(_RAW_IPTC, f"\niptc\n{len(block):8}\n{block.hex()}\n", zip=True)
+            # Not compressed: of compressed texts Pillow reads only short ones.
+            texts.add_text(_RAW_IPTC, f"\niptc\n{len(block):8}\n{block.hex()}\n")
         options["pnginfo"] = texts
     elif kind == "TIFF":
         exif = _loaded(options.get("exif", b""))
+        for tag in set(exif) - _OF_TIFF:  # such as how pixels are stored, which cameras note in JPEG files too
+            del exif[tag]
         for tag, value in ((_XMP, options.pop("xmp", None)), (_IPTC, iptc)):
             if value:
                 exif[tag] = value
@@ -159,7 +162,7 @@ def _iptc(image: Image.Image, upright: Image.Image) -> bytes | None:
         start = 8 + data[6] // 2 * 2  # after an even number of bytes for the length and the name
         return data[start + 4 : start + 4 + int.from_bytes(data[start : start + 4], "big")]
     else:
-        found = image.info.get("photoshop", {}).get(_IPTC_BLOCK)
+        found = image.info.get("photoshop", {}).get(_IPTC_BLOCK) or image.info.get("iptc")
     return found if isinstance(found, bytes) else None
 
 
