@@ -86,3 +86,18 @@ def test_a_broken_page_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-4000])  # pixels of the second page
     with pytest.raises(ImageError, match=r"a\.tif, page 2: "):
         list(open_pages(tmp_path / "a.tif"))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_a_page_that_is_missing_is_no_end(
+    hubgan: Run, tmp_path: Path, upscaler: Upscaler, pages: list[Image.Image]
+) -> None:
+    whole = (tmp_path / "scan.tif").read_bytes()
+    with Image.open(tmp_path / "scan.tif") as image:
+        image.seek(1)
+        second = image._frame_pos[1]
+    (tmp_path / "cut.tif").write_bytes(whole[: second + 20])
+    assert page_sizes(tmp_path / "cut.tif") == [(8, 6), (0, 0)]
+    status, _, complained = hubgan("upscale", "up", "cut.tif", "-o", "new/")
+    assert status == 2 and "cut.tif, page 2: it cannot be read" in complained
+    assert not list(tmp_path.glob("new/*"))

@@ -16,12 +16,17 @@ _SUBFILE, _REDUCED = 254, 1  # a tag, and its bit for a smaller copy of another 
 
 
 def page_sizes(path: str | Path) -> list[tuple[int, int]]:
-    """The width and height of each page of a TIFF file; empty for all other files, and for those that are broken."""
+    """The width and height of each page of a TIFF file; empty for all other files, and if the first page is broken.
+
+    A later page that is broken is the last one, and counts as 0 x 0.
+    """
+    found: list[tuple[int, int]] = []
     try:
         with Path(path).open("rb") as file:
-            return [image.size for image in _pages(identify(file, str(path)))]
+            found.extend(image.size for image in _pages(identify(file, str(path))))
     except Exception:  # decoders raise nearly every kind on broken bytes
-        return []
+        return [*found, (0, 0)] if found else []
+    return found
 
 
 def open_pages(path: str | Path) -> Iterator[Image.Image]:
@@ -30,12 +35,14 @@ def open_pages(path: str | Path) -> Iterator[Image.Image]:
     Raises:
         ImageError: a page cannot be read.
     """
+    number = 1
     with Path(path).open("rb") as file:
-        for number, image in enumerate(_pages(identify(file, str(path))), 1):
-            try:
+        try:
+            for image in _pages(identify(file, str(path))):
                 yield open_image(image, deep=True)
-            except ImageError as error:
-                raise error.with_context(f"{path}, page {number}: ") from error
+                number += 1
+        except ImageError as error:
+            raise error.with_context(f"{path}, page {number}: ") from error
 
 
 def save_pages(pages: Iterable[Image.Image], path: Path) -> None:
@@ -56,5 +63,7 @@ def _pages(image: Image.Image) -> Iterator[TiffImageFile]:
                 image.seek(number)
             except EOFError:
                 return
+            except Exception as error:  # as above
+                raise ImageError(f"it cannot be read ({error})", "Check that the file is whole") from error
             if not int(image.tag_v2.get(_SUBFILE, 0)) & _REDUCED:
                 yield image
