@@ -143,6 +143,21 @@ def test_exif_without_sizes_is_kept_to_the_byte_and_a_thumbnail_is_not(tmp_path:
     assert read(tmp_path / "c.jpg")["make"] == "hubgan" and not read(tmp_path / "c.jpg")["thumbnail"]
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_letters_beyond_ascii_are_kept(tmp_path: Path, kind: str) -> None:
+    exif = camera()
+    exif[Base.Artist] = "a" * 9
+    exif[IFD.Exif] = {Base.CameraOwnerName: "b" * 9}
+    PHOTO.save(tmp_path / "a", kind, exif=exif.tobytes())
+    artist, owner = "Ünal ©".encode(), "Dvořák".encode()  # as most programs write them
+    content = (tmp_path / "a").read_bytes()
+    content = content.replace(b"a" * 9, artist.ljust(9, b"!")).replace(b"b" * 9, owner.ljust(9, b"!"))
+    for ending in ("png", "jpg", "tif", "webp"):
+        save_picture(open_image(content), tmp_path / f"b.{ending}")
+        written = (tmp_path / f"b.{ending}").read_bytes()
+        assert artist in written and owner in written
+
+
 def test_what_no_longer_fits_or_is_broken_is_left_out(tmp_path: Path) -> None:
     PHOTO.save(tmp_path / "a.jpg", xmp=b'<x xmlns:Container="http://ns.google.com/photos/1.0/container/"/>')
     assert "xmp" not in open_image(tmp_path / "a.jpg").info
