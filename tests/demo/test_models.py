@@ -102,3 +102,7 @@ def test_broken_weights_are_an_error_that_tells_the_label_and_not_the_path(tmp_p
         make(str(tmp_path / "g"), generator.latents(2, seed=0), None)
     with pytest.raises(ModelError, match="the weights of u hold NaN"):
         enlarge(str(tmp_path / "u"), [Image.new("RGB", (8, 8))])
+    (tmp_path / "u" / "pixel.safetensors").write_bytes(b"cut short")
+    with pytest.raises(ModelError, match=r"u/pixel\.safetensors is damaged") as raised:
+        enlarge(str(tmp_path / "u"), [Image.new("RGB", (8, 8))], 1.0)
+    assert str(tmp_path) not in str(raised.value)

@@ -200,21 +200,20 @@ def test_a_grey_original_is_its_own_luma(tmp_path: Path) -> None:
 
 
 def test_small_pictures_may_be_given(tmp_path: Path) -> None:
-    folder, little = pictures(tmp_path / "large", (50, 42), (64, 64)), tmp_path / "small"
+    folder, little = pictures(tmp_path / "hr", (50, 42), (64, 64)), tmp_path / "lr"
     little.mkdir()
     for file, size in (("0.png", (48, 40)), ("1.png", (64, 64))):
         large = to_tensor(Image.open(folder / file).crop((0, 0, *size)))[None]
         to_image(shrink(large.float() / 255, 4)[0]).save(little / file)
-    upscaler, reference = Upscaler(width=8, depth=1), Reference(load_images(str(folder)), "data", "train")
-    made, given = evaluate_upscaler(upscaler, reference), evaluate_upscaler(
-        upscaler, reference, small=load_images(str(little)))  # fmt: skip
+    upscaler, alone = Upscaler(width=8, depth=1), Reference(load_images(str(folder)), "data", "train")
+    pairs = Reference(load_images(str(tmp_path), pairs=True), "data", "train")
+    made, given = evaluate_upscaler(upscaler, alone), evaluate_upscaler(upscaler, pairs)
     assert [result["value"] for result in made] == [result["value"] for result in given]
-    assert given[0]["settings"]["small_pictures"] == "given"
+    assert given[0]["settings"]["small_pictures"] == "given" != made[0]["settings"]["small_pictures"]
+    for file in folder.iterdir():
+        shutil.copy(file, little)
     with pytest.raises(DataError, match=r"none of its images can be used: a small picture has .* belong to"):
-        evaluate_upscaler(upscaler, reference, small=load_images(str(folder)))
-    (little / "1.png").unlink()
-    with pytest.raises(DataError, match="1 small pictures for 2 large ones"):
-        evaluate_upscaler(upscaler, reference, small=load_images(str(little)))
+        evaluate_upscaler(upscaler, pairs)
 
 
 def test_a_picture_too_small_to_measure_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

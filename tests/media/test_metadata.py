@@ -40,6 +40,7 @@ def file_of(kind: str) -> bytes:
         texts.add_itxt("XML:com.adobe.xmp", XMP.decode())
         block = photoshop(IPTC)
         texts.add_text("Raw profile type iptc", f"\niptc\n{len(block):8}\n{block.hex()}\n", zip=True)
+        texts.add_text("gamma", "a word")  # a text may have any name
         options = {"pnginfo": texts, "dpi": (300, 300)}
     elif kind == "JPEG":
         segment = b"Photoshop 3.0\0" + photoshop(IPTC)
@@ -101,6 +102,29 @@ def test_an_upscaler_keeps_them(upscaler: Upscaler) -> None:
     assert (large.info["xmp"], large.info["iptc"], large.info["dpi"]) == (KEPT_XMP, IPTC, (300, 300))
 
 
+def test_a_picture_keeps_them_when_it_is_opened_again() -> None:
+    opened = open_image(file_of("JPEG"))
+    assert opened.info["iptc"] == IPTC and open_image(opened).info == opened.info
+
+
+def test_long_iptc_can_be_read_again(tmp_path: Path) -> None:
+    large = PHOTO.copy()
+    large.info["iptc"] = IPTC * 100_000
+    for name in ("a.png", "a.tif"):
+        save_picture(large, tmp_path / name)
+        assert open_image(tmp_path / name).info["iptc"] == large.info["iptc"]
+
+
+@pytest.mark.parametrize(("tag", "value"), [(Base.PhotometricInterpretation, 6), (Base.PlanarConfiguration, 2)])
+def test_a_tiff_file_does_not_take_the_pixels_of_a_jpeg_for_its_own(tmp_path: Path, tag: int, value: int) -> None:
+    exif = camera()
+    exif[tag] = value
+    PHOTO.save(tmp_path / "a.jpg", exif=exif)
+    opened = open_image(tmp_path / "a.jpg")
+    save_picture(opened, tmp_path / "b.tif")
+    assert open_image(tmp_path / "b.tif").tobytes() == opened.tobytes() and read(tmp_path / "b.tif")["north"] == "N"
+
+
 def test_exif_without_sizes_is_kept_to_the_byte_and_a_thumbnail_is_not(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[Base.Make] = "hubgan"
@@ -117,6 +141,21 @@ def test_exif_without_sizes_is_kept_to_the_byte_and_a_thumbnail_is_not(tmp_path:
     assert read(tmp_path / "b.jpg")["thumbnail"]
     save_picture(open_image(tmp_path / "b.jpg"), tmp_path / "c.jpg")
     assert read(tmp_path / "c.jpg")["make"] == "hubgan" and not read(tmp_path / "c.jpg")["thumbnail"]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_letters_beyond_ascii_are_kept(tmp_path: Path, kind: str) -> None:
+    exif = camera()
+    exif[Base.Artist] = "a" * 9
+    exif[IFD.Exif] = {Base.CameraOwnerName: "b" * 9}
+    PHOTO.save(tmp_path / "a", kind, exif=exif.tobytes())
+    artist, owner = "Ünal ©".encode(), "Dvořák".encode()  # as most programs write them
+    content = (tmp_path / "a").read_bytes()
+    content = content.replace(b"a" * 9, artist.ljust(9, b"!")).replace(b"b" * 9, owner.ljust(9, b"!"))
+    for ending in ("png", "jpg", "tif", "webp"):
+        save_picture(open_image(content), tmp_path / f"b.{ending}")
+        written = (tmp_path / f"b.{ending}").read_bytes()
+        assert artist in written and owner in written
 
 
 def test_what_no_longer_fits_or_is_broken_is_left_out(tmp_path: Path) -> None:

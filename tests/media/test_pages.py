@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from hubgan import Upscaler
 from hubgan.errors import ImageError
@@ -37,6 +37,15 @@ def test_pages_become_pages(hubgan: Run, tmp_path: Path, upscaler: Upscaler, pag
     assert [page.mode for page in large] == ["RGB", "I;16", "RGBA"]
     assert [page.info["dpi"] for page in large] == [(100, 100), (200, 200), (300, 300)]
     assert large[1].tobytes() == upscaler.upscale(pages[1]).tobytes()
+
+
+def test_a_page_does_not_take_what_another_says(tmp_path: Path) -> None:
+    said, silent = Image.new("RGB", (8, 6)), Image.new("RGB", (8, 6))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    said.info |= {"dpi": (100, 100), "icc_profile": profile, "xmp": b"<x/>", "iptc": b"\x1c\x02\x50\x00\x03Ada"}
+    save_pages([said, silent], tmp_path / "a.tif")
+    first, second = open_pages(tmp_path / "a.tif")
+    assert said.info.items() <= first.info.items() and not second.info
 
 
 def test_pages_that_are_left_out_are_counted(
@@ -77,3 +86,18 @@ def test_a_broken_page_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-4000])  # pixels of the second page
     with pytest.raises(ImageError, match=r"a\.tif, page 2: "):
         list(open_pages(tmp_path / "a.tif"))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_a_page_that_is_missing_is_no_end(
+    hubgan: Run, tmp_path: Path, upscaler: Upscaler, pages: list[Image.Image]
+) -> None:
+    whole = (tmp_path / "scan.tif").read_bytes()
+    with Image.open(tmp_path / "scan.tif") as image:
+        image.seek(1)
+        second = image._frame_pos[1]
+    (tmp_path / "cut.tif").write_bytes(whole[: second + 20])
+    assert page_sizes(tmp_path / "cut.tif") == [(8, 6), (0, 0)]
+    status, _, complained = hubgan("upscale", "up", "cut.tif", "-o", "new/")
+    assert status == 2 and "cut.tif, page 2: it cannot be read" in complained
+    assert not list(tmp_path.glob("new/*"))

@@ -322,6 +322,13 @@ def test_counts_are_whole_numbers(options: dict[str, object]) -> None:
         Generator(**TINY).sample(**options)
 
 
+@pytest.mark.parametrize("batch_size", [0, 16.0])
+def test_parts_hold_a_number_of_images(batch_size: float) -> None:
+    generator = Generator(**TINY)
+    with pytest.raises(ConfigError, match="batch_size must be"):
+        next(generator.parts(generator.latents(1), batch_size=batch_size))
+
+
 @pytest.mark.parametrize("options", [{"n": 0}, {"n": 1, "batch_size": 0}, {"n": 1, "output_type": "jpeg"}])
 def test_samples_that_cannot_be_made(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError):

@@ -235,7 +235,6 @@ def _enlarge(
     strength: float | Literal["auto"],
     progress: Callable[[float], None] | None,
 ) -> list[Image.Image]:
-    upscaler = load_upscaler(name, device(), round(fidelity, 1))
     results: list[Image.Image] = []
 
     def report(share: float) -> None:
@@ -243,6 +242,7 @@ def _enlarge(
             progress((len(results) + share) / len(pictures))
 
     with _by_its_label(name):
+        upscaler = load_upscaler(name, device(), round(fidelity, 1))
         for picture in pictures:
             results.append(upscaler.upscale(picture, scale=scale, strength=strength, progress=report))
     return results

@@ -12,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hubgan.data import ImageSource
 from hubgan.data.decoding import Cells, decode_all
 from hubgan.data.degradation import Degradation
 from hubgan.errors import ConfigError, DataError, ImageError, Remedy
@@ -32,7 +31,6 @@ def evaluate_upscaler(
     upscaler: Upscaler,
     reference: Reference,
     *,
-    small: ImageSource | None = None,
     samples: int | None = None,
     seed: int = 0,
     border: int | None = None,
@@ -48,9 +46,8 @@ def evaluate_upscaler(
 
     Args:
         upscaler: on the device to measure on.
-        reference: the large pictures. They are cropped to a multiple of the scale, at the right and at the bottom.
-        small: the small pictures, row by row; by default the inputs of the reference, if it holds pairs. Otherwise
-            they are made as in training: antialiased bicubic, 8 bits.
+        reference: the large pictures. They are cropped to a multiple of the scale, at the right and at the bottom. In
+            pairs the small pictures are the inputs; otherwise they are made: antialiased bicubic, 8 bits.
         degradation: make them blurred, noisy and compressed in this way (`hubgan.data.degradation`), by the seed; the
             names of the figures say so.
         samples: the largest number of pictures, which the seed chooses; all by default.
@@ -64,11 +61,11 @@ def evaluate_upscaler(
         Results. Their `settings` hold the bicubic figure and how they were measured.
 
     Raises:
-        ConfigError: the packages of the `train` extra are missing; there are small pictures and a degradation; or
-            there is neither, and the scale is 1.
-        DataError: there are not as many small pictures as large ones, none can be used, or reading breaks off.
+        ConfigError: the packages of the `train` extra are missing; there are pairs and a degradation; or there is
+            neither, and the scale is 1.
+        DataError: no picture can be used, or reading breaks off.
     """
-    given = _is_given(reference, small)
+    given = reference.source.input_column is not None
     if given and degradation:
         raise ConfigError("the data set holds the small pictures, so none are made by a degradation",
                           Remedy("Leave degradation out", "Leave --degraded out"))  # fmt: skip
@@ -83,7 +80,6 @@ def evaluate_upscaler(
         lambda: _evaluate(
             upscaler,
             reference,
-            small=small,
             samples=samples,
             seed=seed,
             border=border,
@@ -99,7 +95,6 @@ def _evaluate(
     upscaler: Upscaler,
     reference: Reference,
     *,
-    small: ImageSource | None,
     samples: int | None,
     seed: int,
     border: int,
@@ -108,19 +103,11 @@ def _evaluate(
     suffix: str,
     progress: bool,
 ) -> list[Result]:
-    if small is not None and small.size != reference.source.size:
-        raise DataError(
-            f"{small.name} has {small.size} small pictures for {reference.source.size} large ones",
-            "Give one small picture for each large one, in the same order",
-        )
-    rows = shuffled_cells(reference.source, seed)
-    if small is not None:
-        rows = ((large[0], given[0]) for large, given in zip(rows, shuffled_cells(small, seed), strict=False))
     unusable: list[ImageError] = []
 
     def usable() -> Iterator[tuple[Tensor, Tensor]]:
         prepare = partial(_pair, upscaler, border, seed, degradation)
-        for pair in prepare_ahead(prepare, enumerate(rows), str(reference)):
+        for pair in prepare_ahead(prepare, enumerate(shuffled_cells(reference.source, seed)), str(reference)):
             if isinstance(pair, ImageError):
                 unusable.append(pair)
             else:
@@ -146,7 +133,7 @@ def _evaluate(
         raise DataError(f"{reference}: none of its images can be used: {reason}")
     settings: dict[str, str | int | float] = {"channel": "Y of ITU-R BT.601, rounded", "border": border}
     made = degradation.method if degradation else "antialiased bicubic, 8 bits"
-    settings |= {"small_pictures": "given" if _is_given(reference, small) else made}
+    settings |= {"small_pictures": "given" if reference.source.input_column else made}
     settings |= {"strength": strength} if upscaler.has_strength else {}
     settings |= {"seed": seed} if degradation or len(measured) < (reference.source.size or 0) else {}
     settings |= versions("torch", "torchmetrics", "pillow")
@@ -164,11 +151,6 @@ def _evaluate(
             suffix=suffix,
         )
     ]
-
-
-def _is_given(reference: Reference, small: ImageSource | None) -> bool:
-    """Whether the data hold the small pictures, so that none are made."""
-    return small is not None or reference.source.input_column is not None
 
 
 def _mean(values: list[Measured]) -> Measured:

@@ -76,13 +76,13 @@ def cicp_profile(mode: str, cicp: bytes | None) -> bytes | None:
 
 def gamma_profile(image: Image.Image) -> bytes | None:
     """An ICC profile for gAMA and cHRM of a PNG picture; None if they are missing, mean sRGB, or do not count."""
-    gamma, points = image.info.get("gamma", 0), image.info.get("chromaticity")
+    gamma, points = image.info.get("gamma"), image.info.get("chromaticity")
     if "srgb" in image.info or profile_space(image.info.get("icc_profile")):
         return None
-    if not 1 / _STEEPEST <= gamma <= _STEEPEST:
+    if not isinstance(gamma, float) or not 1 / _STEEPEST <= gamma <= _STEEPEST:  # a text may have this name too
         return None
     primaries: Sequence[tuple[float, float]] = _SRGB
-    if points and len(points) == 8:
+    if isinstance(points, tuple) and len(points) == 8:
         white, *colours = zip(points[::2], points[1::2], strict=True)
         primaries = (*colours, white)
     elif abs(gamma / _USUAL_GAMMA - 1) < _USUAL:

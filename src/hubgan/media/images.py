@@ -53,7 +53,7 @@ def open_image(
     the result RGBA. 16 bits are scaled to 8. Modes I and F do not define their scale, so it is inferred from the
     largest value: up to 1 (F), 255 or 65535. `info` of the result holds at most `icc_profile`, what
     `hubgan.media.metadata` keeps (`exif`, `dpi`, `xmp`, `iptc`), `grey`, true for a picture without colours (mode 1,
-    L, LA, I or F), and `strength`, with which a JPEG file wants to be cleaned (`hubgan.media.strength`).
+    L, LA, La, I or F), and `strength`, with which a JPEG file wants to be cleaned (`hubgan.media.strength`).
 
     Colours are those that a browser shows. Pictures in CMYK and Lab, grey pictures with a profile, and PNG pictures
     with a gamma become sRGB. A picture in RGB keeps its valid profile in `icc_profile`; numbers of H.273 (cICP of PNG,
@@ -278,12 +278,10 @@ def _strength(image: Image.Image) -> float | None:
 
 def _is_grey(image: Image.Image) -> bool:
     """Whether a picture has no colours: by its mode, or because it was grey when it was opened here and still is."""
-    if image.mode in ("1", "L", "LA") or _is_high(image.mode):
+    if image.mode in ("1", "L", "LA", "La") or _is_high(image.mode):
         return True
-    if image.info.get("grey") is not True or image.mode not in (
-        "RGB",
-        "RGBA",
-    ):  # a file may hold a text of this name too
+    # A file may hold a text of this name too.
+    if image.info.get("grey") is not True or image.mode not in ("RGB", "RGBA"):
         return False
     red, green, blue = image.split()[:3]
     return all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
@@ -293,6 +291,8 @@ def _standard(image: Image.Image, name: str) -> Image.Image:
     """Return `image` as RGB or RGBA, itself if it is one; a profile that would no longer fit is applied."""
     if _is_high(image.mode):
         image = _to_8_bit(image, name)
+    elif image.mode == "La":  # Pillow converts it to nothing else
+        image = image.convert("LA")
     mode = "RGBA" if image.has_transparency_data else "RGB"
     if image.mode not in ("1", "L", "LA", "CMYK"):
         return image if image.mode == mode else image.convert(mode)

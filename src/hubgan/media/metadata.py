@@ -31,6 +31,7 @@ _OF_TIFF = {
     *(_Base.HostComputer, _Base.Copyright, _Base.Rating, _Base.RatingPercent, _Base.XPTitle, _Base.XPComment),
     *(_Base.XPAuthor, _Base.XPKeywords, _Base.XPSubject, _IFD.Exif, _IFD.GPSInfo),
 }
+_IFDS = {_IFD.Exif, _IFD.GPSInfo}
 _XMP, _IPTC, _PREDICTOR = 700, 33723, 317  # tags of TIFF
 _HEADER = b"Exif\0\0"
 _MOST = 65_500  # bytes of one kind in a JPEG
@@ -47,8 +48,8 @@ def read_metadata(image: Image.Image, upright: Image.Image) -> dict[str, Any]:
     """The metadata of a decoded picture that fit an enlarged copy too; broken metadata are left out.
 
     Args:
-        image: the picture as Pillow opened it.
-        upright: the same, with the orientation applied to the pixels, EXIF and XMP.
+        image: the picture as Pillow opened it, or as it was opened here before.
+        upright: the same, with the orientation applied to the pixels and XMP.
     """
     found: dict[str, Any] = {}
     for key, read in (("exif", _exif), ("dpi", _dpi), ("xmp", _xmp), ("iptc", _iptc)):
@@ -79,15 +80,23 @@ def save_options(kind: str, info: Mapping[Any, Any]) -> dict[str, Any]:
             texts.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
         if iptc:
             block = _iptc_block(iptc)
-            texts.add_text(_RAW_IPTC, f"\niptc\n{len(block):8}\n{block.hex()}\n", zip=True)
+            # Not compressed: of compressed texts Pillow reads only short ones.
+            texts.add_text(_RAW_IPTC, f"\niptc\n{len(block):8}\n{block.hex()}\n")
         options["pnginfo"] = texts
     elif kind == "TIFF":
         exif = _loaded(options.get("exif", b""))
+        for tag in set(exif):
+            if tag not in _OF_TIFF:  # such as how pixels are stored, which cameras note in JPEG files too
+                del exif[tag]
+            elif tag in _IFDS:
+                exif.get_ifd(tag).update(_exact(exif.get_ifd(tag)))
+            else:
+                exif[tag] = _exact(exif[tag])
         for tag, value in ((_XMP, options.pop("xmp", None)), (_IPTC, iptc)):
             if value:
                 exif[tag] = value
         options["exif"] = exif
-        if not {_IFD.Exif, _IFD.GPSInfo} & set(exif):  # Pillow writes these into files without compression alone
+        if not _IFDS & set(exif):  # Pillow writes these into files without compression alone
             exif[_PREDICTOR] = 2  # neighbours subtracted, which compresses better
             options["compression"] = "tiff_adobe_deflate"
     return options
@@ -95,11 +104,12 @@ def save_options(kind: str, info: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _exif(image: Image.Image, upright: Image.Image) -> bytes:
     """EXIF without orientation, sizes and thumbnail; the file's own bytes if it has none of these."""
-    raw: bytes = upright.info.get("exif") or b""
+    # Of `upright` Pillow has written EXIF anew, with ? in place of letters such as an umlaut.
+    raw: bytes = image.info.get("exif") or b""
     is_tiff = image.format == "TIFF"
-    if not (raw or is_tiff or _RAW_EXIF in upright.info):
+    if not (raw or is_tiff or _RAW_EXIF in image.info):
         return b""
-    source = image.getexif() if is_tiff else _loaded(raw) if raw else upright.getexif()
+    source = image.getexif() if is_tiff or not raw else _loaded(raw)
     tags = set(source)
     kept = {tag for tag in tags if tag not in _OF_PIXELS and (not is_tiff or tag in _OF_TIFF)}
     inner = source.get_ifd(_IFD.Exif) if _IFD.Exif in kept else {}
@@ -108,12 +118,26 @@ def _exif(image: Image.Image, upright: Image.Image) -> bytes:
     result = Image.Exif()
     result.endian = source.endian
     for tag in kept:
-        result[tag] = source.get_ifd(tag) if tag in (_IFD.Exif, _IFD.GPSInfo) else source[tag]
+        result[tag] = _exact(source.get_ifd(tag) if tag in _IFDS else source[tag])
     if inner:
-        result[_IFD.Exif] = inner = {tag: value for tag, value in inner.items() if tag not in _OF_PIXELS}
+        result[_IFD.Exif] = inner = _exact({tag: value for tag, value in inner.items() if tag not in _OF_PIXELS})
         if _IFD.Interop in inner:
             inner[_IFD.Interop] = source.get_ifd(_IFD.Interop)
     return result.tobytes() if kept else b""
+
+
+class _Text(str):
+    """A text of EXIF, which Pillow reads as Latin-1 whatever it is. So its bytes are written as they were read."""
+
+    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
+        return super().encode("latin-1")
+
+
+def _exact(value: Any) -> Any:
+    """A value of EXIF, or a directory of them, whose texts are written to the byte."""
+    if isinstance(value, dict):
+        return {tag: _exact(inner) for tag, inner in value.items()}
+    return _Text(value) if isinstance(value, str) else value
 
 
 def _has_thumbnail(raw: bytes) -> bool:
@@ -159,7 +183,7 @@ def _iptc(image: Image.Image, upright: Image.Image) -> bytes | None:
         start = 8 + data[6] // 2 * 2  # after an even number of bytes for the length and the name
         return data[start + 4 : start + 4 + int.from_bytes(data[start : start + 4], "big")]
     else:
-        found = image.info.get("photoshop", {}).get(_IPTC_BLOCK)
+        found = image.info.get("photoshop", {}).get(_IPTC_BLOCK) or image.info.get("iptc")
     return found if isinstance(found, bytes) else None
 
 

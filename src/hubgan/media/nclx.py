@@ -15,12 +15,13 @@ def read_nclx(image: Image.Image) -> bytes | None:
     """The four bytes of a cICP chunk for an opened AVIF or HEIC picture; None for sRGB, and if a profile counts."""
     if image.info.get("icc_profile"):
         return None
+    numbers = image.info.get("nclx_profile")
     if image.format == "AVIF":
-        found = _of_avif(getattr(image, "fp", None))
+        primaries, transfer = _of_avif(getattr(image, "fp", None))
+    elif isinstance(numbers, dict):  # in a PNG file a text may have this name
+        primaries, transfer = numbers.get("color_primaries"), numbers.get("transfer_characteristics")
     else:
-        numbers = image.info.get("nclx_profile") or {}
-        found = numbers.get("color_primaries"), numbers.get("transfer_characteristics")
-    primaries, transfer = found
+        return None
     if primaries is None or transfer is None:
         return None
     named = (1 if primaries == _UNSPECIFIED else primaries, 13 if transfer in _AS_SRGB else transfer)

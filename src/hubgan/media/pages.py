@@ -1,10 +1,11 @@
 """TIFF files of several pages: read page by page, and written with the metadata of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import AppendingTiffWriter, TiffImageFile
 
 from hubgan.errors import ImageError
 from hubgan.media.images import identify, open_image
@@ -15,12 +16,17 @@ _SUBFILE, _REDUCED = 254, 1  # a tag, and its bit for a smaller copy of another 
 
 
 def page_sizes(path: str | Path) -> list[tuple[int, int]]:
-    """The width and height of each page of a TIFF file; empty for all other files, and for those that are broken."""
+    """The width and height of each page of a TIFF file; empty for all other files, and if the first page is broken.
+
+    A later page that is broken is the last one, and counts as 0 x 0.
+    """
+    found: list[tuple[int, int]] = []
     try:
         with Path(path).open("rb") as file:
-            return [image.size for image in _pages(identify(file, str(path)))]
+            found.extend(image.size for image in _pages(identify(file, str(path))))
     except Exception:  # decoders raise nearly every kind on broken bytes
-        return []
+        return [*found, (0, 0)] if found else []
+    return found
 
 
 def open_pages(path: str | Path) -> Iterator[Image.Image]:
@@ -29,28 +35,35 @@ def open_pages(path: str | Path) -> Iterator[Image.Image]:
     Raises:
         ImageError: a page cannot be read.
     """
+    number = 1
     with Path(path).open("rb") as file:
-        for number, image in enumerate(_pages(identify(file, str(path))), 1):
-            try:
+        try:
+            for image in _pages(identify(file, str(path))):
                 yield open_image(image, deep=True)
-            except ImageError as error:
-                raise error.with_context(f"{path}, page {number}: ") from error
+                number += 1
+        except ImageError as error:
+            raise error.with_context(f"{path}, page {number}: ") from error
 
 
-def save_pages(pages: list[Image.Image], path: Path) -> None:
+def save_pages(pages: Iterable[Image.Image], path: Path) -> None:
     """Write pictures as the pages of a TIFF file. Missing folders are made."""
-    first, *others = pages
-    for page in others:
-        page.encoderinfo = save_options("TIFF", page.info)  # Pillow takes the first page's where there are none
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        first.save(file, "TIFF", save_all=True, append_images=others, **save_options("TIFF", first.info))
+    # Page by page, as `save_all` gives pages the resolution of the first if they have none.
+    with atomic_write(path) as file, AppendingTiffWriter(file, new=True) as writer:
+        for page in pages:
+            page.save(writer, "TIFF", **save_options("TIFF", page.info))
+            writer.newFrame()
 
 
 def _pages(image: Image.Image) -> Iterator[TiffImageFile]:
     """The opened file, moved to each page; the same object each time. Smaller copies of pages are left out."""
     if isinstance(image, TiffImageFile):
-        for number in range(image.n_frames):
-            image.seek(number)
+        for number in count():  # `n_frames` would read all of them first
+            try:
+                image.seek(number)
+            except EOFError:
+                return
+            except Exception as error:  # as above
+                raise ImageError(f"it cannot be read ({error})", "Check that the file is whole") from error
             if not int(image.tag_v2.get(_SUBFILE, 0)) & _REDUCED:
                 yield image

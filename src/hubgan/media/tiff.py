@@ -1,4 +1,4 @@
-"""TIFF files in which 0 is white: with 16 bits Pillow shows a negative, or refuses them."""
+"""TIFF files where Pillow errs: those of several pages, and those of 16 bits in which 0 is white."""
 
 import numpy as np
 from PIL import Image
@@ -9,9 +9,14 @@ _WHITE_16 = 65535
 
 
 class TiffFile(TiffImageFile):
-    """Also reads big-endian grey of 16 bits in which 0 is white, as a negative like little-endian grey."""
+    """Also reads big-endian grey of 16 bits in which 0 is white, as a negative like little-endian grey.
+
+    A page without a profile or a resolution does not take those of the page before.
+    """
 
     def _setup(self) -> None:
+        for key in ("icc_profile", "dpi"):
+            self.info.pop(key, None)
         tags = self.tag_v2
         # Of 8 bits and less Pillow makes a positive itself.
         deep = tags.prefix == MM and tags.get(BITSPERSAMPLE) == (16,)

@@ -270,8 +270,12 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         Args:
             latents, labels, output_type: as in `images_from`.
             batch_size: images in a part, rounded up to a multiple of 16.
+
+        Raises:
+            ConfigError, ModelError: as in `images_from`.
         """
-        part = -(-batch_size // GROUP) * GROUP  # split elsewhere, the last bits of the images might differ
+        # Split elsewhere, the last bits of the images might differ.
+        part = -(-_count("batch_size", batch_size) // GROUP) * GROUP
         for start in range(0, len(latents), part):
             here = slice(start, start + part)
             some = None if labels is None else labels[here]

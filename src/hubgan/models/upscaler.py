@@ -1,7 +1,6 @@
 """The image upscaler."""
 
 import logging
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import cache, partial
@@ -16,24 +15,15 @@ from torch.nn.functional import interpolate
 
 from hubgan.errors import ConfigError, ImageError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
-from hubgan.media.alpha import refine_alpha
 from hubgan.media.animation import is_animation
-from hubgan.media.images import (
-    LUMA,
-    WHITE_16,
-    ImageInput,
-    open_image,
-    split_alpha,
-    to_floats,
-    to_image,
-)
-from hubgan.media.metadata import METADATA
+from hubgan.media.images import LUMA, WHITE_16, ImageInput
 from hubgan.media.pages import page_sizes
 from hubgan.models import community
 from hubgan.models.base import HubModel
 from hubgan.models.card import upscaler_purpose
 from hubgan.models.config import CONFIG, PIXEL_WEIGHTS
 from hubgan.models.finite import check_weights, is_finite, not_finite
+from hubgan.models.picture import Picture
 from hubgan.models.pipeline import as_output, check_output_type, one_by_one, pipeline_output
 from hubgan.models.tiling import upscale_tiled
 from hubgan.models.weights import mix
@@ -230,10 +220,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         was_training = self.training
         self.eval()
         try:
-            colour, alpha = split_alpha(open_image(image, deep=True))
-            deep = colour.mode == "I;16"
-            pixels = to_floats(colour if deep or self.channels == 3 else colour.convert("L"))
-            cut_out = alpha is not None and self.scale > 1 and alpha.getcolors(1) is None  # of several levels
+            picture = Picture.open(image, self.channels)
             tiled = partial(
                 upscale_tiled,
                 scale=self.scale,
@@ -243,26 +230,19 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             )
             chosen = 0.0
             if self.has_strength:
-                chosen = self._auto_strength(pixels, colour) if strength == _AUTO else float(strength)
-            fast = self._in_bf16(False if deep and bf16 is None else bf16)
-            function = partial(self._tile, strength=chosen, fast=fast, deep=deep)
-            large = to_image(tiled(function, pixels, progress=_half(progress, 0) if cut_out else progress))
-            if alpha is not None and cut_out:
-                plane = tiled(partial(self._alpha_tile, fast=fast), to_floats(alpha), progress=_half(progress, 1))
-                alpha = refine_alpha(to_image(plane), alpha)
+                chosen = self._auto_strength(picture) if strength == _AUTO else float(strength)
+            fast = self._in_bf16(False if picture.deep and bf16 is None else bf16)
+            plane = picture.alpha_pixels if self.scale > 1 else None
+            function = partial(self._tile, strength=chosen, fast=fast, deep=picture.deep)
+            pixels = tiled(function, picture.pixels, progress=progress if plane is None else _half(progress, 0))
+            if plane is not None:
+                plane = tiled(partial(self._alpha_tile, fast=fast), plane, progress=_half(progress, 1))
         finally:
             self.train(was_training)
-        if (grey := bool(colour.info.get("grey"))) and not deep:
-            large = large.convert("L")
-        if alpha is not None:
-            large.putalpha(alpha.resize(large.size, Image.Resampling.NEAREST))
-        profile = colour.info.get("icc_profile")
-        if profile and (deep or (self.channels == 3 and not grey)):  # an RGB profile does not fit a grey picture
-            large.info["icc_profile"] = profile
-        large.info |= {key: colour.info[key] for key in METADATA if key in colour.info}
+        large = picture.enlarged(pixels, plane)
         if wanted == self.scale:
             return large
-        width, height = (max(round(side * wanted), 1) for side in colour.size)
+        width, height = (max(round(side * wanted), 1) for side in picture.colour.size)
         return large.resize((width, height), Image.Resampling.LANCZOS)
 
     def checked_scale(self, scale: float | None) -> float:
@@ -326,9 +306,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         """
         if not self.has_strength:
             raise ConfigError("this model has no strength", _NO_STRENGTH)
-        colour, _ = split_alpha(open_image(image, deep=True))
-        pixels = to_floats(colour if colour.mode == "I;16" or self.channels == 3 else colour.convert("L"))
-        return self._auto_strength(pixels, colour)
+        return self._auto_strength(Picture.open(image, self.channels))
 
     def estimate_clip_strength(self, frames: Iterable[ImageInput]) -> float:
         """One strength, from 0 to 1, for all frames of a video, because another one for each would flicker.
@@ -342,12 +320,12 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         """
         return median(map(self.estimate_strength, frames))
 
-    def _auto_strength(self, pixels: Tensor, colour: Image.Image) -> float:
+    def _auto_strength(self, picture: Picture) -> float:
         estimator = self.network.estimator
         assert isinstance(estimator, nn.Module)
-        parts = _parts(pixels.expand(self.channels, -1, -1), _SEEN, _SEEN_SIDE)
+        parts = picture.squares(_SEEN, _SEEN_SIDE)
         estimated = float(self._finite(lambda _: estimator(parts.to(self.device, self.dtype))).mean())
-        exact = colour.info.get("strength")
+        exact = picture.colour.info.get("strength")
         return estimated if exact is None or estimated > exact + _CLEARLY else float(exact)
 
     def _tile(self, pixels: Tensor, strength: float, fast: bool, deep: bool = False) -> Tensor:
@@ -502,16 +480,6 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 def _half(progress: Callable[[float], None] | None, number: int) -> Callable[[float], None] | None:
     """What the first (0) or second (1) half of the work reports its share to."""
     return progress and (lambda share: progress((number + share) / 2))
-
-
-def _parts(pixels: Tensor, number: int, side: int) -> Tensor:
-    """A picture (C, H, W) as (1, C, H, W); or of a large one `number` squares of `side`, evenly spread, in a batch."""
-    height, width = pixels.shape[1:]
-    if height * width <= number * side**2 or min(height, width) < side:
-        return pixels[None]
-    rows = round(math.sqrt(number))
-    tops, lefts = (torch.linspace(0, length - side, rows).int().tolist() for length in (height, width))
-    return torch.stack([pixels[:, top : top + side, left : left + side] for top in tops for left in lefts])
 
 
 @cache
