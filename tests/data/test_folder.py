@@ -230,6 +230,43 @@ def test_metadata_that_cannot_be_used(
         load_images(str(folder))
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("metadata.csv", "file_name;label\r\na.png;x\r\nsub/b.png;y, z\r\n"),
+        ("metadata.csv", "\ufefffile_name;label\na.png;x\nsub/b.png;y, z\n"),
+        ("metadata.csv", "file_name\tlabel\na.png\tx\nsub/b.png\ty, z\n"),
+        ("metadata.csv", '"file_name", label\n"a.png",x\nsub\\b.png,"y, z"\n'),
+        ("metadata.csv", 'file_name,label\n{folder}/a.png,x\n./sub/b.png,"y, z"\n'),
+        ("Metadata.CSV", 'file_name,label\na.png,x\nsub/b.png,"y, z"\n'),
+    ],
+)
+def test_metadata_as_other_programs_write_it(
+    pixels: Callable[..., Path], tmp_path: Path, name: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = pixels(tmp_path, "a.png", "sub/b.png")
+    (folder / name).write_bytes(text.replace("{folder}", str(folder)).encode())
+    source = load_images(str(folder), label_column="label")
+    assert (source.classes, source.labels().tolist(), caplog.messages) == (("x", "y, z"), [0, 1], [])
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_metadata_in_another_encoding_are_an_error(pixels: Callable[..., Path], tmp_path: Path, encoding: str) -> None:
+    folder = pixels(tmp_path, "a.png")
+    (folder / "metadata.csv").write_bytes("file_name,label\na.png,é\n".encode(encoding))
+    with pytest.raises(DataError, match=r"metadata\.csv is not in UTF-8\. Save it as UTF-8"):
+        load_images(str(folder))
+
+
+def test_accents_stored_in_two_ways_are_one_name(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    folder = pixels(tmp_path / "classes", f"{composed}/1.png", f"{apart}/2.png", "z/3.png")
+    assert labels(folder) == [composed, "z", composed]
+    assert len(load_images(str(folder), classes=(composed,))) == 2
+    folder = pixels(tmp_path / "pairs", f"lr/{composed}.png", f"hr/{apart}.png")
+    assert len(load_images(str(folder), pairs=True)) == 1
+
+
 # -- what is no folder of pictures
 
 
