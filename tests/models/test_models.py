@@ -225,6 +225,9 @@ def test_an_empty_folder_and_a_name_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "quickstart").mkdir()
     with pytest.raises(ModelError, match=rf"no folder or file .*quikstart\. Did you mean {tmp_path}/quickstart\?"):
         Generator.from_pretrained(tmp_path / "quikstart")
+    (tmp_path / "quickstart" / "model.safetensors").touch()
+    with pytest.raises(ModelError, match=rf"is a file, and this model is a folder\. Pass {tmp_path}/quickstart$"):
+        Generator.from_pretrained(tmp_path / "quickstart" / "model.safetensors")
     with pytest.raises(ModelError, match=r"there is no folder or file ~/of/nobody\. Check the path"):
         Generator.from_pretrained("~/of/nobody")
     with pytest.raises(ModelError, match="neither a folder"):

@@ -148,8 +148,10 @@ class ImageSource:
         number = self.numbers.get(str(value))
         if number is None:
             raise DataError(
-                f"{self.name}: an image has the label {value!r}, which is none of {', '.join(self.classes)}"
-            )
+                f"{self.name}: an image has the label {value!r}, which is none of {', '.join(self.classes)}",
+                Remedy("Give it one of these, or leave it out with classes=",
+                       "Give it one of these, or leave it out with --classes"),
+            )  # fmt: skip
         return number
 
     def _chunks(self, rows: Rows | None) -> Iterator[dict[str, list[Any]]]:
