@@ -45,7 +45,8 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
             error.filename, error.filename2 = str(path), None
         raise
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # on a disk that can only be read this fails too, and would hide the error
+            unfinished.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path, age: float = 24 * 3600) -> None:
