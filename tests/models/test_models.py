@@ -1,5 +1,6 @@
 """Saving, loading, sampling, upscaling."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -211,6 +212,16 @@ def test_a_compiled_network_is_saved_and_read_under_plain_names(tmp_path: Path) 
         save_file(model.state_dict(), tmp_path / "model.safetensors")  # as another program saves it
         again = type(model).from_pretrained(tmp_path)
         assert all(torch.equal(value, state[key]) for key, value in again.state_dict().items())
+
+
+def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ModelError, match=rf"^cannot save the model in {tmp_path}: No space left on device\. Free"):
+        Upscaler(width=4, depth=1).save_pretrained(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_address_is_no_model() -> None:

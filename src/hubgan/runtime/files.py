@@ -121,11 +121,12 @@ def refuse_address(name: str | Path, kind: type[HubganError], remedy: str | Reme
         )
 
 
-def remedy_of(error: OSError) -> str:
+def remedy_of(error: Exception) -> str:
     """What to do about an error where a disk is full or can only be read; empty for other errors."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
         return "Free some space, or name a place on another disk"
-    return "Name a place that can be written" if error.errno == errno.EROFS else ""
+    return "Name a place that can be written" if number == errno.EROFS else ""
 
 
 def unwritable(
