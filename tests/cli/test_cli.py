@@ -109,7 +109,8 @@ def test_who_reads_the_output_may_leave() -> None:
 def test_output_that_cannot_be_written_is_an_error() -> None:
     with Path("/dev/full").open("w") as full:
         done = shell("--version", stdout=full, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (2, "hubgan: error: No space left on device\n")
+    remedy = "Free some space, or name a place on another disk"
+    assert (done.returncode, done.stderr) == (2, f"hubgan: error: No space left on device. {remedy}\n")
 
 
 # -- sample -------------------------------------------------------------------------------------------------------

@@ -78,14 +78,14 @@ def test_other_files_are_counted_and_left_alone(
     pixels: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    pixels(tmp_path, "0.jpg", "1.jpg", "._1.jpg", ".thumbnails/0.jpg", "cat/2.jpg")
+    pixels(tmp_path, "0.jpg", "1.jpg", "._1.jpg", ".thumbnails/0.jpg", "@eaDir/0.jpg", "cat/2.jpg")
     for name in ("0.txt", "1.TXT", "cat/2.txt", "clip.mp4", "info.json", "LICENSE", "P"):
         (tmp_path / name).write_text("P"[: name != "LICENSE"])
     (tmp_path / "gone.jpg").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe.jpg")
     assert names(tmp_path) == ["0.jpg", "1.jpg", "cat/2.jpg"]
     assert (
-        f"{tmp_path}: 3 pictures in 1 classes; left out: 3 .txt, 2 without an ending, 2 hidden, 1 .json, 1 .mp4,"
+        f"{tmp_path}: 3 pictures in 1 classes; left out: 3 .txt, 3 hidden, 2 without an ending, 1 .json, 1 .mp4,"
         " 1 broken links, 1 devices" in caplog.messages
     )
 
@@ -238,6 +238,43 @@ def test_metadata_that_cannot_be_used(
     (folder / "a" / "metadata.jsonl").write_text('{"file_name": "0.png", "size": {"width": 3}}\n')
     with pytest.raises(DataError, match="columns of one name and different types"):
         load_images(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("metadata.csv", "file_name;label\r\na.png;x\r\nsub/b.png;y, z\r\n"),
+        ("metadata.csv", "\ufefffile_name;label\na.png;x\nsub/b.png;y, z\n"),
+        ("metadata.csv", "file_name\tlabel\na.png\tx\nsub/b.png\ty, z\n"),
+        ("metadata.csv", '"file_name", label\n"a.png",x\nsub\\b.png,"y, z"\n'),
+        ("metadata.csv", 'file_name,label\n{folder}/a.png,x\n./sub/b.png,"y, z"\n'),
+        ("Metadata.CSV", 'file_name,label\na.png,x\nsub/b.png,"y, z"\n'),
+    ],
+)
+def test_metadata_as_other_programs_write_it(
+    pixels: Callable[..., Path], tmp_path: Path, name: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = pixels(tmp_path, "a.png", "sub/b.png")
+    (folder / name).write_bytes(text.replace("{folder}", str(folder)).encode())
+    source = load_images(str(folder), label_column="label")
+    assert (source.classes, source.labels().tolist(), caplog.messages) == (("x", "y, z"), [0, 1], [])
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_metadata_in_another_encoding_are_an_error(pixels: Callable[..., Path], tmp_path: Path, encoding: str) -> None:
+    folder = pixels(tmp_path, "a.png")
+    (folder / "metadata.csv").write_bytes("file_name,label\na.png,é\n".encode(encoding))
+    with pytest.raises(DataError, match=r"metadata\.csv is not in UTF-8\. Save it as UTF-8"):
+        load_images(str(folder))
+
+
+def test_accents_stored_in_two_ways_are_one_name(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    folder = pixels(tmp_path / "classes", f"{composed}/1.png", f"{apart}/2.png", "z/3.png")
+    assert labels(folder) == [composed, "z", composed]
+    assert len(load_images(str(folder), classes=(composed,))) == 2
+    folder = pixels(tmp_path / "pairs", f"lr/{composed}.png", f"hr/{apart}.png")
+    assert len(load_images(str(folder), pairs=True)) == 1
 
 
 # -- what is no folder of pictures

@@ -1,5 +1,6 @@
 """Saving, loading, sampling, upscaling."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -213,6 +214,16 @@ def test_a_compiled_network_is_saved_and_read_under_plain_names(tmp_path: Path) 
         assert all(torch.equal(value, state[key]) for key, value in again.state_dict().items())
 
 
+def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ModelError, match=rf"^cannot save the model in {tmp_path}: No space left on device\. Free"):
+        Upscaler(width=4, depth=1).save_pretrained(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_address_is_no_model() -> None:
     for kind in (Generator, Upscaler):
         with pytest.raises(ModelError, match=r"https://huggingface\.co/a/b is an address.*Pass its name on the Hub"):
@@ -225,6 +236,9 @@ def test_an_empty_folder_and_a_name_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "quickstart").mkdir()
     with pytest.raises(ModelError, match=rf"no folder or file .*quikstart\. Did you mean {tmp_path}/quickstart\?"):
         Generator.from_pretrained(tmp_path / "quikstart")
+    (tmp_path / "quickstart" / "model.safetensors").touch()
+    with pytest.raises(ModelError, match=rf"is a file, and this model is a folder\. Pass {tmp_path}/quickstart$"):
+        Generator.from_pretrained(tmp_path / "quickstart" / "model.safetensors")
     with pytest.raises(ModelError, match=r"there is no folder or file ~/of/nobody\. Check the path"):
         Generator.from_pretrained("~/of/nobody")
     with pytest.raises(ModelError, match="neither a folder"):

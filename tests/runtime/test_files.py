@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, under any name, by several processes at once."""
 
+import errno
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from threading import Barrier
 
 import pytest
 
-from hubgan.runtime.files import atomic_write, fitting, remove_leftovers
+from hubgan.runtime.files import atomic_write, fitting, remedy_of, remove_leftovers
 
 
 def test_two_may_write_one_file(tmp_path: Path) -> None:
@@ -29,6 +30,18 @@ def test_two_may_write_one_file(tmp_path: Path) -> None:
         unfinished.write_text("three")
         raise KeyError
     assert longest.read_text() in ("one", "two") and list(tmp_path.iterdir()) == [longest]
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", tmp_path / "none" / "a"):
+        with pytest.raises(OSError) as met, atomic_write(path) as unfinished:
+            unfinished.touch()
+        assert met.value.filename == str(path) and ".hubgan-" not in str(met.value)
+    with pytest.raises(OSError) as met, atomic_write(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as `write` does, without a name
+    assert met.value.filename == str(tmp_path / "a") and "Free some space" in remedy_of(met.value)
+    assert "can be written" in remedy_of(OSError(errno.EROFS, "")) and not remedy_of(OSError(errno.EACCES, ""))
 
 
 def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:

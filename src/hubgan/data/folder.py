@@ -15,7 +15,7 @@ import yaml
 from datasets.table import InMemoryTable
 from huggingface_hub import metadata_load
 
-from hubgan.data.metadata import Metadata, read_metadata
+from hubgan.data.metadata import Metadata, composed, read_metadata
 from hubgan.data.splits import rows_of, spelled, split_of
 from hubgan.errors import DataError
 from hubgan.media.tree import HEIF_ENDINGS, Tree, walk
@@ -61,7 +61,7 @@ def open_folder(path: Path, name: str, split: str) -> datasets.Dataset | None:
     listed = metadata is not None and folder in [file.parent for file in metadata.files]
     splits = _splits(parts, listed)
     depth = 0 if splits is None else 1
-    labels = [part[depth] if len(part) > depth else None for part in parts]
+    labels = [composed(part[depth]) if len(part) > depth else None for part in parts]
     classes = sorted({label for label in labels if label is not None})
     check_pictures(tree, name, f" in {len(classes):,} classes" if classes else "")
     if splits is None:
@@ -80,7 +80,7 @@ def reads_otherwise(classes: Iterable[str]) -> bool:
 
 def is_listed(folder: Path) -> bool:
     """Whether a metadata file lies in a folder that tells of its pictures."""
-    return read_metadata(folder.glob("metadata.*")) is not None
+    return read_metadata(file for file in folder.iterdir() if file.is_file()) is not None
 
 
 def check_pictures(tree: Tree, name: str, about: str = "") -> None:
@@ -169,8 +169,8 @@ def _warn_of_splits(parts: Sequence[tuple[str, ...]], name: str) -> None:
     words = sorted({word for part in set(parts) for word in part if split_of(word)})
     if len({*map(split_of, words)}) > 1:
         logger.warning(
-            "%s: its folders %s are read together, for other folders or pictures lie beside them. To use one alone,"
-            " pass its path",
+            "%s: its folders %s are read together: they are splits only at the top, with nothing else beside them."
+            " To use one alone, pass its path",
             name,
             " and ".join(words),
         )

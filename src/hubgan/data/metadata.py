@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 FILE_NAME = "file_name"
 _NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+_DELIMITERS = ",;\t"  # spreadsheets write semicolons in many countries
 
 
 @dataclass
@@ -58,7 +59,8 @@ class Metadata:
 def read_metadata(files: Iterable[Path]) -> Metadata | None:
     """Read those of the files that are metadata, and have a column `file_name`; None if none does.
 
-    A file name is a path that begins at the folder of the metadata file.
+    A file name is a path that begins at the folder of the metadata file, as Windows or other systems write it. A CSV
+    file is in UTF-8, and its columns are parted by commas, semicolons or tabs.
 
     Raises:
         DataError: one cannot be read, or two do not go together.
@@ -67,11 +69,12 @@ def read_metadata(files: Iterable[Path]) -> Metadata | None:
     pictures: list[str] = []
     tables: list[pa.Table] = []
     for file in files:
-        if file.name not in _NAMES:
+        if file.name.lower() not in _NAMES:
             continue
         table = _read(file)
         if FILE_NAME not in table.column_names:
-            logger.warning("%s has no column %s, and is not used", file, FILE_NAME)
+            columns = ", ".join(table.column_names)
+            logger.warning("%s has no column %s, and is not used. Its columns are %s", file, FILE_NAME, columns)
             continue
         found.append(file)
         pictures += [_key(file.parent / str(value or "")) for value in table[FILE_NAME].to_pylist()]
@@ -90,25 +93,35 @@ def read_metadata(files: Iterable[Path]) -> Metadata | None:
 def _read(file: Path) -> pa.Table:
     # The types of columns are those of all rows, not of the first ones; Arrow takes at most 2 GiB at once.
     whole = min(max(1, file.stat().st_size), 2**31 - 1)
+    ending = file.suffix.lower()
     try:
-        if file.suffix == ".csv":
-            return pc.read_csv(
+        if ending == ".csv":
+            header = file.read_text("utf-8").partition("\n")[0]
+            table = pc.read_csv(
                 file,
                 pc.ReadOptions(block_size=whole),
-                pc.ParseOptions(newlines_in_values=True),
+                pc.ParseOptions(newlines_in_values=True, delimiter=max(_DELIMITERS, key=header.count)),
                 # An empty cell is empty, and all else is what it says: "NA" and "None" may be names of classes.
                 pc.ConvertOptions(column_types={FILE_NAME: pa.string()}, null_values=[""], strings_can_be_null=True),
             )
-        if file.suffix == ".jsonl":
+            return table.rename_columns([name.strip() for name in table.column_names])
+        if ending == ".jsonl":
             return pj.read_json(file, pj.ReadOptions(block_size=whole), pj.ParseOptions(newlines_in_values=True))
         return pq.read_table(file)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not in UTF-8", "Save it as UTF-8, or move it away") from error
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read ({_reason(error)})", "Correct it, or move it away") from error
 
 
 def _key(picture: Path) -> str:
-    """A path, as tables and file systems write it: macOS splits accents off letters in names."""
-    return unicodedata.normalize("NFC", os.path.normpath(picture))
+    """A path, as tables and file systems write it: Windows has backslashes, macOS splits accents off letters."""
+    return composed(os.path.normpath(str(picture).replace("\\", "/")))
+
+
+def composed(name: str) -> str:
+    """A name with each accent in its letter (NFC), as it is typed; macOS stores accents apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _warn(name: str, of: int, what: str, examples: Sequence[str]) -> None:

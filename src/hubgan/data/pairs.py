@@ -8,6 +8,7 @@ import pyarrow as pa
 from datasets.table import InMemoryTable
 
 from hubgan.data.folder import PAIRS, check_pictures, fingerprint, image_column, is_listed
+from hubgan.data.metadata import composed
 from hubgan.data.splits import rows_of, spelled, split_of, words
 from hubgan.errors import DataError, Remedy
 from hubgan.media.tree import is_picture, walk
@@ -116,7 +117,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
     tree = walk(folder.resolve())
     check_pictures(tree, str(folder))
     for file in tree.pictures:
-        key = file.relative_to(folder.resolve()).with_suffix("").as_posix()
+        key = composed(file.relative_to(folder.resolve()).with_suffix("").as_posix())
         if key in found:
             raise DataError(f"{folder} holds both {found[key].name} and {file.name}", "Remove or rename one of them")
         found[key] = file

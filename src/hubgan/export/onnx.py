@@ -13,7 +13,7 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.models import Generator, Upscaler
 from hubgan.models.finite import check_weights
 from hubgan.networks.community import CommunityNetwork
-from hubgan.runtime.files import atomic_write
+from hubgan.runtime.files import atomic_write, remedy_of
 from hubgan.version import __version__
 
 OPSET = 18
@@ -109,7 +109,7 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
         with atomic_write(file) as unfinished:
             onnx.save(graph, unfinished)
     except OSError as error:
-        raise ModelError(f"{file} cannot be written: {error}") from error
+        raise ModelError(f"{file} cannot be written: {error.strerror or error}", remedy_of(error)) from error
     return file
 
 

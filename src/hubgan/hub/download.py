@@ -137,6 +137,8 @@ class ModelSource:
         """Turn what the Hub's client raises into a ModelError: `what` could not be read."""
         name = self.name
         if is_path(name):
+            if os.path.isfile(path := os.path.expanduser(name)):  # noqa: PTH111, PTH113
+                raise ModelError(f"{name} is a file, and this model is a folder", f"Pass {os.path.dirname(path)}")  # noqa: PTH120
             raise ModelError(f"there is no folder or file {name}", did_you_mean(name) or "Check the path")
         try:
             check_token(self.token)

@@ -19,6 +19,8 @@ HEIF_ENDINGS = (".heic", ".heif", ".hif")
 _OTHER_ENDINGS = (".caption", ".csv", ".db", ".html", ".json", ".jsonl", ".md", ".npy", ".npz", ".parquet", ".pt",
                   ".safetensors", ".tags", ".tar", ".thm", ".tsv", ".txt", ".xml", ".yaml", ".yml",
                   ".zip")  # fmt: skip
+# Folders with thumbnails, remains of archives, and deleted files, which disks and systems make by themselves.
+_OF_SYSTEMS = ("#recycle", "$RECYCLE.BIN", "@eaDir", "__MACOSX", "lost+found")
 
 
 @dataclass
@@ -53,7 +55,8 @@ def walk(folder: Path, *, recursive: bool = True, leave_out: Path | None = None)
     """Find the pictures in a folder.
 
     The ending tells whether a file is a picture, in capitals or not. If it is missing or unknown, the first bytes do.
-    Names that begin with a dot are hidden. Links to folders are followed, but not back into a folder around them.
+    Names that begin with a dot are hidden, and so are folders such as `__MACOSX`, which systems make. Links to folders
+    are followed, but not back into a folder around them.
 
     Args:
         folder: the folder.
@@ -68,7 +71,7 @@ def walk(folder: Path, *, recursive: bool = True, leave_out: Path | None = None)
     around = (real, *map(str, Path(real).parents))
     for entry in _files(str(folder), around, recursive, passed):
         path = Path(entry.path)
-        if entry.name.startswith("."):
+        if _is_hidden(entry.name):
             tree.unseen["hidden"] += 1
         elif not entry.is_file():
             tree.unseen["broken links" if entry.is_symlink() else "devices"] += 1
@@ -90,6 +93,10 @@ def is_picture(file: Path) -> bool:
     return (found := format_by_signature(file)) is not None and (found != "TIFF" or not ending)
 
 
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in _OF_SYSTEMS
+
+
 def _files(
     folder: str, around: tuple[str, ...], recursive: bool, leave_out: str | None
 ) -> Iterator["os.DirEntry[str]"]:
@@ -97,7 +104,7 @@ def _files(
     with os.scandir(folder) as entries:
         inside = sorted(entries, key=lambda entry: entry.name)
     for entry in inside:
-        if entry.name.startswith(".") or not entry.is_dir():
+        if _is_hidden(entry.name) or not entry.is_dir():
             yield entry
         elif recursive and (real := os.path.realpath(entry)) not in around and real != leave_out:
             yield from _files(entry.path, (*around, real), recursive, leave_out)

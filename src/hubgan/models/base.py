@@ -19,6 +19,7 @@ from hubgan.models.card import PICTURE, TrainingRun, local_name, model_card
 from hubgan.models.card_edits import renewed
 from hubgan.models.config import CARD, CONFIG, WEIGHTS, build, network_options, read_config, write_config
 from hubgan.models.weights import check_fit, plain_names, read_weights
+from hubgan.runtime.files import remedy_of
 
 Self = TypeVar("Self", bound="HubModel")
 
@@ -114,7 +115,8 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
                 for file in (CONFIG, WEIGHTS, CARD):
                     Path(unfinished, file).replace(folder / file)
         except (OSError, UnicodeDecodeError, SafetensorError) as error:
-            raise ModelError(f"cannot save the model in {folder}: {error}") from error
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise ModelError(f"cannot save the model in {folder}: {reason}", remedy_of(error)) from error
         if push_to_hub:
             return self.push_to_hub(
                 repo_id or folder.resolve().name, model_card_kwargs=model_card_kwargs, **push_to_hub_kwargs

@@ -32,13 +32,21 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
     Args:
         path: the file.
         folder: the temporary file's, on the same file system; that of `path` by default.
+
+    Raises:
+        OSError: it cannot be written; `filename` is `path`.
     """
     unfinished = (folder or path.parent) / f"{_UNFINISHED}{secrets.token_hex(8)}"
     try:
         yield unfinished
         unfinished.replace(path)
+    except OSError as error:
+        if error.errno and error.filename in (None, unfinished, str(unfinished)):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # on a disk that can only be read this fails too, and would hide the error
+            unfinished.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path, age: float = 24 * 3600) -> None:
@@ -116,6 +124,14 @@ def refuse_address(name: str | Path, kind: type[HubganError], remedy: str | Reme
         raise kind(
             f"{address} is an address, and hubgan opens files", remedy or f"Download it first: curl -LO {address}"
         )
+
+
+def remedy_of(error: Exception) -> str:
+    """What to do about an error where a disk is full or can only be read; empty for other errors."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space, or name a place on another disk"
+    return "Name a place that can be written" if number == errno.EROFS else ""
 
 
 def unwritable(

@@ -47,7 +47,10 @@ def _take(folder: Path, stack: ExitStack) -> None:
     except Timeout as error:
         raise _refusal(folder) from error
     except OSError as error:
-        raise ConfigError(f"the run's folder {folder} cannot be written: {error}") from error
+        raise ConfigError(
+            f"the run's folder {folder} cannot be written ({error.strerror})",
+            "Choose another folder with --output_dir",
+        ) from error
 
 
 def _refusal(folder: Path) -> ConfigError:

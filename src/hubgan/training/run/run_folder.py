@@ -252,7 +252,10 @@ class RunFolder:
             for folder in (self.path, self._samples):
                 remove_leftovers(folder, age=0)  # no other run uses it, see `only_run`
         except OSError as error:
-            raise ConfigError(f"the run's folder {self.path} cannot be written: {error}") from error
+            raise ConfigError(
+                f"the run's folder {self.path} cannot be written ({error.strerror})",
+                "Choose another folder with --output_dir",
+            ) from error
         if config.push_to_hub:
             Repository(config.push_to_hub, private=config.private)
 
