@@ -300,6 +300,7 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
     (tmp_path / "two" / "config.json").unlink()
     for argv, words in {
         ("up", "c.png"): "c.png does not exist. Check the path",
+        ("up", ""): "the name of an INPUT is empty",
         (
             "up",
             "https://a.org/b.png",

@@ -72,9 +72,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_model(parser, "the upscaler", elsewhere=True)
-    parser.add_argument(
-        "inputs", metavar="INPUT", nargs="*", type=Path, help="a picture or video, or a folder of them"
-    )
+    parser.add_argument("inputs", metavar="INPUT", nargs="*", help="a picture or video, or a folder of them")
     data = parser.add_argument_group("a data set in place of INPUT")
     data.add_argument("--dataset", metavar="DATA", help="a Hub name, a Parquet file, or a local data set; needs -o")
     data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if it has several")
@@ -156,7 +154,7 @@ def run(args: argparse.Namespace) -> None:
             label_column=args.label_column,
         )
     else:
-        pictures = find(args.inputs, recursive=args.recursive, leave_out=args.output, videos=args.videos)
+        pictures = find([*map(Path, args.inputs)], recursive=args.recursive, leave_out=args.output, videos=args.videos)
     state = _processes(args)
     upscaler = Upscaler.from_pretrained(
         args.model,
@@ -214,11 +212,13 @@ def _check(args: argparse.Namespace) -> None:
     from hubgan.cli.inputs import is_file_name
 
     if is_file_name(Path(args.model)):
-        inputs = shlex.join([args.model, *map(str, args.inputs)])
+        inputs = shlex.join([args.model, *args.inputs])
         raise ConfigError(
             f"MODEL is missing: {args.model} is a picture or video",
             f"Run: hubgan upscale MODEL {inputs}, where MODEL is its folder, its file or its Hub name (user/model)",
         )
+    if "" in args.inputs:  # as from a variable of the shell; its path would be the current folder
+        raise ConfigError("the name of an INPUT is empty", "Check the variable that it comes from")
     if bool(args.inputs) == bool(args.dataset):
         if args.dataset:
             raise ConfigError("INPUT and --dataset were both given", "Leave one of the two out")
