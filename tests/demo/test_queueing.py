@@ -80,12 +80,13 @@ def test_work_can_be_stopped(page: "playwright.Page", tmp_path: Path) -> None:
 
 def test_several_pictures_can_be_stopped(page: "playwright.Page", tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1900, 2000, 3), dtype=np.uint8)
-    for number in range(2):
-        Image.fromarray(noise).save(tmp_path / f"{number}.jpg")
+    pictures = [tmp_path / f"{number}.jpg" for number in range(4)]  # enough for a slow machine to stop in time
+    for picture in pictures:
+        Image.fromarray(noise).save(picture)
     open_tab(page, "Upscale")
     page.get_by_role("button", name="Several pictures").click()
     with page.expect_response(lambda response: "/upload" in response.url and response.ok):
-        page.locator("input[type=file][multiple]").set_input_files([tmp_path / "0.jpg", tmp_path / "1.jpg"])
+        page.locator("input[type=file][multiple]").set_input_files(pictures)
     start = page.get_by_role("button", name="Upscale all")
     start.click()
     page.get_by_text("Enlarging").first.wait_for()

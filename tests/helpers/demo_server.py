@@ -73,6 +73,7 @@ def environment(space: Path, **changes: str) -> dict[str, str]:
         "GRADIO_TEMP_DIR": str(space / "cache"),
         "HF_HUB_OFFLINE": "1",
         "SPACE_ID": "tester/demo",
+        "HUBGAN_MAX_TOTAL_MEGAPIXELS": "16",  # twice that of a Space: enough work to be stopped
         **changes,
     }
 
