@@ -3,10 +3,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-# Four on two cores too: many tests wait, for servers and for processes. A worker takes up to 2 GB of memory.
-WORKERS ?= 4
-# Quick tests wait for nothing, and each worker takes seconds to import what they need.
-QUICK_WORKERS ?= 3
+# Three on two cores: some tests wait, and each worker takes seconds to import what they need, and up to 2 GB of memory.
+WORKERS ?= 3
+# Quick tests wait for nothing.
+QUICK_WORKERS ?= 2
 
 .PHONY: demo test test-quick quality style clean
 

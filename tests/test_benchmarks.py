@@ -184,6 +184,7 @@ def test_upscalers_side_by_side(
     assert "No such file" in found["methods"]["absent"]["not measured"]
 
 
+@pytest.mark.slow
 def test_everyday_pictures(results: Path, sr_eval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Upscaler(width=4, depth=1, strength=True).save_pretrained(tmp_path / "model")
     peers = {"nearest": Peer("nearest", lambda folder: [sys.executable, "-c", PEER])}

@@ -56,6 +56,7 @@ def test_images_are_decoded_once(cache: Path) -> None:
     assert torch.equal(first._prepared(7), SAME.prepare(load_images(str(SAMPLE)).image(7)))
 
 
+@pytest.mark.slow
 def test_damaged_files_are_made_again(cache: Path) -> None:
     whole = decoded(SAMPLE, SAME)._prepared(499).clone()
     data, index = (next((cache / "hubgan").glob(f"*.{suffix}")) for suffix in ("uint8", "json"))

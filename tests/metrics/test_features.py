@@ -26,6 +26,7 @@ def extractor() -> EfficientNetLite0:
     return EfficientNetLite0()
 
 
+@pytest.mark.slow
 def test_features_are_the_same_of_bytes_and_floats_of_grey_and_of_equal_channels(extractor: EfficientNetLite0) -> None:
     images = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
     features = extractor(images)

@@ -342,6 +342,7 @@ def test_unknown_names_suggest_the_nearest() -> None:
         Generator(imagesize=32)
 
 
+@pytest.mark.slow
 def test_every_registered_network_is_reachable_through_its_model() -> None:
     for model, registry in ((Generator, GENERATORS), (Discriminator, DISCRIMINATORS), (Upscaler, UPSCALERS)):
         for architecture in registry:

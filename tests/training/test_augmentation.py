@@ -165,6 +165,7 @@ def test_cutout_reaches_everywhere_and_changes_nothing_else(side: int) -> None:
 # -- gradients, types, memory
 
 
+@pytest.mark.slow
 def test_gradients_pass_once_and_twice() -> None:
     augment = DiffAugment(ALL)
     x = images(4, 3, 8, 8).double().requires_grad_()

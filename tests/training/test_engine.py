@@ -90,6 +90,7 @@ class OneByOne(Cycle):
                         for part in (found.terms, found.figures)))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_lazy_penalties_are_due_for_each_discriminator(tmp_path: Path) -> None:
     TASKS["cycle"] = OneByOne
     run = train_here(*COMMANDS["cycle"], "--penalty_every", "2", "--eval_samples", "0", "--log_every", "1",

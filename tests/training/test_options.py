@@ -181,6 +181,7 @@ def test_a_bare_option_is_a_switch(arguments: list[str], expected: dict[str, obj
 # -- blocks of networks
 
 
+@pytest.mark.slow
 def test_a_networks_options_are_those_of_its_architecture() -> None:
     config = parse(
         ["--generator.architecture", "r3gan", "--generator.width", "96", "--discriminator.norm", "spectral"]

@@ -67,6 +67,7 @@ def test_a_stream_goes_on_where_it_was(tmp_path: Path) -> None:
     assert_same_weights(whole, train_here(*options, "--output_dir", str(tmp_path / "resumed"), *workers))
 
 
+@pytest.mark.slow
 def test_resume_auto_starts_or_goes_on(tmp_path: Path) -> None:
     options = [*TINY, "--output_dir", str(tmp_path / "run"), "--checkpoint_every", "3", "--resume", "auto"]
     train_here(*options, "--max_steps", "3")  # nothing to resume yet
@@ -74,6 +75,7 @@ def test_resume_auto_starts_or_goes_on(tmp_path: Path) -> None:
     assert [line["steps"] for line in metrics(tmp_path / "run")] == [3, 4, 6]
 
 
+@pytest.mark.slow
 def test_going_on_from_an_earlier_checkpoint_takes_back_what_came_after(tmp_path: Path) -> None:
     options = [*TINY, "--output_dir", str(tmp_path / "run"), "--checkpoint_every", "4", "--keep_checkpoints", "3"]
     run = train_here(*options, "--max_steps", "12")
@@ -237,6 +239,7 @@ def test_a_run_that_has_ended_ends_again(task: Sequence[str], tmp_path: Path) ->
     assert (run / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_weights_that_a_part_begins_with_are_kept_once(tmp_path: Path) -> None:
     """A longer budget leads a finished run back into its pixel part, and into the adversarial part once more."""
     options = [*PHOTO, "--pixel_share", "0.5", "--perceptual_weight", "0", "--checkpoint_every", "2"]
@@ -247,6 +250,7 @@ def test_the_weights_that_a_part_begins_with_are_kept_once(tmp_path: Path) -> No
     assert (run / "pixel.safetensors").read_bytes() == pixel
 
 
+@pytest.mark.slow
 def test_checkpoints_of_an_earlier_version_go_on(tmp_path: Path) -> None:
     """Their counters say nothing of phases, nor of the weights that were kept."""
     options = [*PHOTO, "--pixel_share", "0.5", "--perceptual_weight", "0", "--max_steps", "4"]

@@ -54,6 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_here(*TINY, *options, "--output_dir", str(folder))
 
 
+@pytest.mark.slow
 def test_a_run_ends_as_a_repository_ready_to_push(run: Path) -> None:
     assert Generator.from_pretrained(run).sample(3, seed=0)[0].size == (32, 32)
     assert isinstance(Discriminator.from_pretrained(run, subfolder="discriminator"), Discriminator)
@@ -154,6 +155,7 @@ def test_training_begins_with_published_weights(tmp_path: Path) -> None:
         train_here(*PHOTO, *begin, "--upscaler.depth", "2", "--max_steps", "1", "--output_dir", folders[3])
 
 
+@pytest.mark.slow
 def test_training_begins_with_the_weights_for_another_scale(tmp_path: Path) -> None:
     folders = [str(tmp_path / name) for name in ("first", "second")]
     steps = ["--max_steps", "1", "--pixel_share", "1", "--ema_half_life", "0"]
@@ -263,6 +265,7 @@ def test_values_given_as_two_numbers_follow_the_images(tmp_path: Path) -> None:
     assert last["param_groups"][0]["betas"] == (0.5, 0.999)
 
 
+@pytest.mark.slow
 def test_figures_are_means_over_the_discriminators_steps(tmp_path: Path) -> None:
     """A lazy penalty is logged though it falls on the first of two steps."""
     options = ["--discriminator_steps", "2", "--r1_weight", "1", "--penalty_every", "4", "--log_every", "1"]
@@ -305,6 +308,7 @@ def test_tensorboard_gets_the_figures(run: Path) -> None:
     assert list(run.rglob("events.out.tfevents.*"))
 
 
+@pytest.mark.slow
 def test_the_report_is_one_file_with_curves_and_samples(run: Path) -> None:
     page = (run / "report.html").read_text()
     assert "<svg" in page and "data:image/png;base64" in page
@@ -379,6 +383,7 @@ def test_splitting_one_model_is_refused(name: str, tmp_path: Path, monkeypatch: 
         train_here(*TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_bf16_and_no_average(tmp_path: Path) -> None:
     options = ["--mixed_precision", "bf16", "--ema_half_life", "0", "--max_images", "64", "--channels", "1"]
     options += ["--r1_weight", "1", "--discriminator.norm", "spectral", "--clip_grad_norm", "1"]
