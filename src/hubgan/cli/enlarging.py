@@ -185,7 +185,10 @@ def _translate_errors(target: Path) -> Iterator[None]:
     """Turn an error of an encoder into an ImageError, so that the other pictures are still enlarged."""
     try:
         yield
-    except (HubganError, OSError, MemoryError):
+    except (HubganError, MemoryError):
         raise
     except Exception as error:  # encoders raise nearly every kind
-        raise ImageError(f"{target} cannot be written: {error}", "Try --format png") from error
+        if isinstance(error, OSError) and error.errno:
+            raise
+        remedy = "Check that the disk has room, or try --format png"  # libtiff gives a full disk a number of its own
+        raise ImageError(f"{target} cannot be written: {error}", remedy) from error

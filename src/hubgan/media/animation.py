@@ -59,7 +59,7 @@ def open_animation(path: str | Path) -> Animation | None:
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
-        raise ImageError(f"{path} cannot be read ({error})", "Check that it is whole and accessible") from error
+        raise ImageError(f"{path} cannot be read ({error})", "Check that it is whole, or save it as PNG") from error
     repeats = image.format == "GIF" and "loop" in image.info and loop  # a GIF counts the repetitions
     return Animation(_frames(path), durations, min(loop + 1, _MOST_PLAYS) if repeats else loop)
 

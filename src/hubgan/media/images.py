@@ -84,7 +84,7 @@ def open_image(
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
-        raise ImageError(f"{name} cannot be read ({error})", "Check that it is whole and accessible") from error
+        raise ImageError(f"{name} cannot be read ({error})", "Check that it is whole, or save it as PNG") from error
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
