@@ -158,7 +158,7 @@ def test_all_results_of_one_name_are_reported_and_the_others_made(
     status, said, complained = run("up", "in")
     assert (status, said) == (2, "1 picture enlarged 2 times, in in-x2\n")
     early, _, at_the_end = complained.partition("hubgan upscale: error: ")
-    assert early == "5 pictures are left out: their results would have the names of others\n"
+    assert early == "5 pictures are left out, because several would have the same result\n"
     assert at_the_end == (
         "5 of 6 pictures failed:\n"
         "  in/a.bmp, in/a.gif and in/a.png would all become in-x2/a.png\n"
@@ -506,7 +506,7 @@ def test_other_files_in_a_folder_are_counted(run: Run, tmp_path: Path, upscaler:
         (tmp_path / "in" / name).touch()
     status, _, said = run("up", "in")
     assert status == 0 and names(tmp_path / "in-x2") == {"a.png", "b.jpg"}
-    assert "in: 1 videos are left out (--videos takes them too)\nin: left out: 2 .txt, 1 hidden\n" in said
+    assert "in: left out: 2 .txt, 1 .mp4, 1 hidden (--videos takes the videos too)\n" in said
 
 
 def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

@@ -144,7 +144,7 @@ def test_a_folder_of_pictures_and_videos(run: Run, tmp_path: Path, upscaler: Ups
     (tmp_path / "in" / "c.mp4").write_text("Not a video")
     status, said, complained = run("up", "in")
     assert (status, said) == (0, "1 picture enlarged 2 times, in in-x2\n")
-    assert "in: 2 videos are left out (--videos takes them too)" in complained
+    assert "in: left out: 1 .avi, 1 .mp4 (--videos takes the videos too)\n" in complained
     (tmp_path / "in-x2" / "a.png").unlink()
     status, said, complained = run("up", "in", "--videos", "--format", "png")
     assert (status, said) == (2, "1 picture and 1 video enlarged 2 times, in in-x2\n")

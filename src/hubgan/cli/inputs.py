@@ -100,10 +100,9 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
         if path.is_dir():
             tree = walk(path, recursive=recursive, leave_out=leave_out)
             found = sorted([*tree.pictures, *tree.clips]) if videos else tree.pictures
-            if tree.clips and not videos:
-                sys.stderr.write(f"{path}: {len(tree.clips):,} videos are left out (--videos takes them too)\n")
-            if others := tree.left_out(clips=False):
-                sys.stderr.write(f"{path}: left out: {others}\n")
+            if left_out := tree.left_out(clips=not videos):
+                hint = " (--videos takes the videos too)" if tree.clips and not videos else ""
+                sys.stderr.write(f"{path}: left out: {left_out}{hint}\n")
             if not found:
                 remedy = "" if recursive else "Add --recursive to look into its subfolders"
                 raise ImageError(f"{path} holds no pictures or videos ({', '.join(e[1:] for e in _READ)})", remedy)

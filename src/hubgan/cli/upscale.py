@@ -175,7 +175,7 @@ def run(args: argparse.Namespace) -> None:
     )
     left_out = [clash.target for clash in clashes for _ in clash.sources]
     if left_out and jobs and (state is None or state.is_main_process):
-        sys.stderr.write(f"{_counted(left_out)} are left out: their results would have the names of others\n")
+        sys.stderr.write(f"{_counted(left_out)} are left out, because several would have the same result\n")
     taken = {path.resolve() for job in jobs for path in (job.source, job.target) if isinstance(path, Path)}
     if len(jobs) == 1 and pictures and not pictures[0].folder and not state and not clashes:
         _report_one(enlarge(upscaler, jobs[0], taken, args)())
