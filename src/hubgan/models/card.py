@@ -45,13 +45,14 @@ class TrainingRun(TypedDict, total=False):
 
     `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed, and `degradation`
     says how: everyday, or heavy, as in all runs that do not say. `pairs` names the columns, if the data set held the
-    small pictures too.
+    small pictures too. `input` is the kind of input that a translator's were computed as, if they were.
     """
 
     dataset: str
     degraded: float
     degradation: str
     pairs: str
+    input: str
     facts: dict[str, str]
     results: list[Result]
     picture_caption: str
@@ -115,6 +116,11 @@ from hubgan import Upscaler
 
 upscaler = Upscaler.from_pretrained("{name}"{subfolder})
 upscaler.upscale("photo.jpg").save("photo-x{scale}.png")""",
+    "Translator": """\
+from hubgan import Translator
+
+translator = Translator.from_pretrained("{name}"{subfolder})
+translator.translate("drawing.png", seed=0).save("translated.png")""",
 }
 
 _NAMED = re.compile(r'\bfrom_pretrained\("(?P<name>[^"]+)"')
@@ -129,6 +135,10 @@ _LIMITS = {
     " number plates, medical or legal evidence). What it invents follows its training pictures, so it does worse on"
     " what they lack.",
 }
+_LIMITS["Translator"] = (
+    "It invents what the input does not show, and follows its training pictures: it does worse on what they lack."
+    " Its pictures are evidence of nothing."
+)
 _LIMITS_SCALE_1 = _LIMITS["Upscaler"].replace("the small picture", "the picture")
 _LIMITS_CLEAN = (
     " It was trained to undo clean bicubic shrinking; noise and compression artefacts may be sharpened too."

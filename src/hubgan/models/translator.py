@@ -1,0 +1,125 @@
+"""The image translator."""
+
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from hubgan.errors import ConfigError, ImageError
+from hubgan.media.images import ImageInput, flatten, open_image, to_floats, to_image
+from hubgan.models.base import HubModel
+from hubgan.models.finite import is_finite, not_finite
+from hubgan.networks import TRANSLATORS
+from hubgan.runtime.seeding import normals, torch_generator
+
+_SMALLEST, _LARGEST = 16, 2048  # a side in pixels, of what is translated at once
+
+
+class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-translation"]):
+    """Pictures to other pictures, such as sketches to coloured ones.
+
+    Args:
+        architecture: the network, `unet` by default.
+        image_size: the longer side, in pixels, to which pictures are scaled; that of the training.
+        **options: options of the network; for `unet` channels (3), input_channels (1), width (48), depth (2) and
+            latent_dim (16).
+
+    Attributes:
+        image_size: see above.
+        channels, input_channels: of the results and of the inputs.
+        latent_dim: numbers that choose among the possible results of one input.
+
+    Raises:
+        ConfigError: an unknown architecture or option, or a value out of bounds.
+    """
+
+    networks = TRANSLATORS
+    description = "An image translator"
+
+    def __init__(self, architecture: str = "unet", *, image_size: int = 128, **options: Any) -> None:
+        super().__init__(architecture, **options)
+        self.config["image_size"] = self.image_size = self.checked_size(image_size, "image_size")
+        self.channels: int = self.config["channels"]
+        self.input_channels: int = self.config["input_channels"]
+        self.latent_dim: int = self.config["latent_dim"]
+
+    def forward(self, images: Tensor, latents: Tensor | None = None) -> Tensor:
+        """Images (N, input_channels, H, W) in [0, 1], and latents (N, latent_dim), to (N, channels, H, W).
+
+        The sides are multiples of the network's grid, 16 for `unet`. The result is nominally in [0, 1]. Without
+        latents those of zero are taken, the most typical.
+        """
+        images = self.network(images, latents)
+        return images
+
+    def latents(self, n: int, *, seed: int | None = None) -> Tensor:
+        """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed gives the same ones everywhere.
+
+        With a larger `n` the first latents stay the same.
+        """
+        return normals(torch_generator(seed), n, self.latent_dim)
+
+    def translate(self, image: ImageInput, *, seed: int | None = 0, size: int | None = None) -> Image.Image:
+        """Translate one picture.
+
+        Transparency becomes white. The picture is scaled first, keeping its shape; see `size`.
+
+        Args:
+            image: a path (of an animation the first frame), the bytes of a file, a PIL image, an array (H, W[, 1, 3 or
+                4]) or a tensor (1 or 3, H, W). Arrays and tensors are uint8, or floats in [0, 1].
+            seed: chooses among the possible results; None is random.
+            size: the longer side of the result in pixels, 16 to 2,048; by default that of the training, which is
+                what the network knows best.
+
+        Raises:
+            ImageError: the picture cannot be read, is empty, or too large, or it is blank.
+            ConfigError: `size` is out of range.
+            ModelError: the network computes NaN or infinity.
+        """
+        side = self.checked_size(self.image_size if size is None else size, "size")
+        picture = flatten(open_image(image))
+        scale = side / max(picture.size)
+        width, height = (max(round(length * scale), 1) for length in picture.size)
+        picture = picture.convert("L" if self.input_channels == 1 else "RGB")
+        if picture.getextrema() in ((255, 255), ((255, 255),) * 3):
+            raise ImageError("the picture is blank: every pixel is white", "Draw something, or give another picture")
+        shown = to_floats(picture.resize((width, height), Image.Resampling.LANCZOS))[None]
+        return to_image(self.images_from(shown, self.latents(1, seed=seed))[0])
+
+    @torch.no_grad()
+    def images_from(self, inputs: Tensor, latents: Tensor) -> Tensor:
+        """Inputs of any sides to images, uint8 (N, channels, H, W) on the CPU.
+
+        Args:
+            inputs: (N, input_channels, H, W) in [0, 1].
+            latents: (N, latent_dim).
+
+        Raises:
+            ModelError: the network computes NaN or infinity.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            height, width = inputs.shape[2:]
+            multiple = int(self.network.multiple)  # type: ignore[arg-type]
+            right, below = (-side % multiple for side in (width, height))
+            padded = torch.nn.functional.pad(inputs, (0, right, 0, below), mode="replicate")
+            images = self(*(each.to(self.device, self.dtype) for each in (padded, latents)))
+        finally:
+            self.train(was_training)
+        if not is_finite(images):
+            raise not_finite(self)
+        made: Tensor = images[..., :height, :width].float().clamp(0, 1).mul(255).round().byte().cpu()
+        return made
+
+    @staticmethod
+    def checked_size(size: int, name: str) -> int:
+        """A side in pixels.
+
+        Raises:
+            ConfigError: it is no whole number from 16 to 2,048.
+        """
+        if isinstance(size, bool) or not isinstance(size, int) or not _SMALLEST <= size <= _LARGEST:
+            raise ConfigError(f"{name} is {size!r}", f"Use a whole number from {_SMALLEST} to {_LARGEST:,}")
+        return size
