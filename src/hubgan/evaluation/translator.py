@@ -9,10 +9,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hubgan.data import PairedSquares, Squares
-from hubgan.data.derived import DerivedInput
 from hubgan.errors import ConfigError, DataError, ImageError
 from hubgan.evaluation.reference import Reference, prepare_ahead, shuffled_cells
 from hubgan.evaluation.results import mean, results_of, versions
+from hubgan.media.derived import DerivedInput
 from hubgan.metrics import Measured, Pair, registry
 from hubgan.models import Translator
 from hubgan.models.card import Result

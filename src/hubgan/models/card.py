@@ -45,14 +45,13 @@ class TrainingRun(TypedDict, total=False):
 
     `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed, and `degradation`
     says how: everyday, or heavy, as in all runs that do not say. `pairs` names the columns, if the data set held the
-    small pictures too. `input` is the kind of input that a translator's were computed as, if they were.
+    small pictures too.
     """
 
     dataset: str
     degraded: float
     degradation: str
     pairs: str
-    input: str
     facts: dict[str, str]
     results: list[Result]
     picture_caption: str

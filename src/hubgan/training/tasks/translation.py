@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from hubgan.data import ImageSource, PairedSquares, RawBatch, Squares, Transform
-from hubgan.data.derived import INPUTS, InputName
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_translator
+from hubgan.media.derived import INPUTS, InputName
 from hubgan.media.grid import ImageGrid
 from hubgan.media.images import to_image
 from hubgan.metrics import PerceptualDistance
@@ -115,12 +115,10 @@ class Translation(Task[TranslationConfig]):
         self.derived = INPUTS[c.input] if c.input else None
         if self.derived is not None and c.channels != 3:
             raise ConfigError(f"--input {c.input} needs pictures in colour", "Set --channels 3")
-        input_channels = self.derived.channels if self.derived else c.input_channels
-        translator = c.translator.build(
-            "translator", Translator, channels=c.channels, input_channels=input_channels, image_size=c.image_size
-        )
+        kind = {"input": c.input} if c.input else {"input_channels": c.input_channels}
+        translator = c.translator.build("translator", Translator, channels=c.channels, image_size=c.image_size, **kind)
         discriminator = c.discriminator.build(
-            "discriminator", Discriminator, channels=c.channels, condition_channels=input_channels
+            "discriminator", Discriminator, channels=c.channels, condition_channels=translator.input_channels
         )
         self.networks = {"translator": translator, "discriminator": discriminator}
         self._check_size(int(translator.network.multiple))  # type: ignore[arg-type]
@@ -242,10 +240,7 @@ class Translation(Task[TranslationConfig]):
         ]
 
     def card(self) -> TrainingRun:
-        if self.derived is None:
-            return {"pairs": self._columns}
-        assert self.config.input is not None
-        return {"input": self.config.input}
+        return {} if self.derived else {"pairs": self._columns}
 
 
 def _parts(c: TranslationConfig) -> tuple[Part, ...]:

@@ -130,7 +130,7 @@ class Small(DerivedInput):
         return interpolate(small, size, mode="bicubic").clamp(0, 1)
 
 
-INPUTS: Mapping[InputName, DerivedInput] = MappingProxyType(
+INPUTS: Mapping[str, DerivedInput] = MappingProxyType(
     {"edges": Edges(), "grey": Grey(), "mask": Mask(), "small": Small()}
 )
 
