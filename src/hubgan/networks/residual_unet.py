@@ -1,8 +1,9 @@
 """A residual U-Net (Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597) that turns images into other images.
 
-It is sized for CPUs: everything but two small layers works at a quarter of the resolution or below, on 4 x 4 pixels at
-once, and a pixel shuffle makes the pixels. Its last weights start equal for all pixels of a block (ICNR, Aitken et al.
-2017, https://arxiv.org/abs/1707.02937), so that it does not begin with a woven pattern. Latents scale and shift each
+It is sized for CPUs: all but a few small layers work at a quarter of the resolution or below, on 4 x 4 pixels at once.
+Two pixel shuffles lead back. Their weights start equal for all pixels of a block (ICNR, Aitken et al. 2017,
+https://arxiv.org/abs/1707.02937), so that it does not begin with a woven pattern, and a last layer at full resolution
+can smooth what is left. Latents scale and shift each
 block's channels, as in StyleGAN (Karras et al. 2019, https://arxiv.org/abs/1812.04948, section 2).
 """
 
@@ -16,7 +17,8 @@ from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle, sil
 from hubgan.networks.layers import in_fast_layout
 from hubgan.networks.validation import STRICT, Channels, Depth, InputChannels, LatentDim, Width
 
-_BLOCK = 4  # pixels a side that the network sees at once
+_SHUFFLED = 2  # times, a pixel shuffle enlarges
+_BLOCK = _SHUFFLED**2  # pixels a side that the network sees at once
 _HALVED = 2  # times, below a quarter of the resolution
 _MIDDLE = 3  # blocks at the lowest resolution
 _GROUP = 8  # channels that are normalised together
@@ -83,6 +85,20 @@ class _Up(nn.Module):
         return x
 
 
+class _Finer(nn.Module):
+    """(N, width, H, W) to (N, above, 2H, 2W), with what the input shows there, (N, seen, 2H, 2W)."""
+
+    def __init__(self, width: int, above: int, seen: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, _SHUFFLED**2 * above, 3, padding=1)
+        _equal_in_blocks(self.conv, _SHUFFLED**2)
+        self.beside = nn.Conv2d(seen, above, 3, padding=1)
+
+    def forward(self, x: Tensor, images: Tensor) -> Tensor:
+        larger: Tensor = pixel_shuffle(self.conv(silu(x)), _SHUFFLED) + self.beside(in_fast_layout(images))
+        return larger
+
+
 class ResidualUNet(nn.Module):
     """Images (N, input_channels, H, W) and latents (N, latent_dim) to images (N, channels, H, W), nominally in [0, 1].
 
@@ -124,12 +140,9 @@ class ResidualUNet(nn.Module):
         self.middle = nn.ModuleList(_Block(widths[-1], latent_dim) for _ in range(_MIDDLE))
         self.up = nn.ModuleList(_Up(width, below, depth, latent_dim) for width, below in list(pairwise(widths))[::-1])
         self.norm = nn.GroupNorm(width // _GROUP, width)
-        half = _BLOCK // 2
-        self.finer = nn.Conv2d(width, half**2 * (width // 2), 3, padding=1)
-        self.beside = nn.Conv2d(input_channels * half**2, width // 2, 3, padding=1)
-        self.last = nn.Conv2d(width // 2, half**2 * channels, 3, padding=1)
-        for layer in (self.finer, self.last):
-            _equal_in_blocks(layer, half**2)
+        self.finer = _Finer(width, width // 2, input_channels * _SHUFFLED**2)
+        self.finest = _Finer(width // 2, _GROUP, input_channels)
+        self.last = nn.Conv2d(_GROUP, channels, 3, padding=1)
         nn.init.constant_(self.last.bias, 0.5)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor, latents: Tensor | None = None) -> Tensor:
@@ -146,9 +159,8 @@ class ResidualUNet(nn.Module):
             x = block(x, latents)
         for up in self.up:
             x = up(x, skips.pop(), latents)
-        x = pixel_shuffle(self.finer(silu(self.norm(x))), _BLOCK // 2)
-        x = x + self.beside(in_fast_layout(pixel_unshuffle(centred, _BLOCK // 2)))
-        made: Tensor = pixel_shuffle(self.last(silu(x)), _BLOCK // 2)
+        x = self.finer(self.norm(x), pixel_unshuffle(centred, _SHUFFLED))
+        made: Tensor = self.last(silu(self.finest(x, centred)))
         return made
 
 

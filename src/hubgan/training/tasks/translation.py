@@ -185,26 +185,23 @@ class Translation(Task[TranslationConfig]):
         c, real = self.config, batch["real"]
         fake = batch.fake("fake", lambda: networks["translator"](batch["input"], batch["latents"]))
         if phase.name == "discriminator":
-            judged = self._beside_input(real, batch), self._beside_input(fake, batch)
-            return self.adversarial.discriminator(networks["discriminator"], *judged, batch)
+            return self.adversarial.discriminator(
+                networks["discriminator"], self._to_input(real, batch), self._to_input(fake, batch), batch
+            )
         terms = {"pixel": c.pixel_weight * l1_loss(fake.float(), real)}
         if self.perceptual is not None:
-            terms["perceptual"] = c.perceptual_weight * self.perceptual(fake.float(), real).mean()
+            distances = self.perceptual(*(_inner(images.float(), batch) for images in (fake, real)))
+            terms["perceptual"] = c.perceptual_weight * distances.mean()
         if phase.name == "generator":
-            judged = self._beside_input(real, batch), self._beside_input(fake, batch)
-            loss = self.adversarial.generator(networks["discriminator"], *judged, batch)
+            loss = self.adversarial.generator(
+                networks["discriminator"], self._to_input(real, batch), self._to_input(fake, batch), batch
+            )
             terms["adversarial"] = c.adversarial_weight * loss
         return Losses(terms)
 
-    def _beside_input(self, images: Tensor, batch: Batch) -> Tensor:
-        """Images and their inputs as the discriminator takes them, in [-1, 1], without a random part of their edges.
-
-        The translator makes each place in a block of pixels by weights of its own. If the discriminator's grid were
-        always in the same place, it would not see that, and the translator would weave a pattern.
-        """
-        both = torch.cat([images, batch["input"].to(images.dtype)], 1) * 2 - 1
-        (top, left), (height, width) = batch.values["offset"], (side - _SHIFT for side in both.shape[2:])
-        return both[:, :, top : top + height, left : left + width]
+    def _to_input(self, images: Tensor, batch: Batch) -> Tensor:
+        """Images and their inputs as the discriminator takes them, in [-1, 1]."""
+        return _inner(torch.cat([images, batch["input"].to(images.dtype)], 1), batch) * 2 - 1
 
     def frozen(self) -> list[nn.Module]:
         return [] if self.perceptual is None else [self.perceptual]
@@ -241,6 +238,16 @@ class Translation(Task[TranslationConfig]):
 
     def card(self) -> TrainingRun:
         return {} if self.derived else {"pairs": self._columns}
+
+
+def _inner(images: Tensor, batch: Batch) -> Tensor:
+    """Images without a random part of their edges.
+
+    The networks that judge look at every second pixel, every fourth, and so on, and the translator makes each place in
+    a block of pixels by weights of its own. If the two grids were always in the same place, it would weave a pattern.
+    """
+    (top, left), (height, width) = batch.values["offset"], (side - _SHIFT for side in images.shape[2:])
+    return images[:, :, top : top + height, left : left + width]
 
 
 def _parts(c: TranslationConfig) -> tuple[Part, ...]:
