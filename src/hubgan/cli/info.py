@@ -16,7 +16,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubgan.cli.arguments import add_model
+from hubgan.cli.arguments import add_model, announce_torch
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the description."""
+    announce_torch()
     from hubgan.hub.download import ModelSource
 
     source = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision)
