@@ -115,8 +115,8 @@ class Trainer:
             logger.info("the budget is used up already. To train on, raise --max_images, --max_steps or --max_minutes")
         self._begun, self._before, stop = time.monotonic(), counters.seconds, 0
         self._start()
-        bar = progress_bar(counters.progress(config), disable=not self.accelerator.is_main_process)
         logger.info("Training in %s; report.html there shows samples and curves ...", self.folder.path)
+        bar = progress_bar(counters.progress(config), disable=not self.accelerator.is_main_process)
         with bar, logging_redirect_tqdm([logging.getLogger("hubgan")]):
             while counters.progress(config) < 1:
                 if stop := self._advance(stop_signal, bar):

@@ -14,7 +14,7 @@ from hubgan.training.run.lock import HOLDER
 logger = logging.getLogger(__name__)
 
 METRICS, CHECKPOINTS = "metrics.jsonl", "checkpoints"
-_DATE = re.compile(r"-\d{4}-\d\d-\d\d-\d{4}(-\d+)?")
+_DATE = re.compile(r"-\d{4}-\d\d-\d\d-\d{4}(-\d+)?$")
 
 
 def run_path(config: TrainingConfig) -> Path:
@@ -36,10 +36,8 @@ def with_folder(config: TrainingConfig) -> TrainingConfig:
     if config.output_dir is not None:
         return config
     first = run_path(config)
-    dated = [
-        folder for folder in first.parent.glob(f"{first.name}-*") if _DATE.fullmatch(folder.name, len(first.name))
-    ]
-    runs = [folder for folder in (first, *dated) if holds_run(folder)]
+    dated = (folder for folder in first.parent.glob("*") if _DATE.sub("", folder.name) == first.name)
+    runs = [folder for folder in {first, *dated} if holds_run(folder)]
     chosen = _to_go_on(config.resume, runs) if config.resume else None
     if chosen is None:
         chosen = _unused(first)

@@ -197,12 +197,12 @@ def _samples(folder: Path, lines: list[dict[str, Any]]) -> str:
         return ""
     *earlier, latest = files
     kept = sorted({round(i * (len(earlier) - 1) / max(_EARLIER - 1, 1)) for i in range(_EARLIER)}) if earlier else []
-    strip = "".join(
-        f"<figure>{_picture(earlier[i], _SMALL)}{_caption(earlier[i], lines)}</figure>" for i in reversed(kept)
-    )
+    figures = [f"{_picture(earlier[i], _SMALL)}{_caption(earlier[i], lines)}" for i in reversed(kept)]
+    strip = "".join(f"<figure>{figure}</figure>" for figure in figures)
+    large = _picture(latest, _LARGE) + _caption(latest, lines)
     return (
-        f'<h2>Samples</h2><div class="samples"><figure class="latest">{_picture(latest, _LARGE)}{_caption(latest, lines)}'
-        f'</figure><div class="strip">{strip}</div></div>'
+        f'<h2>Samples</h2><div class="samples"><figure class="latest">{large}</figure>'
+        f'<div class="strip">{strip}</div></div>'
     )
 
 
@@ -213,9 +213,10 @@ def _caption(sample: Path, lines: list[dict[str, Any]]) -> str:
         return ""
     if not lines or axis(lines) == "steps":
         return f"<figcaption>step {int(step):,}</figcaption>"
-    # Between two lines of the log the number of images grows steadily.
-    images = np.interp(int(step), [0, *(line["steps"] for line in lines)], [0, *(line["images"] for line in lines)])
-    return f"<figcaption>{images:,.0f} images</figcaption>"
+    steps, images = ([0, *(line[key] for line in lines)] for key in ("steps", "images"))
+    # Between two lines of the log the number of images grows steadily, and after the last one as on average.
+    seen = np.interp(int(step), steps, images) * max(int(step) / max(steps[-1], 1), 1)
+    return f"<figcaption>{seen:,.0f} images</figcaption>"
 
 
 def _picture(file: Path, side: int) -> str:
