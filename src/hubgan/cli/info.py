@@ -205,7 +205,9 @@ def _result(result: "Result") -> tuple[str, str]:
             ],
         )
     )
-    return result["name"], f"{result['value']:.4g}  ({on})"
+    settings = result.get("settings", {})
+    beside = "".join(f", {key} {settings[key]:.4g}" for key in registry.comparisons() if key in settings)
+    return result["name"], f"{result['value']:.4g}{beside}  ({on})"
 
 
 def _paragraph(text: str, start: str = "") -> list[str]:
