@@ -61,6 +61,10 @@ class DataError(HubganError):
     """A data set cannot be found, read, or used for training."""
 
 
+class UnreachableError(DataError):
+    """A data set is not on this machine, and the Hub gave none of its name: it may have no connection."""
+
+
 class TrainingError(HubganError):
     """A run cannot go on: its numbers are no longer finite, or it cannot be saved."""
 

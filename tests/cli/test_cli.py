@@ -16,6 +16,7 @@ from helpers.loopback_hub import LoopbackHub
 from helpers.pictures import same
 from hubgan import Discriminator, Generator, Upscaler, __version__
 from hubgan.cli import COMMANDS
+from hubgan.cli.arguments import announce_torch
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -35,7 +36,14 @@ def generator(tmp_path: Path) -> Generator:
         "facts": {"images seen": "1,000"},
         "results": [
             {"metric": "fd", "name": "FD", "value": 12.5, "dataset": "tester/shapes", "split": "test", "samples": 500},
-            {"metric": "fd", "name": "FD", "value": 9.25, "dataset": "tester/shapes", "split": "train"},
+            {
+                "metric": "fd",
+                "name": "FD",
+                "value": 9.25,
+                "dataset": "tester/shapes",
+                "split": "train",
+                "settings": {"floor": 3.125},
+            },
         ],
     }
     model.save_pretrained(tmp_path / "gen")
@@ -67,6 +75,7 @@ def test_what_is_mistyped_is_told_on_stderr_with_the_nearest_that_is_known(run: 
     for argv, words in {
         (): "usage: hubgan COMMAND",
         ("smaple",): "unknown command 'smaple'. Did you mean 'sample'?",
+        ("trian",): "unknown command 'trian'. Did you mean 'train'?",
         ("--verson",): "unknown option --verson. Did you mean '--version'?",
         ("sample", "gen", "--sed", "3"): "unknown option --sed. Did you mean '--seed'?",
         ("sample", "gen", "more"): "unexpected more",
@@ -129,6 +138,22 @@ def test_samples_are_files_named_by_seed_and_number(run: Run, tmp_path: Path, ge
         assert grid.size == (4 * 18 + 2, 3 * 18 + 2)
         corner = grid.crop((2 + 2 * 18, 2 + 2 * 18, 18 + 2 * 18, 18 + 2 * 18))
         assert corner.tobytes() == images[10].tobytes()
+
+
+def test_a_terminal_is_told_what_is_loaded(
+    run: Run, generator: Generator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Loading" not in "".join(run("sample", "gen", "-n", 1, "--seed", 7)[1:])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert run("sample", "gen", "-n", 1, "--seed", 8)[2].startswith("Loading gen ...\n")
+    announced = run("info", "gen", "--json")
+    assert json.loads(announced[1]) and not announced[2]  # PyTorch is here already
+    monkeypatch.delitem(sys.modules, "torch")
+    announce_torch()
+    assert capsys.readouterr().err == "Loading PyTorch ...\n"
+    monkeypatch.setenv("RANK", "1")
+    announce_torch()
+    assert not capsys.readouterr().err
 
 
 def test_samples_of_classes(run: Run, tmp_path: Path, generator: Generator) -> None:
@@ -199,7 +224,8 @@ def test_info_tells_what_a_model_is(run: Run, tmp_path: Path, generator: Generat
     assert about["results"][0]["value"] == 12.5
     said = run("info", "gen")[1]
     for words in (f"{generator.num_parameters():,} parameters, float32", "latent_dim 16", "images seen  1,000",
-                  "FD  12.5  (tester/shapes test, 500 images)", "FD  9.25  (tester/shapes train)"):  # fmt: skip
+                  "FD  12.5  (tester/shapes test, 500 images)",
+                  "FD  9.25, floor 3.125  (tester/shapes train)"):  # fmt: skip
         assert words in said
     said = run("info", "gen", "--subfolder", "discriminator")[1]
     assert said.startswith("Discriminator, network dcgan: ") and "float16" in said and "none recorded" in said

@@ -1,5 +1,8 @@
 """Code written for a pipeline of diffusers, run with that pipeline and with a generator in its place."""
 
+import inspect
+import sys
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,10 @@ import pytest
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, ImagePipelineOutput, UNet2DModel
 from diffusers.utils import make_image_grid
+from PIL import Image
 
-from hubgan import Generator
-from hubgan.errors import ConfigError
+from hubgan import Generator, Upscaler
+from hubgan.errors import ConfigError, ImageError
 
 
 @pytest.fixture
@@ -67,6 +71,39 @@ def test_latents_still_go_through_the_network(folders: dict[type, str]) -> None:
     assert torch.equal(model(latents), model(latents=latents))
     assert len(seen) == 2
     assert torch.compile(model, backend="eager", fullgraph=True)(latents).shape == (2, 3, 32, 32)
+
+
+def test_labels_have_their_usual_name() -> None:
+    model = Generator(width=4, latent_dim=4, image_size=8, labels=["cat", "dog"])
+    seeded = {"generator": torch.Generator().manual_seed(7), "output_type": "pt"}
+    one = model(labels="dog", **seeded).images
+    assert torch.equal(one, model.sample(labels="dog", seed=7, output_type="pt"))
+    assert len(model(labels=["dog", 0]).images) == 2
+    with pytest.raises(ConfigError, match="mean the same"):
+        model(labels="dog", class_labels=1)
+
+
+def test_an_upscaler_takes_a_picture_by_position(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    model = Upscaler(scale=2, width=4, depth=1)
+    picture = Image.new("RGB", (6, 4), (200, 100, 50))
+    picture.save(tmp_path / "picture.png")
+    wanted = np.asarray(model.upscale(picture))
+    array = np.asarray(picture)
+    for given in (picture, str(tmp_path / "picture.png"), array, torch.from_numpy(array.copy()).permute(2, 0, 1)):
+        assert np.array_equal(np.asarray(model(given).images[0]), wanted)
+    assert model([picture, picture], output_type="np").images.shape == (2, 8, 12, 3)
+    assert not caplog.records  # it was not taken for a prompt
+    assert model(torch.rand(1, 3, 4, 6)).shape == (1, 3, 8, 12)  # a batch goes through the network
+    with pytest.raises(ImageError, match="there is no picture"):
+        model(prompt="a cat")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="typing.get_overloads")
+@pytest.mark.parametrize("kind", [Generator, Upscaler])
+def test_editors_know_what_a_call_returns(kind: type[Any]) -> None:
+    found = [inspect.signature(each).return_annotation for each in typing.get_overloads(kind.__call__)]
+    types = ["list[Image.Image]", "np.ndarray", "Tensor"]
+    assert found[1:] == [f"{form}[{each}]" for form in ("PipelineOutput", "tuple") for each in types]
 
 
 def test_calls_that_cannot_be(folders: dict[type, str]) -> None:

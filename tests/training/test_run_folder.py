@@ -22,7 +22,7 @@ from hubgan.training import describe, plan, train
 from hubgan.training.config import TrainingConfig
 from hubgan.training.memory import activation_bytes, estimate
 from hubgan.training.options import parse
-from hubgan.training.plan import describe_plan
+from hubgan.training.plan import _budget, describe_plan
 from hubgan.training.run.curves import panels
 from hubgan.training.run.provenance import changed_options, describe_run, read_run, record_run
 from hubgan.training.run.report import write_report
@@ -278,11 +278,38 @@ def test_the_report_holds_all_of_a_run(tmp_path: Path) -> None:
     write_report(folder.path)
     page = (folder.path / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 12 and page.count("<svg ") == 5
-    for words in ("my &lt;run&gt;", "step 30<", "step 1<", "Losses", "Something new", "R1 <b>0.1</b>", "r1_weight",
-                  "1,234", "quickstart", "480", "f00", "Gradient norms", "torch"):  # fmt: skip
+    for words in ("my &lt;run&gt;", "480 images<", "16 images<", "Losses", "Something new", "R1 <b>0.1</b>",
+                  "r1_weight", "1,234", "quickstart", "480", "f00", "Gradient norms", "torch"):  # fmt: skip
         assert words in page, words
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page and 'src="/' not in page
     assert len(page) < 1_000_000
+
+
+def test_samples_and_curves_count_images(tmp_path: Path) -> None:
+    """Samples stand between two lines of the log, or after the last one."""
+    folder = open_folder(tmp_path)
+    log(folder, 4, 8)
+    for step in (6, 10):
+        Image.new("RGB", (8, 8)).save(tmp_path / "samples" / f"step-{step:08d}.png")
+    write_report(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "96 images<" in page and "160 images<" in page and "images seen" in page
+
+
+def test_the_report_reads_the_final_figures(tmp_path: Path) -> None:
+    model = Generator(image_size=8, width=4, latent_dim=4)
+    about = {"dataset": "tester/shapes", "split": "test", "samples": 500}
+    model.training_run = {"results": [
+        {"metric": "fd-enl0", "name": "FD-ENL0", "value": 43.21, "settings": {"floor": 12.5}, **about},
+        {"metric": "precision-enl0", "name": "precision-ENL0", "value": 0.5, "settings": {"real": 0.75}, **about},
+    ]}  # fmt: skip
+    model.save_pretrained(tmp_path)
+    write_report(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    for words in ("43.21*", "Lower is better; the floor, real images against real images, is 12.5",
+                  "Higher is better; other real images have 0.75", "FD is the Frechet distance", "Too few images",
+                  "tester/shapes, split test"):  # fmt: skip
+        assert words in page, words
 
 
 def test_a_report_of_nearly_nothing(tmp_path: Path) -> None:
@@ -411,3 +438,35 @@ def test_the_card_says_only_what_is_true(tmp_path: Path) -> None:
 )
 def test_numbers_in_words(value: float, words: str) -> None:
     assert describe.number(value) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (40, "40 s"),
+        (720, "12 min"),
+        (3599, "1 h 0 min"),
+        (7800, "2 h 10 min"),
+        (93_600, "26 h"),
+        (273_600, "3 days 4 h"),
+    ],
+)
+def test_times_in_words(seconds: float, words: str) -> None:
+    assert describe.duration(seconds) == words
+
+
+def test_the_plan_estimates_the_time() -> None:
+    options = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--crop_size", "32", "--upscaler.depth", "1",
+               "--upscaler.width", "4", "--perceptual_weight", "0", "--batch_size", "4", "--discriminator_steps", "1",
+               "--max_images", "4000"]  # fmt: skip
+    config = parse(options)
+    task = Upscaling(config)  # type: ignore[arg-type]
+
+    def time(minutes: float | None) -> str:
+        limited = config.model_copy(update={"max_minutes": minutes})
+        return _budget(task, limited, Accelerator(cpu=True), None, seconds=(1, 9))[3]
+
+    # Three quarters of 1,000 steps take a second each, the last quarter nine.
+    assert time(None).startswith("about 50 min for 4,000 images on this machine, by a few timed steps")
+    assert time(90).startswith("about 50 min for 4,000 images")
+    assert time(10).startswith("about 1,900 images in 10 minutes on this machine")

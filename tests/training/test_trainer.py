@@ -39,7 +39,7 @@ from hubgan.training.config import TrainingConfig
 from hubgan.training.schedules import value_at
 from hubgan.training.task import Batch, Phase
 from hubgan.training.tasks.upscaling import Upscaling, _places
-from hubgan.training.trainer import Counters
+from hubgan.training.trainer import Counters, progress_bar
 
 # Without BatchNorm, whose statistics are those of one process's batch where no GPU is.
 STRIDED = ["--upscaler.scale", "2", "--upscaler.stride", "4"]
@@ -474,7 +474,9 @@ def test_the_command_line_ends_with_one_clear_line(launch_environment: dict[str,
     done = subprocess.run(command, env=launch_environment, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: 'uoft-cs/cifar10' is no folder on this machine")
+    assert done.stderr.splitlines()[-1].startswith(
+        "hubgan train: error: 'uoft-cs/cifar10' is no folder on this machine"
+    )
     assert "Pass --dataset" in done.stderr
 
 
@@ -495,6 +497,17 @@ def test_schedules(shape: Any, quarter: float) -> None:
     assert value_at(3.0, 0.7, shape) == 3
     assert [value_at((2.0, 1.0), p, shape) for p in (-1, 0, 0.5, 1, 2)] == pytest.approx([2, 2, 1.5, 1, 1])
     assert value_at((0.0, 1.0), 0.25, shape) == pytest.approx(quarter)
+
+
+@pytest.mark.parametrize("postfix", ["loss 0.0012 / 0.0034, 12,345 images/s", "loss 0.034, 7 images/s"])
+def test_the_progress_bar_fits_80_columns(postfix: str) -> None:
+    bar = progress_bar(0.25)
+    bar.ncols, bar.start_t = 80, bar.start_t - 3600 * 3
+    bar.set_postfix_str(postfix, refresh=False)
+    bar.update(0.25)
+    text = str(bar)
+    bar.close()
+    assert len(text) == 80 and text.startswith(" 50%|") and text.endswith(f" left, {postfix}")
 
 
 def test_models_share_one_base() -> None:

@@ -10,8 +10,10 @@ from hubgan.errors import HubganError, nearest
 from hubgan.runtime.files import remedy_of
 from hubgan.version import __version__
 
-# A command's module has `configure(parser)` and `run(args)`; its docstring is the top of its help.
+# A command's module has `configure(parser)` and `run(args)`; its docstring is the top of its help. That of train has
+# `run_words(words)`, because its options depend on the recipe.
 COMMANDS = {
+    "train": ("hubgan.cli.train", "train a model by a recipe, on one process or several"),
     "sample": ("hubgan.cli.sample", "make images with a generator"),
     "walk": ("hubgan.cli.walk", "make a moving picture of a generator's latents"),
     "synthesize": ("hubgan.cli.synthesize", "make a data set of a generator's images"),
@@ -24,14 +26,14 @@ COMMANDS = {
 }
 
 _ABOUT = f"""\
-Use and share GANs that make images or enlarge them.
+Train, use and share GANs that make images or enlarge them.
 
 commands:
 {chr(10).join(f"  {name:<12}{line}" for name, (_, line) in COMMANDS.items())}
 
 A model is named by its folder, or by its name on the Hub (user/model).
 """
-_MORE = "`hubgan COMMAND --help` explains a command. Models are trained by train.py, in hubgan's repository."
+_MORE = "`hubgan COMMAND --help` explains a command."
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,6 +68,9 @@ def _run(argv: list[str]) -> int:
             _parse_without_command(argv)
         name = f"hubgan {argv[0]}"
         command = importlib.import_module(COMMANDS[argv[0]][0])
+        if hasattr(command, "run_words"):
+            command.run_words(argv[1:])
+            return 0
         parser = _parser(name, command.__doc__)
         command.configure(parser)
         args, left = parser.parse_known_intermixed_args(_plain(argv[1:]))

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -145,6 +146,7 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
     from hubgan.hub.download import ModelSource
     from hubgan.models.config import CONFIG, read_config
 
+    announce(f"Loading {args.model} ...")
     source, kind, folder = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision), None, None
     foreign = {name: getattr(args, name, None) for name in ("weights_name", "allow_pickle")}
     if not Path(args.model).is_file() and CONFIG in source.files() and not foreign["weights_name"]:
@@ -156,6 +158,23 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
         raise ConfigError(f"{args.model} holds a {kind}", "Name a generator or an upscaler")
     known = {name: value for name, value in foreign.items() if value}
     return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **known), folder
+
+
+def is_first_process() -> bool:
+    """Whether this is the first of the processes that a launcher has started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def announce(text: str) -> None:
+    """Say on a terminal what takes a while now. Nothing is written into a file or a pipe."""
+    if is_first_process() and sys.stderr is not None and sys.stderr.isatty():
+        print(text, file=sys.stderr, flush=True)
+
+
+def announce_torch() -> None:
+    """Say that PyTorch is being loaded, before the first import that does it."""
+    if "torch" not in sys.modules:
+        announce("Loading PyTorch ...")
 
 
 def say(text: str) -> None:

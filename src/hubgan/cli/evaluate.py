@@ -30,6 +30,8 @@ from hubgan.cli.arguments import (
     add_fidelity,
     add_model,
     add_strength,
+    announce,
+    announce_torch,
     enough_memory,
     load_model,
     process_device,
@@ -118,6 +120,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure a model, print the figures, and write those of a folder into its card."""
+    announce_torch()
     with training_packages():
         import torchmetrics  # noqa: F401, so that its absence is reported before the work
 
@@ -131,6 +134,7 @@ def run(args: argparse.Namespace) -> None:
     state = join_processes(cpu=args.device == "cpu")
     model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)
+    announce(f"Opening the data set {args.dataset} ...")
     source = _open(args, args.split, pairs=isinstance(model, Upscaler))
     reference = evaluation.Reference(source, args.dataset_name or without_folders(args.dataset), args.split)
     if args.dry_run:

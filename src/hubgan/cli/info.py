@@ -16,7 +16,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubgan.cli.arguments import add_model
+from hubgan.cli.arguments import add_model, announce_torch
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the description."""
+    announce_torch()
     from hubgan.hub.download import ModelSource
 
     source = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision)
@@ -204,7 +205,9 @@ def _result(result: "Result") -> tuple[str, str]:
             ],
         )
     )
-    return result["name"], f"{result['value']:.4g}  ({on})"
+    settings = result.get("settings", {})
+    beside = "".join(f", {key} {settings[key]:.4g}" for key in registry.comparisons() if key in settings)
+    return result["name"], f"{result['value']:.4g}{beside}  ({on})"
 
 
 def _paragraph(text: str, start: str = "") -> list[str]:

@@ -19,6 +19,8 @@ from hubgan.cli.arguments import (
     add_device,
     add_model,
     add_truncation,
+    announce,
+    announce_torch,
     enough_memory,
     find_device,
     whole,
@@ -68,12 +70,14 @@ def run(args: argparse.Namespace) -> None:
             "Use another --seed, name another folder with -o, or replace the file with --overwrite",
         )
 
+    announce_torch()
     from tqdm import tqdm
 
     from hubgan import Generator
     from hubgan.media.grid import ImageGrid
     from hubgan.media.writing import save_picture
 
+    announce(f"Loading {args.model} ...")
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )

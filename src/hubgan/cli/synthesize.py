@@ -21,6 +21,8 @@ from hubgan.cli.arguments import (
     add_device,
     add_model,
     add_truncation,
+    announce,
+    announce_torch,
     enough_memory,
     process_device,
     training_packages,
@@ -52,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the data set, and print where it is."""
+    announce_torch()
     with training_packages():
         from hubgan.export.dataset import Origin, synthesize
     from hubgan import Generator
@@ -59,6 +62,7 @@ def run(args: argparse.Namespace) -> None:
 
     state = join_processes(cpu=args.device == "cpu")
     device = process_device(args.device, state)
+    announce(f"Loading {args.model} ...")
     generator = Generator.from_pretrained(args.model, revision=args.revision, subfolder=args.subfolder, device=device)
     name = Path(args.model).resolve().name if Path(args.model).exists() else args.model
     with enough_memory("Use a smaller --batch-size"):

@@ -56,6 +56,8 @@ from hubgan.cli.arguments import (
     add_fidelity,
     add_model,
     add_strength,
+    announce,
+    announce_torch,
     find_device,
     process_device,
     strength_of,
@@ -128,6 +130,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Enlarge, and print where the results are."""
+    announce_torch()
     from hubgan import Upscaler
     from hubgan.cli.inputs import (
         Picture,
@@ -146,6 +149,7 @@ def run(args: argparse.Namespace) -> None:
     if args.dataset:
         with training_packages():
             from hubgan.data import load_images
+        announce(f"Opening the data set {args.dataset} ...")
         data = load_images(
             args.dataset,
             config=args.dataset_config,
@@ -156,6 +160,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         pictures = find([*map(Path, args.inputs)], recursive=args.recursive, leave_out=args.output, videos=args.videos)
     state = _processes(args)
+    announce(f"Loading {args.model} ...")
     upscaler = Upscaler.from_pretrained(
         args.model,
         revision=args.revision,

@@ -23,6 +23,8 @@ from hubgan.cli.arguments import (
     add_device,
     add_model,
     add_truncation,
+    announce,
+    announce_torch,
     enough_memory,
     find_device,
     whole,
@@ -93,6 +95,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.overwrite and file.exists():
         raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
 
+    announce_torch()
     from hubgan.media.video import check_video
 
     check_video(file, args.fps)
@@ -103,6 +106,7 @@ def run(args: argparse.Namespace) -> None:
     from hubgan import Generator
     from hubgan.media.video import save_video
 
+    announce(f"Loading {args.model} ...")
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )

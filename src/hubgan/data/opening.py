@@ -11,7 +11,7 @@ from huggingface_hub import constants
 
 from hubgan.data.folder import open_folder
 from hubgan.data.pairs import open_pairs
-from hubgan.errors import DataError, Remedy, nearest
+from hubgan.errors import DataError, Remedy, UnreachableError, nearest
 from hubgan.runtime.files import hashed
 from hubgan.runtime.names import did_you_mean, existing, hub_answers, is_path
 
@@ -100,7 +100,7 @@ def _unreachable(name: str, path: Path | None, error: Exception) -> DataError:
     if path:
         return DataError(f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})")
     similar = did_you_mean(name)
-    return DataError(
+    return UnreachableError(
         f"{name!r} is no folder on this machine, and the Hub ({constants.ENDPOINT}) gave no data set of that name:"
         " it does not exist, is private, or the Hub cannot be reached",
         Remedy(

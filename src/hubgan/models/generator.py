@@ -2,12 +2,13 @@
 
 import operator
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from typing_extensions import TypedDict, Unpack
 
 from hubgan.errors import ConfigError, nearest
 from hubgan.models.base import HubModel
@@ -17,12 +18,22 @@ from hubgan.models.pipeline import Images, OutputType, as_output, check_output_t
 from hubgan.networks import DISCRIMINATORS, GENERATORS
 from hubgan.runtime.seeding import normals, torch_generator
 
+if TYPE_CHECKING:
+    from hubgan.models.pipeline import PipelineOutput
+
 # The network always gets this many latents at once: kernels round differently for other batch sizes, and a seed must
 # give the same images whatever the batch size. A larger group would be faster for many images and slower for a few.
 GROUP = 16
 
 Labels: TypeAlias = int | str | Sequence[int | str]
 """Classes by number or name: one for all images, or several that are used in turn."""
+
+
+class _Options(TypedDict, total=False):
+    """The classes of a call, which are passed by name."""
+
+    labels: Labels | None
+    class_labels: Labels | None
 
 
 class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["gan"]):
@@ -281,21 +292,90 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             some = None if labels is None else labels[here]
             yield self.images_from(latents[here], some, batch_size=part, output_type=output_type)
 
+    @overload
+    def __call__(self, latents: Tensor, labels: Tensor | None = ...) -> Tensor: ...
+    @overload
+    def __call__(
+        self,
+        batch_size: int = ...,
+        generator: torch.Generator | list[torch.Generator] | None = ...,
+        num_inference_steps: int = ...,
+        *,
+        output_type: Literal["pil"] = ...,
+        return_dict: Literal[True] = ...,
+        **options: Unpack[_Options],
+    ) -> "PipelineOutput[list[Image.Image]]": ...
+    @overload
+    def __call__(
+        self,
+        batch_size: int = ...,
+        generator: torch.Generator | list[torch.Generator] | None = ...,
+        num_inference_steps: int = ...,
+        *,
+        output_type: Literal["np"],
+        return_dict: Literal[True] = ...,
+        **options: Unpack[_Options],
+    ) -> "PipelineOutput[np.ndarray]": ...
+    @overload
+    def __call__(
+        self,
+        batch_size: int = ...,
+        generator: torch.Generator | list[torch.Generator] | None = ...,
+        num_inference_steps: int = ...,
+        *,
+        output_type: Literal["pt"],
+        return_dict: Literal[True] = ...,
+        **options: Unpack[_Options],
+    ) -> "PipelineOutput[Tensor]": ...
+    @overload
+    def __call__(
+        self,
+        batch_size: int = ...,
+        generator: torch.Generator | list[torch.Generator] | None = ...,
+        num_inference_steps: int = ...,
+        *,
+        output_type: Literal["pil"] = ...,
+        return_dict: Literal[False],
+        **options: Unpack[_Options],
+    ) -> "tuple[list[Image.Image]]": ...
+    @overload
+    def __call__(
+        self,
+        batch_size: int = ...,
+        generator: torch.Generator | list[torch.Generator] | None = ...,
+        num_inference_steps: int = ...,
+        *,
+        output_type: Literal["np"],
+        return_dict: Literal[False],
+        **options: Unpack[_Options],
+    ) -> "tuple[np.ndarray]": ...
+    @overload
+    def __call__(
+        self,
+        batch_size: int = ...,
+        generator: torch.Generator | list[torch.Generator] | None = ...,
+        num_inference_steps: int = ...,
+        *,
+        output_type: Literal["pt"],
+        return_dict: Literal[False],
+        **options: Unpack[_Options],
+    ) -> "tuple[Tensor]": ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Latents go through the network (`forward`); any other call is that of a `diffusers.DDPMPipeline`.
 
         So code written for such a pipeline runs with a generator in its place. Its arguments, by position or name:
         `batch_size` (1), `generator` (a `torch.Generator`, or a list of one for each image, which draw the latents),
         `num_inference_steps` (no effect: a GAN makes an image in one step), `output_type` ("pil"; "np" or "pt" as in
-        `images_from`) and `return_dict` (True). `class_labels` is as in `diffusers.DiTPipeline`: a name or a number
-        for each image, drawn at random like the latents if it is left out.
+        `images_from`) and `return_dict` (True). `labels`, or `class_labels` as in `diffusers.DiTPipeline`, is a name
+        or a number for each image, drawn at random like the latents if it is left out.
 
         Returns:
             `diffusers.ImagePipelineOutput`, whose `images` hold the result; a tuple of the images if `return_dict` is
             False; or, for latents, the network's output in [-1, 1].
 
         Raises:
-            ConfigError: a batch size below 1, or a list of generators of another length.
+            ConfigError: a batch size below 1, a list of generators of another length, or both `labels` and
+                `class_labels`.
         """
         if "latents" in kwargs or (args and isinstance(args[0], Tensor)):
             return super().__call__(*args, **kwargs)
@@ -309,11 +389,16 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         output_type: OutputType = "pil",
         return_dict: bool = True,
         class_labels: Labels | None = None,
+        labels: Labels | None = None,
     ) -> Any:
+        if labels is not None:
+            if class_labels is not None:
+                raise ConfigError("labels and class_labels mean the same", "Pass one of them")
+            class_labels = labels
         if class_labels is not None and not isinstance(class_labels, int | str):
             if batch_size not in (1, len(class_labels)):
                 raise ConfigError(
-                    f"batch_size is {batch_size} for {len(class_labels)} class_labels", "Leave one of the two out"
+                    f"batch_size is {batch_size} for {len(class_labels)} labels", "Leave one of the two out"
                 )
             batch_size = len(class_labels)
         if batch_size < 1 or (isinstance(generator, list) and len(generator) != batch_size):
@@ -330,8 +415,8 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             sources = generator if isinstance(generator, list) else [generator] * batch_size
             class_labels = [int(torch.randint(len(self.labels), (1,), generator=source, device=_device(source)))
                             for source in sources]  # fmt: skip
-        labels = self.label_ids(batch_size, class_labels)
-        return pipeline_output(self.images_from(latents, labels, output_type=output_type), return_dict)
+        numbers = self.label_ids(batch_size, class_labels)
+        return pipeline_output(self.images_from(latents, numbers, output_type=output_type), return_dict)
 
     def _check_labels(self, labels: Tensor | None, n: int) -> None:
         if (labels is not None) != bool(self.labels):

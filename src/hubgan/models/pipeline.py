@@ -1,7 +1,7 @@
 """The inputs and outputs of diffusers' pipelines: pictures one by one or in a batch; as PIL, arrays or tensors."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -48,6 +48,17 @@ def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Image
     white = WHITE_16 if images[0].mode == "I;16" else 255
     batch = torch.from_numpy(np.stack([np.atleast_3d(np.asarray(image, np.float32)) for image in images]) / white)
     return as_output(batch.permute(0, 3, 1, 2).contiguous(), output_type)
+
+
+if TYPE_CHECKING:
+    from diffusers import ImagePipelineOutput
+
+    T = TypeVar("T", list[Image.Image], np.ndarray, Tensor)
+
+    class PipelineOutput(ImagePipelineOutput, Generic[T]):
+        """`diffusers.ImagePipelineOutput`, with the type that `output_type` gives its images."""
+
+        images: T
 
 
 def pipeline_output(images: Images, return_dict: bool = True) -> Any:

@@ -6,8 +6,9 @@ from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -31,6 +32,9 @@ from hubgan.networks import UPSCALERS
 from hubgan.networks.community import COMMUNITY, CommunityNetwork
 from hubgan.runtime.devices import computes_in_bf16
 
+if TYPE_CHECKING:
+    from hubgan.models.pipeline import PipelineOutput
+
 logger = logging.getLogger(__name__)
 
 _TILE = 256
@@ -52,6 +56,9 @@ _WITHOUT_EFFECT = {
     "cross_attention_kwargs",
     "clip_skip",
 }
+
+Pictures: TypeAlias = str | Path | bytes | Image.Image | np.ndarray | list[Any]
+"""A picture, several, or a batch; a tensor is one too, but a batch as the first argument goes to `forward`."""
 
 Self = TypeVar("Self", bound="Upscaler")
 
@@ -102,16 +109,91 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         """
         return self.network(images, *strength)
 
+    @overload
+    def __call__(self, images: Tensor, *strength: Tensor) -> Tensor: ...
+    @overload
+    def __call__(
+        self,
+        prompt: Pictures | None = ...,
+        image: Pictures | Tensor | None = ...,
+        *,
+        output_type: Literal["pil"] = ...,
+        return_dict: Literal[True] = ...,
+        strength: float | Literal["auto"] = ...,
+        tile: int | None = ...,
+        **options: Any,
+    ) -> "PipelineOutput[list[Image.Image]]": ...
+    @overload
+    def __call__(
+        self,
+        prompt: Pictures | None = ...,
+        image: Pictures | Tensor | None = ...,
+        *,
+        output_type: Literal["np"],
+        return_dict: Literal[True] = ...,
+        strength: float | Literal["auto"] = ...,
+        tile: int | None = ...,
+        **options: Any,
+    ) -> "PipelineOutput[np.ndarray]": ...
+    @overload
+    def __call__(
+        self,
+        prompt: Pictures | None = ...,
+        image: Pictures | Tensor | None = ...,
+        *,
+        output_type: Literal["pt"],
+        return_dict: Literal[True] = ...,
+        strength: float | Literal["auto"] = ...,
+        tile: int | None = ...,
+        **options: Any,
+    ) -> "PipelineOutput[Tensor]": ...
+    @overload
+    def __call__(
+        self,
+        prompt: Pictures | None = ...,
+        image: Pictures | Tensor | None = ...,
+        *,
+        output_type: Literal["pil"] = ...,
+        return_dict: Literal[False],
+        strength: float | Literal["auto"] = ...,
+        tile: int | None = ...,
+        **options: Any,
+    ) -> "tuple[list[Image.Image]]": ...
+    @overload
+    def __call__(
+        self,
+        prompt: Pictures | None = ...,
+        image: Pictures | Tensor | None = ...,
+        *,
+        output_type: Literal["np"],
+        return_dict: Literal[False],
+        strength: float | Literal["auto"] = ...,
+        tile: int | None = ...,
+        **options: Any,
+    ) -> "tuple[np.ndarray]": ...
+    @overload
+    def __call__(
+        self,
+        prompt: Pictures | None = ...,
+        image: Pictures | Tensor | None = ...,
+        *,
+        output_type: Literal["pt"],
+        return_dict: Literal[False],
+        strength: float | Literal["auto"] = ...,
+        tile: int | None = ...,
+        **options: Any,
+    ) -> "tuple[Tensor]": ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """A tensor goes to `forward`; any other call is that of diffusers' StableDiffusionUpscalePipeline.
+        """A batch (N, C, H, W) goes to `forward`; any other call is that of diffusers' StableDiffusionUpscalePipeline.
 
-        So code written for that pipeline runs with an upscaler in its place. A GAN takes one step and reads no
+        So code written for that pipeline runs with an upscaler in its place. A single argument is the picture, so
+        `upscaler(picture)` works too. A GAN takes one step and reads no
         prompt: the arguments `prompt` (with a warning), `num_inference_steps`, `guidance_scale`, `noise_level`,
         `negative_prompt`, `eta`, `generator`, `latents`, `callback` and the like are accepted and have no effect.
         Pictures keep their size, which that pipeline rounds.
 
         Args:
-            prompt: ignored, with a warning if there is one.
+            prompt: ignored, with a warning if there is one; the picture, if it is the only argument by position.
             image: a picture as in `upscale`, a list of them, or a batch: a tensor (N, C, H, W) or an array
                 (N, H, W, C).
             num_images_per_prompt: the number of equal copies of each result. 1 by default.
@@ -125,8 +207,10 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             ConfigError: `num_images_per_prompt` below 1 or an unknown `output_type`.
             TypeError: an argument that the pipeline does not have.
         """
-        if "images" in kwargs or (args and isinstance(args[0], Tensor)):
+        if "images" in kwargs or (args and isinstance(args[0], Tensor) and args[0].ndim == 4):
             return super().__call__(*args, **kwargs)
+        if len(args) == 1 and not {"prompt", "image"} & kwargs.keys():
+            args = ("", *args)
         return self._pipeline(*args, **kwargs)
 
     def _pipeline(
@@ -338,7 +422,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
                 images = images.contiguous(memory_format=torch.channels_last)
             inputs = (torch.tensor([strength], device=self.device),) if self.has_strength else ()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
-                return self(images, *inputs)  # type: ignore[no-any-return]
+                return self(images, *inputs)
 
         large = self._finite(compute, fast).float().clamp(0, 1)
         if grey and self.channels == 3:

@@ -30,12 +30,11 @@ _SPLITTING = {
 }
 
 
-def make_accelerator(config: TrainingConfig, project_dir: str | None = None) -> Accelerator:
+def make_accelerator(config: TrainingConfig) -> Accelerator:
     """The accelerator for a run: data parallel over whatever `accelerate launch` started.
 
     Args:
         config: the run's configuration.
-        project_dir: where a tracker that writes files puts them.
 
     Raises:
         ConfigError: a way of distribution or a precision that hubgan or this machine cannot do.
@@ -58,7 +57,7 @@ def make_accelerator(config: TrainingConfig, project_dir: str | None = None) -> 
             ),
             dynamo_plugin=TorchDynamoPlugin(backend="no"),  # it would rename the weights; see --compile
             log_with=None if config.report_to == "none" else config.report_to,
-            project_dir=project_dir,
+            project_dir=".",  # TensorBoard needs one here, and another one once the run's folder is chosen
             # The discriminator runs twice a step; buffers broadcast in between would change under its first graph.
             # All processes begin with the same ones, as they build the networks by one seed.
             kwargs_handlers=[

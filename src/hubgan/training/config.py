@@ -200,15 +200,17 @@ class RunOptions(OptionGroup):
     config: str = "cifar-dcgan"
     """The recipe, which sets the defaults of all other options: a name from the list above, or a YAML file."""
     dry_run: bool = False
-    """Print the plan (networks, memory, schedules, data) and stop."""
+    """Print the plan (networks, memory, time, schedules, data) and stop. It needs no data set."""
     output_dir: str | None = None
-    """The run's folder, which ends as a repository ready to push; runs/<recipe> by default."""
+    """The run's folder, which ends as a repository ready to push. By default runs/<recipe>; if that holds a run, the
+    name is followed by the date and time."""
     push_to_hub: str | None = None
     """Push the run's folder to this Hub repository (user/name) at the end."""
     private: bool = False
     """Make the pushed repository private."""
     resume: str | None = None
-    """A checkpoint folder to go on from, or "auto" for the last good one of the output folder."""
+    """A checkpoint folder to go on from, or "auto" for the last good one of the output folder. Without --output_dir
+    that is the folder of the recipe that was trained last."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Seeds weights, data order, augmentation and noise."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"

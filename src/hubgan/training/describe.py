@@ -22,6 +22,19 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 and float(value).is_integer() else f"{value:g}"
 
 
+def duration(seconds: float) -> str:
+    """A time as a person says it: 40 s, 12 min, 2 h 10 min, 26 h, 3 days 4 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 600:
+        return f"{minutes // 60} h {minutes % 60} min"
+    hours = round(minutes / 60)
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days {hours % 24} h"
+
+
 def schedule(value: Schedule, task: Task[Any]) -> str:
     """A value that may change on the way: "2e-4", or "2e-4 to 5e-5, cosine, over 100 % of the run"."""
     if not isinstance(value, tuple):

@@ -5,23 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import ProjectConfiguration, set_seed
 
 from hubgan.data import ImageSource, load_images
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, UnreachableError
 from hubgan.runtime.processes import decide
 from hubgan.training.accelerator import make_accelerator
 from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import brief, open_measurement
 from hubgan.training.plan import describe_plan
 from hubgan.training.pretrained import load_pretrained
+from hubgan.training.run.folders import run_path, with_folder
 from hubgan.training.run.lock import only_run
 from hubgan.training.run.provenance import with_absolute_paths
-from hubgan.training.run.run_folder import RunFolder, run_path
+from hubgan.training.run.run_folder import RunFolder
 from hubgan.training.run.trackers import FOLDER, check_tracker
 from hubgan.training.signals import StopSignal
 from hubgan.training.task import Task
 from hubgan.training.tasks import TASKS
+from hubgan.training.timing import seconds_a_step
 from hubgan.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ def train(config: TrainingConfig) -> Path:
         KeyboardInterrupt, SystemExit: SIGINT or SIGTERM came; a checkpoint was saved.
     """
     accelerator, task = _set_up(config)
-    with only_run(run_path(config)):
+    with only_run(run_path(task.config)):
         return _train(task, accelerator)
 
 
@@ -50,9 +52,11 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
     config: TrainingConfig = task.config
     folder = RunFolder(config, accelerator)
     source = open_source(config, accelerator)
+    logger.info("Building the networks ...")
     task.setup_data(source)
     load_pretrained(task, accelerator)
     measurement = open_measurement(task, accelerator, source)
+    logger.info("Preparing the images ...")
     trainer = Trainer(task, config, accelerator, folder, source, measurement)
     with StopSignal() as stop:
         trainer.train(stop)
@@ -68,17 +72,30 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
 
 
 def plan(config: TrainingConfig) -> str:
-    """What `train` would do, in words, found out without doing it: networks, memory, budget, schedules, data.
+    """What `train` would do, in words, found out without doing it: networks, memory, time, schedules, data.
+
+    The time is an estimate by a few steps, of which nothing is kept.
 
     Raises:
-        ConfigError, DataError: as `train` does.
+        ConfigError, DataError: as `train` does. A data set that cannot be reached is only told.
     """
     accelerator, task = _set_up(config)
-    config = task.config
-    source = open_source(config, accelerator)
-    task.setup_data(source)
+    config, source, missing = task.config, None, ""
+    try:
+        source = open_source(config, accelerator)
+        task.setup_data(source)
+    except UnreachableError as error:
+        missing = error.message
+        task.setup_without_data()
     load_pretrained(task, accelerator)
-    return describe_plan(task, config, accelerator, source, open_measurement(task, accelerator, source))
+    measurement = open_measurement(task, accelerator, source) if source else None
+    logger.info("Timing a few steps ...")
+    try:
+        seconds = seconds_a_step(task, config, accelerator)
+    except (MemoryError, RuntimeError) as error:  # out of memory
+        logger.warning("the steps could not be timed: %s", str(error).partition("\n")[0])
+        seconds = []
+    return describe_plan(task, config, accelerator, source, measurement, missing=missing, seconds=seconds)
 
 
 def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
@@ -92,7 +109,9 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
         )
     if config.input_column and not TASKS[config.task].takes_pairs:
         raise ConfigError(f"the task {config.task} does not learn from pairs", "Leave --input_column out")
-    accelerator = make_accelerator(config, project_dir=str(run_path(config) / FOLDER))
+    accelerator, given = make_accelerator(config), config
+    config = decide(lambda: with_folder(given))
+    accelerator.project_configuration = ProjectConfiguration(str(run_path(config) / FOLDER))
     decide(lambda: check_tracker(config))
     set_seed(config.seed)
     return accelerator, TASKS[config.task](with_absolute_paths(config, run_path(config)))
@@ -104,6 +123,7 @@ def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource
     Raises:
         DataError: it cannot be found or used.
     """
+    logger.info("Opening the data set %s ...", config.dataset)
     with accelerator.main_process_first():  # the first process fills the cache of `datasets`, the others read it
         return load_images(
             config.dataset,

@@ -15,7 +15,7 @@ from hubgan.runtime.names import without_folders
 from hubgan.training.config import TrainingConfig
 from hubgan.training.options import load_recipe
 from hubgan.training.run.curves import MEASURED_IMAGES
-from hubgan.training.run.run_folder import run_path
+from hubgan.training.run.folders import run_path
 from hubgan.training.task import Models, Task
 
 logger = logging.getLogger(__name__)

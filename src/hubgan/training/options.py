@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, make_dataclass
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -44,10 +45,11 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
     given: Any = tyro.cli(
         _groups(kind, defaults),
         args=_completed(kind, {name: getattr(defaults, name) for name, _, _ in _blocks(kind)}, arguments),
-        prog="accelerate launch train.py",
+        prog="hubgan train",
         description=f"{kind.__doc__} The defaults below are those of the recipe {defaults.config!r},"
         " and of architectures that you name."
         " A switch ({True,False}) may stand alone, as in --dry_run; --resume alone means auto.\n\n"
+        "Several processes: accelerate launch -m hubgan train ...\n\n"
         f"recipes (--config), or a YAML file of your own:\n{_recipe_list()}",
         config=(tyro.conf.FlagConversionOff,),
         use_underscores=True,
@@ -151,10 +153,15 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def purpose(name: str) -> list[str]:
+    """What a recipe is for: the lines of the comment at its top."""
+    lines = _file(name).read_text(encoding="utf-8").splitlines()
+    return [line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines)]
+
+
 def _recipe_list() -> str:
     """The recipes with the first line of each, a comment that says what it is for."""
-    firsts = {name: _file(name).read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for name in recipes()}
-    return "\n".join(f"  {name:<26}{text}" for name, text in firsts.items())
+    return "\n".join(f"  {name:<26}{purpose(name)[0]}" for name in recipes())
 
 
 # -- blocks of networks

@@ -1,5 +1,6 @@
 """What `--dry_run` prints: everything that a run is going to do, before it does it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from accelerate import Accelerator
@@ -10,8 +11,8 @@ from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import Measurement
 from hubgan.training.memory import estimate
+from hubgan.training.run.folders import run_path
 from hubgan.training.run.provenance import hardware_line, precision
-from hubgan.training.run.run_folder import run_path
 from hubgan.training.schedules import is_used
 from hubgan.training.task import Part, Task
 
@@ -24,6 +25,9 @@ def describe_plan(
     accelerator: Accelerator,
     source: ImageSource | None = None,
     measurement: Measurement | None = None,
+    *,
+    missing: str = "",
+    seconds: Sequence[float] = (),
 ) -> str:
     """The plan of a run in lines of text; nothing is written, and no network is changed.
 
@@ -33,16 +37,19 @@ def describe_plan(
         accelerator: tells processes, device and precision.
         source: the data set, if it has been opened.
         measurement: what is measured at the end, if anything is.
+        missing: why the data set has not been opened.
+        seconds: of a step in each part of the run, if steps have been timed.
     """
+    wanted = task.measures.format(samples=config.eval_samples) if config.eval_samples and source is None else "nothing"
     sections = {
         "networks": _networks(task),
         "memory": _memory(task, config, accelerator),
-        "budget": _budget(task, config, accelerator, source),
+        "budget": _budget(task, config, accelerator, source, seconds),
         "optimisation": _optimisation(task, config),
-        "data": _data(task, config, source),
+        "data": _data(task, config, source, missing),
         "machine": [hardware_line(accelerator), f"precision {precision(accelerator)}"]
         + (["networks compiled"] if config.compile else []),
-        "result": [*_result(config), f"measured at the end: {measurement or 'nothing'}"],
+        "result": [*_result(config), f"measured at the end: {measurement or wanted}"],
     }
     lines = [f"Plan of the recipe {config.config} ({config.task}); nothing was started."]
     for name, parts in sections.items():
@@ -74,7 +81,11 @@ def _memory(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -
 
 
 def _budget(
-    task: Task[Any], config: TrainingConfig, accelerator: Accelerator, source: ImageSource | None
+    task: Task[Any],
+    config: TrainingConfig,
+    accelerator: Accelerator,
+    source: ImageSource | None,
+    seconds: Sequence[float],
 ) -> list[str]:
     limits = {
         "images": config.max_images and f"{config.max_images:,}",
@@ -92,8 +103,8 @@ def _budget(
         )
     else:
         limited = 0
-    if counts := [limit for limit in (config.max_images, limited) if limit]:
-        images = min(counts)
+    images = min((limit for limit in (config.max_images, limited) if limit), default=None)
+    if images:
         steps = sum(-(-round(images * share) // drawn) for share, drawn in zip(shares, images_a_step, strict=True))
         if config.max_steps:
             steps = min(steps, config.max_steps)
@@ -102,6 +113,9 @@ def _budget(
             meant += f" and {images / source.size:,.1f} epochs"
         lines.append(f"at most {meant}" if config.max_minutes else meant)
     lines.append(f"global batch {describe.batch(config, accelerator)}")
+    if seconds:
+        speeds = [drawn / each for drawn, each in zip(images_a_step, seconds, strict=True)]
+        lines.append(_time(config, images, shares, speeds))
     for part in parts:
         lines += [
             f"{phase.repeats} updates of the {phase.label} a step, on {batch * phase.repeats:,} images"
@@ -113,6 +127,18 @@ def _budget(
             where = "the first" if not part.start else f"from {part.start:.0%} on"
             lines.append(f"{where} {part.end - part.start:.0%} {part.description}")
     return lines
+
+
+def _time(config: TrainingConfig, images: int | None, shares: Sequence[float], speeds: Sequence[float]) -> str:
+    """The time of the run, or the images it will see, given the images a second of each part."""
+    how = "by a few timed steps; measuring, and waiting for data, come on top"
+    minutes = config.max_minutes
+    taken = images and sum(images * share / speed for share, speed in zip(shares, speeds, strict=True))
+    if taken and images and not (minutes and minutes * 60 < taken):
+        return f"about {describe.duration(taken)} for {images:,} images on this machine, {how}"
+    assert minutes
+    seen = sum(60 * minutes * share * speed for share, speed in zip(shares, speeds, strict=True))
+    return f"about {float(f'{seen:.2g}'):,.0f} images in {minutes:g} minutes on this machine, {how}"
 
 
 def _batches_a_step(part: Part) -> int:
@@ -142,10 +168,11 @@ def _optimisation(task: Task[Any], config: TrainingConfig) -> list[str]:
     return lines
 
 
-def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None) -> list[str]:
+def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None, missing: str) -> list[str]:
     lines = [f"{config.dataset}{f', {config.dataset_config}' if config.dataset_config else ''}, split {config.split}"]
     if source is None:
-        return [*lines, "not opened"]
+        stand_ins = ["two classes stand in for those of the data"] if task.labelled else []
+        return [*lines, f"not opened: {missing}" if missing else "not opened", *stand_ins]
     number = f"{source.size:,} images" if source.size is not None else "a number of images that is not known"
     if source.streaming:
         how = f"streamed through a buffer of {config.shuffle_buffer:,}"

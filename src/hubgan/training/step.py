@@ -1,6 +1,6 @@
 """What one step does, on what Accelerate prepared: the phases' updates, averages, and what follows a schedule."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -104,6 +104,37 @@ class Step:
         batch.position, batch.random, batch.schedule = position, self.random, self._at
         batch.augment_probability = self._probability
         return batch
+
+    def updates(
+        self, part: Part, draw: Callable[[], Batch], by_phase: dict[str, int], *, monitor: bool = False
+    ) -> Figures:
+        """All updates of a step.
+
+        Args:
+            part: the present part of the run.
+            draw: gives the next batch.
+            by_phase: the updates of each phase so far; they are counted on.
+            monitor: add the figures that are logged now and then.
+        """
+        figures: Figures = {}
+        drawn: list[Batch] = []
+        for phase in part.phases:
+            last, repeated = phase is part.phases[-1], list[Figures]()
+            for left in reversed(range(phase.repeats)):
+                if repeated or not drawn:  # a phase begins with the images that the one before has ended with
+                    drawn = [draw() for _ in range(self.config.gradient_accumulation_steps)]
+                found = self.update(
+                    phase,
+                    drawn,
+                    number=by_phase.get(phase.name, 0),
+                    keep_graph=left == 0 and keeps_graph(part, phase, self.config),
+                    monitor=last and monitor,
+                )
+                by_phase[phase.name] = by_phase.get(phase.name, 0) + 1
+                self.adapt(found, images=len(drawn) * self.config.batch_size * self.accelerator.num_processes)
+                repeated.append(found)
+            figures |= means(repeated)
+        return figures
 
     def update(
         self, phase: Phase, batches: list[Batch], *, number: int, keep_graph: bool = False, monitor: bool = False

@@ -270,6 +270,9 @@ class Task(ABC, Generic[C]):
     def setup_data(self, source: ImageSource) -> None:
         """Called once with the data set, before the networks are used."""
 
+    def setup_without_data(self) -> None:
+        """Called in place of `setup_data` in a dry run whose data set cannot be reached."""
+
     def pretrained(self) -> dict[str, str]:
         """The published models to begin with: network to Hub name or folder.
 

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from hubgan.training.monitor import REMEDIES, Meter, Monitor
 from hubgan.training.run.checkpoints import discard_after, find_checkpoint, load_checkpoint, save_checkpoint
 from hubgan.training.run.run_folder import RunFolder
 from hubgan.training.signals import StopSignal, leave
-from hubgan.training.step import Figures, Step, keeps_graph, means
+from hubgan.training.step import Figures, Step
 from hubgan.training.task import Batch, Part, Task
 
 logger = logging.getLogger(__name__)
@@ -114,8 +115,8 @@ class Trainer:
             logger.info("the budget is used up already. To train on, raise --max_images, --max_steps or --max_minutes")
         self._begun, self._before, stop = time.monotonic(), counters.seconds, 0
         self._start()
-        bar = tqdm(total=1.0, initial=min(counters.progress(config), 1), disable=not self.accelerator.is_main_process,
-                   bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}")  # fmt: skip
+        logger.info("Training in %s; report.html there shows samples and curves ...", self.folder.path)
+        bar = progress_bar(counters.progress(config), disable=not self.accelerator.is_main_process)
         with bar, logging_redirect_tqdm([logging.getLogger("hubgan")]):
             while counters.progress(config) < 1:
                 if stop := self._advance(stop_signal, bar):
@@ -138,7 +139,7 @@ class Trainer:
         self._meter.add(figures)
         finished = counters.progress(config) >= 1
         if counters.steps % config.log_every == 0 or finished:
-            bar.set_postfix(self._log(shown))
+            bar.set_postfix_str(self._log(shown), refresh=False)
         if config.eval_every and counters.steps % config.eval_every == 0 and not finished and not stop:
             self._measure()
         bar.update(min(counters.progress(config), 1) - bar.n)
@@ -158,27 +159,11 @@ class Trainer:
         shown = step.set_progress(progress)
         part = self.task.part(progress)
         self._keep_weights(part)
-        figures: Figures = {}
-        drawn: list[Batch] = []
-        for phase in part.phases:
-            last, repeated = phase is part.phases[-1], list[Figures]()
-            for left in reversed(range(phase.repeats)):
-                if repeated or not drawn:  # a phase begins with the images that the one before has ended with
-                    drawn = [self._draw() for _ in range(config.gradient_accumulation_steps)]
-                found = step.update(
-                    phase,
-                    drawn,
-                    number=counters.by_phase.get(phase.name, 0),
-                    keep_graph=left == 0 and keeps_graph(part, phase, config),
-                    monitor=last and (counters.steps + 1) % config.log_every == 0,
-                )
-                counters.by_phase[phase.name] = counters.by_phase.get(phase.name, 0) + 1
-                counters.updates += not last
-                step.adapt(found, images=len(drawn) * self._global_batch)
-                repeated.append(found)
-            figures |= means(repeated)
+        monitor = (counters.steps + 1) % config.log_every == 0
+        figures = step.updates(part, self._draw, counters.by_phase, monitor=monitor)
         step.finish(counters.images - images_before, counters.images)
         counters.steps += 1
+        counters.updates += sum(phase.repeats for phase in part.phases[:-1])
         return figures, shown
 
     def _keep_weights(self, part: Part) -> None:
@@ -209,7 +194,7 @@ class Trainer:
         pause = time.monotonic() - begun
         self._begun, self._logged = self._begun + pause, (self._logged[0], self._logged[1] + pause)
 
-    def _log(self, shown: dict[str, float]) -> dict[str, Any]:
+    def _log(self, shown: dict[str, float]) -> str:
         """Write a line to metrics.jsonl and the tracker; returns what the progress bar shows of it."""
         now, counters = time.monotonic(), self.counters
         images, then = self._logged
@@ -221,7 +206,7 @@ class Trainer:
         replaced = self.accelerator.reduce(torch.tensor(self.images.replaced, device=self.accelerator.device), "sum")
         speed |= {"replaced_images": int(replaced)} if replaced else {}
         self.folder.log(counters.figures() | values | shown | speed)
-        return _brief(values) | {"img/s": f"{images_per_second:.0f}", "data": f"{data_wait:.0%}"}
+        return ", ".join(filter(None, [_losses(values), f"{images_per_second:,.0f} images/s"]))
 
     # -- going on, going back ----------------------------------------------------------------------------------
 
@@ -329,14 +314,24 @@ class Trainer:
         )
 
 
-def _brief(values: dict[str, float]) -> dict[str, str]:
-    """The figures as the progress bar has room for: of pairs the discriminator's, or the fakes', first."""
-    pairs = {
-        "loss": ("discriminator", "adversarial"),
-        "accuracy": ("fake_accuracy", "real_accuracy"),
-        "gradient": ("discriminator_gradient_norm", "generator_gradient_norm"),
-        "overlap": ("fake_overlap", "real_overlap"),
-    }
-    shown = {name: "/".join(f"{values[key]:.2g}" for key in keys if key in values) for name, keys in pairs.items()}
-    shown |= {name: f"{values[name]:.2g}" for name in ("pixel", "perceptual") if name in values}
-    return {name: text for name, text in shown.items() if text}
+def progress_bar(done: float, *, disable: bool = False) -> "tqdm[NoReturn]":
+    """The bar of a run, which fits a terminal of 80 columns: the share done (0 to 1), the time left, and a postfix.
+
+    In a file it is a line a minute.
+    """
+    watched = sys.stderr.isatty()
+    return tqdm(
+        total=1.0,
+        initial=min(done, 1),
+        disable=disable,
+        mininterval=0.1 if watched else 60,
+        maxinterval=10 if watched else 60,
+        bar_format="{percentage:3.0f}%|{bar}| {remaining} left{postfix}",
+    )
+
+
+def _losses(values: dict[str, float]) -> str:
+    """The losses of a line of the log: the discriminator's and the generator's, or that of the pixels alone."""
+    losses = [values[name] for name in ("discriminator", "adversarial") if name in values]
+    losses = losses or [values[name] for name in ("pixel",) if name in values]
+    return f"loss {' / '.join(f'{loss:.2g}' for loss in losses)}" if losses else ""

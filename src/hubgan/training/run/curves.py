@@ -75,6 +75,11 @@ def panels(lines: list[dict[str, Any]]) -> list[str]:
     return [_panel(panel, lines) for panel in drawn]
 
 
+def axis(lines: list[dict[str, Any]]) -> str:
+    """What all diagrams have across: images, or steps if some lines of metrics.jsonl do not tell the images."""
+    return "images" if all(_is_number(line.get("images")) for line in lines) else "steps"
+
+
 def _metric_panels(keys: Iterable[str]) -> list[Panel]:
     """A panel for each registered metric whose figures are among these names in metrics.jsonl."""
     matches = {key: match for key in keys if (match := registry.find(_metric(key)))}
@@ -95,7 +100,7 @@ def _words(key: str) -> str:
 
 
 def _panel(panel: Panel, lines: list[dict[str, Any]]) -> str:
-    across = "images" if all(_is_number(line.get("images")) for line in lines) else "steps"
+    across = axis(lines)
     legend, curves, measured = [], [], []
     for (key, name), colour in zip(panel.keys.items(), _COLOURS * 2, strict=False):
         points = [

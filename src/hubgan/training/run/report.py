@@ -8,20 +8,34 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from hubgan.errors import ConfigError
+from hubgan.metrics import registry
+from hubgan.models.card import Result, images_of
+from hubgan.models.config import CONFIG, read_config
 from hubgan.runtime.files import write_text
 from hubgan.training.config import NetworkConfig, TrainingConfig
 from hubgan.training.options import complete_block
-from hubgan.training.run.curves import panels
+from hubgan.training.run.curves import axis, panels
+from hubgan.training.run.folders import METRICS
 from hubgan.training.run.provenance import flat, read_run
 from hubgan.training.tasks import TASKS
 
-METRICS, SAMPLES, REPORT = "metrics.jsonl", "samples", "report.html"
+SAMPLES, REPORT = "samples", "report.html"
 
 _EARLIER = 11
 _LARGE, _SMALL = 1200, 320
 _HEAVY = 1_500_000
+
+_BESIDE = {
+    "floor": "the floor, real images against real images, is",
+    "real": "other real images have",
+    "bicubic": "bicubic enlarging has",
+    "input": "the picture before it was restored has",
+}
+"""What a figure is compared with, by its name in the settings of a result."""
 
 _LINES, _LAST = 2000, 50  # of the log, to draw: a run of a week may have a hundred times as many
 
@@ -81,7 +95,7 @@ def write_report(folder: Path) -> None:
     lines, run = _lines(folder / METRICS), read_run(folder) or {}
     sessions = run.get("sessions") or [{}]
     options = (run.get("options") or {}) | (sessions[-1].get("changed") or {})
-    parts = [_header(folder, lines, options, run), _samples(folder / SAMPLES)]
+    parts = [_header(folder, lines, options, run), _results(folder), _samples(folder / SAMPLES, lines)]
     if lines:
         parts.append(f'<h2>Curves</h2><div class="curves">{"".join(panels(lines))}</div>')
     parts += [_options(options), _sessions(run)]
@@ -147,22 +161,62 @@ def _header(folder: Path, lines: list[dict[str, Any]], options: dict[str, Any], 
     return f'<h1>{name}</h1><div class="dim">{html.escape(what)}</div><dl class="state">{cells}</dl>{bar}'
 
 
-def _samples(folder: Path) -> str:
+def _results(folder: Path) -> str:
+    """The figures of the saved model, each with a plain reading."""
+    try:
+        results = (read_config(folder / CONFIG).training_run or {}).get("results", [])
+    except ConfigError:  # there is no model yet
+        return ""
+    if not results:
+        return ""
+    rows = []
+    for result in results:
+        value = f"{result['value']:.4g}{registry.mark(result['metric'], images_of(result))}"
+        on = f"{result['dataset']}, split {result.get('split', '?')}"
+        cells = "".join(f"<td>{html.escape(text)}</td>" for text in (result["name"], value, _reading(result), on))
+        rows.append(f"<tr>{cells}</tr>")
+    metrics = [(result["metric"], images_of(result)) for result in results]
+    words = registry.legends(metric for metric, _ in metrics)
+    words += [f"{registry.MARK} {caution}"] if (caution := registry.caution(metrics)) else []
+    notes = "".join(f'<p class="dim">{html.escape(text)}</p>' for text in words)
+    head = "<tr><th>figure</th><th>value</th><th>reading</th><th>measured on</th></tr>"
+    return f'<h2>Results</h2><div class="wide"><table>{head}{"".join(rows)}</table></div>{notes}'
+
+
+def _reading(result: Result) -> str:
+    """What a figure's value means: which values are better, and what the comparison beside it has."""
+    found, settings = registry.find(result["metric"]), result.get("settings", {})
+    parts = [f"{found.figure.better} is better"] if found else []
+    parts += [f"{who} {settings[key]:.4g}" for key, who in _BESIDE.items() if key in settings]
+    return "; ".join(parts).capitalize()
+
+
+def _samples(folder: Path, lines: list[dict[str, Any]]) -> str:
     files = sorted(folder.glob("step-*.png"), key=lambda path: (len(path.name), path.name))
     if not files:
         return ""
     *earlier, latest = files
     kept = sorted({round(i * (len(earlier) - 1) / max(_EARLIER - 1, 1)) for i in range(_EARLIER)}) if earlier else []
-    strip = "".join(f"<figure>{_picture(earlier[i], _SMALL)}{_caption(earlier[i])}</figure>" for i in reversed(kept))
+    figures = [f"{_picture(earlier[i], _SMALL)}{_caption(earlier[i], lines)}" for i in reversed(kept)]
+    strip = "".join(f"<figure>{figure}</figure>" for figure in figures)
+    large = _picture(latest, _LARGE) + _caption(latest, lines)
     return (
-        f'<h2>Samples</h2><div class="samples"><figure class="latest">{_picture(latest, _LARGE)}{_caption(latest)}'
-        f'</figure><div class="strip">{strip}</div></div>'
+        f'<h2>Samples</h2><div class="samples"><figure class="latest">{large}</figure>'
+        f'<div class="strip">{strip}</div></div>'
     )
 
 
-def _caption(sample: Path) -> str:
+def _caption(sample: Path, lines: list[dict[str, Any]]) -> str:
+    """Where a run stood when a sample was made, on the axis of the curves."""
     step = sample.stem.removeprefix("step-")
-    return f"<figcaption>step {int(step):,}</figcaption>" if step.isdigit() else ""
+    if not step.isdigit():
+        return ""
+    if not lines or axis(lines) == "steps":
+        return f"<figcaption>step {int(step):,}</figcaption>"
+    steps, images = ([0, *(line[key] for line in lines)] for key in ("steps", "images"))
+    # Between two lines of the log the number of images grows steadily, and after the last one as on average.
+    seen = np.interp(int(step), steps, images) * max(int(step) / max(steps[-1], 1), 1)
+    return f"<figcaption>{seen:,.0f} images</figcaption>"
 
 
 def _picture(file: Path, side: int) -> str:

@@ -29,6 +29,7 @@ from hubgan.runtime.names import at_home, without_folders
 from hubgan.runtime.processes import decide
 from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
+from hubgan.training.run.folders import CHECKPOINTS, METRICS, holds_run, run_path
 from hubgan.training.run.provenance import (
     PATHS,
     changed_options,
@@ -38,7 +39,7 @@ from hubgan.training.run.provenance import (
     read_run,
     record_run,
 )
-from hubgan.training.run.report import METRICS, REPORT, SAMPLES, write_report
+from hubgan.training.run.report import REPORT, SAMPLES, write_report
 from hubgan.training.run.trackers import start_tracker, track, track_image
 from hubgan.training.task import Models, Task
 from hubgan.version import __version__
@@ -47,11 +48,6 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE = 60  # seconds until every machine sees what one has written to a shared disk
 _PRIVATE = {"config", "resume", "dry_run", "push_to_hub", "private", "output_dir", "dataset_name"}
-
-
-def run_path(config: TrainingConfig) -> Path:
-    """Where the run that a configuration describes is kept."""
-    return Path(config.output_dir or f"runs/{Path(config.config).stem}")
 
 
 class RunFolder:
@@ -66,7 +62,7 @@ class RunFolder:
     def __init__(self, config: TrainingConfig, accelerator: Accelerator) -> None:
         self.config, self.accelerator = config, accelerator
         self.path = run_path(config)
-        self.checkpoints = self.path / "checkpoints"
+        self.checkpoints = self.path / CHECKPOINTS
         self._metrics, self._samples = self.path / METRICS, self.path / SAMPLES
         decide(self._prepare)
         self._check_shared()
@@ -232,7 +228,7 @@ class RunFolder:
 
     def _prepare(self) -> None:
         config = self.config
-        if self._metrics.exists() or any(self.checkpoints.glob("step-*")):
+        if holds_run(self.path):
             if not config.resume:
                 raise ConfigError(
                     f"{self.path} already holds a run",

@@ -88,13 +88,16 @@ class Generation(Task[GenerationConfig]):
             ),
         )
         with torch.device("meta"):  # finds wrong options before the data are opened, and takes no memory
-            self._build(("0", "1") if c.conditional else ())
+            self.setup_without_data()
         self.adversarial.check(self.networks["discriminator"])
 
     def setup_data(self, source: ImageSource) -> None:
         if self.config.conditional:
             source.check_labels()
         self._build(source.classes if self.config.conditional else ())
+
+    def setup_without_data(self) -> None:
+        self._build(("0", "1") if self.config.conditional else ())  # two classes stand in for those of the data
 
     def _build(self, labels: tuple[str, ...]) -> None:
         c = self.config

@@ -1,0 +1,42 @@
+"""The processes that `accelerate launch` has left to be started."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+
+def start_missing_processes() -> None:
+    """Start the processes of `accelerate launch --cpu --num_processes N`, of which it starts one alone.
+
+    Without MPI it sets a port to meet at and leaves the rest to the script (accelerate issue 2741); this becomes
+    torchrun, which starts them. Under any other launcher nothing happens.
+    """
+    unmet = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" and "MASTER_PORT" in os.environ
+    if not unmet or any(name in os.environ for name in ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK")):
+        return
+    print("Starting the processes ...", file=sys.stderr, flush=True)
+    import psutil
+    from accelerate.commands.config.config_args import load_config_from_file
+    from accelerate.commands.launch import launch_command_parser
+
+    launcher = psutil.Process(os.getppid()).cmdline()
+    word = next((i for i, part in enumerate(launcher) if part == "launch" or part.endswith("accelerate-launch")), None)
+    if word is None:
+        return
+    asked = launch_command_parser().parse_args(launcher[word + 1 :])
+    processes = asked.num_processes or load_config_from_file(asked.config_file).num_processes
+    from torch.distributed.run import main as torchrun
+
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    program = ["--module", "hubgan", *sys.argv[1:]] if asked.module else sys.argv
+    torchrun(["--standalone", f"--nproc_per_node={processes}", *program])
+    sys.exit()
+
+
+def _end_with(parent: int) -> None:
+    """Hand on the SIGTERM that ended the launcher: torchrun tells its processes, which save before they leave."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,71 @@
+"""Train a model by a recipe: `hubgan train [--config RECIPE] [--option value ...]`.
+
+Its options are those of the recipe and its task, so this command reads its words itself.
+"""
+
+import logging
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hubgan.cli.arguments import is_first_process, training_packages
+from hubgan.cli.launcher import start_missing_processes
+
+
+def run_words(words: Sequence[str]) -> None:
+    """Train, or print the plan of a dry run."""
+    start_missing_processes()
+    if is_first_process():  # before the imports, which take seconds
+        print("Loading PyTorch ...", file=sys.stderr, flush=True)
+    with training_packages():
+        from hubgan.training import parse, plan, purpose, train
+    with _messages() as log:
+        config = parse(words)
+        if config.dry_run:
+            text = plan(config)
+        else:
+            log.info("Recipe %s: %s", config.config, "\n  ".join(purpose(config.config)))
+            text = _next(train(config), pushed=config.push_to_hub is not None)
+    if is_first_process():
+        print(text)
+
+
+def _next(folder: Path, *, pushed: bool) -> str:
+    """The commands that use a model that has been trained."""
+    from hubgan.models.config import CONFIG, read_config
+
+    name = shlex.quote(str(folder))
+    if read_config(folder / CONFIG).kind == "Upscaler":
+        commands = {f"hubgan upscale {name} photo.jpg": "enlarge a picture"}
+        demo = f"HUBGAN_UPSCALERS={name} python app.py"
+    else:
+        commands = {f"hubgan sample {name}": "make images"}
+        demo = f"HUBGAN_GENERATORS={name} python app.py"
+    commands |= {demo: "show it in the demo"}
+    commands |= {} if pushed else {f"hubgan push {name} USER/{shlex.quote(folder.name)}": "put it on the Hub"}
+    width = max(map(len, commands))
+    return "\n".join(["What comes next:", *(f"  {command:<{width}}  # {text}" for command, text in commands.items())])
+
+
+@contextmanager
+def _messages() -> Iterator[logging.Logger]:
+    """A block in which hubgan's log goes to stderr: of the first process all, of the others errors."""
+    log, handler = logging.getLogger("hubgan"), logging.StreamHandler()
+    handler.setFormatter(_Messages())
+    log.addHandler(handler)
+    log.setLevel(logging.INFO if is_first_process() else logging.ERROR)
+    try:
+        yield log
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+
+
+class _Messages(logging.Formatter):
+    """What goes well is told without a level in front of it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno == logging.INFO else f"{record.levelname}: {text}"

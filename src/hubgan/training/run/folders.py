@@ -1,0 +1,73 @@
+"""Which folder a run is kept in: every run has one of its own."""
+
+import logging
+import re
+from datetime import datetime
+from itertools import chain, count
+from pathlib import Path
+
+from hubgan.models.config import CONFIG
+from hubgan.runtime.names import at_home
+from hubgan.training.config import TrainingConfig
+from hubgan.training.run.lock import HOLDER
+
+logger = logging.getLogger(__name__)
+
+METRICS, CHECKPOINTS = "metrics.jsonl", "checkpoints"
+_DATE = re.compile(r"-\d{4}-\d\d-\d\d-\d{4}(-\d+)?$")
+
+
+def run_path(config: TrainingConfig) -> Path:
+    """Where the run that a configuration describes is kept."""
+    return Path(config.output_dir or f"runs/{Path(config.config).stem}")
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a run has left something in a folder that another one would overwrite."""
+    return (folder / METRICS).exists() or any((folder / CHECKPOINTS).glob("step-*"))
+
+
+def with_folder(config: TrainingConfig) -> TrainingConfig:
+    """The configuration with the run's folder, where it names none; called on the main process.
+
+    A run that begins has `runs/<recipe>`, or `runs/<recipe>-2026-11-30-1412` if that one is taken. A run that goes on
+    has the folder of its checkpoint; with "auto" that of the recipe's run that was trained last.
+    """
+    if config.output_dir is not None:
+        return config
+    first = run_path(config)
+    dated = (folder for folder in first.parent.glob("*") if _DATE.sub("", folder.name) == first.name)
+    runs = [folder for folder in {first, *dated} if holds_run(folder)]
+    chosen = _to_go_on(config.resume, runs) if config.resume else None
+    if chosen is None:
+        chosen = _unused(first)
+        if chosen != first:
+            logger.info("%s holds another run, so this one is kept in %s", first, chosen)
+    elif len(runs) > 1:
+        logger.info("%d runs of this recipe: going on with the last, %s", len(runs), chosen)
+    return config.model_copy(update={"output_dir": str(chosen)})
+
+
+def _to_go_on(resume: str, runs: list[Path]) -> Path | None:
+    """The run that goes on; None if it is none of these, so that another one begins."""
+    if resume == "auto":
+        return max(runs, key=_last_trained, default=None)
+    checkpoints = Path(at_home(resume)).resolve().parent
+    return next((run for run in runs if (run / CHECKPOINTS).resolve() == checkpoints), None)
+
+
+def _unused(first: Path) -> Path:
+    """The folder, or one beside it that is named after the time, which no run has or is about to have."""
+    dated = f"{first.name}-{datetime.now():%Y-%m-%d-%H%M}"
+    names = chain([first.name, dated], (f"{dated}-{number}" for number in count(2)))
+    return next(folder for folder in map(first.with_name, names) if not _is_taken(folder))
+
+
+def _is_taken(folder: Path) -> bool:
+    return holds_run(folder) or (folder / HOLDER).exists() or (folder / CONFIG).exists()
+
+
+def _last_trained(folder: Path) -> float:
+    """When a run last wrote a line of its log or a checkpoint."""
+    files = [folder / METRICS, *(folder / CHECKPOINTS).glob("step-*")]
+    return max(file.stat().st_mtime for file in files if file.exists())
