@@ -1,4 +1,4 @@
-"""Draw docs/images/overview.jpg, the README's picture, from the samples of two model cards: `python docs/overview.py`."""
+"""Draw the README's picture from the samples of two model cards, by `python docs/overview.py`."""
 
 from pathlib import Path
 
