@@ -92,6 +92,8 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             accepted(importlib.import_module("kill").main, options, monkeypatch)
         case ["python", "app.py"]:
             pass
+        case ["python", "-m", "pytest", file]:
+            assert (ROOT / file).exists()
         case ["hf", *command]:
             result = CliRunner().invoke(hf, [*command, "--help"])
             assert result.exit_code == 0, result.output

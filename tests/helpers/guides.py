@@ -56,7 +56,7 @@ def sentences(guide: Path) -> list[str]:
             blocks.append(re.sub(r"^\s*([-*]|\d+\.) ", "", line))
         else:
             blocks[-1] += f" {line.strip()}"
-    end = r"(?<=[.!?])[*)]*\s+(?=[*(\"A-Z]|hubgan|[a-z]+-)"
+    end = r"(?<=[.!?])[*)]*\s+(?=[*(\"A-Z\d]|hubgan|[a-z]+-)"
     parts = [part for block in blocks for part in re.split(end, block.strip())]
     return [part for part in parts if re.search(r"\w", part)]
 
