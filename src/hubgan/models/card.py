@@ -67,13 +67,11 @@ _TEMPLATE = """\
 
 ## Load it
 
-`pip install -e .` in a clone of hubgan installs it.
-
 ```python
 {snippet}
 ```
 
-{where}
+`pip install -e .` in a clone of hubgan installs it. {where}
 
 ## How good it is
 
@@ -106,9 +104,8 @@ Weights are read from safetensors alone, never from a pickle.
 _SNIPPETS = {
     "Generator": """\
 from hubgan import Generator
-
 generator = Generator.from_pretrained("{name}"{subfolder})
-generator.sample({sampled}, seed=0)[0].save("sample.png")  # one of several PIL images""",
+generator.sample({sampled}seed=0)[0].save("sample.png")""",
     "Discriminator": """\
 import torch
 from hubgan import Discriminator
@@ -118,7 +115,6 @@ images = torch.rand(4, {channels}, {size}, {size}) * 2 - 1  # in [-1, 1]
 logits = discriminator(images{of_classes})  # positive ones mean real""",
     "Upscaler": """\
 from hubgan import Upscaler
-
 upscaler = Upscaler.from_pretrained("{name}"{subfolder})
 upscaler.upscale("photo.jpg").save("photo-x{scale}.png")""",
 }
@@ -303,7 +299,7 @@ def _limits(kind: str, config: dict[str, Any], run: TrainingRun) -> list[str]:
 
 
 def _sampled(labels: list[str]) -> str:
-    return f"labels={json.dumps(labels[:2], ensure_ascii=False)}" if labels else "16"
+    return f"labels={json.dumps(labels[:1], ensure_ascii=False)}, " if labels else ""
 
 
 def _summary(kind: str, description: str, config: dict[str, Any], parameters: int, run: TrainingRun) -> str:
