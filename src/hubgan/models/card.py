@@ -104,6 +104,7 @@ Weights are read from safetensors alone, never from a pickle.
 _SNIPPETS = {
     "Generator": """\
 from hubgan import Generator
+
 generator = Generator.from_pretrained("{name}"{subfolder})
 generator.sample({sampled}seed=0)[0].save("sample.png")""",
     "Discriminator": """\
@@ -115,6 +116,7 @@ images = torch.rand(4, {channels}, {size}, {size}) * 2 - 1  # in [-1, 1]
 logits = discriminator(images{of_classes})  # positive ones mean real""",
     "Upscaler": """\
 from hubgan import Upscaler
+
 upscaler = Upscaler.from_pretrained("{name}"{subfolder})
 upscaler.upscale("photo.jpg").save("photo-x{scale}.png")""",
 }
