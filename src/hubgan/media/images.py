@@ -9,8 +9,10 @@ seconds to import, is imported with the first tensor.
 from __future__ import annotations
 
 import io
+import logging
 import math
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias, Union
 
@@ -20,15 +22,18 @@ from typing_extensions import TypeIs
 
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.colour import cicp_profile, gamma_profile, has_no_effect, profile_space, to_srgb
+from hubgan.media.jpeg import decode
 from hubgan.media.metadata import read_metadata
 from hubgan.media.nclx import read_nclx
-from hubgan.media.png import as_stored, read_chunks
+from hubgan.media.png import COLOURS, PngFile, as_stored, read_chunks
 from hubgan.media.strength import strength_of_tables
 from hubgan.media.tiff import TiffFile, positive
 from hubgan.runtime.files import refuse_address
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 ImageInput: TypeAlias = Union[str, os.PathLike[str], bytes, Image.Image, np.ndarray, "torch.Tensor"]
 MAX_PIXELS = 64_000_000
@@ -38,6 +43,7 @@ WHITE_16 = 65535
 """White in 16 bits."""
 # Common formats; none that runs a program (EPS) or has no signature.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIF")
+_OWN = {"PNG": PngFile, "TIFF": TiffFile}
 _HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # ISO/IEC 23008-12; AVIF has others
 
 
@@ -198,7 +204,7 @@ def identify(file: IO[bytes], name: str) -> Image.Image:
     if key == "HEIF":
         return _heif(file, name)
     if key:
-        return TiffFile(file) if key == "TIFF" else Image.OPEN[key][0](file, "")
+        return _OWN[key](file) if key in _OWN else Image.OPEN[key][0](file, "")
     problem = "not a picture in a known format" if prefix else "empty"
     raise ImageError(f"{name} is {problem}", f"Give one of {', '.join(FORMATS)}")
 
@@ -244,8 +250,9 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     check_size(image, name, max_pixels)
     chunks = read_chunks(image)
     numbers = chunks.get(b"cICP") or read_nclx(image)
-    image = as_stored(image, chunks)
-    image.load()
+    if damage := _damage(image, only_colours=srgb):
+        _warn(f"{name}: damaged parts of the file are left out: {damage}")
+    image = decode(as_stored(image, chunks))
     try:
         upright = ImageOps.exif_transpose(positive(image))
     except Exception:  # the pixels may be intact although the EXIF is broken
@@ -268,6 +275,22 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     if (strength := _strength(image)) is not None:
         result.info["strength"] = strength
     return result
+
+
+def _damage(image: Image.Image, only_colours: bool) -> str:
+    """The damaged parts of an opened file that are left out, such as chunks of a PNG file; empty if it is whole."""
+    lost: set[str] = set(getattr(image, "left_out", ()))
+    if only_colours:
+        lost &= COLOURS
+    if (profile := image.info.get("icc_profile")) and not profile_space(profile):
+        lost.add("ICC profile")
+    return ", ".join(sorted(lost))
+
+
+@lru_cache(maxsize=256)
+def _warn(words: str) -> None:
+    """Warn once, although an animation has many frames, and a data set many pictures without a name."""
+    logger.warning(words)
 
 
 def _strength(image: Image.Image) -> float | None:
