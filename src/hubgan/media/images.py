@@ -27,7 +27,7 @@ from hubgan.media.metadata import read_metadata
 from hubgan.media.nclx import read_nclx
 from hubgan.media.png import COLOURS, PngFile, as_stored, read_chunks
 from hubgan.media.strength import strength_of_tables
-from hubgan.media.tiff import TiffFile, positive
+from hubgan.media.tiff import TiffFile, corrected
 from hubgan.runtime.files import refuse_address
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in grey (ITU-R BT.601), as in Pillow."""
 WHITE_16 = 65535
 """White in 16 bits."""
+_DARK = 16  # no picture in floats up to 255 is so dark
 # Common formats; none that runs a program (EPS) or has no signature.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIF")
 _OWN = {"PNG": PngFile, "TIFF": TiffFile}
@@ -57,9 +58,12 @@ def open_image(
     (H x W or H x W x C), or a tensor (C x H x W). Arrays and tensors have 1, 3 or 4 channels, uint8 or float in
     [0, 1], or a single channel of uint16. EXIF orientation is applied. An alpha channel or a transparent colour makes
     the result RGBA. 16 bits are scaled to 8. Modes I and F do not define their scale, so it is inferred from the
-    largest value: up to 1 (F), 255 or 65535. `info` of the result holds at most `icc_profile`, what
-    `hubgan.media.metadata` keeps (`exif`, `dpi`, `xmp`, `iptc`), `grey`, true for a picture without colours (mode 1,
-    L, LA, La, I or F), and `strength`, with which a JPEG file wants to be cleaned (`hubgan.media.strength`).
+    largest value: up to 1 (F), 255 or 65535. Of F, values just above 1 are an error, because they may be HDR.
+
+    `info` of the result holds at most `icc_profile`, what `hubgan.media.metadata` keeps (`exif`, `dpi`, `xmp`,
+    `iptc`), `grey`, true for a picture without colours (mode 1, L, LA, La, I or F), and `strength`, with which a JPEG
+    file wants to be cleaned (`hubgan.media.strength`). Damaged parts of a file without which the pixels can be read
+    are left out with a warning.
 
     Colours are those that a browser shows. Pictures in CMYK and Lab, grey pictures with a profile, and PNG pictures
     with a gamma become sRGB. A picture in RGB keeps its valid profile in `icc_profile`; numbers of H.273 (cICP of PNG,
@@ -254,9 +258,9 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
         _warn(f"{name}: damaged parts of the file are left out: {damage}")
     image = decode(as_stored(image, chunks))
     try:
-        upright = ImageOps.exif_transpose(positive(image))
+        upright = ImageOps.exif_transpose(corrected(image))
     except Exception:  # the pixels may be intact although the EXIF is broken
-        upright = positive(image).copy()
+        upright = corrected(image).copy()
         upright.info.pop("exif", None)
     if profile := cicp_profile(image.mode, numbers):
         upright.info["icc_profile"] = profile
@@ -362,7 +366,7 @@ def _values(image: Image.Image, name: str) -> tuple[np.ndarray, int]:
     low, high = values.min(), values.max()
     whites = {"I": (255, WHITE_16), "F": (1, 255, WHITE_16)}.get(image.mode, (WHITE_16,))
     white = next((white for white in whites if low >= 0 and high <= white), None)
-    if white is None:
+    if white is None or (image.mode == "F" and 1 < high < _DARK):
         raise ImageError(f"{name} holds values from {low} to {high}", "Save it with 8 or 16 bits a channel")
     return values, white
 
