@@ -6,13 +6,14 @@ import zlib
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from helpers.profiles import (
     ADOBE_RGB,
     DISPLAY_P3,
     PROPHOTO,
     SRGB_CURVE,
+    cmyk_profile,
     grey_profile,
     rgb_profile,
 )
@@ -175,6 +176,12 @@ def _pngs() -> list[Kind]:
         _png(8, RGB, cicp(9, 18), named="cICP HLG"),
         _png(8, GREY, cicp(1, 8), named="cICP linear"),
         _png(16, GREY, cicp(1, 1), named="cICP BT.709"),
+        _png(8, GREY, cicp(9, 16), named="cICP PQ"),
+        _png(16, GREY, cicp(9, 16), named="cICP PQ"),
+        _png(8, GREY, cicp(9, 18), named="cICP HLG"),
+        _png(16, GREY, cicp(9, 18), named="cICP HLG"),
+        _png(8, GREY_ALPHA, cicp(9, 16), named="cICP PQ"),
+        _png(16, RGB, cicp(9, 16), named="cICP PQ"),
         _png(8, RGB, cicp(12, 13, full=0), gamma(1), named="cICP of limited range, gAMA 1.0"),
     ]
     return kinds
@@ -184,7 +191,9 @@ def _others() -> list[Kind]:
     colours = np.rint(_COLOURS * 255).astype(np.uint8)
     levels = np.rint(_LEVELS * 255).astype(np.uint8)
     rgb, grey = Image.fromarray(_blocks(colours)), Image.fromarray(_blocks(levels))
-    inks = Image.fromarray(_blocks(_INKS), "CMYK")
+    inks, press = Image.fromarray(_blocks(_INKS), "CMYK"), cmyk_profile()
+    target = ImageCms.createProfile("sRGB")
+    printed = ImageCms.profileToProfile(inks, io.BytesIO(press), target, ImageCms.Intent.PERCEPTUAL, outputMode="RGB")
     clear = Image.fromarray(_blocks(np.column_stack([colours, [255, 128, 255, 0, 255]]).astype(np.uint8)))
     best = {"quality": 100, "subsampling": 0}
     lossless = {"lossless": True, "exact": True}
@@ -207,6 +216,7 @@ def _others() -> list[Kind]:
         jpeg("grey", grey, "ICC grey, linear", grey_profile()),
         jpeg("grey", grey, "ICC ProPhoto", WIDE),
         jpeg("CMYK of Adobe", inks),
+        jpeg("CMYK of Adobe", inks, "ICC CMYK", press)._replace(shown=encoded(printed, "PNG")),
         Kind("WebP", "RGB", 8, "", "", encoded(rgb, "WEBP", **lossless)),
         Kind("WebP", "RGB + alpha", 8, "channel", "", encoded(clear, "WEBP", **lossless)),
         Kind("WebP", "RGB", 8, "", "ICC Adobe RGB", encoded(rgb, "WEBP", icc_profile=ADOBE, **lossless)),
@@ -220,6 +230,7 @@ def _others() -> list[Kind]:
         page("RGB", 8, encoded(rgb, "TIFF"), plain),
         page("RGB", 8, encoded(rgb, "TIFF", icc_profile=P3), wide, "ICC Display P3"),
         page("CMYK", 8, encoded(inks, "TIFF"), encoded(inks, "JPEG", **best)),
+        page("CMYK", 8, encoded(inks, "TIFF", icc_profile=press), encoded(printed, "PNG"), "ICC CMYK"),
     ]
 
 

@@ -123,6 +123,13 @@ SHOWN = {
     "gAMA of sRGB": (png_file(RED, 8, RGB, gamma(0.45455)), (200, 30, 30)),
     "sRGB, gAMA": (png_file(RED, 8, RGB, gamma(1), (b"sRGB", b"\0")), (200, 30, 30)),
     "nothing": (png_file(RED, 8, RGB), (200, 30, 30)),
+    # What Chromium paints.
+    "PQ": (png_file(np.array([[[186, 161, 139]]]), 8, RGB, cicp(9, 16)), (255, 152, 101)),
+    "PQ, primaries of sRGB": (png_file(np.array([[[69, 78, 10]]]), 8, RGB, cicp(1, 16)), (35, 45, 0)),
+    "HLG": (png_file(np.array([[[208, 166, 233]]]), 8, RGB, cicp(9, 18)), (204, 114, 238)),
+    "HLG, primaries of sRGB": (png_file(np.array([[[186, 161, 139]]]), 8, RGB, cicp(1, 18)), (171, 138, 115)),
+    "PQ of grey": (png_file(np.array([[120]]), 8, GREY, cicp(9, 16)), (114, 114, 114)),
+    "HLG of grey": (png_file(np.array([[210]]), 8, GREY, cicp(9, 18)), (214, 214, 214)),
 }
 
 
