@@ -1,5 +1,6 @@
 """Animations in GIF, WebP, APNG and AVIF files: read frame by frame, and written with their times."""
 
+import io
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -145,7 +146,9 @@ def save_frames(
 ) -> None:
     # Pillow's writers take a list of durations for several frames, but a number for a single one.
     duration = durations if len(frames) > 1 else durations[0]
-    frames[0].save(file, kind, save_all=True, append_images=frames[1:], duration=duration, **options)
+    encoded = io.BytesIO()  # into a file Pillow may write less, without an error
+    frames[0].save(encoded, kind, save_all=True, append_images=frames[1:], duration=duration, **options)
+    file.write_bytes(encoded.getbuffer())
 
 
 def rounded_times(starts: list[Fraction], unit: int) -> list[int]:
