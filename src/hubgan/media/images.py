@@ -39,6 +39,8 @@ ImageInput: TypeAlias = Union[str, os.PathLike[str], bytes, Image.Image, np.ndar
 MAX_PIXELS = 64_000_000
 LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in grey (ITU-R BT.601), as in Pillow."""
+NUMBERS = "hubgan numbers"
+"""The key in `info` of a frame whose file names its colours by number."""
 WHITE_16 = 65535
 """White in 16 bits."""
 _DARK = 16  # no picture in floats up to 255 is so dark
@@ -253,7 +255,7 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     """Decode, turn upright and standardise; the result is always a copy."""
     check_size(image, name, max_pixels)
     chunks = read_chunks(image)
-    numbers = chunks.get(b"cICP") or read_nclx(image)
+    numbers = colour_numbers(image, chunks)
     if damage := _damage(image, only_colours=srgb):
         _warn(f"{name}: damaged parts of the file are left out: {damage}")
     image = decode(as_stored(image, chunks))
@@ -279,6 +281,15 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     if (strength := _strength(image)) is not None:
         result.info["strength"] = strength
     return result
+
+
+def colour_numbers(image: Image.Image, chunks: dict[bytes, bytes]) -> bytes | None:
+    """The colours of an opened picture by numbers of H.273, as in a cICP chunk; None if its file names none.
+
+    `chunks` are those of the file; its animation keeps the numbers in `info` under `NUMBERS`.
+    """
+    known = image.info.get(NUMBERS)
+    return known if isinstance(known, bytes) else chunks.get(b"cICP") or read_nclx(image)
 
 
 def _damage(image: Image.Image, only_colours: bool) -> str:
