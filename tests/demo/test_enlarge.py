@@ -12,14 +12,14 @@ from PIL import Image
 gr = pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
 
 from hubgan import Upscaler
-from hubgan.demo import models
+from hubgan.demo import models, uploads
 from hubgan.demo.enlarge import Enlarged, UpscaleRequest
 from hubgan.demo.limits import Limits
 from hubgan.demo.models import ModelRegistry
 from hubgan.demo.preview import preview
 from hubgan.demo.uploads import EXAMPLES
 from hubgan.demo.upscale import UpscaleTab
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, ImageError
 
 SCALE = 2
 Registry = ModelRegistry[Upscaler]
@@ -62,6 +62,16 @@ def test_frames_that_are_too_many_are_reported(registry: Registry, dance: Path) 
     enlarged = enlarge(registry, dance, Limits(megapixels=2 * 8 * 6 / 1e6))
     assert (enlarged.animation, enlarged.ending) == (None, ".png")
     assert "Only the first of 3 frames was enlarged" in enlarged.remarks[0]
+
+
+def test_a_file_of_too_many_pages_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_PAGES", 2)
+    pages = [Image.new("L", (8, 6)) for _ in range(3)]
+    pages[0].save(tmp_path / "few.tif", save_all=True, append_images=pages[1:2])
+    pages[0].save(tmp_path / "many.tif", save_all=True, append_images=pages[1:])
+    assert uploads.read_header(str(tmp_path / "few.tif"), "few.tif").pages == 2
+    with pytest.raises(ImageError, match=r"many\.tif has more than 2 pages\. Send a file of fewer pages"):
+        uploads.read_header(str(tmp_path / "many.tif"), "many.tif")
 
 
 def test_pages_that_are_left_out_are_reported(registry: Registry, tmp_path: Path) -> None:
