@@ -102,7 +102,7 @@ def test_images_like_one_that_is_clicked(page: "playwright.Page", space: Path) -
     more = page.get_by_role("button", name="More like this")
     images = generate(page, count=6, seed=3)
     playwright.expect(more).to_be_disabled()
-    page.get_by_label("number input for How different").fill("0.6")
+    page.get_by_label("number input for Difference").fill("0.6")
     page.locator(".samples .thumbnail-lg").nth(2).click()
     more.click()
     playwright.expect(more).to_be_disabled()  # none of the new images is picked

@@ -27,6 +27,7 @@ CSS = f"""
 .title h1 {{ font-size: 1.8rem; letter-spacing: -0.02em; margin: 0; }}
 .title p, .hint p {{ margin: 0; color: var(--body-text-color-subdued); }}
 .hint p {{ font-size: var(--text-sm); }}
+.result, .extras, .input {{ gap: var(--layout-gap); }}
 .samples .grid-wrap {{ min-height: 0; max-height: none; overflow: visible; padding: var(--size-3); }}
 .samples .grid-container {{
     --columns: 1;
@@ -42,11 +43,27 @@ CSS = f"""
 .samples .thumbnail-lg img {{ border-radius: 0; }}
 .samples .grid-container .caption-label {{ display: none; }}
 .pixels img {{ image-rendering: pixelated; }}
+
+/* On a phone the pictures come first, and the main button stays in sight. */
+@media (width < 700px) {{
+    .workspace {{ flex-flow: column; }}
+    .workspace > .column {{ display: contents; }}
+    .workspace .input {{ order: -2; }}
+    .workspace .result {{ order: -1; }}
+    .workspace .extras {{ order: 1; }}
+    .workspace .main {{ position: sticky; bottom: var(--size-3); z-index: var(--layer-3); box-shadow: var(--shadow-drop-lg); }}
+}}
+
+/* Fingers need about 44 pixels. */
+@media (pointer: coarse) {{
+    button.md, button.lg, .workspace label, .workspace input[type=number], .label-wrap {{ min-height: 44px; }}
+    .icon-button-wrapper button, .reset-button {{ min-width: 44px; min-height: 44px; }}
+}}
 """
 
 
 def scroll_to(css_class: str) -> str:
-    """JavaScript that scrolls to the element of that class on a phone, where it is below the settings."""
+    """JavaScript that scrolls to the element of that class on a phone, where the button may be far from it."""
     element = f"document.querySelector('.{css_class}')"
     return f"() => window.innerWidth < 700 && {element}.scrollIntoView({{behavior: 'smooth'}})"
 
