@@ -123,7 +123,7 @@ class GenerateTab:
         )
         self._seed = gr.Number(0, label=strings.SEED, info=strings.SEED_INFO, precision=0, minimum=0, maximum=MAX_SEED)
         self._random_seed = gr.Checkbox(True, label=strings.RANDOM_SEED)
-        self._generate = gr.Button(strings.GENERATE, variant="primary", interactive=False, elem_classes="main")
+        self._generate = gr.Button(strings.GENERATE, variant="primary", interactive=False, elem_classes="action")
 
     def _add_results(self) -> None:
         self._gallery = gr.Gallery(
@@ -177,6 +177,7 @@ class GenerateTab:
         # A visitor who types a seed wants that seed.
         self._seed.input(None, outputs=self._random_seed, js="() => false", **PRIVATE)
         self._gallery.select(self.pick, self.images, self._pick_outputs, **SILENT)
+        self._model.input(None, None, self._gallery, js="() => []", **PRIVATE)  # at once; the rest follows
         chosen: Any = {"trigger_mode": "always_last", **SILENT}  # else a second choice could be lost
         self._model.input(self._no_results, None, self._result_outputs, cancels=[generated, varied], **chosen).then(
             self.show_model_and_images, self._model, [*self._result_outputs, *self._model_outputs], **chosen

@@ -43,10 +43,10 @@ SEED, SEED_INFO = "Seed", "The same seed gives the same images."
 RANDOM_SEED = "New random seed every time"
 VARIETY, VARIETY_INFO = "Variety", "Truncation of the latents: lower values give more typical, less varied images."
 GENERATE = "Generate"
-PICK = "Select an image to view it large, vary it or upscale it. The arrow keys show the next one."
+PICK = "Select an image to view it large, vary it or upscale it."
 PICKED = "Selected: {caption}."
 SIMILAR, SEND, BACK = "More like this", "Upscale this", "Back"
-DIFFERENCE, DIFFERENCE_INFO = "Difference", 'For "More like this": 0.1 gives nearly the same image, 1 unrelated ones.'
+DIFFERENCE, DIFFERENCE_INFO = "Difference", "Of the images like the selected one. 0.1: nearly the same. 1: unrelated."
 INDEX, LINK = "Index", "Link"
 CAPTION, CAPTION_CLASS = "Image {index} of seed {seed}", "{name}, image {index} of seed {seed}"
 CAPTION_SIMILAR = "{original}, variation {number}"
@@ -123,10 +123,7 @@ BATCH_COUNT, BATCH_TOTAL = (
     "They may have {megapixels:.3g} megapixels in total. ",
 )
 TOO_MANY = "There are {count} pictures; this demo takes up to {maximum:g} at once", "Choose fewer pictures"
-TOO_LARGE_TOGETHER = (
-    "The pictures have more than {megapixels:.3g} megapixels in total",
-    "Choose fewer or smaller pictures",
-)
+TOO_LARGE_TOGETHER = "The pictures have more than {megapixels:.3g} megapixels in total", "Choose fewer pictures"
 BATCH_DONE = "{count} upscaled in {seconds:.1f} s."
 BATCH_REMARK = "**{name}**: {remark}"
 ALL_FAILED = "No picture could be upscaled. {reasons}"

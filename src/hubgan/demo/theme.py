@@ -15,6 +15,9 @@ THEME = gr.themes.Default(
     # Gradio's files for weight 600 lack most letters. Without 600 the browser uses 700.
     font=(gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"),
     font_mono=("ui-monospace", "monospace"),
+).set(  # the theme's own grey has a contrast of less than 3
+    body_text_color_subdued="*neutral_500",
+    block_info_text_color="*neutral_500",
 )
 
 # The grid is as near to a square as possible, for 1 to 64 images: an n-th child exists if there are n images.
@@ -44,20 +47,27 @@ CSS = f"""
 .samples .grid-container .caption-label {{ display: none; }}
 .pixels img {{ image-rendering: pixelated; }}
 
+.card table {{ display: block; overflow-x: auto; }}
+.card :is(th, td) {{ word-break: normal; overflow-wrap: normal; }}
+
 /* On a phone the pictures come first, and the main button stays in sight. */
 @media (width < 700px) {{
+    .gradio-container {{ overflow: clip !important; }}  /* "hidden" would end "sticky" */
     .workspace {{ flex-flow: column; }}
     .workspace > .column {{ display: contents; }}
     .workspace .input {{ order: -2; }}
     .workspace .result {{ order: -1; }}
     .workspace .extras {{ order: 1; }}
-    .workspace .main {{ position: sticky; bottom: var(--size-3); z-index: var(--layer-3); box-shadow: var(--shadow-drop-lg); }}
+    .workspace .action {{ position: sticky; bottom: var(--size-3); z-index: 10; box-shadow: var(--shadow-drop-lg); }}
+    .comparison .empty {{ min-height: 0; height: var(--size-24); }}
 }}
 
 /* Fingers need about 44 pixels. */
 @media (pointer: coarse) {{
-    button.md, button.lg, .workspace label, .workspace input[type=number], .label-wrap {{ min-height: 44px; }}
+    button.md, button.lg, [role=tab], fieldset label, .label-wrap {{ min-height: 44px; }}
     .icon-button-wrapper button, .reset-button {{ min-width: 44px; min-height: 44px; }}
+    .tab-wrapper, .tab-like-container {{ height: auto !important; min-height: 44px; }}
+    .tab-like-container input {{ min-height: 44px; }}
 }}
 """
 

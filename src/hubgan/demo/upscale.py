@@ -99,8 +99,8 @@ class UpscaleTab:
         labels = list(self._registry.names)
         self._model = gr.Radio(labels, value=labels[0], label=strings.MODEL, visible=len(labels) > 1)
         self._purpose = gr.Markdown(elem_classes="hint")
-        self._upscale = gr.Button(strings.UPSCALE_TAB, variant="primary", elem_classes="main")
-        self._stop = gr.Button(strings.STOP, variant="stop", visible=False, elem_classes="main")
+        self._upscale = gr.Button(strings.UPSCALE_TAB, variant="primary", elem_classes="action")
+        self._stop = gr.Button(strings.STOP, variant="stop", visible=False, elem_classes="action")
         self._hint = gr.Markdown(strings.LOADING, elem_classes="hint")
         self._controls = UpscaleControls(self._model)
 
