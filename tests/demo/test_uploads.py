@@ -160,7 +160,7 @@ def test_a_part_of_a_picture_that_is_too_large_can_be_enlarged(page: "playwright
     picture.paste("red", (8000 - 200, 4000 - 100, 8000, 4000))
     picture.save(tmp_path / "huge.png")
     choose(page, tmp_path / "huge.png")
-    page.get_by_text("The picture has 8000 x 4000 pixels; this demo takes up to 4 megapixels.").wait_for()
+    page.get_by_text("The picture has 8000 x 4000 pixels. This demo takes up to 4 megapixels.").wait_for()
     page.get_by_text("Choose the part to upscale, 2828 x 1414 pixels, or shrink the picture first.").wait_for()
     shown = page.locator(".picture img")
     playwright.expect(shown).to_have_css("content", re.compile("data:image/webp"))

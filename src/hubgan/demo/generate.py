@@ -137,7 +137,7 @@ class GenerateTab:
             elem_classes=["samples", "pixels"],
         )
         self._picked_note = gr.Markdown(strings.PICK, elem_classes="hint")
-        button: Any = {"size": "md", "min_width": 90}
+        button: Any = {"size": "md", "min_width": 120}
         with gr.Row():
             self._similar = gr.Button(strings.SIMILAR, interactive=False, **button)
             self.send = gr.Button(strings.SEND, interactive=False, **button)
@@ -179,9 +179,17 @@ class GenerateTab:
         self._gallery.select(self.pick, self.images, self._pick_outputs, **SILENT)
         self._model.input(None, None, self._gallery, js="() => []", **PRIVATE)  # at once; the rest follows
         chosen: Any = {"trigger_mode": "always_last", **SILENT}  # else a second choice could be lost
-        self._model.input(self._no_results, None, self._result_outputs, cancels=[generated, varied], **chosen).then(
+        cleared = self._model.input(
+            lambda: {**self._no_results(), self._generate: gr.Button(interactive=False)},
+            None,
+            [*self._result_outputs, self._generate],
+            cancels=[generated, varied],
+            **chosen,
+        )
+        shown = cleared.then(
             self.show_model_and_images, self._model, [*self._result_outputs, *self._model_outputs], **chosen
-        ).success(None, self._link, js=SHOW_LINK, **PRIVATE)
+        )
+        shown.success(None, self._link, js=SHOW_LINK, **PRIVATE)
         add_generation_endpoints(
             self._registry,
             count=self._count,

@@ -110,7 +110,7 @@ NO_PART = "There is no part {part}", "Choose one of: {parts}"
 TOO_LARGE = "{name} has {width} x {height} pixels; this demo takes up to {megapixels:.3g} megapixels"
 SHRINK, SHRINK_OR_CROP = "Shrink it first", "Shrink it first, or upscale a part of it"
 OFFER_PART = (
-    "**The picture has {width} x {height} pixels; this demo takes up to {megapixels:.3g} megapixels.**"
+    "**The picture has {width} x {height} pixels. This demo takes up to {megapixels:.3g} megapixels.**"
     " Choose the part to upscale, {part_width} x {part_height} pixels, or shrink the picture first."
 )
 

@@ -26,7 +26,12 @@ _COLUMNS = "\n".join(
 )
 
 CSS = f"""
-.gradio-container {{ width: 100% !important; max-width: 1080px !important; margin: 0 auto !important; }}
+.gradio-container {{
+    width: 100% !important;
+    max-width: 1080px !important;
+    margin: 0 auto !important;
+    overflow: clip !important;  /* Gradio's "hidden" would keep elements from being "sticky" */
+}}
 .title h1 {{ font-size: 1.8rem; letter-spacing: -0.02em; margin: 0; }}
 .title p, .hint p {{ margin: 0; color: var(--body-text-color-subdued); }}
 .hint p {{ font-size: var(--text-sm); }}
@@ -47,12 +52,11 @@ CSS = f"""
 .samples .grid-container .caption-label {{ display: none; }}
 .pixels img {{ image-rendering: pixelated; }}
 
-.card table {{ display: block; overflow-x: auto; }}
+.card table {{ display: block; overflow-x: auto; border: 0; }}
 .card :is(th, td) {{ word-break: normal; overflow-wrap: normal; }}
 
 /* On a phone the pictures come first, and the main button stays in sight. */
 @media (width < 700px) {{
-    .gradio-container {{ overflow: clip !important; }}  /* "hidden" would end "sticky" */
     .workspace {{ flex-flow: column; }}
     .workspace > .column {{ display: contents; }}
     .workspace .input {{ order: -2; }}
