@@ -8,7 +8,7 @@ WORKERS ?= 3
 # Quick tests wait for nothing.
 QUICK_WORKERS ?= 2
 
-.PHONY: demo test test-quick quality style clean
+.PHONY: demo test test-quick quality style docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python app.py
@@ -28,6 +28,9 @@ style: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "hubgan needs Python 3.10 or newer; name one by PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
@@ -36,4 +39,4 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) build dist site src/*.egg-info

@@ -4,8 +4,9 @@ The lists below name the models. The environment variables HUBGAN_GENERATORS and
 names or folders, separated by commas. If there are several, visitors choose one. `hubgan space` makes a Space of this
 file and rewrites the two lists.
 
-HUBGAN_MAX_MEGAPIXELS, HUBGAN_MAX_VIDEO_MEGAPIXELS, HUBGAN_MAX_MINUTES and others limit what visitors may ask for; the
-README lists them. On one's own machine the demo takes what the command line takes, in a Space less.
+HUBGAN_MAX_MEGAPIXELS, HUBGAN_MAX_VIDEO_MEGAPIXELS, HUBGAN_MAX_MINUTES and others limit what visitors may ask for.
+docs/demo.md, in hubgan's repository, lists them. On one's own machine the demo takes what the command line takes, in
+a Space less.
 """
 
 import os

@@ -18,7 +18,7 @@ from helpers.demo_server import SCALE, on_each_screen
 
 def test_the_endpoint_enlarges_several_pictures(client: Client, red_picture: Path) -> None:
     archive, report = client.predict([handle_file(red_picture)] * 2, 0, None, 1.5, api_name="/upscale_several")
-    assert Path(archive).suffix == ".zip" and report.startswith("2 enlarged")
+    assert Path(archive).suffix == ".zip" and report.startswith("2 upscaled")
 
 
 def test_16_bit_grey_stays_16_bit_grey(client: Client, red_picture: Path, tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_several_pictures_come_in_one_archive(page: "playwright.Page", tmp_path:
         page.locator("input[type=file][multiple]").set_input_files(paths)
     page.get_by_text("words").first.wait_for()
     page.get_by_role("button", name="Upscale all").click()
-    page.get_by_text("3 enlarged in").wait_for()
+    page.get_by_text("3 upscaled in").wait_for()
     page.get_by_text("words.png: words.png is not a picture").wait_for()
     with zipfile.ZipFile(download(page, "Download the pictures (ZIP)", tmp_path)) as pack:
         sizes = {name: Image.open(pack.open(name)).size for name in pack.namelist()}

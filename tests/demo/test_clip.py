@@ -111,7 +111,7 @@ def test_the_sound_of_a_camera_is_kept_and_subtitles_that_cannot_be_are_named(pa
             r"clip\.mp4 has more than 0\.00461 megapixels in all its frames of 32 x 24 pixels\."
             r" Cut it to 0\.\d seconds, or shrink it first\.",
         ),
-        (Limits(megapixels=0.0001), r"32 x 24 pixels, and this demo takes up to 0\.0001 megapixels\. Shrink it first"),
+        (Limits(megapixels=0.0001), r"32 x 24 pixels; this demo takes up to 0\.0001 megapixels\. Shrink it first"),
     ],
 )
 def test_a_video_that_is_too_large_is_refused_before_the_work(

@@ -12,14 +12,14 @@ from PIL import Image
 gr = pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
 
 from hubgan import Upscaler
-from hubgan.demo import models
+from hubgan.demo import models, uploads
 from hubgan.demo.enlarge import Enlarged, UpscaleRequest
 from hubgan.demo.limits import Limits
 from hubgan.demo.models import ModelRegistry
 from hubgan.demo.preview import preview
 from hubgan.demo.uploads import EXAMPLES
 from hubgan.demo.upscale import UpscaleTab
-from hubgan.errors import ConfigError
+from hubgan.errors import ConfigError, ImageError
 
 SCALE = 2
 Registry = ModelRegistry[Upscaler]
@@ -55,20 +55,30 @@ def test_all_frames_of_an_animation_are_enlarged(
     file = Image.open(enlarged.save(tmp_path / f"result{enlarged.ending}"))
     assert (file.format, file.size, file.n_frames) == (kind, (8 * SCALE, 6 * SCALE), 3)
     reason = ["The result is a PNG file: JPEG holds no animation."] if format == "jpg" else []
-    assert enlarged.remarks == ["All 3 frames were enlarged.", *reason]
+    assert enlarged.remarks == ["All 3 frames were upscaled.", *reason]
 
 
 def test_frames_that_are_too_many_are_reported(registry: Registry, dance: Path) -> None:
     enlarged = enlarge(registry, dance, Limits(megapixels=2 * 8 * 6 / 1e6))
     assert (enlarged.animation, enlarged.ending) == (None, ".png")
-    assert "Only the first of 3 frames was enlarged" in enlarged.remarks[0]
+    assert "Only the first of 3 frames was upscaled" in enlarged.remarks[0]
+
+
+def test_a_file_of_too_many_pages_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_PAGES", 2)
+    pages = [Image.new("L", (8, 6)) for _ in range(3)]
+    pages[0].save(tmp_path / "few.tif", save_all=True, append_images=pages[1:2])
+    pages[0].save(tmp_path / "many.tif", save_all=True, append_images=pages[1:])
+    assert uploads.read_header(str(tmp_path / "few.tif"), "few.tif").pages == 2
+    with pytest.raises(ImageError, match=r"many\.tif has more than 2 pages\. Send a file of fewer pages"):
+        uploads.read_header(str(tmp_path / "many.tif"), "many.tif")
 
 
 def test_pages_that_are_left_out_are_reported(registry: Registry, tmp_path: Path) -> None:
     pages = [Image.new("L", (8, 6)) for _ in range(3)]
     pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
     enlarged = enlarge(registry, tmp_path / "scan.tif")
-    assert enlarged.ending == ".png" and "Only the first of 3 pages was enlarged" in enlarged.remarks[0]
+    assert enlarged.ending == ".png" and "Only the first of 3 pages was upscaled" in enlarged.remarks[0]
 
 
 def test_a_format_that_cannot_hold_the_result_is_replaced_and_reported(registry: Registry, tmp_path: Path) -> None:
@@ -80,7 +90,7 @@ def test_a_format_that_cannot_hold_the_result_is_replaced_and_reported(registry:
 
 def test_a_strength_is_refused_by_a_model_without_one(registry: Registry) -> None:
     for automatic in (None, False):
-        with pytest.raises(ConfigError, match=r"without has no strength\. Leave the strength out"):
+        with pytest.raises(ConfigError, match=r"without has no strength setting\. Leave strength out"):
             UpscaleRequest.from_settings(registry, Limits(), strength=0.5, automatic=automatic)
     hidden = UpscaleRequest.from_settings(registry, Limits(), strength=0.5, automatic=True)  # as the page sends it
     assert hidden.strength == "auto"
@@ -97,7 +107,7 @@ def test_the_work_is_not_done_before_the_result_is_saved(registry: Registry) -> 
         SimpleNamespace(session_hash=None),
         progress=lambda share, desc: shown.append((share, desc)),
     )
-    assert shown[-1] == (0.9, "Saving") and shown[-2] == (0.9, "Enlarging")
+    assert shown[-1] == (0.9, "Saving") and shown[-2] == (0.9, "Upscaling")
 
 
 def test_the_preview_shows_the_part_that_would_be_enlarged(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def test_a_random_seed_is_shown_and_can_be_used_again(page: "playwright.Page") -
 def test_classes_and_variety_are_those_of_the_controls(page: "playwright.Page", space: Path) -> None:
     playwright.expect(page.get_by_label("Classes", exact=True)).not_to_be_visible()
     page.get_by_label("tiny-classes", exact=True).check()
+    page.get_by_alt_text(re.compile("(cat|dog|ship), image 3 of seed 0")).wait_for()  # the new model's own images
     for name in ("ship", "cat"):
         page.get_by_label("Classes", exact=True).click()
         page.get_by_role("option", name=name).click()
@@ -102,15 +104,17 @@ def test_images_like_one_that_is_clicked(page: "playwright.Page", space: Path) -
     more = page.get_by_role("button", name="More like this")
     images = generate(page, count=6, seed=3)
     playwright.expect(more).to_be_disabled()
-    page.get_by_label("number input for How different").fill("0.6")
+    page.get_by_label("number input for Difference").fill("0.6")
     page.locator(".samples .thumbnail-lg").nth(2).click()
+    page.get_by_text("Selected: Image 2 of seed 3.").wait_for()
     more.click()
     playwright.expect(more).to_be_disabled()  # none of the new images is picked
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(6)
     near = samples(page)
     assert close(opened(near[0]), opened(images[2]))
     page.wait_for_url(lambda address: "seed" not in address)  # a link would lead to other images
-    assert page.get_by_alt_text("Image 2 of seed 3, variation 5").count() == 1
+    last = page.get_by_alt_text("Image 2 of seed 3, variation 5")
+    playwright.expect(last).to_have_attribute("src", re.compile("seed3-like02-05.png"))
 
     generator = Generator.from_pretrained(space / "tiny-generator")
     origin = json.loads(opened(near[3]).text["hubgan"])
@@ -124,12 +128,21 @@ def test_images_like_one_that_is_clicked(page: "playwright.Page", space: Path) -
     playwright.expect(more).to_be_disabled()
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(6)
     assert len(json.loads(opened(samples(page)[1]).text["hubgan"])["similar"]) == 2
+    last = page.get_by_alt_text("Image 2 of seed 3, variation 3, variation 5")
+    playwright.expect(last).to_have_attribute("src", re.compile("seed3-like02-like03-05.png"))
+
+    back = page.get_by_role("button", name="Back", exact=True)
+    back.click()
+    playwright.expect(last).to_have_count(0)
+    assert samples(page) == near
+    back.click()
+    page.wait_for_url(re.compile("seed=3"))  # the link of these images
+    assert samples(page) == images
+    playwright.expect(back).not_to_be_visible()
 
 
 def test_a_generated_image_can_be_upscaled(page: "playwright.Page") -> None:
     generate(page, count=2, seed=1)
     page.locator(".samples .thumbnail-lg").nth(1).click()
     page.get_by_role("button", name="Upscale this").click()
-    page.get_by_label("Remove Image").wait_for()  # the picture has arrived
-    page.get_by_role("button", name=f"Upscale {SCALE}x").click()
     page.get_by_text(f"{SIZE} x {SIZE} → {SIZE * SCALE} x {SIZE * SCALE} pixels").wait_for()

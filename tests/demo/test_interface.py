@@ -28,15 +28,25 @@ def test_the_page_needs_no_torch() -> None:
 def test_it_fits_the_window(
     browser: "playwright.Browser", url: str, width: int, theme: str, screenshots: Path
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 800})
+    phone = width < 700
+    page = browser.new_page(viewport={"width": width, "height": 800}, is_mobile=phone, has_touch=phone)
     page.goto(f"{url}/?__theme={theme}")
     page.locator(".samples .thumbnail-lg").first.wait_for()
     for tab in ("Generate", "Upscale", "About"):
         open_tab(page, tab)
+        for button in page.locator(".action:visible").all():  # at once, without scrolling
+            playwright.expect(button).to_be_in_viewport(ratio=1)
+        if phone:
+            targets = page.locator("button.md:visible, button.lg:visible, [role=tab], fieldset label:visible")
+            assert min(targets.evaluate_all("all => all.map(target => target.offsetHeight)")) >= 44
         page.screenshot(path=screenshots / f"{tab.lower()}-{width}-{theme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         unnamed = page.locator("img:visible:not([alt])").count()
         assert not unnamed, f"{unnamed} pictures on {tab} have no alternative text"
+    open_tab(page, "Generate")
+    pictures, settings = (page.locator(where).first.bounding_box() for where in (".samples", ".workspace fieldset"))
+    assert pictures is not None and settings is not None
+    assert (pictures["y"] < settings["y"]) == phone
     dark = page.evaluate("document.body.classList.contains('dark')")
     assert dark == (theme == "dark")
     page.close()

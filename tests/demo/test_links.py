@@ -65,7 +65,7 @@ def test_a_link_leads_to_the_same_images(page: "playwright.Page", url: str) -> N
     assert generate(page, count=3) == images
 
     page.goto(f"{url}/?seed=abc")
-    page.get_by_text("because this link cannot be opened: The link has text in place of a number.").wait_for()
+    page.get_by_text("This link cannot be opened: The link has text in place of a number.").wait_for()
     page.goto(f"{url}/?seed=0&count=9999")
     page.get_by_text("The number of images must be a whole number from 1 to 64.").wait_for()
     playwright.expect(page.locator(".samples .thumbnail-lg")).to_have_count(16)

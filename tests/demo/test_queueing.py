@@ -67,7 +67,7 @@ def test_work_can_be_stopped(page: "playwright.Page", tmp_path: Path) -> None:
     stop, start = (page.get_by_role("button", name=name, exact=True) for name in ("Stop", f"Upscale {SCALE}x"))
     stop.wait_for()
     playwright.expect(start).not_to_be_visible()
-    page.get_by_text("Enlarging").first.wait_for()
+    page.get_by_text("Upscaling").first.wait_for()
     stop.click(force=True)  # without waiting until it stands still: the work may be done before
     start.wait_for()
     page.get_by_text("Stopped.").first.wait_for()
@@ -89,7 +89,7 @@ def test_several_pictures_can_be_stopped(page: "playwright.Page", tmp_path: Path
         page.locator("input[type=file][multiple]").set_input_files(pictures)
     start = page.get_by_role("button", name="Upscale all")
     start.click()
-    page.get_by_text("Enlarging").first.wait_for()
+    page.get_by_text("Upscaling").first.wait_for()
     page.get_by_role("button", name="Stop", exact=True).click(force=True)
     page.get_by_text("Stopped.").first.wait_for()
     start.wait_for()

@@ -160,16 +160,16 @@ def test_a_part_of_a_picture_that_is_too_large_can_be_enlarged(page: "playwright
     picture.paste("red", (8000 - 200, 4000 - 100, 8000, 4000))
     picture.save(tmp_path / "huge.png")
     choose(page, tmp_path / "huge.png")
-    page.get_by_text("8000 x 4000 pixels are too many: this demo takes up to 4 megapixels.").wait_for()
-    page.get_by_text("Choose the part to enlarge, 2828 x 1414 pixels, or shrink the picture first.").wait_for()
+    page.get_by_text("The picture has 8000 x 4000 pixels. This demo takes up to 4 megapixels.").wait_for()
+    page.get_by_text("Choose the part to upscale, 2828 x 1414 pixels, or shrink the picture first.").wait_for()
     shown = page.locator(".picture img")
     playwright.expect(shown).to_have_css("content", re.compile("data:image/webp"))
     middle = shown.evaluate("image => getComputedStyle(image).content")
-    page.get_by_label("Part to enlarge").click()
+    page.get_by_label("Part to upscale").click()
     page.get_by_role("option", name="bottom right").click()
     playwright.expect(shown).not_to_have_css("content", middle)
-    page.get_by_label("number input for Enlarge by").fill("1.5")  # a smaller file is written sooner
-    page.get_by_label("number input for Enlarge by").press("Tab")
+    page.get_by_label("number input for Scale").fill("1.5")  # a smaller file is written sooner
+    page.get_by_label("number input for Scale").press("Tab")
     page.get_by_role("button", name="Upscale 1.5x").click()
     page.get_by_text("2828 x 1414 → 4242 x 2121 pixels").wait_for(timeout=120_000)
     large = Image.open(download(page, "Download (PNG)", tmp_path))
@@ -177,7 +177,7 @@ def test_a_part_of_a_picture_that_is_too_large_can_be_enlarged(page: "playwright
 
     Image.new("RGB", (8, 8), "red").save(tmp_path / "small.png")
     choose(page, tmp_path / "small.png")
-    playwright.expect(page.get_by_label("Part to enlarge")).not_to_be_visible()
+    playwright.expect(page.get_by_label("Part to upscale")).not_to_be_visible()
 
 
 def test_a_part_of_16_bit_grey_has_16_bits(tmp_path: Path) -> None:

@@ -17,13 +17,13 @@ from hubgan import Generator
 @on_each_screen
 def test_a_walk_from_seed_to_seed(page: "playwright.Page", space: Path, tmp_path: Path) -> None:
     page.get_by_label("tiny-classes", exact=True).check()
-    page.get_by_role("button", name="A walk between two seeds").click()
+    page.get_by_role("button", name="Latent walk between two seeds").click()
     page.get_by_label("Class", exact=True).click()
     page.get_by_role("option", name="dog").click()
     page.get_by_label("From seed").fill("4")
     page.get_by_label("To seed").fill("5")
     page.get_by_label("number input for Seconds").fill("1")
-    page.get_by_role("button", name="Walk", exact=True).click()
+    page.get_by_role("button", name="Make the walk").click()
     playwright.expect(page.get_by_role("button", name="Download the walk (GIF)")).to_be_enabled()
     walk = Image.open(download(page, "Download the walk (GIF)", tmp_path))
     assert (walk.format, walk.size) == ("GIF", (256, 256))

@@ -6,13 +6,14 @@ import zlib
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from helpers.profiles import (
     ADOBE_RGB,
     DISPLAY_P3,
     PROPHOTO,
     SRGB_CURVE,
+    cmyk_profile,
     grey_profile,
     rgb_profile,
 )
@@ -175,6 +176,12 @@ def _pngs() -> list[Kind]:
         _png(8, RGB, cicp(9, 18), named="cICP HLG"),
         _png(8, GREY, cicp(1, 8), named="cICP linear"),
         _png(16, GREY, cicp(1, 1), named="cICP BT.709"),
+        _png(8, GREY, cicp(9, 16), named="cICP PQ"),
+        _png(16, GREY, cicp(9, 16), named="cICP PQ"),
+        _png(8, GREY, cicp(9, 18), named="cICP HLG"),
+        _png(16, GREY, cicp(9, 18), named="cICP HLG"),
+        _png(8, GREY_ALPHA, cicp(9, 16), named="cICP PQ"),
+        _png(16, RGB, cicp(9, 16), named="cICP PQ"),
         _png(8, RGB, cicp(12, 13, full=0), gamma(1), named="cICP of limited range, gAMA 1.0"),
     ]
     return kinds
@@ -184,7 +191,9 @@ def _others() -> list[Kind]:
     colours = np.rint(_COLOURS * 255).astype(np.uint8)
     levels = np.rint(_LEVELS * 255).astype(np.uint8)
     rgb, grey = Image.fromarray(_blocks(colours)), Image.fromarray(_blocks(levels))
-    inks = Image.fromarray(_blocks(_INKS), "CMYK")
+    inks, press = Image.fromarray(_blocks(_INKS), "CMYK"), cmyk_profile()
+    target = ImageCms.createProfile("sRGB")
+    printed = ImageCms.profileToProfile(inks, io.BytesIO(press), target, ImageCms.Intent.PERCEPTUAL, outputMode="RGB")
     clear = Image.fromarray(_blocks(np.column_stack([colours, [255, 128, 255, 0, 255]]).astype(np.uint8)))
     best = {"quality": 100, "subsampling": 0}
     lossless = {"lossless": True, "exact": True}
@@ -207,6 +216,7 @@ def _others() -> list[Kind]:
         jpeg("grey", grey, "ICC grey, linear", grey_profile()),
         jpeg("grey", grey, "ICC ProPhoto", WIDE),
         jpeg("CMYK of Adobe", inks),
+        jpeg("CMYK of Adobe", inks, "ICC CMYK", press)._replace(shown=encoded(printed, "PNG")),
         Kind("WebP", "RGB", 8, "", "", encoded(rgb, "WEBP", **lossless)),
         Kind("WebP", "RGB + alpha", 8, "channel", "", encoded(clear, "WEBP", **lossless)),
         Kind("WebP", "RGB", 8, "", "ICC Adobe RGB", encoded(rgb, "WEBP", icc_profile=ADOBE, **lossless)),
@@ -220,21 +230,64 @@ def _others() -> list[Kind]:
         page("RGB", 8, encoded(rgb, "TIFF"), plain),
         page("RGB", 8, encoded(rgb, "TIFF", icc_profile=P3), wide, "ICC Display P3"),
         page("CMYK", 8, encoded(inks, "TIFF"), encoded(inks, "JPEG", **best)),
+        page("CMYK", 8, encoded(inks, "TIFF", icc_profile=press), encoded(printed, "PNG"), "ICC CMYK"),
     ]
 
 
 def tiff(grey: np.ndarray, *, white_is_zero: bool = False, big_endian: bool = False) -> bytes:
     """A TIFF file of grey, of 8 or 16 bits."""
-    depth, order = grey.dtype.itemsize * 8, ">" if big_endian else "<"
-    pixels = grey.astype(grey.dtype.newbyteorder(order)).tobytes()
-    height, width = grey.shape
-    tags = {256: width, 257: height, 258: depth, 259: 1, 262: int(not white_is_zero), 273: 0, 277: 1, 278: height}
-    tags[279] = len(pixels)
-    tags[273] = 8 + 2 + 12 * len(tags) + 4
-    body = struct.pack(f"{order}H", len(tags))
-    for tag, value in sorted(tags.items()):
-        body += struct.pack(f"{order}HHII", tag, 4, 1, value)
-    return struct.pack(f"{order}2sHI", b"MM" if big_endian else b"II", 42, 8) + body + bytes(4) + pixels
+    return tiff_file(grey, int(not white_is_zero), big_endian=big_endian)
+
+
+def tiff_file(
+    samples: np.ndarray,
+    photometric: int,
+    *,
+    bits: int = 0,
+    extra: int | None = None,
+    separate: bool = False,
+    compressed: bool = False,
+    big_endian: bool = False,
+) -> bytes:
+    """A TIFF file of these numbers, (H, W) or (H, W, C).
+
+    Args:
+        samples: the numbers, whose dtype is that of the file.
+        photometric: how they become colours; 1 is grey, 2 RGB.
+        bits: of a number, 12 or those of the dtype.
+        extra: what the last channel is, such as 2 for alpha.
+        separate: each channel in a plane of its own.
+        compressed: by deflate, else not at all.
+        big_endian: the order of the bytes.
+    """
+    order, samples = ">" if big_endian else "<", np.atleast_3d(samples)
+    height, width, channels = samples.shape
+    planes = np.moveaxis(samples, 2, 0) if separate else [samples]
+    parts = [np.ascontiguousarray(plane, samples.dtype.newbyteorder(order)).tobytes() for plane in planes]
+    if bits == 12:
+        parts = [np.packbits(row[:, None] >> np.arange(12)[::-1] & 1).tobytes() for row in samples[..., 0]]
+        parts = [b"".join(parts)]
+    parts = [zlib.compress(part) for part in parts] if compressed else parts
+    kind = {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
+    bits = bits or samples.dtype.itemsize * 8
+    tags = {
+        256: [width], 257: [height], 258: [bits] * channels, 259: [8 if compressed else 1], 262: [photometric],
+        273: [0] * len(parts), 277: [channels], 278: [height], 279: [len(part) for part in parts],
+        284: [2 if separate else 1], 339: [kind] * channels, 530: [1, 1],
+    }  # fmt: skip
+    tags |= {} if extra is None else {338: [extra]}
+    start = 8 + 2 + 12 * len(tags) + 4
+    place = start + sum(4 * len(values) for values in tags.values() if len(values) > 1)
+    for number, part in enumerate(parts):
+        tags[273][number] = place
+        place += len(part)
+    table, values_apart = struct.pack(f"{order}H", len(tags)), b""
+    for tag, values in sorted(tags.items()):
+        value = values[0] if len(values) == 1 else start + len(values_apart)
+        values_apart += struct.pack(f"{order}{len(values)}I", *values) if len(values) > 1 else b""
+        table += struct.pack(f"{order}HHII", tag, 4, len(values), value)
+    header = struct.pack(f"{order}2sHI", b"MM" if big_endian else b"II", 42, 8)
+    return header + table + bytes(4) + values_apart + b"".join(parts)
 
 
 KINDS = [*_pngs(), *_others()]

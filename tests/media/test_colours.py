@@ -34,6 +34,7 @@ from helpers.common import ROOT
 from helpers.pictures import pixels
 from hubgan import Upscaler
 from hubgan.data.decoding import decode
+from hubgan.media.animation import open_animation
 from hubgan.media.colour import profile_space
 from hubgan.media.images import open_image
 from hubgan.media.writing import save_picture
@@ -123,6 +124,13 @@ SHOWN = {
     "gAMA of sRGB": (png_file(RED, 8, RGB, gamma(0.45455)), (200, 30, 30)),
     "sRGB, gAMA": (png_file(RED, 8, RGB, gamma(1), (b"sRGB", b"\0")), (200, 30, 30)),
     "nothing": (png_file(RED, 8, RGB), (200, 30, 30)),
+    # What Chromium paints.
+    "PQ": (png_file(np.array([[[186, 161, 139]]]), 8, RGB, cicp(9, 16)), (255, 152, 101)),
+    "PQ, primaries of sRGB": (png_file(np.array([[[69, 78, 10]]]), 8, RGB, cicp(1, 16)), (35, 45, 0)),
+    "HLG": (png_file(np.array([[[208, 166, 233]]]), 8, RGB, cicp(9, 18)), (204, 114, 238)),
+    "HLG, primaries of sRGB": (png_file(np.array([[[186, 161, 139]]]), 8, RGB, cicp(1, 18)), (171, 138, 115)),
+    "PQ of grey": (png_file(np.array([[120]]), 8, GREY, cicp(9, 16)), (114, 114, 114)),
+    "HLG of grey": (png_file(np.array([[210]]), 8, GREY, cicp(9, 18)), (214, 214, 214)),
 }
 
 
@@ -242,6 +250,23 @@ def test_lab() -> None:
     image = Image.merge("LAB", [Image.fromarray(lab[..., band]) for band in range(3)])
     shown = pixels(open_image(encoded(image, "TIFF")))
     assert np.abs(shown - [[[255] * 3, [45, 78, 34], [119] * 3, [0] * 3]]).max() <= 2
+
+
+def test_frames_have_the_colours_that_their_file_names_by_number(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ((200, 30, 30), (30, 200, 30))]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    whole, named = (tmp_path / "a.png").read_bytes(), png_file(RED, 8, RGB, cicp(12, 13))
+    (tmp_path / "a.png").write_bytes(whole[:33] + named[33:49] + whole[33:])
+    files = ["a.png"]
+    if features.check("avif"):
+        frames[0].save(tmp_path / "a.avif", save_all=True, append_images=frames[1:])
+        start, box, end = (tmp_path / "a.avif").read_bytes().partition(b"colrnclx")
+        (tmp_path / "a.avif").write_bytes(start + box + struct.pack(">HH", 12, 13) + end[4:])
+        files.append("a.avif")
+    for file in files:
+        animation, first = open_animation(tmp_path / file), open_image(tmp_path / file)
+        assert animation is not None and profile_space(first.info["icc_profile"]) == "RGB"
+        assert [each.info["icc_profile"] for each in animation.frames] == [first.info["icc_profile"]] * 2
 
 
 def test_a_gif_holds_srgb(tmp_path: Path) -> None:

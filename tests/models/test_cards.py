@@ -107,6 +107,39 @@ def test_every_measured_figure_is_in_the_model_index(saved: Path) -> None:
     assert told in (saved / "README.md").read_text()
 
 
+def test_figures_are_in_words_before_what_is_folded(saved: Path) -> None:
+    screen, folded = (saved / "README.md").read_text().split("---", 2)[2].split("<details>", 1)
+    assert "- **FD-ENL0 182**: the distance from real images (lower is better; real against real 18).\n" in screen
+    assert "Measured on uoft-cs/cifar10, split test, 10,000 samples." in screen
+    assert "- Its pictures have 32x32 pixels" in screen and "Trained on uoft-cs/cifar10. CIFAR-10 states" in screen
+    assert str(RESULT["revision"]) not in screen and "images seen" not in screen
+    assert "| FD-ENL0 |" in folded and "images seen" in folded
+    assert folded.count("<details>") + 1 == folded.count("</details>") == 2
+
+
+@pytest.mark.parametrize(("value", "words"), [(26.5, "1.5 dB above"), (24.96, "level with"), (24, "1.0 dB below")])
+def test_upscalers_are_compared_with_bicubic_in_words(value: float, words: str, tmp_path: Path) -> None:
+    def result(metric: str, name: str, value: float, bicubic: float, samples: int = 40) -> Result:
+        return Result(metric=metric, name=name, value=value, dataset="photos", samples=samples,
+                      settings={"bicubic": bicubic})  # fmt: skip
+
+    model = Upscaler(scale=2, width=4, depth=1)
+    model.training_run = {
+        "limits": "Text of it is worse.",
+        "results": [
+            {**result("psnr", "PSNR", 31, 30, samples=5), "dataset": "few"},
+            result("psnr", "PSNR", value, 25),
+            result("pd-enl2", "PD-ENL2", 0.4, 0.53),
+            result("psnr", "PSNR of everyday pictures", 24.9, 24.4),
+        ],
+    }
+    model.save_pretrained(tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert f"- **{words} bicubic** (PSNR {value:.1f} dB, 40 pictures); perceptual distance 0.4, bicubic 0.53." in card
+    assert "- Everyday pictures: **0.5 dB above bicubic** (PSNR 24.9 dB, 40 pictures)." in card
+    assert "Measured on photos." in card and "- Text of it is worse." in card and "31.0" not in card
+
+
 def test_the_picture_beside_the_card_is_shown(saved: Path) -> None:
     assert PICTURE not in (saved / "README.md").read_text()
     Image.new("RGB", (4, 4)).save(saved / PICTURE)
@@ -121,7 +154,7 @@ def test_words_written_by_hand_stay_and_the_results_are_renewed(saved: Path) -> 
     change(saved / "README.md", "## Limits and bias", "## Cats\n\nMostly cats.\n\n## Limits and bias")
     card = save_again(saved)
     assert "Mostly cats." in card
-    assert "**150**" in card and "182.34" not in card
+    assert "**150**" in card and "**FD-ENL0 150**" in card and "182" not in card
     assert "images seen: 1,234" in card  # as it was: not hubgan's any more
     assert ModelCard(card).data.eval_results[0].metric_value == 150
     assert not is_untouched(card)
@@ -149,7 +182,8 @@ def test_an_untouched_card_is_renewed_as_a_whole_also_with_windows_line_ends(sav
 
 def test_results_whose_marks_were_deleted_stay_deleted(saved: Path) -> None:
     file = saved / "README.md"
-    file.write_text(re.sub(r"## Results.*## The network", "## The network", file.read_text(), flags=re.DOTALL))
+    text = re.sub(r"<!-- (figures|results).*?<!-- end of \1 -->", "", file.read_text(), flags=re.DOTALL)
+    file.write_text(text)
     assert "150" not in save_again(saved).split("---", 2)[2]
 
 

@@ -1,9 +1,12 @@
 """Numbers that are NaN or infinite become an error or a computation in float32, and never a black picture."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, current_thread, main_thread
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from spandrel.architectures.Compact import Compact
 from torch import nn
@@ -47,6 +50,25 @@ def test_float32_takes_over_where_float16_overflows(half: Path, caplog: pytest.L
     assert [record.message for record in caplog.records] == [
         f"{half} overflows in half precision: it computes in float32 now"
     ]
+
+
+def test_a_thread_keeps_its_network_while_another_one_overflows(half: Path) -> None:
+    model, black, picture = Upscaler.from_pretrained(half), Image.new("RGB", (8, 8)), noise(8, 8)
+    wanted, exact = model.upscale(black), Upscaler.from_pretrained(half, dtype=torch.float32).upscale(picture)
+    begun, replaced = Event(), Event()
+
+    def wait(*_: object) -> None:
+        if current_thread() is not main_thread():
+            begun.set()
+            replaced.wait(20)
+
+    next(layer for layer in model.network.modules() if isinstance(layer, nn.Conv2d)).register_forward_pre_hook(wait)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(model.upscale, black)
+        assert begun.wait(20) and model.dtype == torch.float16
+        assert same(model.upscale(picture), exact) and model.dtype == torch.float32
+        replaced.set()
+        assert same(other.result(), wanted)
 
 
 def test_the_command_enlarges_pictures_in_float32(half: Path, hubgan: Run, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from helpers.common import equal
 from helpers.launching import TINY, metrics, train_here, train_in_two
 from hubgan import Discriminator, Generator
 from hubgan.errors import ConfigError
+from hubgan.training import parse
+from hubgan.training.tasks.generation import Generation
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -29,6 +31,16 @@ def test_a_run_learns_classes(network: list[str], tmp_path: Path) -> None:
     assert len(generator.sample(labels=["horse", "ship"])) == 2
     assert Discriminator.from_pretrained(run, subfolder="discriminator").config["classes"] == 10
     assert metrics(run)[-1]["steps"] == 6
+    assert "seed 0, 8 of each class" in (run / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("classes", "rows"), [(3, 3), (40, 16)])
+def test_the_samples_have_a_row_a_class(classes: int, rows: int) -> None:
+    generator = Generator(width=4, image_size=16, labels=[f"class {number}" for number in range(classes)])
+    picture = Generation(parse(CONDITIONAL)).preview({"generator": generator})
+    assert picture.height == rows * 18 + 2 and picture.width > 8 * 18 + 2  # names at the left
+    shown = picture.crop((picture.width - 18, 2 * 18 + 2, picture.width - 2, 2 * 18 + 18))
+    assert shown == generator.sample(8 * rows, seed=0, labels=generator.labels[:rows])[7 * rows + 2]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import re
 import sys
 
 from hubgan.errors import HubganError, nearest
-from hubgan.runtime.files import remedy_of
+from hubgan.runtime.files import told
 from hubgan.version import __version__
 
 # A command's module has `configure(parser)` and `run(args)`; its docstring is the top of its help. That of train has
@@ -130,9 +130,8 @@ def _failed(name: str, error: Exception) -> int:
     """Print an error to stderr, and return the exit status."""
     if isinstance(error, BrokenPipeError):
         return 141  # as a shell reports SIGPIPE, which Python does not let through
-    if isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        error = HubganError(text, remedy_of(error))
+    if isinstance(error, OSError):
+        error = told(error)
     text = error.for_command_line() if isinstance(error, HubganError) else str(error)
     print(f"{name}: error: {text}", file=sys.stderr)
     return 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hubgan.cli.arguments import enough_memory, say, strength_of
 from hubgan.errors import DataError, HubganError, ImageError, ModelError
+from hubgan.runtime.files import told
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -59,7 +60,7 @@ def enlarge_all(upscaler: "Upscaler", jobs: "list[UpscaleJob]", taken: set[Path]
         except (ImageError, ModelError, DataError, OSError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise  # the next picture would fail in the same way
-            words = error.for_command_line() if isinstance(error, HubganError) else str(error)
+            words = (told(error) if isinstance(error, OSError) else error).for_command_line()
             problems.append(words if str(job.source) in words else f"{job.source}: {words}")
             return None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from hubgan.demo import files, strings
+from hubgan.demo.controls import UpscaleControls
 from hubgan.demo.enlarge import UpscaleRequest
 from hubgan.demo.errors import sentences, translate_errors
 from hubgan.demo.events import SILENT, Updates
@@ -28,18 +29,7 @@ _WORK = "batch"
 class BatchPart:
     """Several pictures, enlarged with the model and the settings of the tab, in one archive."""
 
-    def __init__(
-        self,
-        registry: ModelRegistry[Upscaler],
-        limits: Limits,
-        *,
-        fidelity: gr.Slider,
-        model: gr.Radio,
-        scale: gr.Slider,
-        strength: gr.Slider,
-        automatic: gr.Checkbox,
-        format: gr.Dropdown,
-    ) -> None:
+    def __init__(self, registry: ModelRegistry[Upscaler], limits: Limits, controls: UpscaleControls) -> None:
         self._registry, self._limits = registry, limits
         with gr.Accordion(strings.BATCH, open=False):
             pictures = gr.File(file_count="multiple", label=strings.FILES, height=160)
@@ -54,7 +44,7 @@ class BatchPart:
             _WORK,
             {self._report: strings.STOPPED},
             fn=self.upscale_several,
-            inputs=[pictures, fidelity, model, scale, strength, automatic, format],
+            inputs=[pictures, *controls.settings, controls.format],
             outputs=[self._archive, self._report],
             api_name="upscale_several",
             show_progress_on=self._report,

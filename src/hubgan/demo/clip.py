@@ -17,6 +17,7 @@ import gradio as gr
 from PIL import Image
 
 from hubgan.demo import files, models, strings
+from hubgan.demo.controls import UpscaleControls
 from hubgan.demo.enlarge import UpscaleRequest
 from hubgan.demo.errors import translate_errors, without_path
 from hubgan.demo.events import SILENT, Updates
@@ -48,17 +49,7 @@ class _Done(NamedTuple):
 class ClipPart:
     """A video, enlarged with the model and the settings of the tab. It becomes an MP4 file, which plays everywhere."""
 
-    def __init__(
-        self,
-        registry: ModelRegistry[Upscaler],
-        limits: Limits,
-        *,
-        fidelity: gr.Slider,
-        model: gr.Radio,
-        scale: gr.Slider,
-        strength: gr.Slider,
-        automatic: gr.Checkbox,
-    ) -> None:
+    def __init__(self, registry: ModelRegistry[Upscaler], limits: Limits, controls: UpscaleControls) -> None:
         self._registry, self._limits = registry, limits
         able = find_spec("av") is not None
         with gr.Accordion(strings.CLIP, open=False):
@@ -77,7 +68,7 @@ class ClipPart:
             _WORK,
             {self._report: strings.STOPPED},
             fn=self.upscale_video,
-            inputs=[video, fidelity, model, scale, strength, automatic],
+            inputs=[video, *controls.settings],
             outputs=[self._result, self._file, self._report],
             api_name="upscale_video",
             show_progress_on=self._result,

@@ -55,25 +55,30 @@ class GenerateTab:
         self._registry = registry
         self._default = GenerationSettings(registry.default)
         self._first_images = cache(self._make_first_images)
-        with gr.Row():
+        with gr.Row(elem_classes="workspace"):
             with gr.Column(scale=1, min_width=280):
                 self._add_settings()
             with gr.Column(scale=2, min_width=320):
-                self._add_results()
-                self._walk = WalkPart(registry, self._model)
+                with gr.Column(elem_classes="result"):
+                    self._add_results()
+                with gr.Column(elem_classes="extras"):
+                    self._add_downloads()
+                    self._walk = WalkPart(registry, self._model)
         self.images, self.picked = gr.State(time_to_live=_SESSION_SECONDS), gr.State()
+        self._earlier = gr.State([], time_to_live=_SESSION_SECONDS)  # images and their link, the oldest first
         # `_link` leads to the images on the page. `_requested_link` is the one that the visitor came with: when `load`
         # sets it, the images are generated.
         self._link, self._requested_link = (gr.Textbox(visible="hidden", label=strings.LINK) for _ in range(2))
 
+        self._pick_outputs = [self.picked, self._picked_note, self._similar, self.send]
         self._result_outputs = [
             self._gallery,
             self.images,
             self._archive,
             self._grid,
-            self.picked,
-            self._similar,
-            self.send,
+            *self._pick_outputs,
+            self._earlier,
+            self._back,
             self._link,
         ]
         self._model_outputs = [self._problem, self._classes, self._walk.label, self._generate]
@@ -93,7 +98,10 @@ class GenerateTab:
     def _add_settings(self) -> None:
         self._problem, self._notice = (gr.Markdown(visible=False, elem_classes="problem") for _ in range(2))
         labels = list(self._registry.names)
-        self._model = gr.Radio(labels, value=labels[0], label=strings.MODEL, visible=len(labels) > 1)
+        # It is disabled until `load` is done: another model's images would arrive after the choice.
+        self._model = gr.Radio(
+            labels, value=labels[0], label=strings.MODEL, visible=len(labels) > 1, interactive=False
+        )
         self._count = gr.Slider(1, MAX_IMAGES, value=DEFAULT_IMAGES, step=1, label=strings.IMAGES)
         self._classes = gr.Dropdown(
             [],
@@ -115,7 +123,7 @@ class GenerateTab:
         )
         self._seed = gr.Number(0, label=strings.SEED, info=strings.SEED_INFO, precision=0, minimum=0, maximum=MAX_SEED)
         self._random_seed = gr.Checkbox(True, label=strings.RANDOM_SEED)
-        self._generate = gr.Button(strings.GENERATE, variant="primary", interactive=False)  # until `load` is done
+        self._generate = gr.Button(strings.GENERATE, variant="primary", interactive=False, elem_classes="action")
 
     def _add_results(self) -> None:
         self._gallery = gr.Gallery(
@@ -128,14 +136,20 @@ class GenerateTab:
             interactive=False,
             elem_classes=["samples", "pixels"],
         )
+        self._picked_note = gr.Markdown(strings.PICK, elem_classes="hint")
+        button: Any = {"size": "md", "min_width": 120}
         with gr.Row():
-            self._archive = gr.DownloadButton(strings.DOWNLOAD_ALL, size="md")
-            self._grid = gr.DownloadButton(strings.DOWNLOAD_GRID, size="md")
-        gr.Markdown(strings.PICK, elem_classes="hint")
+            self._similar = gr.Button(strings.SIMILAR, interactive=False, **button)
+            self.send = gr.Button(strings.SEND, interactive=False, **button)
+            self._back = gr.Button(strings.BACK, visible=False, **button)
+        self._difference = gr.Slider(
+            0.1, 1, value=0.4, step=0.1, label=strings.DIFFERENCE, info=strings.DIFFERENCE_INFO
+        )
+
+    def _add_downloads(self) -> None:
         with gr.Row():
-            self._similar = gr.Button(strings.SIMILAR, size="md", interactive=False)
-            self.send = gr.Button(strings.SEND, size="md", interactive=False)
-        self._difference = gr.Slider(0.1, 1, value=0.4, step=0.1, label=strings.DIFFERENCE)
+            self._archive = gr.DownloadButton(strings.DOWNLOAD_ALL, size="md", min_width=120)
+            self._grid = gr.DownloadButton(strings.DOWNLOAD_GRID, size="md", min_width=120)
 
     def _connect(self) -> None:
         settings = {self._model, self._count, self._seed, self._random_seed, self._classes, self._variety}
@@ -149,18 +163,33 @@ class GenerateTab:
         )
         varied = self._similar.click(
             self.generate_similar,
-            {self.images, self.picked, self._difference, self._count},
+            {self.images, self.picked, self._difference, self._count, self._earlier, self._link},
             self._result_outputs,
             **work,
         )
         for done in (generated, varied):
             done.success(None, self._link, js=SHOW_LINK, **PRIVATE)
-            done.success(None, js=scroll_to("samples"), **PRIVATE)
             done.success(lambda: gr.Markdown(visible=False), None, self._notice, **SILENT)
+        back = self._back.click(self.go_back, self._earlier, self._result_outputs, **SILENT)
+        back.success(None, self._link, js=SHOW_LINK, **PRIVATE)
+        for start in (self._generate.click, self._similar.click, self._back.click):
+            start(None, js=scroll_to("samples"), **PRIVATE)
         # A visitor who types a seed wants that seed.
         self._seed.input(None, outputs=self._random_seed, js="() => false", **PRIVATE)
-        self._gallery.select(self.pick, None, [self.picked, self._similar, self.send], **SILENT)
-        self._model.input(self.show_model, self._model, self._model_outputs, **SILENT)
+        self._gallery.select(self.pick, self.images, self._pick_outputs, **SILENT)
+        self._model.input(None, None, self._gallery, js="() => []", **PRIVATE)  # at once; the rest follows
+        chosen: Any = {"trigger_mode": "always_last", **SILENT}  # else a second choice could be lost
+        cleared = self._model.input(
+            lambda: {**self._no_results(), self._generate: gr.Button(interactive=False)},
+            None,
+            [*self._result_outputs, self._generate],
+            cancels=[generated, varied],
+            **chosen,
+        )
+        shown = cleared.then(
+            self.show_model_and_images, self._model, [*self._result_outputs, *self._model_outputs], **chosen
+        )
+        shown.success(None, self._link, js=SHOW_LINK, **PRIVATE)
         add_generation_endpoints(
             self._registry,
             count=self._count,
@@ -189,7 +218,7 @@ class GenerateTab:
             variety=values[self._variety],
         )
         images = generate(self._registry, GenerationRequest.from_settings(self._registry, settings))
-        return {**self._results(images), self._seed: seed, self._link: write_link(settings, self._default)}
+        return {**self._results(images, write_link(settings, self._default)), self._seed: seed}
 
     @translate_errors
     def generate_similar(self, values: dict[gr.components.Component, Any]) -> Updates:
@@ -198,12 +227,19 @@ class GenerateTab:
         if images is None or picked is None:
             raise ConfigError(*strings.NOT_PICKED)
         request = images.request.similar(picked, values[self._difference], values[self._count])
-        return self._results(generate(self._registry, request))
+        earlier = [*values[self._earlier], (images, values[self._link])]
+        return self._results(generate(self._registry, request), earlier=earlier)
 
-    def pick(self, event: gr.SelectData) -> Updates:
-        """Remember which image was clicked."""
+    def go_back(self, earlier: list[tuple[GeneratedImages, str]]) -> Updates:
+        """Show the images again that were there before the last `generate_similar`."""
+        images, link = earlier[-1]
+        return self._results(images, link, earlier[:-1])
+
+    def pick(self, images: GeneratedImages, event: gr.SelectData) -> Updates:
+        """Remember which image was clicked, and say which it is."""
         enabled = gr.Button(interactive=True)
-        return {self.picked: event.index, self._similar: enabled, self.send: enabled}
+        note = strings.PICKED.format(caption=images.captions[event.index])
+        return {self.picked: event.index, self._picked_note: note, self._similar: enabled, self.send: enabled}
 
     def show_model(self, label: str, classes: Sequence[str] = ()) -> Updates:
         """Show the classes of a model, or why it cannot be used."""
@@ -218,6 +254,10 @@ class GenerateTab:
             self._walk.label: gr.Dropdown(labels, value=None, visible=bool(labels)),
             self._generate: gr.Button(interactive=True),
         }
+
+    def show_model_and_images(self, label: str) -> Updates:
+        """Show the classes of a model and its first images, or why it cannot be used."""
+        return {**self._first_results(label), **self.show_model(label)}
 
     def load(self, request: gr.Request) -> Updates:
         """Show what the page's address asks for, or else the images that are the same for every visitor."""
@@ -236,7 +276,7 @@ class GenerateTab:
         """Set the controls to these settings, and start to generate as if the button had been clicked."""
         return {
             **self.show_model(settings.model, settings.classes),
-            self._model: settings.model,
+            self._model: gr.Radio(value=settings.model, interactive=True),
             self._count: settings.count,
             self._seed: settings.seed,
             self._random_seed: False,
@@ -246,36 +286,59 @@ class GenerateTab:
 
     def _show_first_images(self, reason: str = "") -> Updates:
         label = self._registry.first_usable()
-        updates = self.show_model(label)
-        if label != self._registry.default:  # else keep what the visitor has chosen meanwhile
-            updates[self._model] = label
-        try:
-            images = save(*self._first_images(label))
-        except HubganError:  # `show_model` says why
-            return updates
         notice = gr.Markdown(strings.BAD_LINK.format(reason=reason), visible=bool(reason))
-        return {**updates, **self._results(images), self._notice: notice}
+        model = gr.Radio(value=label, interactive=True)
+        return {**self.show_model_and_images(label), self._model: model, self._notice: notice}
+
+    def _first_results(self, label: str) -> Updates:
+        try:
+            return self._results(save(*self._first_images(label)))
+        except HubganError:  # `show_model` says why
+            return self._no_results()
 
     def _make_first_images(self, label: str) -> tuple[GenerationRequest, list[Image.Image]]:
         """The images that every visitor sees first; they are cached, so that nobody waits for them in the queue."""
         request = GenerationRequest.from_settings(self._registry, GenerationSettings(label))
         return request, models.make(self._registry.names[label], request.latents, request.labels)
 
-    def _results(self, images: GeneratedImages) -> Updates:
-        """Show these images. None of them is picked yet, and no link leads to them."""
+    def _results(
+        self, images: GeneratedImages, link: str = "", earlier: Sequence[tuple[GeneratedImages, str]] = ()
+    ) -> Updates:
+        """Show these images. None of them is picked yet.
+
+        Args:
+            images: the images.
+            link: the link that leads to them, if there is one.
+            earlier: images to go back to, each with its link.
+        """
         pixelated = self._registry.get(images.request.model).image_size <= _MAX_PIXELATED_SIDE
-        disabled = gr.Button(interactive=False)
         return {
+            **self._no_results(),
             self._gallery: gr.Gallery(
-                images.captioned(),
+                [*zip(images.files, images.captions, strict=True)],
                 selected_index=None,
                 elem_classes=["samples", "pixels"] if pixelated else ["samples"],
             ),
             self.images: images,
             self._archive: images.archive,
             self._grid: images.grid,
+            self._earlier: list(earlier),
+            self._back: gr.Button(visible=bool(earlier)),
+            self._link: link,
+        }
+
+    def _no_results(self) -> Updates:
+        disabled = gr.Button(interactive=False)
+        return {
+            self._gallery: [],
+            self.images: None,
+            self._archive: None,
+            self._grid: None,
             self.picked: None,
+            self._picked_note: strings.PICK,
             self._similar: disabled,
             self.send: disabled,
+            self._earlier: [],
+            self._back: gr.Button(visible=False),
             self._link: "",
         }

@@ -54,13 +54,13 @@ def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seco
         def send_to_upscale(images: GeneratedImages | None, picked: int | None) -> Updates:
             if images is None or picked is None:
                 raise ConfigError(*strings.NOT_PICKED)
-            return {upscale_tab.picture: images.files[picked], tabs: gr.Tabs(selected="upscale")}
+            return {**upscale_tab.take(images.files[picked]), tabs: gr.Tabs(selected="upscale")}
 
         def load_headline() -> str:
             return _headline(generator_registry, upscaler_registry, strings.HARDWARE[models.device()])
 
         generate_tab.send.click(
-            send_to_upscale, [generate_tab.images, generate_tab.picked], [upscale_tab.picture, tabs], **SILENT
+            send_to_upscale, [generate_tab.images, generate_tab.picked], [*upscale_tab.take_outputs, tabs], **SILENT
         )
         # None of these waits in the queue, so the page works even if it is full.
         for tab in (generate_tab, upscale_tab, about_tab):

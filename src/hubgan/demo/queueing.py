@@ -62,12 +62,13 @@ def stoppable(session: str | None, work: str, progress: gr.Progress, minutes: fl
 
 
 def add_stoppable_event(
-    start: gr.Button, stop: gr.Button, work: str, stopped: Updates, **event: Any
+    start: gr.Button, stop: gr.Button, work: str, stopped: Updates, *triggers: Any, **event: Any
 ) -> gr.events.Dependency:
     """Let `start` begin work in the model's queue, and `stop`, which is visible meanwhile, end it.
 
     Args:
         work: the kind of work, by which `stoppable` knows it.
+        triggers: what begins the work besides a click on `start`, such as `textbox.submit`.
         stopped: updates of components when it is stopped.
         event: options of a Gradio event, among them `fn`, `inputs` and `outputs`.
 
@@ -83,9 +84,8 @@ def add_stoppable_event(
             running.set()
         return {**show_buttons(busy=False), **stopped}
 
-    done: gr.events.Dependency = start.click(lambda: show_buttons(busy=True), None, [start, stop], **SILENT).then(
-        **event, **MODEL_QUEUE, preprocess=False
-    )
+    begun = gr.on([start.click, *triggers], lambda: show_buttons(busy=True), None, [start, stop], **SILENT)
+    done: gr.events.Dependency = begun.then(**event, **MODEL_QUEUE, preprocess=False)
     for ended in (done.success, done.failure):  # "then" is not called after an error
         ended(lambda: show_buttons(busy=False), None, [start, stop], **SILENT)
     # Gradio cancels what waits in the queue; what runs already stops by its event.

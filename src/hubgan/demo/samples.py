@@ -117,7 +117,8 @@ class GenerationRequest:
             origin | {"similar": [*steps, {"difference": difference, "seed": seed, "index": number}]}
             for number in range(count - 1)
         ]
-        name = f"{file_name(self.model)}-seed{origin['seed']}-like{index:02d}"
+        ancestors = [origin["index"], *(step["index"] + 1 for step in steps)]
+        name = f"{file_name(self.model)}-seed{origin['seed']}" + "".join(f"-like{number:02d}" for number in ancestors)
         return GenerationRequest(self.model, latents, labels, [origin, *variations], name)
 
 
@@ -137,9 +138,10 @@ class GeneratedImages:
     archive: str
     grid: str
 
-    def captioned(self) -> list[tuple[str, str]]:
-        """Each file with its caption."""
-        return [(file, _caption(origin)) for file, origin in zip(self.files, self.request.origins, strict=True)]
+    @property
+    def captions(self) -> list[str]:
+        """What each image is, with the numbers that are in its file's name."""
+        return [_caption(origin) for origin in self.request.origins]
 
 
 def generate(registry: ModelRegistry[Generator], request: GenerationRequest) -> GeneratedImages:

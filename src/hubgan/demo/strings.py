@@ -25,10 +25,10 @@ UNUSABLE = "**This tab cannot be used now.** {reason}"
 UNUSABLE_MODEL = "**{model} cannot be used now. Choose another model.** {reason}"
 UNKNOWN_MODEL = "There is no model {model}", "Choose one of: {models}"
 SAME_LABEL = (
-    "{first} and {second} are both called {label}",
-    "Rename one of them, or name others in HUBGAN_GENERATORS and HUBGAN_UPSCALERS",
+    "{first} and {second} have the same name, {label}",
+    "Rename one of them, or set HUBGAN_GENERATORS and HUBGAN_UPSCALERS to other models",
 )
-NO_MODEL = "The demo has no model", "Name at least one in HUBGAN_GENERATORS and HUBGAN_UPSCALERS"
+NO_MODEL = "The demo has no model", "Set HUBGAN_GENERATORS and HUBGAN_UPSCALERS to at least one model each"
 BAD_LIMIT, LIMIT, LIMIT_MOST = (
     "{variable} is {text}",
     "Give a number above 0, or inf for no limit",
@@ -38,46 +38,49 @@ BAD_LIMIT, LIMIT, LIMIT_MOST = (
 # -- generate
 IMAGES = "Images"
 CLASSES = "Classes"
-CLASSES_INFO = "The images take these classes in turn. If there are none, the seed draws them."
+CLASSES_INFO = "The images cycle through these classes. If you select none, the seed draws them."
 SEED, SEED_INFO = "Seed", "The same seed gives the same images."
 RANDOM_SEED = "New random seed every time"
-VARIETY, VARIETY_INFO = "Variety", "Lower: more typical images, more alike. 4: the model's full range."
+VARIETY, VARIETY_INFO = "Variety", "Truncation of the latents: lower values give more typical, less varied images."
 GENERATE = "Generate"
-PICK = "Click an image to enlarge it, then choose what to do with it:"
-SIMILAR, DIFFERENCE = "More like this", "How different"
-SEND = "Upscale this"
+PICK = "Select an image to view it large, vary it or upscale it."
+PICKED = "Selected: {caption}."
+SIMILAR, SEND, BACK = "More like this", "Upscale this", "Back"
+DIFFERENCE, DIFFERENCE_INFO = "Difference", "Of the images like the selected one. 0.1: nearly the same. 1: unrelated."
 INDEX, LINK = "Index", "Link"
 CAPTION, CAPTION_CLASS = "Image {index} of seed {seed}", "{name}, image {index} of seed {seed}"
 CAPTION_SIMILAR = "{original}, variation {number}"
 DOWNLOAD_ALL, DOWNLOAD_GRID = "Download all (ZIP)", "Download grid (PNG)"
-NOT_PICKED = "No image is selected", "Click an image first"
+NOT_PICKED = "No image is selected", "Select an image first"
 NO_IMAGE = "There is no image {index}", "Choose one of the {count} images, numbered from 0"
 SEED_RANGE = "The seed must be a whole number from 0 to {maximum}"
 COUNT_RANGE = "The number of images must be a whole number from 1 to {maximum}"
 VARIETY_RANGE = "Variety must be between {minimum:g} and {maximum:g}"
 DIFFERENCE_RANGE = "The difference must be between 0 and 1"
-BAD_LINK = "Here are other images, because this link cannot be opened: {reason}"
+BAD_LINK = "This link cannot be opened: {reason} The page shows other images."
 BAD_NUMBER = "The link has text in place of a number"
 
 # -- a walk
-WALK = "A walk between two seeds"
+WALK = "Latent walk between two seeds"
 WALK_FROM, WALK_TO, WALK_SECONDS, WALK_CLASS = "From seed", "To seed", "Seconds", "Class"
-WALK_BUTTON, WALK_RESULT, WALK_DOWNLOAD = "Walk", "The walk, there and back", "Download the walk (GIF)"
+WALK_BUTTON, WALK_DOWNLOAD = "Make the walk", "Download the walk (GIF)"
+WALK_RESULT = "The walk to the second seed and back"
 WALK_SECONDS_RANGE = "A walk must take from {minimum:g} to {maximum:g} seconds"
-WALKING = "Walking"
+WALKING = "Generating frames"
 
 # -- upscale
 PICTURE = "Picture"
-AUTOMATIC, AUTOMATIC_INFO = "Clean automatically", "As much as the picture wants: noise and traces of compression."
-STRENGTH, STRENGTH_INFO = "Strength", "0: trust the pixels. 1: clean noise and traces of compression away."
-FIDELITY, FIDELITY_INFO = "Fidelity", "0: most detail, some of it invented. 1: smoother, nearest to the original."
-SCALE, SCALE_INFO = "Enlarge by", "Below the maximum, the model's result is shrunk."
+AUTOMATIC, AUTOMATIC_INFO = "Automatic strength", "The model estimates the noise and the compression artifacts."
+STRENGTH, STRENGTH_INFO = "Strength", "How strongly noise and compression artifacts are removed."
+FIDELITY, FIDELITY_INFO = "Fidelity", "0: most detail, some of it invented. 1: smoother, closest to the original."
+SCALE, SCALE_INFO = "Scale", "Below the maximum, the result is downsampled."
 UPSCALE, RESTORE, STOP = "Upscale {scale:g}x", "Restore", "Stop"
-FORMAT = "Format of the result"
-FORMATS = {"same": "As the picture, else PNG", "png": "PNG", "jpg": "JPEG", "webp": "WebP"}
-HINT = "Pictures can have up to {megapixels:.3g} megapixels. Transparency and colour profile are kept."
+FORMAT = "Output format"
+FORMATS = {"same": "Same as the picture, else PNG", "png": "PNG", "jpg": "JPEG", "webp": "WebP"}
+HINT = "A picture may have up to {megapixels:.3g} megapixels. Transparency and colour profile are kept."
 EXAMPLES = "Examples"
-EMPTY = "The result appears here. Drag the line to compare."
+EMPTY = "The result appears here, beside bicubic interpolation."
+COMPARE = "Drag the line to compare. Scroll or pinch to zoom."
 COMPARISON, NOTE = "Before and after", "Sizes and time"
 BEFORE, AFTER = "Before: bicubic", "After: the model"
 DOWNLOAD, DOWNLOAD_AS = "Download", "Download ({kind})"
@@ -85,50 +88,54 @@ NO_FILE = "There is no {what}", "Upload a {what} first"
 NOT_UPLOADED = "The {what} was not uploaded", "Upload it first"
 THE_FILE = "The {what}"
 A_PICTURE, A_VIDEO = "picture", "video"  # in these three
-UNREADABLE = "{name} cannot be read", "Check that it is whole"
+UNREADABLE = "{name} cannot be read", "Check that the file is complete"
 FIDELITY_RANGE = "Fidelity must be between 0 and 1"
 STRENGTH_RANGE = "Strength must be between 0 and 1"
-NO_STRENGTH = "{model} has no strength", "Leave the strength out"
+NO_STRENGTH = "{model} has no strength setting", "Leave strength out"
 NO_FORMAT = "There is no format {format}", "Choose one of: {formats}"
 SCALE_RANGE = "The scale must be 1 or more"
-ENLARGED = "{before} → **{after}** pixels by {model} in {seconds:.1f} s. Left: bicubic. Right: the model."
+ENLARGED = "{before} → **{after}** pixels by {model} in {seconds:.1f} s. Left: bicubic. Right: the model. " + COMPARE
 SIZE = "{width} x {height}"
-FRAMES = "All {count} frames were enlarged."
-FIRST_FRAME = "**Only the first of {count:,} frames was enlarged**, because all of them have too many pixels."
-FIRST_PAGE = "**Only the first of {count:,} pages was enlarged**; the command `hubgan upscale` enlarges all."
+FRAMES = "All {count} frames were upscaled."
+FIRST_FRAME = "**Only the first of {count:,} frames was upscaled.** All frames together have too many pixels."
+FIRST_PAGE = "**Only the first of {count:,} pages was upscaled.** The command `hubgan upscale` upscales all pages."
+TOO_MANY_PAGES = "{name} has more than {most:,} pages", "Send a file of fewer pages"
 AS_PNG = "The result is a PNG file: {reason}."
 NOT_WRITTEN = "The result cannot be written as {kind}", "Choose the format PNG"
-ENLARGING, SAVING = "Enlarging", "Saving"
+ENLARGING, SAVING = "Upscaling", "Saving"
 STOPPED = "Stopped."
 TOO_LONG = "The work took more than {minutes:g} minutes and was stopped", "Choose a smaller picture or a shorter video"
-PART = "Part to enlarge"
+PART = "Part to upscale"
 PARTS = ["middle", "top left", "top", "top right", "left", "right", "bottom left", "bottom", "bottom right"]
 NO_PART = "There is no part {part}", "Choose one of: {parts}"
-TOO_LARGE = "{name} has {width} x {height} pixels, and this demo takes up to {megapixels:.3g} megapixels"
+TOO_LARGE = "{name} has {width} x {height} pixels; this demo takes up to {megapixels:.3g} megapixels"
 SHRINK, SHRINK_OR_CROP = "Shrink it first", "Shrink it first, or upscale a part of it"
 OFFER_PART = (
-    "**{width} x {height} pixels are too many: this demo takes up to {megapixels:.3g} megapixels.**"
-    " Choose the part to enlarge, {part_width} x {part_height} pixels, or shrink the picture first."
+    "**The picture has {width} x {height} pixels. This demo takes up to {megapixels:.3g} megapixels.**"
+    " Choose the part to upscale, {part_width} x {part_height} pixels, or shrink the picture first."
 )
 
 # -- several pictures
 BATCH = "Several pictures"
 FILES, BATCH_BUTTON, BATCH_DOWNLOAD = "Pictures", "Upscale all", "Download the pictures (ZIP)"
-BATCH_HINT = "The pictures use the model and the settings above. "
-BATCH_COUNT, BATCH_TOTAL = "Up to {count:g} at once. ", "Up to {megapixels:.3g} megapixels in total. "
-TOO_MANY = "There are {count} pictures, and this demo takes up to {maximum:g} at once", "Choose fewer"
-TOO_LARGE_TOGETHER = "The pictures have more than {megapixels:.3g} megapixels in total", "Choose fewer or smaller ones"
-BATCH_DONE = "{count} enlarged in {seconds:.1f} s."
+BATCH_HINT = "The model and the settings of this tab apply. "
+BATCH_COUNT, BATCH_TOTAL = (
+    "The limit is {count:g} pictures at once. ",
+    "They may have {megapixels:.3g} megapixels in total. ",
+)
+TOO_MANY = "There are {count} pictures; this demo takes up to {maximum:g} at once", "Choose fewer pictures"
+TOO_LARGE_TOGETHER = "The pictures have more than {megapixels:.3g} megapixels in total", "Choose fewer pictures"
+BATCH_DONE = "{count} upscaled in {seconds:.1f} s."
 BATCH_REMARK = "**{name}**: {remark}"
-ALL_FAILED = "No picture could be enlarged. {reasons}"
+ALL_FAILED = "No picture could be upscaled. {reasons}"
 
 # -- a video
 CLIP = "A video"
 CLIP_FILE, CLIP_BUTTON = "Video", "Upscale the video"
-CLIP_RESULT, CLIP_DOWNLOAD = "The enlarged video", "Download the video (MP4)"
-CLIP_HINT = "The video uses the model and the settings above. Its sound is kept. "
-CLIP_TOTAL = "Up to {megapixels:.3g} megapixels in all frames together, such as {seconds:.0f} seconds of 640 x 360. "
-CLIP_NEEDS_AV = "Videos need the package av. Run `pip install 'hubgan[video]'`, and start the demo again."
+CLIP_RESULT, CLIP_DOWNLOAD = "The upscaled video", "Download the video (MP4)"
+CLIP_HINT = "The model and the settings of this tab apply. The sound is kept. "
+CLIP_TOTAL = "All frames together may have {megapixels:.3g} megapixels, such as {seconds:.0f} seconds of 640 x 360. "
+CLIP_NEEDS_AV = "Videos need the package av. Run `pip install 'hubgan[video]'` and restart the demo."
 CLIP_TOO_LONG = (
     "{name} has more than {megapixels:.3g} megapixels in all its frames of {width} x {height} pixels",
     "Cut it to {seconds:.1f} seconds, or shrink it first",
@@ -136,6 +143,6 @@ CLIP_TOO_LONG = (
 CLIP_DONE = "{count:,} frames, {before} → **{after}** pixels by {model} in {seconds:.1f} s."
 
 # -- about
-CARDS = "What each model is, what it was trained on, and its measured results."
-SAMPLES = "Examples of {model}"
+CARDS = "The model cards: what each model does, its training data and its measured results."
+SAMPLES = "Samples of {model}"
 NO_CARD = "This model has no card."

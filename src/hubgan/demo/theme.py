@@ -15,6 +15,9 @@ THEME = gr.themes.Default(
     # Gradio's files for weight 600 lack most letters. Without 600 the browser uses 700.
     font=(gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"),
     font_mono=("ui-monospace", "monospace"),
+).set(  # the theme's own grey has a contrast of less than 3
+    body_text_color_subdued="*neutral_500",
+    block_info_text_color="*neutral_500",
 )
 
 # The grid is as near to a square as possible, for 1 to 64 images: an n-th child exists if there are n images.
@@ -23,10 +26,16 @@ _COLUMNS = "\n".join(
 )
 
 CSS = f"""
-.gradio-container {{ width: 100% !important; max-width: 1080px !important; margin: 0 auto !important; }}
+.gradio-container {{
+    width: 100% !important;
+    max-width: 1080px !important;
+    margin: 0 auto !important;
+    overflow: clip !important;  /* Gradio's "hidden" would keep elements from being "sticky" */
+}}
 .title h1 {{ font-size: 1.8rem; letter-spacing: -0.02em; margin: 0; }}
 .title p, .hint p {{ margin: 0; color: var(--body-text-color-subdued); }}
 .hint p {{ font-size: var(--text-sm); }}
+.result, .extras, .input {{ gap: var(--layout-gap); }}
 .samples .grid-wrap {{ min-height: 0; max-height: none; overflow: visible; padding: var(--size-3); }}
 .samples .grid-container {{
     --columns: 1;
@@ -42,11 +51,33 @@ CSS = f"""
 .samples .thumbnail-lg img {{ border-radius: 0; }}
 .samples .grid-container .caption-label {{ display: none; }}
 .pixels img {{ image-rendering: pixelated; }}
+
+.card table {{ display: block; overflow-x: auto; border: 0; }}
+.card :is(th, td) {{ word-break: normal; overflow-wrap: normal; }}
+
+/* On a phone the pictures come first, and the main button stays in sight. */
+@media (width < 700px) {{
+    .workspace {{ flex-flow: column; }}
+    .workspace > .column {{ display: contents; }}
+    .workspace .input {{ order: -2; }}
+    .workspace .result {{ order: -1; }}
+    .workspace .extras {{ order: 1; }}
+    .workspace .action {{ position: sticky; bottom: var(--size-3); z-index: 10; box-shadow: var(--shadow-drop-lg); }}
+    .comparison .empty {{ min-height: 0; height: var(--size-24); }}
+}}
+
+/* Fingers need about 44 pixels. */
+@media (pointer: coarse) {{
+    button.md, button.lg, [role=tab], fieldset label, .label-wrap {{ min-height: 44px; }}
+    .icon-button-wrapper button, .reset-button {{ min-width: 44px; min-height: 44px; }}
+    .tab-wrapper, .tab-like-container {{ height: auto !important; min-height: 44px; }}
+    .tab-like-container input {{ min-height: 44px; }}
+}}
 """
 
 
 def scroll_to(css_class: str) -> str:
-    """JavaScript that scrolls to the element of that class on a phone, where it is below the settings."""
+    """JavaScript that scrolls to the element of that class on a phone, where the button may be far from it."""
     element = f"document.querySelector('.{css_class}')"
     return f"() => window.innerWidth < 700 && {element}.scrollIntoView({{behavior: 'smooth'}})"
 

@@ -19,6 +19,9 @@ from hubgan.media.pages import page_sizes
 
 EXAMPLES = Path(__file__).parent / "examples"
 
+MAX_PAGES = 1000
+"""Of a TIFF file: to count those of a large file would take minutes."""
+
 _ORIENTATION = 0x0112  # the tag of EXIF
 _LYING = (5, 6, 7, 8)  # its values for a picture that lies on its side
 
@@ -76,7 +79,7 @@ def read_header(path: str, name: str) -> Header:
     """What the file tells of its picture.
 
     Raises:
-        ImageError: it is no picture that hubgan reads.
+        ImageError: it is no picture that hubgan reads, or has more than `MAX_PAGES` pages.
     """
     try:
         with Path(path).open("rb") as file:
@@ -90,7 +93,10 @@ def read_header(path: str, name: str) -> Header:
             frames = 1
             if is_animation(path):
                 frames = image.n_frames - int(getattr(image, "default_image", False))  # type: ignore[attr-defined]
-            return Header(width, height, image.format or "", frames, len(page_sizes(path)) or 1)
+            pages = len(page_sizes(path, MAX_PAGES + 1)) or 1
+            if pages > MAX_PAGES:
+                raise ImageError(*strings.fill(strings.TOO_MANY_PAGES, name=name, most=MAX_PAGES))
+            return Header(width, height, image.format or "", frames, pages)
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes

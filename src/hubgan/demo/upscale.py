@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import secrets
 import time
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from hubgan.demo import files, models, strings
 from hubgan.demo.batch import BatchPart
 from hubgan.demo.clip import ClipPart
+from hubgan.demo.controls import UpscaleControls
 from hubgan.demo.enlarge import UpscaleRequest
 from hubgan.demo.errors import sentences, translate_errors, without_path
 from hubgan.demo.events import PRIVATE, SILENT, Updates
@@ -36,77 +38,71 @@ class UpscaleTab:
     """The tab of these upscalers. It adds its components to the current `gr.Blocks`.
 
     Attributes:
-        picture: the picture to enlarge.
         load_outputs: the components that `load` changes.
+        take_outputs: the components that `take` changes.
     """
 
     def __init__(self, registry: ModelRegistry[Upscaler], limits: Limits) -> None:
         self._registry, self._limits = registry, limits
-        with gr.Row():
+        with gr.Row(elem_classes="workspace"):
             with gr.Column(scale=1, min_width=280):
+                with gr.Column(elem_classes="input"):
+                    self._add_picture()
                 self._add_settings()
             with gr.Column(scale=2, min_width=320):
-                self._add_results()
-                settings: dict[str, Any] = {
-                    "fidelity": self._fidelity,
-                    "model": self._model,
-                    "scale": self._scale,
-                    "strength": self._strength,
-                    "automatic": self._automatic,
-                }
-                BatchPart(registry, limits, **settings, format=self._format)
-                ClipPart(registry, limits, **settings)
-        self._model_outputs = [
-            self._problem,
-            self._purpose,
-            self._automatic,
-            self._strength,
-            self._fidelity,
-            self._scale,
-            self._upscale,
-            self._hint,
+                with gr.Column(elem_classes="result"):
+                    self._add_results()
+                with gr.Column(elem_classes="extras"):
+                    BatchPart(registry, limits, self._controls)
+                    ClipPart(registry, limits, self._controls)
+        self._taken = gr.State()  # when `take` changes it, the picture is enlarged
+        self._model_outputs = [self._problem, self._purpose, self._upscale, self._hint, *self._controls.components]
+        self._picture_outputs = [
+            self._comparison,
+            self._result,
+            self._note,
+            self._complaint,
+            self._part,
+            self._looks,
         ]
         self.load_outputs = [*self._model_outputs, self._model]
+        self.take_outputs = [self._picture, *self._picture_outputs, self._taken]
         self._connect()
 
-    def _add_settings(self) -> None:
+    def _add_picture(self) -> None:
         self._problem = gr.Markdown(visible=False, elem_classes="problem")
         # Gradio passes the file on unread (preprocess=False): it would drop the alpha channel, and has no clear error
         # for a file that is no picture.
-        self.picture = gr.Image(
+        self._picture = gr.Image(
             type="filepath",
             image_mode=None,
             sources=["upload", "webcam", "clipboard"],
             label=strings.PICTURE,
             buttons=[],
-            height=260,
+            height=220,
             elem_classes="picture",
         )
         self._looks = gr.HTML(visible="hidden")
         self._complaint = gr.Markdown(visible=False, elem_classes="problem")
         self._part = gr.Dropdown(strings.PARTS, value=None, label=strings.PART, visible=False)
+        paths = sorted(path for path in EXAMPLES.glob("*") if path.suffix in (".png", ".jpg", ".webp"))
+        gr.set_static_paths([EXAMPLES])
+        self._examples = gr.Examples(
+            [[str(path)] for path in paths],
+            self._picture,
+            cache_examples=False,
+            label=strings.EXAMPLES,
+            visible=bool(paths),
+        )
+
+    def _add_settings(self) -> None:
         labels = list(self._registry.names)
         self._model = gr.Radio(labels, value=labels[0], label=strings.MODEL, visible=len(labels) > 1)
         self._purpose = gr.Markdown(elem_classes="hint")
-        self._automatic = gr.Checkbox(
-            True, label=strings.AUTOMATIC, info=strings.AUTOMATIC_INFO, visible=False, container=True
-        )
-        self._strength = gr.Slider(
-            0, 1, value=0.5, step=0.05, label=strings.STRENGTH, info=strings.STRENGTH_INFO, visible=False
-        )
-        self._fidelity = gr.Slider(
-            0, 1, value=0, step=0.1, label=strings.FIDELITY, info=strings.FIDELITY_INFO, visible=False
-        )
-        self._scale = gr.Slider(1, 4, value=4, step=0.5, label=strings.SCALE, info=strings.SCALE_INFO, visible=False)
-        kinds = [(words, kind) for kind, words in strings.FORMATS.items()]
-        self._format = gr.Dropdown(kinds, value="same", label=strings.FORMAT)
-        self._upscale = gr.Button(strings.UPSCALE_TAB, variant="primary")
-        self._stop = gr.Button(strings.STOP, variant="stop", visible=False)
+        self._upscale = gr.Button(strings.UPSCALE_TAB, variant="primary", elem_classes="action")
+        self._stop = gr.Button(strings.STOP, variant="stop", visible=False, elem_classes="action")
         self._hint = gr.Markdown(strings.LOADING, elem_classes="hint")
-        examples = sorted(path for path in EXAMPLES.glob("*") if path.suffix in (".png", ".jpg", ".webp"))
-        if examples:
-            gr.set_static_paths([EXAMPLES])
-            gr.Examples([[str(path)] for path in examples], self.picture, cache_examples=False, label=strings.EXAMPLES)
+        self._controls = UpscaleControls(self._model)
 
     def _add_results(self) -> None:
         self._comparison = gr.ImageSlider(
@@ -123,46 +119,44 @@ class UpscaleTab:
 
     def _connect(self) -> None:
         silent: Any = {"trigger_mode": "always_last", **SILENT}  # else a second choice could be lost
-        picture: Any = {"inputs": [self.picture, self._model], "preprocess": False, **silent}
+        picture: Any = {"inputs": [self._picture, self._model], "preprocess": False, **silent}
         about = [self._complaint, self._part, self._looks]
-        self.picture.change(
-            self.change_picture, outputs=[self._comparison, self._result, self._note, *about], **picture
-        )
+        # Not `change`, which would come after `take`, and remove its result.
+        for changed in (self._picture.input, self._examples.load_input_event.then):
+            changed(self.change_picture, outputs=self._picture_outputs, **picture)
         self._model.input(self.look_at, outputs=about, **picture)
         self._part.input(
             lambda *choices: self.look_at(*choices)[self._looks],
-            [self.picture, self._model, self._part],
+            [self._picture, self._model, self._part],
             self._looks,
             preprocess=False,
             **silent,
         )
         self._model.input(self.show_model, self._model, self._model_outputs, **silent)
-        self._automatic.input(
-            lambda automatic: gr.Slider(visible=not automatic), self._automatic, self._strength, **SILENT
-        )
-        self._scale.change(_button, self._scale, self._upscale, **SILENT)
+        self._controls.scale.change(_button, self._controls.scale, self._upscale, **SILENT)
+        gr.on([self._upscale.click, self._taken.change], None, js=scroll_to("comparison"), **PRIVATE)
         done = add_stoppable_event(
             self._upscale,
             self._stop,
             _WORK,
             {self._comparison: None, self._note: strings.STOPPED},
+            self._taken.change,
             fn=self.upscale,
             inputs=[
-                self.picture,
-                self._fidelity,
+                self._picture,
+                self._controls.fidelity,
                 self._model,
-                self._scale,
+                self._controls.scale,
                 self._part,
-                self._strength,
-                self._automatic,
-                self._format,
+                self._controls.strength,
+                self._controls.automatic,
+                self._controls.format,
             ],
             outputs=[self._comparison, self._result, self._note],
             api_name="upscale",
             show_progress_on=self._comparison,
         )
         done.success(_download, self._result, self._result, preprocess=False, **PRIVATE)
-        done.success(None, js=scroll_to("comparison"), **PRIVATE)
         done.success(None, js=set_alternative_texts("comparison", strings.BEFORE, strings.AFTER), **PRIVATE)
 
     @translate_errors
@@ -218,13 +212,19 @@ class UpscaleTab:
         )
         return {self._comparison: sides, self._result: result, self._note: " ".join([note, *enlarged.remarks])}
 
+    def take(self, path: str) -> Updates:
+        """Take this picture from the other tab, and enlarge it."""
+        return {self._picture: path, **self._no_result(), **self._about(), self._taken: secrets.token_hex(8)}
+
     def change_picture(self, picture: dict[str, Any] | None, label: str) -> Updates:
         """Remove the result of the picture before, and look at the new one."""
+        return {**self._no_result(), **self.look_at(picture, label)}
+
+    def _no_result(self) -> Updates:
         return {
             self._comparison: None,
             self._result: gr.DownloadButton(strings.DOWNLOAD, value=None, interactive=False),
             self._note: strings.EMPTY,
-            **self.look_at(picture, label),
         }
 
     def look_at(self, picture: dict[str, Any] | None, label: str, part: str | None = None) -> Updates:
@@ -270,10 +270,7 @@ class UpscaleTab:
         return {
             self._problem: gr.Markdown(visible=False),
             self._purpose: upscaler.purpose,
-            self._automatic: gr.Checkbox(True, visible=upscaler.has_strength),
-            self._strength: gr.Slider(visible=False),
-            self._fidelity: gr.Slider(visible=has_fidelity),
-            self._scale: gr.Slider(maximum=upscaler.scale, value=upscaler.scale, visible=upscaler.scale > 1),
+            **self._controls.show(upscaler, has_fidelity=has_fidelity),
             self._upscale: gr.Button(_button(upscaler.scale), interactive=True),
             self._hint: hint,
         }

@@ -57,14 +57,23 @@ class WalkPart:
                 alt_text=strings.WALK_RESULT,
             )
             self._download = gr.DownloadButton(strings.WALK_DOWNLOAD, size="md", interactive=False)
-        button.click(
+        walked = button.click(
             self.walk,
             [first_seed, second_seed, seconds, self.label, model],
             [self._result, self._download],
             api_name="walk",
             show_progress_on=self._result,
             **MODEL_QUEUE,
-        ).success(lambda: gr.DownloadButton(interactive=True), None, self._download, **SILENT)
+        )
+        walked.success(lambda: gr.DownloadButton(interactive=True), None, self._download, **SILENT)
+        # The walk of another model would be taken for one of the new model.
+        model.input(
+            lambda: (None, gr.DownloadButton(value=None, interactive=False)),
+            None,
+            [self._result, self._download],
+            cancels=walked,
+            **SILENT,
+        )
 
     @translate_errors
     def walk(

@@ -1,5 +1,6 @@
 """Animations in GIF, WebP, APNG and AVIF files: read frame by frame, and written with their times."""
 
+import io
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -10,8 +11,9 @@ from PIL import Image
 
 from hubgan.errors import ImageError
 from hubgan.media.colour import to_srgb
-from hubgan.media.images import check_size, identify, open_image
+from hubgan.media.images import NUMBERS, check_size, colour_numbers, identify, open_image
 from hubgan.media.metadata import save_options
+from hubgan.media.png import read_chunks
 from hubgan.runtime.files import atomic_write
 
 MAX_ENLARGED_PIXELS = 500_000_000
@@ -128,6 +130,8 @@ def _is_animated(image: Image.Image) -> bool:
 
 def _decoded_frames(image: Image.Image) -> Iterator[Image.Image]:
     """The opened animation, moved to each frame and decoded; the same object each time."""
+    if numbers := colour_numbers(image, read_chunks(image)):  # from a frame the file cannot be reached
+        image.info[NUMBERS] = numbers
     for number in range(int(getattr(image, "default_image", False)), image.n_frames):  # type: ignore[attr-defined]
         image.seek(number)
         check_size(image, "a frame")  # it may be larger than the first one
@@ -145,7 +149,9 @@ def save_frames(
 ) -> None:
     # Pillow's writers take a list of durations for several frames, but a number for a single one.
     duration = durations if len(frames) > 1 else durations[0]
-    frames[0].save(file, kind, save_all=True, append_images=frames[1:], duration=duration, **options)
+    encoded = io.BytesIO()  # into a file Pillow may write less, without an error
+    frames[0].save(encoded, kind, save_all=True, append_images=frames[1:], duration=duration, **options)
+    file.write_bytes(encoded.getbuffer())
 
 
 def rounded_times(starts: list[Fraction], unit: int) -> list[int]:

@@ -5,13 +5,14 @@ so that all that follows knows profiles alone. Which one counts, and what it mea
 """
 
 import io
-import math
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageFilter
+
+from hubgan.media.hdr import HLG, PQ, shown_colours, shown_grey
 
 # Primaries of H.273: x and y of red, green, blue and white. Those of the number 10 (XYZ) are no real colours.
 _D65, _C = (0.3127, 0.3290), (0.310, 0.316)
@@ -42,14 +43,14 @@ _CURVES = {
     13: _SRGB_CURVE,
     17: (2.6, (52.37 / 48) ** (1 / 2.6), 0.0, 0.0, 0.0),
 }
-_PQ, _HLG = 16, 18
-_DIFFUSE_WHITE = 203  # cd/m2, ITU-R BT.2408: what is brighter becomes white in sRGB
+_CICP_TAG = b"cicp\0\0\0\0"
 _STEPS = 1024  # of a curve in a table
 _USUAL_GAMMA, _USUAL = 1 / 2.2, 0.05  # without chromaticities a gamma this near means sRGB
 _STEEPEST = 100  # as a gamma
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _LARGEST = 100  # of a sensible matrix; a profile holds numbers up to 32,767
+_LEVELS = 65  # of red, green and blue in a table, which is as many as Pillow takes
 _GRID = 9  # levels of red, green and blue that show whether a profile is that of sRGB
 
 
@@ -105,7 +106,8 @@ def to_srgb(image: Image.Image) -> Image.Image:
         result = image.point([*levels, *range(256)] if image.mode == "LA" else [*levels])
     else:
         target = "RGB" if image.mode == "CMYK" else image.mode
-        result = _transform(profile, image.mode, target).apply(image)
+        hdr = _hdr_numbers(profile) if profile and space == "RGB" else None
+        result = image.filter(_hdr_table(*hdr)) if hdr else _transform(profile, image.mode, target).apply(image)
     result.info = {key: value for key, value in image.info.items() if key != "icc_profile"}
     return result
 
@@ -141,6 +143,25 @@ def _grey_levels(profile: bytes) -> Image.Image:
 def _transform(profile: bytes, source: str, target: str) -> ImageCms.ImageCmsTransform:
     """A transform to sRGB, which may be used in several threads."""
     return ImageCms.buildTransform(_opened(profile), ImageCms.createProfile("sRGB"), source, target)
+
+
+def _hdr_numbers(profile: bytes) -> tuple[int, int] | None:
+    """Primaries and transfer characteristics of a profile of HDR; browsers prefer these to all else in it."""
+    found = profile.partition(_CICP_TAG)[2][:2]
+    return (found[0], found[1]) if len(found) == 2 and found[0] in _PRIMARIES and found[1] in (PQ, HLG) else None
+
+
+@lru_cache(maxsize=8)
+def _hdr_table(primaries: int, transfer: int) -> ImageFilter.Color3DLUT:
+    """What colours of HDR become in sRGB."""
+    own, bt2020, srgb = (_to_d50(_PRIMARIES[number]) for number in (primaries, 9, 1))
+    assert own is not None and bt2020 is not None and srgb is not None
+    levels = np.linspace(0, 1, _LEVELS)
+    blue, green, red = np.meshgrid(levels, levels, levels, indexing="ij")
+    light = shown_colours(np.stack([red, green, blue], -1), transfer, own, np.linalg.inv(bt2020) @ own)
+    light = np.clip(light @ (np.linalg.inv(srgb) @ own).T, 0, 1)
+    values = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return ImageFilter.Color3DLUT(_LEVELS, values.ravel().tolist())
 
 
 def _opened(profile: bytes) -> ImageCms.ImageCmsProfile:
@@ -215,20 +236,7 @@ def _curve(transfer: int) -> bytes | None:
     """The tag of the curve from values to light, by its number in H.273."""
     if transfer in _CURVES:
         return _parametric(*_CURVES[transfer])
-    light = {_PQ: _light_of_pq, _HLG: _light_of_hlg}.get(transfer)
-    if light is None:
+    if transfer not in (PQ, HLG):
         return None
-    values = [round(65535 * min(light(step / (_STEPS - 1)) / _DIFFUSE_WHITE, 1)) for step in range(_STEPS)]
-    return b"curv\0\0\0\0" + struct.pack(f">I{_STEPS}H", _STEPS, *values)
-
-
-def _light_of_pq(value: float) -> float:
-    """cd/m2 of a value of the perceptual quantiser (SMPTE ST 2084)."""
-    power = value ** (32 / 2523)
-    return float(10_000 * (max(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (16384 / 2610))
-
-
-def _light_of_hlg(value: float) -> float:
-    """cd/m2 of grey of a value of hybrid log-gamma, on a display of 1000 cd/m2 (ITU-R BT.2100)."""
-    scene = value**2 / 3 if value <= 0.5 else (math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
-    return float(1000 * scene**1.2)
+    light = shown_grey(np.linspace(0, 1, _STEPS), transfer)
+    return b"curv\0\0\0\0" + struct.pack(f">I{_STEPS}H", _STEPS, *np.rint(65535 * light).astype(int))

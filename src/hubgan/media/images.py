@@ -9,8 +9,10 @@ seconds to import, is imported with the first tensor.
 from __future__ import annotations
 
 import io
+import logging
 import math
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias, Union
 
@@ -20,24 +22,31 @@ from typing_extensions import TypeIs
 
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.colour import cicp_profile, gamma_profile, has_no_effect, profile_space, to_srgb
+from hubgan.media.jpeg import decode
 from hubgan.media.metadata import read_metadata
 from hubgan.media.nclx import read_nclx
-from hubgan.media.png import as_stored, read_chunks
+from hubgan.media.png import COLOURS, PngFile, as_stored, read_chunks
 from hubgan.media.strength import strength_of_tables
-from hubgan.media.tiff import TiffFile, positive
+from hubgan.media.tiff import TiffFile, corrected
 from hubgan.runtime.files import refuse_address
 
 if TYPE_CHECKING:
     import torch
 
+logger = logging.getLogger(__name__)
+
 ImageInput: TypeAlias = Union[str, os.PathLike[str], bytes, Image.Image, np.ndarray, "torch.Tensor"]
 MAX_PIXELS = 64_000_000
 LUMA = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in grey (ITU-R BT.601), as in Pillow."""
+NUMBERS = "hubgan numbers"
+"""The key in `info` of a frame whose file names its colours by number."""
 WHITE_16 = 65535
 """White in 16 bits."""
+_DARK = 16  # no picture in floats up to 255 is so dark
 # Common formats; none that runs a program (EPS) or has no signature.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "HEIF")
+_OWN = {"PNG": PngFile, "TIFF": TiffFile}
 _HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # ISO/IEC 23008-12; AVIF has others
 
 
@@ -51,9 +60,12 @@ def open_image(
     (H x W or H x W x C), or a tensor (C x H x W). Arrays and tensors have 1, 3 or 4 channels, uint8 or float in
     [0, 1], or a single channel of uint16. EXIF orientation is applied. An alpha channel or a transparent colour makes
     the result RGBA. 16 bits are scaled to 8. Modes I and F do not define their scale, so it is inferred from the
-    largest value: up to 1 (F), 255 or 65535. `info` of the result holds at most `icc_profile`, what
-    `hubgan.media.metadata` keeps (`exif`, `dpi`, `xmp`, `iptc`), `grey`, true for a picture without colours (mode 1,
-    L, LA, La, I or F), and `strength`, with which a JPEG file wants to be cleaned (`hubgan.media.strength`).
+    largest value: up to 1 (F), 255 or 65535. Of F, values just above 1 are an error, because they may be HDR.
+
+    `info` of the result holds at most `icc_profile`, what `hubgan.media.metadata` keeps (`exif`, `dpi`, `xmp`,
+    `iptc`), `grey`, true for a picture without colours (mode 1, L, LA, La, I or F), and `strength`, with which a JPEG
+    file wants to be cleaned (`hubgan.media.strength`). Damaged parts of a file without which the pixels can be read
+    are left out with a warning.
 
     Colours are those that a browser shows. Pictures in CMYK and Lab, grey pictures with a profile, and PNG pictures
     with a gamma become sRGB. A picture in RGB keeps its valid profile in `icc_profile`; numbers of H.273 (cICP of PNG,
@@ -198,7 +210,7 @@ def identify(file: IO[bytes], name: str) -> Image.Image:
     if key == "HEIF":
         return _heif(file, name)
     if key:
-        return TiffFile(file) if key == "TIFF" else Image.OPEN[key][0](file, "")
+        return _OWN[key](file) if key in _OWN else Image.OPEN[key][0](file, "")
     problem = "not a picture in a known format" if prefix else "empty"
     raise ImageError(f"{name} is {problem}", f"Give one of {', '.join(FORMATS)}")
 
@@ -243,13 +255,14 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     """Decode, turn upright and standardise; the result is always a copy."""
     check_size(image, name, max_pixels)
     chunks = read_chunks(image)
-    numbers = chunks.get(b"cICP") or read_nclx(image)
-    image = as_stored(image, chunks)
-    image.load()
+    numbers = colour_numbers(image, chunks)
+    if damage := _damage(image, only_colours=srgb):
+        _warn(f"{name}: damaged parts of the file are left out: {damage}")
+    image = decode(as_stored(image, chunks))
     try:
-        upright = ImageOps.exif_transpose(positive(image))
+        upright = ImageOps.exif_transpose(corrected(image))
     except Exception:  # the pixels may be intact although the EXIF is broken
-        upright = positive(image).copy()
+        upright = corrected(image).copy()
         upright.info.pop("exif", None)
     if profile := cicp_profile(image.mode, numbers):
         upright.info["icc_profile"] = profile
@@ -268,6 +281,31 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     if (strength := _strength(image)) is not None:
         result.info["strength"] = strength
     return result
+
+
+def colour_numbers(image: Image.Image, chunks: dict[bytes, bytes]) -> bytes | None:
+    """The colours of an opened picture by numbers of H.273, as in a cICP chunk; None if its file names none.
+
+    `chunks` are those of the file; its animation keeps the numbers in `info` under `NUMBERS`.
+    """
+    known = image.info.get(NUMBERS)
+    return known if isinstance(known, bytes) else chunks.get(b"cICP") or read_nclx(image)
+
+
+def _damage(image: Image.Image, only_colours: bool) -> str:
+    """The damaged parts of an opened file that are left out, such as chunks of a PNG file; empty if it is whole."""
+    lost: set[str] = set(getattr(image, "left_out", ()))
+    if only_colours:
+        lost &= COLOURS
+    if (profile := image.info.get("icc_profile")) and not profile_space(profile):
+        lost.add("ICC profile")
+    return ", ".join(sorted(lost))
+
+
+@lru_cache(maxsize=256)
+def _warn(words: str) -> None:
+    """Warn once, although an animation has many frames, and a data set many pictures without a name."""
+    logger.warning(words)
 
 
 def _strength(image: Image.Image) -> float | None:
@@ -339,7 +377,7 @@ def _values(image: Image.Image, name: str) -> tuple[np.ndarray, int]:
     low, high = values.min(), values.max()
     whites = {"I": (255, WHITE_16), "F": (1, 255, WHITE_16)}.get(image.mode, (WHITE_16,))
     white = next((white for white in whites if low >= 0 and high <= white), None)
-    if white is None:
+    if white is None or (image.mode == "F" and 1 < high < _DARK):
         raise ImageError(f"{name} holds values from {low} to {high}", "Save it with 8 or 16 bits a channel")
     return values, white
 

@@ -1,7 +1,7 @@
 """TIFF files of several pages: read page by page, and written with the metadata of each."""
 
 from collections.abc import Iterable, Iterator
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 from PIL import Image
@@ -15,15 +15,19 @@ from hubgan.runtime.files import atomic_write
 _SUBFILE, _REDUCED = 254, 1  # a tag, and its bit for a smaller copy of another page
 
 
-def page_sizes(path: str | Path) -> list[tuple[int, int]]:
+def page_sizes(path: str | Path, most: int | None = None) -> list[tuple[int, int]]:
     """The width and height of each page of a TIFF file; empty for all other files, and if the first page is broken.
 
     A later page that is broken is the last one, and counts as 0 x 0.
+
+    Args:
+        path: the file.
+        most: look at no more pages, because a small file may hold hundreds of thousands.
     """
     found: list[tuple[int, int]] = []
     try:
         with Path(path).open("rb") as file:
-            found.extend(image.size for image in _pages(identify(file, str(path))))
+            found.extend(image.size for image in islice(_pages(identify(file, str(path))), most))
     except Exception:  # decoders raise nearly every kind on broken bytes
         return [*found, (0, 0)] if found else []
     return found

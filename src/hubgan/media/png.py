@@ -1,15 +1,65 @@
-"""What Pillow does not tell of a PNG file: the colour space by numbers (cICP), and how some pixels are stored."""
+"""PNG files where Pillow errs: those with damaged chunks, colours by number (cICP), and pixels of some depths."""
 
+import io
 import struct
+import zlib
+from contextlib import suppress
 from typing import IO
 
 import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngImageFile
+from PIL.PngImagePlugin import PngImageFile, PngStream
 
+COLOURS = {"cHRM", "cICP", "gAMA", "iCCP", "sRGB", "tRNS"}
+"""The chunks that change how a picture looks, besides its pixels."""
 _WANTED = (b"IHDR", b"cICP", b"tRNS")
 _LONGEST = 1024  # bytes of one of them
 _GREY, _RGB, _GREY_ALPHA = 0, 2, 4  # colour types
+_OF_ANIMATIONS = (b"acTL", b"fcTL", b"fdAT")
+_LONGEST_PROFILE = 1 << 24  # bytes; Pillow reads up to 1 << 20
+
+
+class PngFile(PngImageFile):
+    """Also reads files with ancillary chunks that are damaged or too long, without those, as browsers do.
+
+    A profile of more than a megabyte is kept.
+
+    Attributes:
+        left_out: the names of those chunks.
+    """
+
+    def _open(self) -> None:
+        self.left_out: set[str] = set()
+        profile = self._leave_out()
+        super()._open()
+        if profile:
+            self.info["icc_profile"] = profile
+
+    def _leave_out(self) -> bytes | None:
+        """Go on with a copy of the file if chunks are left out. Returns a profile that is too long for Pillow."""
+        assert self.fp is not None
+        file, stream, profile = self.fp, PngStream(self.fp), None
+        places = []
+        file.seek(8)
+        with suppress(struct.error, SyntaxError):  # the file is cut off, which Pillow will find too
+            while (chunk := stream.read())[0] != b"IEND":
+                name, start, length = chunk
+                if name == b"IHDR":
+                    stream.call(*chunk)  # tRNS depends on it
+                elif name[:1].islower() and name not in _OF_ANIMATIONS:
+                    content = _sound(file, *chunk)
+                    if content is None or not _is_understood(stream, *chunk):
+                        places.append((start - 8, start + length + 4))
+                        if name != b"iCCP" or content is None or (profile := _unpacked(content)) is None:
+                            self.left_out.add(name.decode())
+                file.seek(start + length + 4)
+        file.seek(0)
+        if places:
+            whole = bytearray(file.read())
+            for begin, end in reversed(places):
+                del whole[begin:end]
+            self.fp = io.BytesIO(whole)
+        return profile
 
 
 def read_chunks(image: Image.Image) -> dict[bytes, bytes]:
@@ -60,6 +110,37 @@ def as_stored(image: Image.Image, chunks: dict[bytes, bytes]) -> Image.Image:
         result.putalpha(Image.fromarray(np.uint8(255) * ~hidden))
         return result
     return image
+
+
+def _sound(file: IO[bytes], name: bytes, start: int, length: int) -> bytes | None:
+    """The content of a chunk; None if it is damaged, or longer than the file."""
+    if start + length + 4 > file.seek(0, io.SEEK_END):
+        return None
+    file.seek(start)
+    content = file.read(length)
+    return content if zlib.crc32(name + content) == int.from_bytes(file.read(4), "big") else None
+
+
+def _is_understood(stream: PngStream, name: bytes, start: int, length: int) -> bool:
+    """Whether Pillow can read a sound chunk, if it knows that kind."""
+    if not hasattr(stream, f"chunk_{name.decode()}"):
+        return True
+    assert stream.fp is not None
+    stream.fp.seek(start)
+    try:
+        stream.call(name, start, length)
+    except (IndexError, SyntaxError, ValueError, struct.error):
+        return False
+    return name != b"iCCP" or stream.im_info["icc_profile"] is not None
+
+
+def _unpacked(content: bytes) -> bytes | None:
+    """The profile in the content of a chunk iCCP; None if it is damaged, or far too long."""
+    unpacker = zlib.decompressobj()
+    with suppress(zlib.error):
+        profile = unpacker.decompress(content.partition(b"\0")[2][1:], _LONGEST_PROFILE)
+        return profile if unpacker.eof else None
+    return None
 
 
 def _low_bytes(image: Image.Image) -> Image.Image:

@@ -1,5 +1,6 @@
 """Pictures written to files: PNG, JPEG, WebP, GIF and TIFF, with their colour profile and metadata."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -54,4 +55,5 @@ def save_picture(image: Image.Image, path: Path, quality: int = 95) -> None:
     options = by_kind.get(kind, {}) | save_options(kind, image.info)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:
-        image.save(unfinished, kind, **options)
+        image.save(encoded := io.BytesIO(), kind, **options)  # into a file Pillow may write less, without an error
+        unfinished.write_bytes(encoded.getbuffer())

@@ -42,7 +42,7 @@ class _Given(nn.Identity):
 
 @register_metric(
     "Frechet distance",
-    Figure("fd", "FD", "lower", literature_name="FID"),
+    Figure("fd", "FD", "lower", literature_name="FID", meaning="the distance from real images"),
     legend=LEGEND,
     needs={"features"},
     beside="floor",

@@ -49,7 +49,7 @@ def inception_score(probabilities: Tensor, *, splits: int = 10, seed: int = 0) -
 
 @register_metric(
     "Inception score",
-    Figure("inception_score", "IS", "higher"),
+    Figure("inception_score", "IS", "higher", meaning="how clear and how varied the samples are"),
     legend="IS, the Inception score, is high where samples are clearly of a class and of all classes.",
     needs={"features"},
     beside="real",

@@ -53,7 +53,7 @@ def kernel_distance(
 
 @register_metric(
     "Kernel distance",
-    Figure("kd", "KD", "lower", literature_name="KID"),
+    Figure("kd", "KD", "lower", literature_name="KID", meaning="the kernel distance from real images"),
     legend=LEGEND,
     needs={"features"},
     beside="floor",

@@ -82,7 +82,12 @@ class LinearClassifier:
 
 @register_metric(
     "Label accuracy",
-    Figure("label_accuracy", "label accuracy", "higher"),
+    Figure(
+        "label_accuracy",
+        "label accuracy",
+        "higher",
+        meaning="the share of samples in which a classifier sees their class",
+    ),
     legend="Label accuracy is the share of samples that a linear classifier, fitted to the features of the training"
     " images, takes for the class they were asked for; beside it that of real images.",
     needs={"features", "training images", "labels"},

@@ -113,7 +113,7 @@ def _rank(ordered: Tensor, values: Tensor, *, right: bool) -> Tensor:
 @register_metric(
     "Memorisation",
     Figure("nearness", "nearness", "lower"),
-    Figure("copies", "copies", "lower"),
+    Figure("copies", "copies", "lower", meaning="the share of samples very near to a training image"),
     legend="Nearness is the probability that a sample is nearer to a single training image than a held-out real image"
     " is (0.5: as near; 1: copies), copies the share of samples as near as the nearest 1 % of held-out images;"
     " distances are relative to those of the 50 nearest training images.",

@@ -45,8 +45,8 @@ def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = _NEIGHBOUR
 
 @register_metric(
     "Precision and recall",
-    Figure("precision", "precision", "higher"),
-    Figure("recall", "recall", "higher"),
+    Figure("precision", "precision", "higher", meaning="the share of samples that look real"),
+    Figure("recall", "recall", "higher", meaning="the share of real variety that samples reach"),
     legend=LEGEND,
     needs={"features"},
     beside="real",

@@ -45,6 +45,7 @@ class Figure:
         better: which values are better.
         literature_name: its name by the extractor of the literature, Inception, if that is another one: "FID".
         unit: of its values, such as "dB".
+        meaning: what it measures, as a noun phrase; cards show it beside the value.
     """
 
     key: str
@@ -52,6 +53,7 @@ class Figure:
     better: Direction
     literature_name: str = ""
     unit: str = ""
+    meaning: str = ""
 
     def full_name(self, suffix: str = "") -> str:
         """The name with the extractor's suffix ("-ENL0"); without one it is the literature's."""

@@ -45,7 +45,7 @@ class TrainingRun(TypedDict, total=False):
 
     `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed, and `degradation`
     says how: everyday, or heavy, as in all runs that do not say. `pairs` names the columns, if the data set held the
-    small pictures too.
+    small pictures too. `limits` says in a sentence or two where this model fails.
     """
 
     dataset: str
@@ -57,43 +57,48 @@ class TrainingRun(TypedDict, total=False):
     picture_caption: str
     license: str
     notice: str
+    limits: str
 
 
 _TEMPLATE = """\
 # {title}
-
-{summary}
 {picture}
+{summary}
+
 ## Load it
 
 ```python
 {snippet}
 ```
 
-{where}
-Weights are read from safetensors alone, never from a pickle.
+`pip install -e .` in a clone of hubgan installs it. {where}
 
-## Results
+## How good it is
 
-<!-- results: written by hubgan, like the header of this file; words elsewhere are yours to change -->
-{results}
-<!-- end of results -->
-
-## The network
-
-{network}
-
-## How it was trained
-
-{training}
+<!-- figures: written by hubgan, like the header of this file; words elsewhere are yours to change -->
+{figures}
+<!-- end of figures -->
 
 ## Limits and bias
 
 {limits}
 
-## Licence
+## Licence and training data
 
 {licence}
+
+<!-- results: written by hubgan -->
+{results}
+<!-- end of results -->
+
+<details>
+<summary>The network and how it was trained</summary>
+
+{network}
+{training}
+Weights are read from safetensors alone, never from a pickle.
+
+</details>
 """
 
 _SNIPPETS = {
@@ -101,8 +106,7 @@ _SNIPPETS = {
 from hubgan import Generator
 
 generator = Generator.from_pretrained("{name}"{subfolder})
-images = generator.sample({sampled}, seed=0)  # a list of PIL images
-images[0].save("sample.png")""",
+generator.sample({sampled}seed=0)[0].save("sample.png")""",
     "Discriminator": """\
 import torch
 from hubgan import Discriminator
@@ -125,48 +129,67 @@ translator.translate("drawing.png", seed=0).save("translated.png")""",
 _NAMED = re.compile(r'\bfrom_pretrained\("(?P<name>[^"]+)"')
 
 _LIMITS = {
-    "Generator": "It draws what its training data holds and nothing else, and inherits the data's biases: what is rare"
-    " or missing there is rare or missing here. It may come close to single training images. The pictures are not"
-    " real: present them as generated, and as evidence of nothing.",
-    "Discriminator": "It was trained only to tell its own generator's images from real ones; it is no detector of"
-    " generated pictures in general.",
-    "Upscaler": "It invents plausible detail: never use it to read what the small picture does not show (faces,"
-    " number plates, medical or legal evidence). What it invents follows its training pictures, so it does worse on"
-    " what they lack.",
+    "Generator": (
+        "Its pictures have {size}x{size} pixels, no more.",
+        "It makes only what its training data show, with their biases. What is rare there is rare or missing here.",
+        "A picture may come close to a single training image.",
+        "The pictures are not real: say so wherever you show them.",
+    ),
+    "Discriminator": (
+        "It was trained only to tell its own generator's images from real ones.",
+        "It does not detect generated pictures in general.",
+    ),
+    "Upscaler": (
+        "It invents plausible detail. Never use it to read what {input} does not show: faces, number plates, medical"
+        " or legal evidence.",
+        "It does worse on pictures unlike those it was trained on.",
+    ),
+    "Translator": (
+        "It invents what the input does not show. Its pictures are evidence of nothing.",
+        "It does worse on inputs unlike those it was trained on.",
+    ),
+    "Community": (
+        "It invents plausible detail. Never use it to read what the picture does not show: faces, number plates,"
+        " medical or legal evidence.",
+        "Whoever made it can say on which pictures it was trained, and what it undoes.",
+    ),
 }
-_LIMITS["Translator"] = (
-    "It invents what the input does not show, and follows its training pictures: it does worse on what they lack."
-    " Its pictures are evidence of nothing."
-)
-_LIMITS_SCALE_1 = _LIMITS["Upscaler"].replace("the small picture", "the picture")
-_LIMITS_CLEAN = (
-    " It was trained to undo clean bicubic shrinking; noise and compression artefacts may be sharpened too."
-)
-_LIMITS_PAIRS = (
-    " It was trained on the pairs of a data set, and undoes what had made their inputs out of their targets. With"
-    " other pictures it may do worse."
-)
+_LIMITS_CLEAN = "It was trained to undo clean bicubic shrinking: it may sharpen noise and compression artefacts too."
+_LIMITS_PAIRS = "It was trained on the pairs of a data set: it undoes what made their inputs, and little else."
 _LIMITS_EVERYDAY = (
-    " It was trained on clean pictures and on everyday ones, with a slight blur, some noise and JPEG compression. A"
-    " higher strength cleans more, and may take fine texture for noise."
+    "It was trained on slight blur, some noise and everyday compression: stronger damage may stay."
+    " A higher strength cleans more, and may take fine texture for noise."
 )
-_LIMITS_DEGRADED = (
-    " It was trained to undo blur, noise and compression too, and may take fine texture for them and smooth it away."
-)
-_LIMITS["Community"] = (
-    "Networks that enlarge or restore invent plausible detail: never use it to read what the picture does not show"
-    " (faces, number plates, medical or legal evidence). What it was trained to undo, and on which pictures, is for"
-    " whoever made it to say."
-)
+_LIMITS_DEGRADED = "It removes blur, noise and compression. It may take fine texture for them, and smooth it away."
 _RESTORER = "An image restorer"
-_BESIDE_SCALE_1 = "The input is the picture before it was restored."
+_BESIDE_SCALE_1 = "The input is the picture as the model was given it."
 _PURPOSE_CLEAN = "Clean pictures, {larger}: it sharpens noise and JPEG traces too."
 _PURPOSE_EVERYDAY = "Everyday photos, {larger}: it cleans noise and JPEG traces away."
 _PURPOSE_DEGRADED = "Worn pictures, {larger}: it removes blur, noise and strong compression."
 _PURPOSE_PAIRS = "Pictures like those of the pairs it learned from, {larger}."
 _PURPOSE_UNKNOWN = "Pictures, {larger}: nobody recorded of which kind."
+_TRANSLATES = {
+    "edges": " that colours sketches",
+    "grey": " that colours grey pictures",
+    "mask": " that fills holes in pictures",
+    "small": " that sharpens small pictures",
+}
 _LARGER = {1: "at the same size", 2: "twice as large", 3: "three times as large", 4: "four times as large"}
 _ELSEWHERE = "These weights were made elsewhere and only loaded and saved by hubgan."
+_UNTRAINED = "It was not trained: these are the random weights the network starts with, or nobody recorded a run."
+_FIGURES = (
+    "fd",
+    "precision",
+    "recall",
+    "label_accuracy",
+    "copies",
+    "inception_score",
+    "kd",
+)  # the first five are shown
+_BESIDE = {"floor": "real against real", "real": "real images", "input": "the input"}
+_SHOWN = 5  # figures in words
+_BICUBIC = "Bicubic is plain enlarging; a lower perceptual distance is better."
+_INPUT = "The input is the picture as the model was given it; a lower perceptual distance is better."
 
 
 def model_card(
@@ -211,7 +234,7 @@ def model_card(
     )
     body = _TEMPLATE.format(
         title=Path(name).name,
-        summary=_summary(description, config, parameters),
+        summary=_summary(kind, description, config, parameters, run),
         picture=f"\n![{caption}]({picture})\n\n*{caption}.*\n" if picture else "",
         snippet=_SNIPPETS[kind].format(
             name=name,
@@ -223,10 +246,11 @@ def model_card(
             sampled=_sampled(config.get("labels", [])),
         ),
         where=_where(name),
+        figures=_figures(results),
         results=_results(results),
         network="\n".join(f"- {key}: `{json.dumps(value)}`" for key, value in config.items()),
-        training=_ELSEWHERE if architecture == "community" else _training(run),
-        limits=_limits(kind, architecture, scale, run),
+        training=_training(config, run),
+        limits="\n".join(f"- {words}" for words in _limits(kind, config, run)),
         licence=_licence(run),
     )
     return ModelCard(joined(str(data), body))
@@ -275,27 +299,43 @@ def _where(name: str) -> str:
     return f"`{name}` is the name of this repository on the Hub, or the path of this folder."
 
 
-def _limits(kind: str, architecture: str, scale: int | None, run: TrainingRun) -> str:
-    if architecture == "community":
-        return _LIMITS["Community"]
-    if kind != "Upscaler":
-        return _LIMITS[kind]
-    limits = _LIMITS_SCALE_1 if scale == 1 else _LIMITS[kind]
-    if run.get("pairs"):
-        return limits + _LIMITS_PAIRS
-    if not run.get("degraded"):
-        return limits if scale == 1 else limits + _LIMITS_CLEAN
-    return limits + (_LIMITS_EVERYDAY if run.get("degradation") == "everyday" else _LIMITS_DEGRADED)
+def _limits(kind: str, config: dict[str, Any], run: TrainingRun) -> list[str]:
+    kind = "Community" if config["architecture"] == "community" else kind
+    picture = "the picture" if config.get("scale") == 1 else "the small picture"
+    limits = [words.format(size=config.get("image_size"), input=picture) for words in _LIMITS[kind]]
+    if kind == "Upscaler":
+        if run.get("pairs"):
+            limits.append(_LIMITS_PAIRS)
+        elif run.get("degraded"):
+            limits.append(_LIMITS_EVERYDAY if run.get("degradation") == "everyday" else _LIMITS_DEGRADED)
+        elif config.get("scale") != 1:
+            limits.append(_LIMITS_CLEAN)
+    if not run and kind != "Community":
+        limits.insert(0, _UNTRAINED)
+    return [*limits, *filter(None, [run.get("limits", "").strip()])]
 
 
 def _sampled(labels: list[str]) -> str:
-    return f"labels={json.dumps(labels[:2], ensure_ascii=False)}" if labels else "16"
+    return f"labels={json.dumps(labels[:1], ensure_ascii=False)}, " if labels else ""
 
 
-def _summary(description: str, config: dict[str, Any], parameters: int) -> str:
-    if config["architecture"] == "community":
-        return f"{description}, saved by hubgan: the `{config['network']}` network with {parameters:,} parameters."
-    return f"{description}, made with hubgan: the `{config['architecture']}` network with {parameters:,} parameters."
+def _summary(kind: str, description: str, config: dict[str, Any], parameters: int, run: TrainingRun) -> str:
+    """What the model is, in two sentences."""
+    what = description
+    if kind == "Upscaler":
+        purpose = upscaler_purpose(config["scale"], run)
+        what += f" for {purpose[0].lower()}{purpose[1:].rstrip('.')}"
+    elif kind == "Translator":
+        what += _TRANSLATES.get(config["input"], "")
+        what += f", trained on {run['dataset']}" if "dataset" in run else ""
+        what += f" at {config['image_size']}x{config['image_size']} pixels"
+    elif kind == "Generator":
+        what += f", trained on {run['dataset']}" if "dataset" in run else ""
+        what += f": pictures of {config['image_size']}x{config['image_size']} pixels"
+        what += f", of {config['classes']} classes to choose from" if config.get("classes") else ""
+    elsewhere = config["architecture"] == "community"
+    network, made = (config["network"], "saved by") if elsewhere else (config["architecture"], "made with")
+    return f"{what}. It is the `{network}` network with {parameters:,} parameters, {made} hubgan."
 
 
 def _is_hub_name(name: str) -> bool:
@@ -317,15 +357,100 @@ def _eval_result(result: Result, task: str) -> EvalResult:
     )
 
 
+def _figures(results: list[Result]) -> str:
+    """The most telling figures, in words: of the data set on which most images were measured."""
+    if not results:
+        return "Nothing was measured."
+    most = max(results, key=lambda result: result.get("samples", 0))
+    same = [result for result in results if all(result.get(key) == most.get(key) for key in ("dataset", "split"))]
+    where = f"{most['dataset']}, split {most['split']}" if "split" in most else most["dataset"]
+    if ways := _ways(same):
+        bullets = [_way(*way) for way in ways.items()][:_SHOWN]
+        restored = any("input" in result.get("settings", {}) for result in same)
+        about = [f"Measured on {where}. {_INPUT if restored else _BICUBIC}"]
+    else:
+        keys = [match and match.figure.key for match in (registry.find(result["metric"]) for result in same)]
+        telling = [result for wanted in _FIGURES for key, result in zip(keys, same, strict=True) if key == wanted]
+        shown = (telling or same)[:_SHOWN]
+        bullets = [_in_words(result) for result in shown]
+        samples = f", {most['samples']:,} samples" if "samples" in most else ""
+        about = [f"Measured on {where}{samples}."]
+        words = registry.caution((result["metric"], images_of(result)) for result in shown)
+        about += [f"\\{registry.MARK} {words}"] if words else []
+    return "\n\n".join(["\n".join(f"- {bullet}" for bullet in bullets), *about])
+
+
+def _ways(results: list[Result]) -> dict[str, dict[str, Result]]:
+    """PSNR and perceptual distance of each way in which an upscaler was measured, such as "at fidelity 1"."""
+    ways: dict[str, dict[str, Result]] = {}
+    for result in results:
+        match = registry.find(result["metric"])
+        if match and match.figure.key in ("psnr", "pd"):
+            way = result["name"].removeprefix(match.name).strip()
+            ways.setdefault(way, {})[match.figure.key] = result
+    return {way: figures for way, figures in ways.items() if "psnr" in figures}
+
+
+def _way(way: str, figures: dict[str, Result]) -> str:
+    psnr = figures["psnr"]
+    pictures = f", {psnr['samples']} pictures" if "samples" in psnr else ""
+    words = f"{way.removeprefix('of ').capitalize()}: " if way else ""
+    words += f"**{_apart(psnr)}** (PSNR {psnr['value']:.1f} dB{pictures})"
+    if distance := figures.get("pd"):
+        others = [f"{name} {_short(value)}" for name, value in _compared(distance)]
+        words += "; " + ", ".join([f"perceptual distance {_short(distance['value'])}", *others])
+    return f"{words}."
+
+
+def _apart(psnr: Result) -> str:
+    """How far a PSNR is above or below what it is compared with."""
+    for name, value in _compared(psnr):
+        apart = psnr["value"] - value
+        if abs(apart) < 0.05:
+            return f"level with {name}"
+        return f"{abs(apart):.1f} dB {'above' if apart > 0 else 'below'} {name}"
+    return f"{psnr['value']:.1f} dB"
+
+
+def _in_words(result: Result) -> str:
+    """One figure with its meaning, which values are better, and what it is compared with."""
+    match = registry.find(result["metric"])
+    share = match is not None and match.metric.scale == "share"
+    marked = f" \\{registry.MARK}" if registry.mark(result["metric"], images_of(result)) else ""
+    about = [f"{match.figure.better} is better"] if match else []
+    about += [f"{name} {_short(value, share)}" for name, value in _compared(result)]
+    words = f"**{result['name'][:1].upper()}{result['name'][1:]} {_short(result['value'], share)}**{marked}"
+    words += f": {match.figure.meaning}" if match and match.figure.meaning else ""
+    return f"{words} ({'; '.join(about)})." if about else f"{words}."
+
+
+def _compared(result: Result) -> list[tuple[str, float]]:
+    """What a figure is compared with, in words, and the value of that."""
+    settings = result.get("settings", {})
+    return [
+        (_BESIDE.get(key, key), value)
+        for key in registry.comparisons()
+        if isinstance(value := settings.get(key), int | float)
+    ]
+
+
+def _short(value: float, share: bool = False) -> str:
+    """A figure for reading: three digits, or per cent."""
+    if share:
+        return f"{100 * value:.0f} %"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def _results(results: list[Result]) -> str:
     """A table, the legends of its metrics, and what else must be known to measure the same again.
 
-    What is the same for all results on a data set is said once.
+    What is the same for all results on one revision of a data set is said once.
     """
     if not results:
-        return "Nothing was measured."
-    lines = ["| | value | beside it | data | split | images |", "|---|---|---|---|---|---|"]
-    conditions: dict[str, list[tuple[str, list[str]]]] = {}
+        return ""
+    lines = ["<details>", "<summary>All results</summary>", ""]
+    lines += ["| | value | beside it | data | split | images |", "|---|---|---|---|---|---|"]
+    measured: dict[tuple[str, str], list[tuple[str, list[str]]]] = {}
     for result in results:
         settings = dict(result.get("settings", {}))
         beside = [f"{key} {_shown(settings.pop(key))}" for key in registry.comparisons() if key in settings]
@@ -334,38 +459,42 @@ def _results(results: list[Result]) -> str:
         cells = [result["name"], f"**{_shown(result['value'])}**{marked}", ", ".join(beside), result["dataset"],
                  result.get("split", ""), images]  # fmt: skip
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        revision = result.get("revision", "unknown")
         known = [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items()]
-        known = [*filter(None, [result.get("extractor")]), f"data `{result.get('revision', 'unknown')}`", *known]
-        conditions.setdefault(result["dataset"], []).append((result["name"], known))
+        known = [*filter(None, [result.get("extractor")]), f"data `{revision}`", *known]
+        measured.setdefault((result["dataset"], revision), []).append((result["name"], known))
     words = registry.caution((result["metric"], images_of(result)) for result in results)
     lines += ["", f"\\{registry.MARK} {words}"] if words else []
     legends = registry.legends(result["metric"] for result in results)
     legends += [_BESIDE_SCALE_1] if any("input" in result.get("settings", {}) for result in results) else []
     lines += ["", *legends, ""] if legends else [""]
-    for dataset, measured in conditions.items():
-        shared = [words for words in measured[0][1] if all(words in known for _, known in measured)]
+    for (dataset, _), figures in measured.items():
+        shared = [words for words in figures[0][1] if all(words in known for _, known in figures)]
         lines.append(f"- On {dataset}: {'; '.join(shared)}.")
-        own = {name: [words for words in known if words not in shared] for name, known in measured}
-        lines += [f"  {name}: {'; '.join(words)}." for name, words in own.items() if words]
-    return "\n".join(lines)
+        own: dict[str, list[str]] = {}
+        for name, known in figures:
+            own.setdefault("; ".join(words for words in known if words not in shared), []).append(name)
+        lines += [f"  - {', '.join(names)}: {words}." for words, names in own.items() if words]
+    return "\n".join([*lines, "", "</details>"])
 
 
 def _shown(value: str | float) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def _training(run: TrainingRun) -> str:
-    if not run:
-        return "It was not trained: these are the random weights the network starts with, or nobody recorded a run."
-    return "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in run.get("facts", {}).items())
+def _training(config: dict[str, Any], run: TrainingRun) -> str:
+    if config["architecture"] == "community":
+        return f"\n{_ELSEWHERE}\n"
+    facts = [f"- {key.replace('_', ' ')}: {value}" for key, value in run.get("facts", {}).items()]
+    return "\n".join(["", "Its training:", "", *facts, ""]) if facts else ""
 
 
 def _licence(run: TrainingRun) -> str:
     stated = run.get("license")
-    words = [f"The weights: `{stated}`." if stated else "None is stated for the weights: ask whoever made them."]
-    words.append(
-        run["notice"].strip()
-        if run.get("notice")
-        else "What the weights may be used for depends on the data they were trained on too: see its licence."
-    )
-    return "\n\n".join(words)
+    data = run.get("facts", {}).get("data set") or run.get("dataset")
+    words = [
+        f"Licence of the weights: `{stated}`." if stated else "No licence is stated: ask whoever made the weights.",
+        f"Trained on {data}." if data else "",
+        run.get("notice", "").strip() or "The licence of the training data may limit their use too.",
+    ]
+    return " ".join(filter(None, words))

@@ -14,7 +14,7 @@ from hubgan.errors import ModelError
 
 _MARK = re.compile(r"\n*<!-- hubgan (?P<header>\w+) (?P<body>\w+) -->\n*")
 _HEADER = re.compile(r"\A\s*---[ \t]*\n(?P<header>.*?)\n?^---[ \t]*$", re.DOTALL | re.MULTILINE)
-_RESULTS = re.compile(r"<!-- results:.*?<!-- end of results -->", re.DOTALL)
+_RESULTS = re.compile(r"<!-- (?P<name>results|figures):.*?<!-- end of (?P=name) -->", re.DOTALL)
 _BY_HAND = "edited_"  # before the digest of the words
 _CORRECT = "Correct the YAML between its lines ---"
 
@@ -38,9 +38,8 @@ def renewed(old: str, new: str) -> str:
     if header_by_hand:
         new_header = _merged(header, new_header)
     if body_by_hand:
-        results = _RESULTS.search(new_body)
-        assert results is not None
-        new_body = _RESULTS.sub(lambda _: results[0], body, count=1)
+        results = {match["name"]: match[0] for match in _RESULTS.finditer(new_body)}
+        new_body = _RESULTS.sub(lambda match: results[match["name"]], body)
     return joined(new_header, new_body, header_by_hand, body_by_hand)
 
 

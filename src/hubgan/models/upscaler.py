@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
 from statistics import median
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -59,6 +61,8 @@ _WITHOUT_EFFECT = {
 
 Pictures: TypeAlias = str | Path | bytes | Image.Image | np.ndarray | list[Any]
 """A picture, several, or a batch; a tensor is one too, but a batch as the first argument goes to `forward`."""
+
+_one_at_a_time = Lock()
 
 Self = TypeVar("Self", bound="Upscaler")
 
@@ -405,10 +409,12 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         return median(map(self.estimate_strength, frames))
 
     def _auto_strength(self, picture: Picture) -> float:
-        estimator = self.network.estimator
-        assert isinstance(estimator, nn.Module)
         parts = picture.squares(_SEEN, _SEEN_SIDE)
-        estimated = float(self._finite(lambda _: estimator(parts.to(self.device, self.dtype))).mean())
+
+        def compute(network: nn.Module, fast: bool) -> Tensor:
+            return network.estimator(parts.to(next(network.parameters())))  # type: ignore[operator, no-any-return]
+
+        estimated = float(self._finite(compute).mean())
         exact = picture.colour.info.get("strength")
         return estimated if exact is None or estimated > exact + _CLEARLY else float(exact)
 
@@ -416,13 +422,13 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         """A tile (1, C, h, w) as the grey levels of the enlarged one; a grey tile stays a single channel."""
         grey = pixels.shape[1] == 1
 
-        def compute(fast: bool) -> Tensor:
-            images = pixels.to(self.device, self.dtype).expand(-1, self.channels, -1, -1)
+        def compute(network: nn.Module, fast: bool) -> Tensor:
+            images = pixels.to(next(network.parameters())).expand(-1, self.channels, -1, -1)
             if self._own:  # convolutions are faster in this layout; networks made elsewhere may need the usual one
                 images = images.contiguous(memory_format=torch.channels_last)
-            inputs = (torch.tensor([strength], device=self.device),) if self.has_strength else ()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
-                return self(images, *inputs)
+            inputs = (torch.tensor([strength], device=images.device),) if self.has_strength else ()
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=fast):
+                return network(images, *inputs)  # type: ignore[no-any-return]
 
         large = self._finite(compute, fast).float().clamp(0, 1)
         if grey and self.channels == 3:
@@ -432,22 +438,30 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             return large.mul(WHITE_16).round().to(torch.uint16).cpu()
         return large.mul(255).round().byte().cpu()
 
-    def _finite(self, compute: Callable[[bool], Tensor], fast: bool = False) -> Tensor:
+    def _finite(self, compute: Callable[[nn.Module, bool], Tensor], fast: bool = False) -> Tensor:
         """What `compute` makes with the network: in bfloat16 if `fast`, and in float32 if half precision overflows.
+
+        Other threads may compute with the same model. So its network is replaced, not changed, by one in float32.
 
         Raises:
             ModelError: it holds NaN or infinity in float32 too.
         """
-        fast = fast and not self._overflows
-        result = compute(fast)
+        network, fast = self.network, fast and not self._overflows
+        result = compute(network, fast)
         if is_finite(result):
             return result
-        if not fast and self.dtype.itemsize >= torch.float32.itemsize:
+        is_half = next(network.parameters()).dtype.itemsize < torch.float32.itemsize
+        if not fast and not is_half:
             raise not_finite(self)
         check_weights(self)
-        logger.warning("%s overflows in half precision: it computes in float32 now", self.loaded_from or "this model")
-        self._overflows = True
-        return self.float()._finite(compute)
+        with _one_at_a_time:
+            if self.network is network and (is_half or not self._overflows):  # else another thread was first
+                name = self.loaded_from or "this model"
+                logger.warning("%s overflows in half precision: it computes in float32 now", name)
+                self._overflows = True
+                if is_half:
+                    self.network = deepcopy(network).float()
+        return self._finite(compute)
 
     def _alpha_tile(self, pixels: Tensor, fast: bool) -> Tensor:
         """A tile of the alpha plane, which is clean: its strength is 0."""

@@ -22,7 +22,9 @@ from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS
 from hubgan.networks.community import CommunityNetwork
 
 if sys.version_info >= (3, 11):
-    from tomllib import loads as read_toml
+    import tomllib
+
+    read_toml = tomllib.loads
 else:
 
     def read_toml(text: str) -> dict[str, Any]:

@@ -127,11 +127,19 @@ def refuse_address(name: str | Path, kind: type[HubganError], remedy: str | Reme
 
 
 def remedy_of(error: Exception) -> str:
-    """What to do about an error where a disk is full or can only be read; empty for other errors."""
+    """What to do about an error where a disk is full, can only be read, or takes no file so large; else empty."""
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT):
         return "Free some space, or name a place on another disk"
+    if number == errno.EFBIG:
+        return "Name a place on another disk, or raise the limit: ulimit -f unlimited"
     return "Name a place that can be written" if number == errno.EROFS else ""
+
+
+def told(error: OSError) -> HubganError:
+    """An error of the system, with the file and what to do about it."""
+    words = error.strerror or str(error)
+    return HubganError(f"{error.filename}: {words}" if error.filename else words, remedy_of(error))
 
 
 def unwritable(

@@ -19,6 +19,7 @@ from hubgan.training.config import Architectures, NetworkConfig, NetworkOptions,
 from hubgan.training.task import Batch, Losses, Models, Networks, OptimizerConfig, Part, Phase, Task
 
 _GRID = 8
+_ROWS = 16  # of classes
 _SHARED = ("image_size", "channels", "classes")
 
 
@@ -103,6 +104,9 @@ class Generation(Task[GenerationConfig]):
         c = self.config
         shared = {"image_size": c.image_size, "channels": c.channels}
         classes = {"classes": len(labels)} if labels else {}
+        if labels:
+            which = "each class" if len(labels) <= _ROWS else f"each of the first {_ROWS} classes"
+            self.caption = f"Samples, not selected: seed 0, {_GRID} of {which}"
         self.networks = {
             "generator": c.generator.build("generator", Generator, labels=labels, **shared),
             "discriminator": c.discriminator.build("discriminator", Discriminator, **shared, **classes),
@@ -123,8 +127,13 @@ class Generation(Task[GenerationConfig]):
     def preview(self, models: Models) -> Image.Image:
         generator = models["generator"]
         assert isinstance(generator, Generator)
-        grid = ImageGrid(_GRID**2, (generator.image_size,) * 2)
-        for image in generator.sample(_GRID**2, seed=0, labels=generator.labels or None):
+        labels = generator.labels[:_ROWS]
+        rows = len(labels) or _GRID
+        images = generator.sample(rows * _GRID, seed=0, labels=labels or None)
+        if labels:  # they are of the classes in turn: a row a class
+            images = [image for row in range(rows) for image in images[row::rows]]
+        grid = ImageGrid(len(images), images[0].size, _GRID, labels)
+        for image in images:
             grid.add(image)
         return grid.image
 

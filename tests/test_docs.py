@@ -1,0 +1,202 @@
+"""The README and docs/: commands and code that work, links that lead somewhere, sentences that are short."""
+
+import argparse
+import contextlib
+import importlib
+import posixpath
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accelerate.commands.launch import launch_command_parser
+from click.testing import CliRunner
+from huggingface_hub.cli.hf import app as hf
+from PIL import Image
+
+from helpers.common import ROOT
+from helpers.guides import GUIDES, PAGES, README, anchors, code, commands, links, sentences, text
+from hubgan.cli import COMMANDS
+from hubgan.cli import main as hubgan_main
+from hubgan.demo.limits import Limits
+from hubgan.training import parse
+from hubgan.training.config import TrainingConfig
+from hubgan.training.tasks import TASKS
+
+TABLES = runpy.run_path(str(ROOT / "docs" / "tables.py"))
+# docs/colours.md and docs/experiments.md are records, not guides.
+PROSE = [guide for guide in GUIDES if guide.stem not in ("colours", "experiments")]
+# Code with one of these needs a server, or weights that are not here.
+ELSEWHERE = ("gradio_client", "4x-model.safetensors")
+VARIABLES = {"HUBGAN_GENERATORS", "HUBGAN_UPSCALERS", "GRADIO_MCP_SERVER"}
+
+
+def relative(guide: Path) -> str:
+    return str(guide.relative_to(ROOT))
+
+
+class Parsed(Exception):
+    """A parser has accepted its arguments."""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like a clone of the repository, with the pictures that the guides name."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("model_cards", "train.py", "app.py", "tests"):
+        Path(name).symlink_to(ROOT / name)
+    Path("holiday").mkdir()
+    for name in ("photo.jpg", "holiday/beach.jpg"):
+        Image.effect_noise((8, 8), 64).convert("RGB").save(name)
+    return tmp_path
+
+
+# -- commands
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guide", [guide for guide in GUIDES if commands(guide)], ids=relative)
+def test_every_command_is_accepted(guide: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in commands(guide):
+        try:
+            check(words, monkeypatch)
+        except (Exception, SystemExit) as error:
+            raise AssertionError(f"{guide.name}: {shlex.join(words)}: {error}") from error
+
+
+def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a command to the parser that it would meet."""
+    while re.match(r"[A-Z_]+=", words[0]):
+        variable, words = words[0].partition("=")[0], words[1:]
+        assert variable in VARIABLES
+    match words:
+        case ["accelerate", "config"] | ["cd", "hubgan"] | ["tensorboard", "--logdir", _]:
+            pass
+        case ["accelerate", "launch", *options]:
+            launched = launch_command_parser().parse_args(options)
+            program = ["-m", launched.training_script] if launched.module else [launched.training_script]
+            check(["python", *program, *launched.training_script_args], monkeypatch)
+        case ["python", "train.py", *options]:
+            with contextlib.suppress(SystemExit) if "--help" in options else contextlib.nullcontext():
+                parse(options)
+        case ["hubgan", name, *options] | ["python", "-m", "hubgan", name, *options]:
+            monkeypatch.setattr(f"{COMMANDS[name][0]}.run", lambda args: None)
+            assert hubgan_main([name, *options]) == 0
+        case ["python", "-m", module, *options] if module.startswith("benchmarks."):
+            accepted(importlib.import_module(module).main, options, monkeypatch)
+        case ["python", "tests/kill.py", *options]:
+            accepted(importlib.import_module("kill").main, options, monkeypatch)
+        case ["python", "app.py"]:
+            pass
+        case ["python", "-m", "pytest", file]:
+            assert (ROOT / file).exists()
+        case ["hf", *command]:
+            result = CliRunner().invoke(hf, [*command, "--help"])
+            assert result.exit_code == 0, result.output
+        case ["make", target]:
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        case ["pip", "install", "-e", package, *_]:
+            project = (ROOT / "pyproject.toml").read_text()
+            for extra in re.findall(r"[a-z]+", package):
+                assert re.search(rf"^{extra} = \[", project, re.MULTILINE)
+        case ["git", "clone", "--depth", "1", _]:
+            pass
+        case _:
+            raise AssertionError("no test knows this command")
+
+
+def accepted(main: Callable[[], None], options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a program until its parser has accepted the options."""
+    parse_args = argparse.ArgumentParser.parse_args
+
+    def parse_and_stop(parser: argparse.ArgumentParser, *args: Any) -> None:
+        parse_args(parser, *args)
+        raise Parsed
+
+    with monkeypatch.context() as patch, pytest.raises(Parsed):
+        patch.setattr(sys, "argv", ["program", *options])
+        patch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+        main()
+
+
+@pytest.mark.slow
+def test_the_readmes_first_commands_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    block = next(block for block in code(README, "console") if "hubgan upscale" in block)
+    ran = [words[1:] for words in commands(README) if shlex.join(words[:2]) in block and words[0] == "hubgan"]
+    for words in ran:
+        assert hubgan_main(words) == 0, capsys.readouterr().err
+    assert {words[0] for words in ran} == {"upscale", "sample", "info"}
+    assert Image.open("photo-x4.jpg").size == Image.open("large/beach.jpg").size == (32, 32)
+    assert len([*Path("horses").glob("*.png")]) == 16
+
+
+# -- code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guide", [guide for guide in GUIDES if code(guide, "python")], ids=relative)
+def test_code_runs(guide: Path, here: Path) -> None:
+    for block in code(guide, "python"):
+        program = compile(block, guide.name, "exec")
+        if any(word in block for word in ELSEWHERE):
+            block = "\n".join(line for line in block.splitlines() if re.match("(from|import) ", line))
+            program = compile(block, guide.name, "exec")
+        exec(program, {})
+
+
+# -- what is made from the code
+
+
+def test_tables_hold_every_command_and_option() -> None:
+    made = {name: "\n".join(part()) for name, part in TABLES["PARTS"].items()}
+    assert all(f"## hubgan {name}\n" in made["commands"] for name in COMMANDS)
+    for kind in (TrainingConfig, *(task.config_class for task in TASKS.values())):
+        for name in kind.model_fields:
+            assert f"--{name}`" in made["options"] or f"--{name}.architecture`" in made["options"] or name == "task"
+    assert "`--generator.width` | `64` | C" in made["options"]
+    assert "quickstart" in made["recipes"]
+
+
+def test_pages_ask_only_for_tables_that_exist() -> None:
+    asked = {name for page in PAGES for name in re.findall(r"<!-- generated: (.+?) -->", text(page))}
+    assert asked == TABLES["PARTS"].keys()
+
+
+def test_the_demos_page_lists_its_limits() -> None:
+    listed = set(re.findall(r"`HUBGAN_MAX_(\w+)`", text(ROOT / "docs" / "demo.md")))
+    assert listed == {name.upper() for name in Limits.__dataclass_fields__}
+
+
+# -- links and words
+
+
+@pytest.mark.parametrize(
+    "guide", [*GUIDES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda path: path.name
+)
+def test_links_lead_somewhere(guide: Path) -> None:
+    for link in links(guide):
+        path, _, anchor = link.partition("#")
+        target = Path(posixpath.normpath(guide.parent / path)) if path else guide
+        assert target.exists(), f"{guide.name}: {link}"
+        assert not anchor or anchor in anchors(target), f"{guide.name}: {link}"
+
+
+def test_the_site_has_every_page() -> None:
+    site = (ROOT / "mkdocs.yml").read_text()
+    assert all(re.search(rf": {re.escape(page.name)}$", site, re.MULTILINE) for page in PAGES)
+
+
+@pytest.mark.parametrize("guide", PROSE, ids=relative)
+def test_sentences_are_short(guide: Path) -> None:
+    lengths = {sentence: len(sentence.split()) for sentence in sentences(guide)}
+    assert not [sentence for sentence, length in lengths.items() if length > 25]
+    assert sum(lengths.values()) <= 14 * len(lengths)
+
+
+def test_the_readme_stays_short() -> None:
+    readme = text(README)
+    assert len(readme.splitlines()) <= 140 and len(readme.split()) <= 1000

@@ -1,0 +1,62 @@
+"""The notebooks run from top to bottom, and are kept without outputs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from helpers.common import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TINY = {
+    "use_the_models": "IMAGES, FRAMES = 1, 4",
+    "train_on_your_pictures": "CLASSES, IMAGE_SIZE, MINUTES, SAMPLES = True, 8, 1, 16\n"
+    'MORE = ["--max_steps", "3", "--batch_size", "8", "--generator.width", "4", "--discriminator.width", "4",'
+    ' "--mixed_precision", "no"]',
+}
+
+
+def read(file: Path) -> Any:
+    return nbformat.read(file, as_version=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_a_notebook_runs(
+    file: Path, tmp_path: Path, launch_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**launch_environment, "IPYTHONDIR": str(tmp_path), "HF_HOME": str(tmp_path / "hf")}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "model_cards").symlink_to(ROOT / "model_cards")
+    (tmp_path / "notebooks").mkdir()
+    notebook = read(file)
+    (settings,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
+    settings.source += f"\n{TINY[file.stem]}"
+    client = NotebookClient(notebook, timeout=240, kernel_name="python3")
+    client.execute(cwd=str(tmp_path / "notebooks"))
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) >= 2
+    words = "".join(str(output.get("text", "")) for output in outputs)
+    if file.stem == "train_on_your_pictures":
+        assert "FD-ENL0" in words and "500" in words
+        assert "FD-ENL0" in (tmp_path / "notebooks" / "runs" / "mine" / "README.md").read_text()
+    else:
+        assert (tmp_path / "notebooks" / "large.png").is_file()
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_a_notebook_is_clean_and_opens_from_its_repository(file: Path) -> None:
+    notebook = read(file)
+    for cell in notebook.cells:
+        assert not cell.get("outputs") and cell.get("execution_count") is None
+        assert not re.search(r"""["' ](/|~)\w""", cell.source)  # no path of one machine
+    first, install = notebook.cells[0].source, notebook.cells[2].source
+    found = re.search(r'REPOSITORY = "https://github\.com/([\w-]+/[\w-]+)"', install)
+    assert found
+    links = re.findall(r"\]\((https://[^)]*)\)", first)
+    assert len([link for link in links if f"{found[1]}/blob/main/notebooks/{file.name}" in link]) == 2
+    assert file.stat().st_size < 20_000
