@@ -40,6 +40,8 @@ def test_a_picture_keeps_its_shape_and_gets_the_size_of_the_training(translator:
 def test_the_seed_chooses_among_the_results(translator: Translator) -> None:
     first, again, other = (translator.translate(drawing(), seed=seed).tobytes() for seed in (1, 1, 2))
     assert first == again != other
+    assert translator.translate(drawing()).tobytes() not in (first, other)  # the most typical one
+    assert translator.translate(drawing()).tobytes() == translator.translate(drawing()).tobytes()
     assert not torch.equal(translator.latents(2, seed=None), translator.latents(2, seed=None))
     assert torch.equal(translator.latents(5, seed=3)[:2], translator.latents(2, seed=3))
 

@@ -13,6 +13,7 @@ from helpers.pictures import pairs
 from hubgan import Discriminator, Translator
 from hubgan.errors import ConfigError, DataError
 from hubgan.training import parse, plan
+from hubgan.training.tasks.translation import _with_hints
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -59,6 +60,17 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path) -> None:
         assert torch.equal(value, load_file(resumed / "model.safetensors")[key]), key
 
 
+def test_some_latents_tell_the_colour_of_the_target() -> None:
+    targets = torch.ones(400, 3, 8, 8)
+    targets[:, :, 2:6, 2:6] = torch.tensor([0.9, 0.5, 0.1])[:, None, None]
+    latents = torch.randn(400, 6, generator=torch.Generator().manual_seed(0))
+    hinted = _with_hints(latents, targets)
+    told = hinted[:, 3] > 0.5
+    assert 0.2 < told.float().mean() < 0.4 and torch.equal(hinted[~told], latents[~told])
+    torch.testing.assert_close(hinted[told][:, :3], torch.tensor([[1.75, -0.25, -2.25]]).expand(int(told.sum()), -1),
+                               atol=0.05, rtol=0)  # fmt: skip
+
+
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     options = [*SKETCH, "--input", "grey", "--max_steps", "4", "--mixed_precision", "no", "--learning_rate", "1e-4"]
@@ -75,6 +87,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
         (["--image_size", "40"], "must be a multiple of 16"),
         (["--channels", "1"], "needs pictures in colour"),
         (["--translator.width", "12"], "multiple of 8"),
+        (["--translator.latent_dim", "2"], "colour_hints needs 4 latents"),
     ],
 )
 def test_wrong_options_are_refused(options: list[str], complaint: str, tmp_path: Path) -> None:

@@ -33,10 +33,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="PLACE", type=Path, help="a folder, or a file for a single picture")
     parser.add_argument("--recursive", action="store_true", help="look into subfolders too")
     parser.add_argument(
-        "--seed", metavar="N", type=whole(0, 2**64 - 1), default=0, help="chooses a result (default: 0)"
+        "--seed", metavar="N", type=whole(0, 2**64 - 1), help="of another result than the most typical one"
     )
     parser.add_argument(
-        "--seeds", metavar="N", type=whole(1, 10_000), default=1, help="how many results of each picture (default: 1)"
+        "--seeds", metavar="N", type=whole(1, 10_000), help="make N results of each picture, from --seed or 0 on"
     )
     parser.add_argument("--size", metavar="N", type=whole(16, 2048), help="the longer side at which the model works")
     parser.add_argument(
@@ -86,8 +86,9 @@ def run(args: argparse.Namespace) -> None:
         )
 
 
-def _targets(job: "UpscaleJob", seed: int, seeds: int) -> list[tuple[int, Path]]:
+def _targets(job: "UpscaleJob", seed: int | None, seeds: int | None) -> list[tuple[int | None, Path]]:
     """The seeds of a picture's results, and their files."""
-    if seeds == 1:
+    if seeds is None:
         return [(seed, job.target)]
-    return [(each, job.target.with_stem(f"{job.target.stem}-seed{each}")) for each in range(seed, seed + seeds)]
+    numbers = range(seed or 0, (seed or 0) + seeds)
+    return [(number, job.target.with_stem(f"{job.target.stem}-seed{number}")) for number in numbers]

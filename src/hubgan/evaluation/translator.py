@@ -17,7 +17,6 @@ from hubgan.metrics import Measured, Pair, registry
 from hubgan.models import Translator
 from hubgan.models.card import Result
 from hubgan.runtime.processes import decide
-from hubgan.runtime.seeding import normals, torch_generator
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ def evaluate_translator(
     seed: int = 0,
     progress: bool = False,
 ) -> list[Result]:
-    """The figures of translated pictures beside their originals, averaged over the pictures.
+    """The figures of translated pictures, the most typical ones, beside their originals, averaged over the pictures.
 
     It measures all registered metrics of pairs (`hubgan.metrics.registry`). Beside each figure is that of the input.
     If there are several processes, the main one does the work.
@@ -41,7 +40,7 @@ def evaluate_translator(
         reference: pairs, or pictures if the inputs are derived. They are cropped and scaled as for the training.
         derived: computes the inputs, by the seed.
         samples: the largest number of pictures, which the seed chooses; all by default.
-        seed: of that choice, of derived inputs, and of the latents.
+        seed: of that choice, and of derived inputs.
         progress: show a progress bar.
 
     Raises:
@@ -87,8 +86,7 @@ def _evaluate(
         else:
             target, given = (each[None] for each in pairs.split(prepared))
             given = given.float() / 255
-        latents = normals(torch_generator(seed, number), 1, translator.latent_dim)
-        made = translator.images_from(given, latents)
+        made = translator.images_from(given)
         shown = given[:, :3].mul(255).round().byte()
         shown = shown if shown.shape[1] == channels else shown[:, :1].expand(-1, channels, -1, -1)
         values = {

@@ -123,7 +123,7 @@ upscaler.upscale("photo.jpg").save("photo-x{scale}.png")""",
 from hubgan import Translator
 
 translator = Translator.from_pretrained("{name}"{subfolder})
-translator.translate("drawing.png", seed=0).save("translated.png")""",
+translator.translate("drawing.png").save("translated.png")""",
 }
 
 _NAMED = re.compile(r'\bfrom_pretrained\("(?P<name>[^"]+)"')

@@ -68,7 +68,7 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
         return normals(torch_generator(seed), n, self.latent_dim)
 
     def translate(
-        self, image: ImageInput, *, seed: int | None = 0, size: int | None = None, prepare: bool = False
+        self, image: ImageInput, *, seed: int | None = None, size: int | None = None, prepare: bool = False
     ) -> Image.Image:
         """Translate one picture.
 
@@ -79,7 +79,7 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
         Args:
             image: a path (of an animation the first frame), the bytes of a file, a PIL image, an array (H, W[, 1, 3 or
                 4]) or a tensor (1 or 3, H, W). Arrays and tensors are uint8, or floats in [0, 1].
-            seed: chooses among the possible results; None is random.
+            seed: of another possible result; None gives the most typical one.
             size: the longer side in pixels, 16 to 2,048, at which the network works; by default that of the training,
                 which it knows best.
             prepare: compute the input from the picture, as in the training: of a photo first its sketch.
@@ -95,7 +95,8 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
         scale = side / max(picture.size)
         small = tuple(max(round(length * scale), 1) for length in picture.size)
         given = self._given(picture.resize(small, Image.Resampling.LANCZOS), prepare)  # type: ignore[arg-type]
-        made = to_image(self.images_from(given, self.latents(1, seed=seed))[0])
+        latents = torch.zeros(1, self.latent_dim) if seed is None else self.latents(1, seed=seed)
+        made = to_image(self.images_from(given, latents)[0])
         if self.input == "grey":
             return _coloured(picture, made)
         if self.input == "mask" and not prepare:
@@ -125,12 +126,12 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
         return to_floats(plain)[None]
 
     @torch.no_grad()
-    def images_from(self, inputs: Tensor, latents: Tensor) -> Tensor:
+    def images_from(self, inputs: Tensor, latents: Tensor | None = None) -> Tensor:
         """Inputs of any sides to images, uint8 (N, channels, H, W) on the CPU.
 
         Args:
             inputs: (N, input_channels, H, W) in [0, 1].
-            latents: (N, latent_dim).
+            latents: (N, latent_dim); None gives the most typical images.
 
         Raises:
             ModelError: the network computes NaN or infinity.
@@ -142,7 +143,8 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
             multiple = int(self.network.multiple)  # type: ignore[arg-type]
             right, below = (-side % multiple for side in (width, height))
             padded = torch.nn.functional.pad(inputs, (0, right, 0, below), mode="replicate")
-            images = self(*(each.to(self.device, self.dtype) for each in (padded, latents)))
+            given = [each.to(self.device, self.dtype) for each in (padded, latents) if each is not None]
+            images = self(*given)
         finally:
             self.train(was_training)
         if not is_finite(images):

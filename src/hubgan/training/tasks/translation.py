@@ -40,6 +40,8 @@ from hubgan.training.task import Batch, Losses, Models, Networks, OptimizerConfi
 
 _SHIFT = 8  # pixels by which the discriminator's view is moved at random
 _EXAMPLES = 24
+_HINTS = 4  # latents: a colour, and whether it counts
+_HINTED = 0.5  # above this last one it does, as for three latents of ten; zero, the most typical, gives no hint
 _COLUMNS = 4  # of examples in the preview
 _SHARED = ("channels", "image_size", "classes", "condition_channels")
 
@@ -67,6 +69,8 @@ class TranslationData(DataOptions):
     small. Without it the data set must hold pairs."""
     input_channels: Literal[1, 3] = 3
     """Of the inputs of pairs: 1 for grey images, 3 for colour."""
+    colour_hints: bool = False
+    """Tell the network the mean colours of some targets by the first latents, so that seeds give other colours."""
 
 
 class TranslationLosses(LossOptions):
@@ -121,6 +125,12 @@ class Translation(Task[TranslationConfig]):
             "discriminator", Discriminator, channels=c.channels, condition_channels=translator.input_channels
         )
         self.networks = {"translator": translator, "discriminator": discriminator}
+        self._latent_dim = translator.latent_dim
+        if c.colour_hints and self._latent_dim < _HINTS:
+            raise ConfigError(
+                f"colour_hints needs {_HINTS} latents, and there are {self._latent_dim}",
+                f"Set --translator.latent_dim {_HINTS} or more, or --colour_hints False",
+            )
         self._check_size(int(translator.network.multiple))  # type: ignore[arg-type]
         self.adversarial = AdversarialLoss(c)
         self.adversarial.check(discriminator)
@@ -170,7 +180,7 @@ class Translation(Task[TranslationConfig]):
 
     def batch(self, raw: RawBatch, random: SharedRandom) -> Batch:
         count, values = len(raw.images), {"offset": random.integers(2, _SHIFT + 1)}
-        latents = random.normal(count, self.networks["translator"].config["latent_dim"])
+        latents = random.normal(count, self._latent_dim)
         if self._pairs is not None:
             target, given = self._split(raw.images)
         else:
@@ -179,6 +189,8 @@ class Translation(Task[TranslationConfig]):
             given = self.derived(target, random.uniform(count, self.derived.draws), random.normal(
                 count, *self.derived.fields
             ))  # fmt: skip
+        if self.config.colour_hints:
+            latents = _with_hints(latents, target)
         return Batch({"latents": latents, "input": given, "real": target}, values=values)
 
     def losses(self, phase: Phase, networks: Networks, batch: Batch) -> Losses:
@@ -210,8 +222,7 @@ class Translation(Task[TranslationConfig]):
         translator = models["translator"]
         assert isinstance(translator, Translator)
         targets, inputs = self._examples
-        made = translator.images_from(inputs, translator.latents(len(inputs), seed=0))
-        return compare(inputs, made, targets)
+        return compare(inputs, translator.images_from(inputs), targets)
 
     def evaluate(self, models: Models, reference: Reference, trained_on: Reference) -> list[Result]:
         translator = models["translator"]
@@ -238,6 +249,19 @@ class Translation(Task[TranslationConfig]):
 
     def card(self) -> TrainingRun:
         return {} if self.derived else {"pairs": self._columns}
+
+
+def _with_hints(latents: Tensor, targets: Tensor) -> Tensor:
+    """Latents, of which some tell the target's mean colour, where the picture is not white.
+
+    Without them the input nearly decides the result, and a network would learn to ignore its latents.
+    """
+    colours = targets.expand(-1, 3, -1, -1)
+    shares = 1 - colours.amin(1, keepdim=True) + 1e-3
+    means = (colours * shares).sum((2, 3)) / shares.sum((2, 3))
+    hints = (means - 0.55) / 0.2  # about a standard normal, as latents are
+    hinted = torch.where(latents[:, _HINTS - 1 : _HINTS] > _HINTED, hints, latents[:, : _HINTS - 1])
+    return torch.cat([hinted, latents[:, _HINTS - 1 :]], 1)
 
 
 def _inner(images: Tensor, batch: Batch) -> Tensor:
