@@ -16,7 +16,7 @@ from PIL import Image
 from helpers.common import SAMPLE, forget_accelerator
 from helpers.forking import run_script
 from hubgan.data import load_images
-from hubgan.errors import ConfigError, TrainingError
+from hubgan.errors import ConfigError, DataError, ModelError, TrainingError
 from hubgan.models import Discriminator, Generator
 from hubgan.training import describe, plan, train
 from hubgan.training.config import TrainingConfig
@@ -88,7 +88,7 @@ def test_numbers_that_are_not_finite_are_valid_json(tmp_path: Path) -> None:
 def test_a_full_disk_stops_no_figures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = open_folder(tmp_path)
     (tmp_path / "metrics.jsonl").mkdir()
-    (tmp_path / "samples").rmdir()
+    (tmp_path / "samples").touch()
     with caplog.at_level(logging.WARNING, "hubgan"):
         log(folder, 1)
         folder.preview(TASK, {}, 1)
@@ -104,7 +104,7 @@ def test_samples_of_broken_weights_do_not_end_the_run(tmp_path: Path, caplog: py
     with caplog.at_level(logging.WARNING, "hubgan"):
         folder.preview(task, {"generator": generator}, 1)
     assert "there are no samples of step 1: the weights of this Generator hold NaN" in caplog.text
-    assert not any((tmp_path / "samples").iterdir())
+    assert not (tmp_path / "samples").exists()
 
 
 # -- run.json
@@ -185,7 +185,26 @@ def test_a_folder_that_holds_a_run(tmp_path: Path) -> None:
         open_folder(tmp_path)
     (tmp_path / ".hubgan-0123").touch()  # left over by a kill
     open_folder(tmp_path, "--resume", "auto")
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "samples"}
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints"}
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        (("--dataset", "./nowhere"), DataError, "there is no folder ./nowhere"),
+        (("--pretrained_model", "./nowhere", "--dataset", "./neither"), ModelError, "no folder or file ./nowhere"),
+    ],
+)
+def test_a_run_that_cannot_begin_leaves_nothing_behind(
+    options: tuple[str, ...], kind: type[Exception], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(kind, match=words):
+        train(configure(tmp_path / "runs" / "new", "--max_steps", "1", *options))
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "runs" / "old" / "mine").mkdir(parents=True)
+    with pytest.raises(kind, match=words):
+        train(configure(tmp_path / "runs" / "old", "--max_steps", "1", *options))
+    assert [path.name for path in tmp_path.rglob("*")] == ["runs", "old", "mine"]
 
 
 def test_a_tracker_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,6 +290,7 @@ def test_tensorboard_shows_one_run_though_it_was_gone_on_with(tmp_path: Path) ->
 def test_the_report_holds_all_of_a_run(tmp_path: Path) -> None:
     folder = open_folder(tmp_path / "my <run>", "--r1_weight", "1")
     folder.begin(0, None, fingerprint="f00", images=500)
+    (folder.path / "samples").mkdir()
     for step in range(1, 31):
         log(folder, step, r1=0.1, something_new=step, generator_gradient_norm=10.0**step, images_per_second=1234.0)
         image = Image.new("RGB", (64, 64), (8 * step, 0, 0))
