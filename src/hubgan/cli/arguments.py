@@ -35,6 +35,17 @@ def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = F
         )
 
 
+def find_model(args: argparse.Namespace) -> None:
+    """Look MODEL up, which a command does before the imports that take seconds.
+
+    Raises:
+        ModelError: it is neither on this machine nor on the Hub, or the Hub cannot be reached.
+    """
+    from hubgan.hub.download import look_up
+
+    look_up(args.model, args.revision)
+
+
 def add_truncation(parser: argparse.ArgumentParser) -> None:
     """Add --truncation."""
     parser.add_argument(

@@ -31,6 +31,7 @@ from hubgan.cli.arguments import (
     add_model,
     add_strength,
     enough_memory,
+    find_model,
     load_model,
     process_device,
     strength_of,
@@ -118,16 +119,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure a model, print the figures, and write those of a folder into its card."""
+    if args.neighbours and not args.train_split:
+        raise ConfigError("--neighbours needs the training images", "Name their split with --train-split")
+    if args.neighbours and args.neighbours.exists():
+        raise ConfigError(f"{args.neighbours} exists already", "Name another file with --neighbours")
+    find_model(args)
     with training_packages():
         import torchmetrics  # noqa: F401, so that its absence is reported before the work
 
         from hubgan import Upscaler, evaluation
     from hubgan.runtime.processes import join_processes
 
-    if args.neighbours and not args.train_split:
-        raise ConfigError("--neighbours needs the training images", "Name their split with --train-split")
-    if args.neighbours and args.neighbours.exists():
-        raise ConfigError(f"{args.neighbours} exists already", "Name another file with --neighbours")
     state = join_processes(cpu=args.device == "cpu")
     model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)

@@ -15,7 +15,7 @@ in place. It needs pip install 'hubgan[onnx]'.
 import argparse
 from pathlib import Path
 
-from hubgan.cli.arguments import add_fidelity, add_model, load_model, whole
+from hubgan.cli.arguments import add_fidelity, add_model, find_model, load_model, whole
 from hubgan.errors import ConfigError
 
 
@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.overwrite and file.exists():
         raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
 
+    find_model(args)
     from hubgan import Generator
     from hubgan.export.onnx import export_onnx
 

@@ -48,12 +48,13 @@ def describe(source: "ModelSource", *, weights_name: str | None = None, allow_pi
         ModelError: the model cannot be found or reached, or is damaged.
         ConfigError: its configuration is broken.
     """
+    files = [] if os.path.isfile(source.name) else source.files()  # noqa: PTH113  # no error for too long a name
+
     from huggingface_hub import ModelCard
     from yaml import YAMLError
 
     from hubgan.models.config import CARD
 
-    files = [] if os.path.isfile(source.name) else source.files()  # noqa: PTH113  # no error for too long a name
     about = _outline(source, files) or _whole(source, weights_name, allow_pickle)
     try:
         card = ModelCard.load(source.file(CARD), ignore_metadata_errors=True).data if CARD in files else None

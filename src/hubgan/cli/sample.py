@@ -21,6 +21,7 @@ from hubgan.cli.arguments import (
     add_truncation,
     enough_memory,
     find_device,
+    find_model,
     whole,
 )
 from hubgan.errors import ConfigError, ImageError
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> None:
             "Use another --seed, name another folder with -o, or replace the file with --overwrite",
         )
 
+    find_model(args)
     from tqdm import tqdm
 
     from hubgan import Generator

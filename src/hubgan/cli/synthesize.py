@@ -22,6 +22,7 @@ from hubgan.cli.arguments import (
     add_model,
     add_truncation,
     enough_memory,
+    find_model,
     process_device,
     training_packages,
     whole,
@@ -52,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the data set, and print where it is."""
+    find_model(args)
     with training_packages():
         from hubgan.export.dataset import Origin, synthesize
     from hubgan import Generator

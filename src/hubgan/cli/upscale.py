@@ -57,6 +57,7 @@ from hubgan.cli.arguments import (
     add_model,
     add_strength,
     find_device,
+    find_model,
     process_device,
     strength_of,
     training_packages,
@@ -128,6 +129,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Enlarge, and print where the results are."""
+    _check(args)
+    find_model(args)
     from hubgan import Upscaler
     from hubgan.cli.inputs import (
         Picture,
@@ -141,7 +144,6 @@ def run(args: argparse.Namespace) -> None:
         shared,
     )
 
-    _check(args)
     pictures: list[Picture] = []
     if args.dataset:
         with training_packages():

@@ -25,6 +25,7 @@ from hubgan.cli.arguments import (
     add_truncation,
     enough_memory,
     find_device,
+    find_model,
     whole,
 )
 from hubgan.errors import ConfigError
@@ -98,6 +99,7 @@ def run(args: argparse.Namespace) -> None:
     check_video(file, args.fps)
     count = _frames(args, len(seeds))
 
+    find_model(args)
     from tqdm import tqdm
 
     from hubgan import Generator

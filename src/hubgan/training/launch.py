@@ -14,7 +14,7 @@ from hubgan.training.accelerator import make_accelerator
 from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import brief, open_measurement
 from hubgan.training.plan import describe_plan
-from hubgan.training.pretrained import load_pretrained
+from hubgan.training.pretrained import find_pretrained, load_pretrained
 from hubgan.training.run.lock import only_run
 from hubgan.training.run.provenance import with_absolute_paths
 from hubgan.training.run.run_folder import RunFolder, run_path
@@ -37,7 +37,8 @@ def train(config: TrainingConfig) -> Path:
     Raises:
         ConfigError: options that do not fit each other, the machine or the folder; or another run uses the folder.
         DataError: the data set cannot be found or used.
-        ModelError: the checkpoint to go on from does not fit, or the result cannot be saved or pushed.
+        ModelError: the model to begin with cannot be found, the checkpoint to go on from does not fit, or the result
+            cannot be saved or pushed.
         TrainingError: the numbers are no longer finite, or no checkpoint is whole.
         KeyboardInterrupt, SystemExit: SIGINT or SIGTERM came; a checkpoint was saved.
     """
@@ -71,7 +72,7 @@ def plan(config: TrainingConfig) -> str:
     """What `train` would do, in words, found out without doing it: networks, memory, budget, schedules, data.
 
     Raises:
-        ConfigError, DataError: as `train` does.
+        ConfigError, DataError, ModelError: as `train` does.
     """
     accelerator, task = _set_up(config)
     config = task.config
@@ -95,7 +96,9 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
     accelerator = make_accelerator(config, project_dir=str(run_path(config) / FOLDER))
     decide(lambda: check_tracker(config))
     set_seed(config.seed)
-    return accelerator, TASKS[config.task](with_absolute_paths(config, run_path(config)))
+    task = TASKS[config.task](with_absolute_paths(config, run_path(config)))
+    find_pretrained(task)
+    return accelerator, task
 
 
 def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource:
