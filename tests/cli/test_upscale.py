@@ -507,6 +507,7 @@ def test_other_files_in_a_folder_are_counted(run: Run, tmp_path: Path, upscaler:
     status, _, said = run("up", "in")
     assert status == 0 and names(tmp_path / "in-x2") == {"a.png", "b.jpg"}
     assert "in: left out: 2 .txt, 1 .mp4, 1 hidden (--videos takes the videos too)\n" in said
+    assert "in: 2 pictures; left out: 2 .txt, 1 .mp4, 1 hidden\n" in run("up", "--dataset", "in", "-o", "out")[2]
 
 
 def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

@@ -176,6 +176,16 @@ def test_a_split_is_never_made_up(
         load_images(str(folder), split="train[a:b]")
 
 
+def test_splits_below_the_top_are_found_by_the_remedy(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    folder = pixels(tmp_path / "nested", "data/train/0.png", "data/val/cat/1.png")
+    with pytest.raises(DataError, match=rf"no split 'val'.* Pass the folder {folder}/data$"):
+        load_images(str(folder), split="val")
+    assert names(folder / "data", split="val") == ["val/cat/1.png"]
+    pixels(folder / "data", "2.png")
+    with pytest.raises(DataError, match=rf"no split 'val'.* Pass the folder {folder}/data/val, and leave split out$"):
+        load_images(str(folder), split="val")
+
+
 # -- metadata
 
 
@@ -230,6 +240,9 @@ def test_metadata_that_cannot_be_used(
     assert "metadata.csv has no column file_name, and is not used" in caplog.text
     table.write_text("file_name,image\n1.png,x\n")
     with pytest.raises(DataError, match="has a column 'image', which holds the pictures"):
+        load_images(str(folder))
+    table.write_text("file_name,size, size\n1.png,3,4\n")
+    with pytest.raises(DataError, match=r"metadata\.csv has several columns called 'size'\. Rename or delete"):
         load_images(str(folder))
     table.write_text("file_name,text\n1.png,a,b\n")
     with pytest.raises(DataError, match=r"metadata\.csv cannot be read .*\. Correct it"):

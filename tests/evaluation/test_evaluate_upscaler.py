@@ -338,8 +338,10 @@ def test_figures_of_a_model_on_the_hub_are_only_printed(
     Upscaler(width=8, depth=1).push_to_hub("tester/upscaler")
     head = HfApi().model_info("tester/upscaler").sha
     folder = pictures(tmp_path / "data", (40, 40), (48, 40))
+    (folder / "a.txt").touch()
     assert main(["evaluate", "tester/upscaler", "--dataset", str(folder), "--device", "cpu"]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert f"{folder}: 2 pictures; left out: 1 .txt\n" in err
     assert "PSNR" in out and "bicubic" in out and "written" not in out
     assert HfApi().model_info("tester/upscaler").sha == head
 

@@ -2,10 +2,14 @@
 
 import argparse
 import importlib
+import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from hubgan.cli.arguments import say
 from hubgan.errors import HubganError, nearest
 from hubgan.runtime.files import remedy_of
 from hubgan.version import __version__
@@ -43,7 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are not text
-    status = _run(sys.argv[1:] if argv is None else argv)
+    with _messages_shown():
+        status = _run(sys.argv[1:] if argv is None else argv)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -79,6 +84,25 @@ def _run(argv: list[str]) -> int:
         return 130
     except (HubganError, OSError) as error:
         return _failed(name, error)
+
+
+class _Messages(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
+
+
+@contextmanager
+def _messages_shown() -> Iterator[None]:
+    """A block whose messages are shown on stderr; of several processes only the first tells what is no warning."""
+    logger, messages = logging.getLogger("hubgan"), _Messages()
+    before = logger.level
+    logger.addHandler(messages)
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.removeHandler(messages)
+        logger.setLevel(before)
 
 
 def _plain(words: list[str]) -> list[str]:
