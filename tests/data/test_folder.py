@@ -82,11 +82,12 @@ def test_other_files_are_counted_and_left_alone(
     for name in ("0.txt", "1.TXT", "cat/2.txt", "clip.mp4", "info.json", "LICENSE", "P"):
         (tmp_path / name).write_text("P"[: name != "LICENSE"])
     (tmp_path / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
     assert names(tmp_path) == ["0.jpg", "1.jpg", "cat/2.jpg"]
     assert (
-        f"{tmp_path}: 3 pictures in 1 classes; left out: 3 .txt, 3 hidden, 2 without an ending, 1 .json, 1 .mp4,"
-        " 1 broken links, 1 devices" in caplog.messages
+        f"{tmp_path}: 3 pictures in 1 classes; left out: 3 .txt, 3 hidden, 2 without an ending, 2 broken links,"
+        " 1 .json, 1 .mp4, 1 devices" in caplog.messages
     )
 
 

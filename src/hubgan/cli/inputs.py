@@ -103,8 +103,9 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
             tree = walk(path, recursive=recursive, leave_out=leave_out)
             found = sorted([*tree.pictures, *tree.clips]) if videos else tree.pictures
             if left_out := tree.left_out(clips=not videos):
-                hint = " (--videos takes the videos too)" if tree.clips and not videos else ""
-                logger.info("%s: left out: %s%s", path, left_out, hint)
+                hints = ["--videos takes the videos too"] if tree.clips and not videos else []
+                hints += ["--recursive looks into the folders"] if tree.unseen["folders"] else []
+                logger.info("%s: left out: %s%s", path, left_out, f" ({', '.join(hints)})" if hints else "")
             if not found:
                 remedy = "" if recursive else "Add --recursive to look into its subfolders"
                 raise ImageError(f"{path} holds no pictures or videos ({', '.join(e[1:] for e in _READ)})", remedy)
