@@ -20,6 +20,7 @@ from hubgan.errors import ConfigError, DataError, ModelError, TrainingError
 from hubgan.models import Discriminator, Generator
 from hubgan.training import describe, plan, train
 from hubgan.training.config import TrainingConfig
+from hubgan.training.describe import without_remark
 from hubgan.training.memory import activation_bytes, estimate
 from hubgan.training.options import parse
 from hubgan.training.plan import describe_plan
@@ -172,6 +173,26 @@ def test_the_recipe_is_there_from_the_start_without_private_paths(tmp_path: Path
     assert recipe["dataset"] == SAMPLE.name and recipe["learning_rate"] == [1e-3, 0] and recipe["augment"] == ["color"]
     assert str(tmp_path) not in text and "resume" not in recipe
     assert parse(["--config", str(tmp_path / "run" / "recipe.yaml")]).learning_rate == (1e-3, 0)
+
+
+@pytest.mark.parametrize("name", [None, "user/pictures (JPEG copy)"])
+def test_a_recipe_in_a_runs_folder_finds_the_data_again(
+    name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies there by the same name is other data, and a recipe that was moved or pushed names no folder."""
+    data, run = tmp_path / "disk" / "data", tmp_path / "run"
+    for folder in (data, tmp_path / "data"):
+        folder.mkdir(parents=True)
+    open_folder(run, "--dataset", str(data), "--license", "mit", *(["--dataset_name", name] if name else [])).begin(
+        0, None
+    )
+    monkeypatch.chdir(tmp_path)
+    again = parse(["--config", "run/recipe.yaml"])
+    assert (again.dataset, again.dataset_name, again.license) == (str(data), name, "mit")
+    other = parse(["--config", "run/recipe.yaml", "--dataset", "data"])
+    assert (other.dataset, other.dataset_name, other.license) == ("data", None, None)
+    (run / "recipe.yaml").rename("moved.yaml")
+    assert parse(["--config", "moved.yaml"]).dataset == (without_remark(name) if name else "data")
 
 
 def test_a_remark_on_the_data_set_is_not_in_the_recipe(tmp_path: Path) -> None:
