@@ -73,9 +73,11 @@ def _run(argv: list[str]) -> int:
         command = importlib.import_module(COMMANDS[argv[0]][0])
         parser = _parser(name, command.__doc__)
         command.configure(parser)
-        args, left = parser.parse_known_intermixed_args(_plain(argv[1:]))
+        words = _plain(argv[1:])
+        args, left = parser.parse_known_intermixed_args(words)
         if left:
             _refuse(parser, left)
+        args.typed = _typed(parser, words, args)
         command.run(args)
         return 0
     except SystemExit as end:  # argparse's way out, after --help and wrong usage
@@ -84,6 +86,13 @@ def _run(argv: list[str]) -> int:
         return 130
     except (HubganError, OSError) as error:
         return _failed(name, error)
+
+
+def _typed(parser: argparse.ArgumentParser, words: list[str], args: argparse.Namespace) -> set[str]:
+    """The options on the command line. A value does not tell: it may be the default."""
+    untouched = object()
+    again, _ = parser.parse_known_intermixed_args(words, argparse.Namespace(**dict.fromkeys(vars(args), untouched)))
+    return {name for name, value in vars(again).items() if value is not untouched}
 
 
 class _Messages(logging.Handler):

@@ -34,6 +34,7 @@ from hubgan.cli.arguments import (
     find_model,
     load_model,
     process_device,
+    refuse_unused,
     strength_of,
     training_packages,
     whole,
@@ -184,15 +185,13 @@ class _MetricsHelp(UserString):
 
 
 def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler") -> None:
-    """Refuse options that the model does not use: they would be ignored silently."""
+    """Refuse options that the model does not use."""
     from hubgan.models import Generator
 
     kind, wrong = ("a generator", _UPSCALERS) if isinstance(model, Generator) else ("an upscaler", _GENERATORS)
-    given = [f"--{name.replace('_', '-')}" for name in wrong if getattr(args, name) is not None]
-    if given:
-        raise ConfigError(
-            f"{args.model} holds {kind}, which does not use {', '.join(given)}", "Leave out these options"
-        )
+    refuse_unused(args, f"{args.model} holds {kind}, which", *wrong)
+    if args.extractor != "inception":
+        refuse_unused(args, "--extractor enl0", "inception_weights")
 
 
 def _open(args: argparse.Namespace, split: str, *, pairs: bool = False) -> "ImageSource":

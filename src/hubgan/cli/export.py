@@ -15,7 +15,7 @@ in place. It needs pip install 'hubgan[onnx]'.
 import argparse
 from pathlib import Path
 
-from hubgan.cli.arguments import add_fidelity, add_model, find_model, load_model, whole
+from hubgan.cli.arguments import add_fidelity, add_model, find_model, load_model, refuse_unused, whole
 from hubgan.errors import ConfigError
 
 
@@ -48,10 +48,8 @@ def run(args: argparse.Namespace) -> None:
     from hubgan.export.onnx import export_onnx
 
     model, _ = load_model(args, "cpu")
-    if isinstance(model, Generator) and args.fidelity is not None:
-        raise ConfigError(
-            f"{args.model} holds a generator, to which --fidelity cannot be applied", "Leave out --fidelity"
-        )
+    if isinstance(model, Generator):
+        refuse_unused(args, f"{args.model} holds a generator, which", "fidelity")
     export_onnx(model, file, opset=args.opset)
     if isinstance(model, Generator):
         labels = " and labels (batch)" if model.labels else ""

@@ -16,7 +16,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubgan.cli.arguments import add_model
+from hubgan.cli.arguments import add_model, find_model
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
     """Print the description."""
     from hubgan.hub.download import ModelSource
 
+    find_model(args)
     source = ModelSource(args.model, subfolder=args.subfolder, revision=args.revision)
     about = describe(source, weights_name=args.weights_name, allow_pickle=args.allow_pickle)
     print(json.dumps(about, indent=2) if args.json else in_words(about))
@@ -48,14 +49,13 @@ def describe(source: "ModelSource", *, weights_name: str | None = None, allow_pi
         ModelError: the model cannot be found or reached, or is damaged.
         ConfigError: its configuration is broken.
     """
-    files = [] if os.path.isfile(source.name) else source.files()  # noqa: PTH113  # no error for too long a name
-
     from huggingface_hub import ModelCard
     from yaml import YAMLError
 
     from hubgan.models.config import CARD
 
-    about = _outline(source, files) or _whole(source, weights_name, allow_pickle)
+    files = [] if os.path.isfile(source.name) else source.files()  # noqa: PTH113  # no error for too long a name
+    about = (None if weights_name else _outline(source, files)) or _whole(source, weights_name, allow_pickle)
     try:
         card = ModelCard.load(source.file(CARD), ignore_metadata_errors=True).data if CARD in files else None
     except (ValueError, TypeError, YAMLError):  # a card that cannot be read is ignored

@@ -24,6 +24,7 @@ from hubgan.cli.arguments import (
     enough_memory,
     find_model,
     process_device,
+    refuse_unused,
     training_packages,
     whole,
 )
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> None:
     state = join_processes(cpu=args.device == "cpu")
     device = process_device(args.device, state)
     generator = Generator.from_pretrained(args.model, revision=args.revision, subfolder=args.subfolder, device=device)
+    if not generator.labels:
+        refuse_unused(args, f"{args.model} has no classes, and", "label_column")
     name = Path(args.model).resolve().name if Path(args.model).exists() else args.model
     with enough_memory("Use a smaller --batch-size"):
         shards = synthesize(

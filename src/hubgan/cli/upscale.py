@@ -59,6 +59,7 @@ from hubgan.cli.arguments import (
     find_device,
     find_model,
     process_device,
+    refuse_unused,
     strength_of,
     training_packages,
     whole,
@@ -232,6 +233,12 @@ def _check(args: argparse.Namespace) -> None:
                   if getattr(args, name.replace("-", "_")) is not None]  # fmt: skip
     if about_data and not args.dataset:
         raise ConfigError(f"{', '.join(about_data)} without --dataset", "Name the data set with --dataset")
+    if args.dataset:
+        refuse_unused(args, "--dataset", "recursive", "videos", "keep_extensions", "resume", "steady")
+    if args.format == "png":
+        refuse_unused(args, "--format png", "quality")
+    if args.output and is_file_name(args.output):
+        refuse_unused(args, f"-o {args.output} is the name of a file, which", "keep_extensions")
     if args.dataset and not args.output:
         raise ConfigError(f"--dataset {args.dataset} needs a folder for the results", "Name one with -o")
 

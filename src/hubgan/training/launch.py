@@ -91,6 +91,8 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
         raise ConfigError(
             "augment_target and augment_probability need operations", "Pass --augment color translation cutout"
         )
+    if config.private and not config.push_to_hub:
+        raise ConfigError("private is for a repository, and nothing is pushed", "Name it with --push_to_hub")
     if config.input_column and not TASKS[config.task].takes_pairs:
         raise ConfigError(f"the task {config.task} does not learn from pairs", "Leave --input_column out")
     accelerator = make_accelerator(config, project_dir=str(run_path(config) / FOLDER))
