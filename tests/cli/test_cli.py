@@ -105,6 +105,28 @@ print({"torch", "huggingface_hub", "PIL", "numpy"} & set(sys.modules))
 
 
 @pytest.mark.e2e
+def test_a_model_that_the_hub_cannot_give_is_an_error_before_the_imports_that_take_seconds(tmp_path: Path) -> None:
+    """`push` and `space` need the Hub, whatever their models are."""
+    done = shell(
+        code="""
+import os, sys
+os.environ["HF_HUB_OFFLINE"] = "1"
+from hubgan.cli import COMMANDS, main
+more = {"synthesize": ["-n", "3", "-o", "fakes"], "upscale": ["."], "evaluate": ["--dataset", "."],
+        "push": ["me/repository"], "space": ["--generator", "me/x", "--upscaler", "me/y"]}
+assert [main([command, "me/x", *more.get(command, [])]) for command in COMMANDS] == [2] * len(COMMANDS)
+print({"torch", "datasets", "accelerate"} & set(sys.modules))
+""",
+        capture_output=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout == "set()\n", done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(COMMANDS) and all("cannot be reached" in line for line in lines), lines
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.e2e
 def test_who_reads_the_output_may_leave() -> None:
     reader, writer = os.pipe()
     os.close(reader)

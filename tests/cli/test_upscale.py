@@ -463,6 +463,10 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
         ("up", "a.png", *words): "INPUT and --dataset were both given. Leave one",
         ("up", "--dataset", "rows.parquet"): "--dataset rows.parquet needs a folder for the results. Name one with -o",
         ("up", "a.png", "--split", "test"): "--split without --dataset. Name the data set",
+        ("up", *words, "--recursive", "--no-steady"): "--dataset does not use --recursive, --no-steady. Leave out",
+        ("up", "a.png", "--format", "png", "--quality", "95"): "--format png does not use --quality. Leave out",
+        ("up", "a.png", "-o", "b.png", "--keep-extensions"): "the name of a file, which does not use --keep-ext",
+        ("up", "a.png", "--revision", "main"): "up, which is on this machine, does not use --revision. Leave out",
         ("up", *words[:2], "-o", "large.png"): "which cannot hold a data set",
         ("up", "--dataset", "nowhere/at-all", "-o", "x"): "nowhere/at-all",
     }.items():
@@ -507,6 +511,11 @@ def test_other_files_in_a_folder_are_counted(run: Run, tmp_path: Path, upscaler:
     status, _, said = run("up", "in")
     assert status == 0 and names(tmp_path / "in-x2") == {"a.png", "b.jpg"}
     assert "in: left out: 2 .txt, 1 .mp4, 1 hidden (--videos takes the videos too)\n" in said
+    picture_file(tmp_path / "albums" / "a" / "a.png")
+    picture_file(tmp_path / "albums" / "b.png")
+    assert "albums: left out: 1 folders (--recursive looks into the folders)\n" in run("up", "albums")[2]
+    assert "left out" not in run("up", "albums", "--recursive")[2]
+    assert "in: 2 pictures; left out: 2 .txt, 1 .mp4, 1 hidden\n" in run("up", "--dataset", "in", "-o", "out")[2]
 
 
 def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:

@@ -79,7 +79,15 @@ def test_large_images_are_cropped_in_the_middle_and_shrunk(tmp_path: Path) -> No
 def test_local_data_sets_of_other_makes(tmp_path: Path) -> None:
     rows = datasets.load_dataset(str(SAMPLE), split="train").select(range(5))
     rows.rename_column("img", "picture").save_to_disk(tmp_path / "saved")
-    assert load_images(str(tmp_path / "saved")).column == "picture"
+    saved = str(tmp_path / "saved")
+    assert load_images(saved).column == "picture"
+    assert load_images(saved, split="train[1:3]").size == 2 and load_images(saved, split="all").size == 5
+    for option, complaint in {
+        "split": "no split 'test': all of it is",
+        "config": "no configurations, so there",
+    }.items():
+        with pytest.raises(DataError, match=rf"saved has {complaint}.* Leave {option} out"):
+            load_images(saved, **{option: "test"})
     datasets.DatasetDict(train=rows, test=rows).save_to_disk(tmp_path / "dict")
     assert len(load_images(str(tmp_path / "dict"), split="test")) == 5
     assert load_images(str(tmp_path / "dict"), split="test", streaming=True).size == 5

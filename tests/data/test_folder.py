@@ -82,11 +82,12 @@ def test_other_files_are_counted_and_left_alone(
     for name in ("0.txt", "1.TXT", "cat/2.txt", "clip.mp4", "info.json", "LICENSE", "P"):
         (tmp_path / name).write_text("P"[: name != "LICENSE"])
     (tmp_path / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
     assert names(tmp_path) == ["0.jpg", "1.jpg", "cat/2.jpg"]
     assert (
-        f"{tmp_path}: 3 pictures in 1 classes; left out: 3 .txt, 3 hidden, 2 without an ending, 1 .json, 1 .mp4,"
-        " 1 broken links, 1 devices" in caplog.messages
+        f"{tmp_path}: 3 pictures in 1 classes; left out: 3 .txt, 3 hidden, 2 without an ending, 2 broken links,"
+        " 1 .json, 1 .mp4, 1 devices" in caplog.messages
     )
 
 
@@ -176,6 +177,16 @@ def test_a_split_is_never_made_up(
         load_images(str(folder), split="train[a:b]")
 
 
+def test_splits_below_the_top_are_found_by_the_remedy(pixels: Callable[..., Path], tmp_path: Path) -> None:
+    folder = pixels(tmp_path / "nested", "data/train/0.png", "data/val/cat/1.png")
+    with pytest.raises(DataError, match=rf"no split 'val'.* Pass the folder {folder}/data$"):
+        load_images(str(folder), split="val")
+    assert names(folder / "data", split="val") == ["val/cat/1.png"]
+    pixels(folder / "data", "2.png")
+    with pytest.raises(DataError, match=rf"no split 'val'.* Pass the folder {folder}/data/val, and leave split out$"):
+        load_images(str(folder), split="val")
+
+
 # -- metadata
 
 
@@ -230,6 +241,9 @@ def test_metadata_that_cannot_be_used(
     assert "metadata.csv has no column file_name, and is not used" in caplog.text
     table.write_text("file_name,image\n1.png,x\n")
     with pytest.raises(DataError, match="has a column 'image', which holds the pictures"):
+        load_images(str(folder))
+    table.write_text("file_name,size, size\n1.png,3,4\n")
+    with pytest.raises(DataError, match=r"metadata\.csv has several columns called 'size'\. Rename or delete"):
         load_images(str(folder))
     table.write_text("file_name,text\n1.png,a,b\n")
     with pytest.raises(DataError, match=r"metadata\.csv cannot be read .*\. Correct it"):

@@ -338,8 +338,10 @@ def test_figures_of_a_model_on_the_hub_are_only_printed(
     Upscaler(width=8, depth=1).push_to_hub("tester/upscaler")
     head = HfApi().model_info("tester/upscaler").sha
     folder = pictures(tmp_path / "data", (40, 40), (48, 40))
+    (folder / "a.txt").touch()
     assert main(["evaluate", "tester/upscaler", "--dataset", str(folder), "--device", "cpu"]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert f"{folder}: 2 pictures; left out: 1 .txt\n" in err
     assert "PSNR" in out and "bicubic" in out and "written" not in out
     assert HfApi().model_info("tester/upscaler").sha == head
 
@@ -353,6 +355,9 @@ def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "no folder /no/such/folder" in capsys.readouterr().err
     assert main(["evaluate", str(tmp_path / "other"), "--dataset", str(SAMPLE), "--small-column", "small"]) == 2
     assert "holds a generator, which does not use --small-column. Leave out" in capsys.readouterr().err
+    options = ["--inception-weights", "inception.pth"]
+    assert main(["evaluate", str(tmp_path / "other"), "--dataset", str(SAMPLE), *options]) == 2
+    assert "--extractor enl0 does not use --inception-weights. Leave out" in capsys.readouterr().err
     Upscaler(width=8, depth=1).save_pretrained(tmp_path / "third")
     options = ["--truncation", "1", "--reals", "20", "--extractor", "enl0", "--batch-size", "8"]
     assert main(["evaluate", str(tmp_path / "third"), "--dataset", str(SAMPLE), *options]) == 2

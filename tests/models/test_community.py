@@ -29,7 +29,7 @@ from helpers.loopback_hub import LoopbackHub
 from helpers.pictures import noise
 from hubgan import Upscaler
 from hubgan.errors import ConfigError, ImageError, ModelError
-from hubgan.models import upscaler as upscaler_module
+from hubgan.models.upscale_pipeline import _warn_of_prompt
 
 
 def esrgan(**options: int) -> nn.Module:
@@ -364,7 +364,7 @@ def pipeline() -> Upscaler:
 
 
 def test_code_for_diffusers_runs_with_one_line_changed(pipeline: Upscaler, caplog: pytest.LogCaptureFixture) -> None:
-    upscaler_module._warn_of_prompt.cache_clear()
+    _warn_of_prompt.cache_clear()
     pipeline = pipeline.to("cpu")
     generator = torch.Generator("cpu").manual_seed(0)
     for _ in range(2):

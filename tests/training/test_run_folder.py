@@ -16,10 +16,11 @@ from PIL import Image
 from helpers.common import SAMPLE, forget_accelerator
 from helpers.forking import run_script
 from hubgan.data import load_images
-from hubgan.errors import ConfigError, TrainingError
+from hubgan.errors import ConfigError, DataError, ModelError, TrainingError
 from hubgan.models import Discriminator, Generator
 from hubgan.training import describe, plan, train
 from hubgan.training.config import TrainingConfig
+from hubgan.training.describe import without_remark
 from hubgan.training.memory import activation_bytes, estimate
 from hubgan.training.options import parse
 from hubgan.training.plan import _budget, describe_plan
@@ -88,7 +89,7 @@ def test_numbers_that_are_not_finite_are_valid_json(tmp_path: Path) -> None:
 def test_a_full_disk_stops_no_figures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = open_folder(tmp_path)
     (tmp_path / "metrics.jsonl").mkdir()
-    (tmp_path / "samples").rmdir()
+    (tmp_path / "samples").touch()
     with caplog.at_level(logging.WARNING, "hubgan"):
         log(folder, 1)
         folder.preview(TASK, {}, 1)
@@ -104,7 +105,7 @@ def test_samples_of_broken_weights_do_not_end_the_run(tmp_path: Path, caplog: py
     with caplog.at_level(logging.WARNING, "hubgan"):
         folder.preview(task, {"generator": generator}, 1)
     assert "there are no samples of step 1: the weights of this Generator hold NaN" in caplog.text
-    assert not any((tmp_path / "samples").iterdir())
+    assert not (tmp_path / "samples").exists()
 
 
 # -- run.json
@@ -174,6 +175,26 @@ def test_the_recipe_is_there_from_the_start_without_private_paths(tmp_path: Path
     assert parse(["--config", str(tmp_path / "run" / "recipe.yaml")]).learning_rate == (1e-3, 0)
 
 
+@pytest.mark.parametrize("name", [None, "user/pictures (JPEG copy)"])
+def test_a_recipe_in_a_runs_folder_finds_the_data_again(
+    name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies there by the same name is other data, and a recipe that was moved or pushed names no folder."""
+    data, run = tmp_path / "disk" / "data", tmp_path / "run"
+    for folder in (data, tmp_path / "data"):
+        folder.mkdir(parents=True)
+    open_folder(run, "--dataset", str(data), "--license", "mit", *(["--dataset_name", name] if name else [])).begin(
+        0, None
+    )
+    monkeypatch.chdir(tmp_path)
+    again = parse(["--config", "run/recipe.yaml"])
+    assert (again.dataset, again.dataset_name, again.license) == (str(data), name, "mit")
+    other = parse(["--config", "run/recipe.yaml", "--dataset", "data"])
+    assert (other.dataset, other.dataset_name, other.license) == ("data", None, None)
+    (run / "recipe.yaml").rename("moved.yaml")
+    assert parse(["--config", "moved.yaml"]).dataset == (without_remark(name) if name else "data")
+
+
 def test_a_remark_on_the_data_set_is_not_in_the_recipe(tmp_path: Path) -> None:
     open_folder(tmp_path / "run", "--dataset_name", "user/pictures (JPEG copy)").begin(0, None)
     assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["dataset"] == "user/pictures"
@@ -185,7 +206,26 @@ def test_a_folder_that_holds_a_run(tmp_path: Path) -> None:
         open_folder(tmp_path)
     (tmp_path / ".hubgan-0123").touch()  # left over by a kill
     open_folder(tmp_path, "--resume", "auto")
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "samples"}
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints"}
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        (("--dataset", "./nowhere"), DataError, "there is no folder ./nowhere"),
+        (("--pretrained_model", "./nowhere", "--dataset", "./neither"), ModelError, "no folder or file ./nowhere"),
+    ],
+)
+def test_a_run_that_cannot_begin_leaves_nothing_behind(
+    options: tuple[str, ...], kind: type[Exception], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(kind, match=words):
+        train(configure(tmp_path / "runs" / "new", "--max_steps", "1", *options))
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "runs" / "old" / "mine").mkdir(parents=True)
+    with pytest.raises(kind, match=words):
+        train(configure(tmp_path / "runs" / "old", "--max_steps", "1", *options))
+    assert [path.name for path in tmp_path.rglob("*")] == ["runs", "old", "mine"]
 
 
 def test_a_tracker_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,6 +311,7 @@ def test_tensorboard_shows_one_run_though_it_was_gone_on_with(tmp_path: Path) ->
 def test_the_report_holds_all_of_a_run(tmp_path: Path) -> None:
     folder = open_folder(tmp_path / "my <run>", "--r1_weight", "1")
     folder.begin(0, None, fingerprint="f00", images=500)
+    (folder.path / "samples").mkdir()
     for step in range(1, 31):
         log(folder, step, r1=0.1, something_new=step, generator_gradient_norm=10.0**step, images_per_second=1234.0)
         image = Image.new("RGB", (64, 64), (8 * step, 0, 0))

@@ -2,10 +2,14 @@
 
 import argparse
 import importlib
+import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from hubgan.cli.arguments import is_first_process, say
 from hubgan.errors import HubganError, nearest
 from hubgan.runtime.files import told
 from hubgan.version import __version__
@@ -46,7 +50,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are not text
-    status = _run(sys.argv[1:] if argv is None else argv)
+    with _messages_shown():
+        status = _run(sys.argv[1:] if argv is None else argv)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -74,9 +79,11 @@ def _run(argv: list[str]) -> int:
             return 0
         parser = _parser(name, command.__doc__)
         command.configure(parser)
-        args, left = parser.parse_known_intermixed_args(_plain(argv[1:]))
+        words = _plain(argv[1:])
+        args, left = parser.parse_known_intermixed_args(words)
         if left:
             _refuse(parser, left)
+        args.typed = _typed(parser, words, args)
         command.run(args)
         return 0
     except SystemExit as end:  # argparse's way out, after --help and wrong usage
@@ -85,6 +92,35 @@ def _run(argv: list[str]) -> int:
         return 130
     except (HubganError, OSError) as error:
         return _failed(name, error)
+
+
+def _typed(parser: argparse.ArgumentParser, words: list[str], args: argparse.Namespace) -> set[str]:
+    """The options on the command line. A value does not tell: it may be the default."""
+    untouched = object()
+    again, _ = parser.parse_known_intermixed_args(words, argparse.Namespace(**dict.fromkeys(vars(args), untouched)))
+    return {name for name, value in vars(again).items() if value is not untouched}
+
+
+class _Messages(logging.Handler):
+    """Messages above a progress bar; what goes well is told without a level in front of it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        say(text if record.levelno == logging.INFO else f"{record.levelname.lower()}: {text}")
+
+
+@contextmanager
+def _messages_shown() -> Iterator[None]:
+    """A block whose messages are shown on stderr; of several processes only the first tells what is no warning."""
+    logger, messages = logging.getLogger("hubgan"), _Messages()
+    before = logger.level
+    logger.addHandler(messages)
+    logger.setLevel(logging.INFO if is_first_process() else logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.removeHandler(messages)
+        logger.setLevel(before)
 
 
 def _plain(words: list[str]) -> list[str]:

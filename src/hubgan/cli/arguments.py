@@ -36,6 +36,37 @@ def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = F
         )
 
 
+def find_model(args: argparse.Namespace) -> None:
+    """Look MODEL up, which a command does before the imports that take seconds.
+
+    Raises:
+        ModelError: it is neither on this machine nor on the Hub, or the Hub cannot be reached.
+        ConfigError: there is a --revision, and it is on this machine.
+    """
+    from hubgan.hub.download import look_up
+    from hubgan.runtime.names import existing
+
+    if existing(args.model):
+        refuse_unused(args, f"{args.model}, which is on this machine,", "revision")
+    look_up(args.model, args.revision)
+
+
+def refuse_unused(args: argparse.Namespace, what: str, *options: str) -> None:
+    """Refuse options that are on the command line and have no effect: they would be ignored silently.
+
+    Args:
+        args: the parsed command line.
+        what: what does not use them, for the message.
+        options: their names in `args`.
+
+    Raises:
+        ConfigError: one is there.
+    """
+    flags = {name: f"--{'no-' if getattr(args, name) is False else ''}{name.replace('_', '-')}" for name in options}
+    if given := [flags[name] for name in options if name in args.typed]:
+        raise ConfigError(f"{what} does not use {', '.join(given)}", f"Leave out {', '.join(given)}")
+
+
 def add_truncation(parser: argparse.ArgumentParser) -> None:
     """Add --truncation."""
     parser.add_argument(

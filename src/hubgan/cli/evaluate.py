@@ -33,8 +33,10 @@ from hubgan.cli.arguments import (
     announce,
     announce_torch,
     enough_memory,
+    find_model,
     load_model,
     process_device,
+    refuse_unused,
     strength_of,
     training_packages,
     whole,
@@ -120,6 +122,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure a model, print the figures, and write those of a folder into its card."""
+    if args.neighbours and not args.train_split:
+        raise ConfigError("--neighbours needs the training images", "Name their split with --train-split")
+    if args.neighbours and args.neighbours.exists():
+        raise ConfigError(f"{args.neighbours} exists already", "Name another file with --neighbours")
+    find_model(args)
     announce_torch()
     with training_packages():
         import torchmetrics  # noqa: F401, so that its absence is reported before the work
@@ -127,10 +134,6 @@ def run(args: argparse.Namespace) -> None:
         from hubgan import Upscaler, evaluation
     from hubgan.runtime.processes import join_processes
 
-    if args.neighbours and not args.train_split:
-        raise ConfigError("--neighbours needs the training images", "Name their split with --train-split")
-    if args.neighbours and args.neighbours.exists():
-        raise ConfigError(f"{args.neighbours} exists already", "Name another file with --neighbours")
     state = join_processes(cpu=args.device == "cpu")
     model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)
@@ -186,15 +189,13 @@ class _MetricsHelp(UserString):
 
 
 def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler") -> None:
-    """Refuse options that the model does not use: they would be ignored silently."""
+    """Refuse options that the model does not use."""
     from hubgan.models import Generator
 
     kind, wrong = ("a generator", _UPSCALERS) if isinstance(model, Generator) else ("an upscaler", _GENERATORS)
-    given = [f"--{name.replace('_', '-')}" for name in wrong if getattr(args, name) is not None]
-    if given:
-        raise ConfigError(
-            f"{args.model} holds {kind}, which does not use {', '.join(given)}", "Leave out these options"
-        )
+    refuse_unused(args, f"{args.model} holds {kind}, which", *wrong)
+    if args.extractor != "inception":
+        refuse_unused(args, "--extractor enl0", "inception_weights")
 
 
 def _open(args: argparse.Namespace, split: str, *, pairs: bool = False) -> "ImageSource":

@@ -15,7 +15,15 @@ in place. It needs pip install 'hubgan[onnx]'.
 import argparse
 from pathlib import Path
 
-from hubgan.cli.arguments import add_fidelity, add_model, announce_torch, load_model, whole
+from hubgan.cli.arguments import (
+    add_fidelity,
+    add_model,
+    announce_torch,
+    find_model,
+    load_model,
+    refuse_unused,
+    whole,
+)
 from hubgan.errors import ConfigError
 
 
@@ -43,15 +51,14 @@ def run(args: argparse.Namespace) -> None:
     if not args.overwrite and file.exists():
         raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
 
+    find_model(args)
     announce_torch()
     from hubgan import Generator
     from hubgan.export.onnx import export_onnx
 
     model, _ = load_model(args, "cpu")
-    if isinstance(model, Generator) and args.fidelity is not None:
-        raise ConfigError(
-            f"{args.model} holds a generator, to which --fidelity cannot be applied", "Leave out --fidelity"
-        )
+    if isinstance(model, Generator):
+        refuse_unused(args, f"{args.model} holds a generator, which", "fidelity")
     export_onnx(model, file, opset=args.opset)
     if isinstance(model, Generator):
         labels = " and labels (batch)" if model.labels else ""

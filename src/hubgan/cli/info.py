@@ -16,7 +16,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubgan.cli.arguments import add_model, announce_torch
+from hubgan.cli.arguments import add_model, announce_torch, find_model
 from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the description."""
+    find_model(args)
     announce_torch()
     from hubgan.hub.download import ModelSource
 
@@ -55,7 +56,7 @@ def describe(source: "ModelSource", *, weights_name: str | None = None, allow_pi
     from hubgan.models.config import CARD
 
     files = [] if os.path.isfile(source.name) else source.files()  # noqa: PTH113  # no error for too long a name
-    about = _outline(source, files) or _whole(source, weights_name, allow_pickle)
+    about = (None if weights_name else _outline(source, files)) or _whole(source, weights_name, allow_pickle)
     try:
         card = ModelCard.load(source.file(CARD), ignore_metadata_errors=True).data if CARD in files else None
     except (ValueError, TypeError, YAMLError):  # a card that cannot be read is ignored

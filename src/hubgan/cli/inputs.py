@@ -2,7 +2,7 @@
 
 import csv
 import io
-import sys
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,8 @@ from hubgan.runtime.names import existing
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
+
+logger = logging.getLogger(__name__)
 
 _READ = (*PICTURE_ENDINGS, *CLIP_ENDINGS)
 
@@ -89,7 +91,7 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
     """The pictures and videos that `inputs` name: files, and folders, whose pictures are sorted by name.
 
     In a folder the endings tell which files they are, or the first bytes (`hubgan.media.tree`). Hidden files, the
-    folder `leave_out` and, unless asked for, videos are skipped. Other files are counted on stderr.
+    folder `leave_out` and, unless asked for, videos are skipped. Other files are counted in a message.
 
     Raises:
         ImageError: there is no such file or folder, or a folder holds no pictures.
@@ -101,8 +103,9 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
             tree = walk(path, recursive=recursive, leave_out=leave_out)
             found = sorted([*tree.pictures, *tree.clips]) if videos else tree.pictures
             if left_out := tree.left_out(clips=not videos):
-                hint = " (--videos takes the videos too)" if tree.clips and not videos else ""
-                sys.stderr.write(f"{path}: left out: {left_out}{hint}\n")
+                hints = ["--videos takes the videos too"] if tree.clips and not videos else []
+                hints += ["--recursive looks into the folders"] if tree.unseen["folders"] else []
+                logger.info("%s: left out: %s%s", path, left_out, f" ({', '.join(hints)})" if hints else "")
             if not found:
                 remedy = "" if recursive else "Add --recursive to look into its subfolders"
                 raise ImageError(f"{path} holds no pictures or videos ({', '.join(e[1:] for e in _READ)})", remedy)

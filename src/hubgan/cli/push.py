@@ -24,6 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Push, and print the commit's address."""
+    from hubgan.hub.upload import check_reachable
+
+    check_reachable(args.repository)
     from hubgan.publish.folder import push_folder
 
     pushed = push_folder(

@@ -23,6 +23,7 @@ from hubgan.cli.arguments import (
     announce_torch,
     enough_memory,
     find_device,
+    find_model,
     whole,
 )
 from hubgan.errors import ConfigError, ImageError
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
             "Use another --seed, name another folder with -o, or replace the file with --overwrite",
         )
 
+    find_model(args)
     announce_torch()
     from tqdm import tqdm
 

@@ -34,6 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Push the Space, and print the commit's address."""
+    from hubgan.hub.download import look_up
+    from hubgan.hub.upload import check_reachable
+
+    check_reachable(args.repository)
+    for model in (*args.generator, *args.upscaler):
+        look_up(model)
     from hubgan.publish.space import push_space
 
     pushed = push_space(

@@ -24,7 +24,9 @@ from hubgan.cli.arguments import (
     announce,
     announce_torch,
     enough_memory,
+    find_model,
     process_device,
+    refuse_unused,
     training_packages,
     whole,
 )
@@ -54,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the data set, and print where it is."""
+    find_model(args)
     announce_torch()
     with training_packages():
         from hubgan.export.dataset import Origin, synthesize
@@ -64,6 +67,8 @@ def run(args: argparse.Namespace) -> None:
     device = process_device(args.device, state)
     announce(f"Loading {args.model} ...")
     generator = Generator.from_pretrained(args.model, revision=args.revision, subfolder=args.subfolder, device=device)
+    if not generator.labels:
+        refuse_unused(args, f"{args.model} has no classes, and", "label_column")
     name = Path(args.model).resolve().name if Path(args.model).exists() else args.model
     with enough_memory("Use a smaller --batch-size"):
         shards = synthesize(

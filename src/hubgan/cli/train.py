@@ -6,12 +6,13 @@ Its options are those of the recipe and its task, so this command reads its word
 import logging
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from hubgan.cli.arguments import is_first_process, training_packages
 from hubgan.cli.launcher import start_missing_processes
+
+logger = logging.getLogger(__name__)
 
 
 def run_words(words: Sequence[str]) -> None:
@@ -19,15 +20,16 @@ def run_words(words: Sequence[str]) -> None:
     start_missing_processes()
     if is_first_process():  # before the imports, which take seconds
         print("Loading PyTorch ...", file=sys.stderr, flush=True)
+    else:  # all processes have the same warnings
+        logging.getLogger("hubgan").setLevel(logging.ERROR)
     with training_packages():
         from hubgan.training import parse, plan, purpose, train
-    with _messages() as log:
-        config = parse(words)
-        if config.dry_run:
-            text = plan(config)
-        else:
-            log.info("Recipe %s: %s", config.config, "\n  ".join(purpose(config.config)))
-            text = _next(train(config), pushed=config.push_to_hub is not None)
+    config = parse(words)
+    if config.dry_run:
+        text = plan(config)
+    else:
+        logger.info("Recipe %s: %s", config.config, "\n  ".join(purpose(config.config)))
+        text = _next(train(config), pushed=config.push_to_hub is not None)
     if is_first_process():
         print(text)
 
@@ -51,25 +53,3 @@ def _next(folder: Path, *, pushed: bool) -> str:
     commands |= {} if pushed else {f"hubgan push {name} USER/{shlex.quote(folder.name)}": "put it on the Hub"}
     width = max(map(len, commands))
     return "\n".join(["What comes next:", *(f"  {command:<{width}}  # {text}" for command, text in commands.items())])
-
-
-@contextmanager
-def _messages() -> Iterator[logging.Logger]:
-    """A block in which hubgan's log goes to stderr: of the first process all, of the others errors."""
-    log, handler = logging.getLogger("hubgan"), logging.StreamHandler()
-    handler.setFormatter(_Messages())
-    log.addHandler(handler)
-    log.setLevel(logging.INFO if is_first_process() else logging.ERROR)
-    try:
-        yield log
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(logging.NOTSET)
-
-
-class _Messages(logging.Formatter):
-    """What goes well is told without a level in front of it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return text if record.levelno == logging.INFO else f"{record.levelname}: {text}"

@@ -59,7 +59,9 @@ from hubgan.cli.arguments import (
     announce,
     announce_torch,
     find_device,
+    find_model,
     process_device,
+    refuse_unused,
     strength_of,
     training_packages,
     whole,
@@ -130,6 +132,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Enlarge, and print where the results are."""
+    _check(args)
+    find_model(args)
     announce_torch()
     from hubgan import Upscaler
     from hubgan.cli.inputs import (
@@ -144,7 +148,6 @@ def run(args: argparse.Namespace) -> None:
         shared,
     )
 
-    _check(args)
     pictures: list[Picture] = []
     if args.dataset:
         with training_packages():
@@ -235,6 +238,12 @@ def _check(args: argparse.Namespace) -> None:
                   if getattr(args, name.replace("-", "_")) is not None]  # fmt: skip
     if about_data and not args.dataset:
         raise ConfigError(f"{', '.join(about_data)} without --dataset", "Name the data set with --dataset")
+    if args.dataset:
+        refuse_unused(args, "--dataset", "recursive", "videos", "keep_extensions", "resume", "steady")
+    if args.format == "png":
+        refuse_unused(args, "--format png", "quality")
+    if args.output and is_file_name(args.output):
+        refuse_unused(args, f"-o {args.output} is the name of a file, which", "keep_extensions")
     if args.dataset and not args.output:
         raise ConfigError(f"--dataset {args.dataset} needs a folder for the results", "Name one with -o")
 

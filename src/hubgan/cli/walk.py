@@ -27,6 +27,7 @@ from hubgan.cli.arguments import (
     announce_torch,
     enough_memory,
     find_device,
+    find_model,
     whole,
 )
 from hubgan.errors import ConfigError
@@ -101,6 +102,7 @@ def run(args: argparse.Namespace) -> None:
     check_video(file, args.fps)
     count = _frames(args, len(seeds))
 
+    find_model(args)
     from tqdm import tqdm
 
     from hubgan import Generator

@@ -3,6 +3,7 @@
 import logging
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,8 @@ def read_metadata(files: Iterable[Path]) -> Metadata | None:
             columns = ", ".join(table.column_names)
             logger.warning("%s has no column %s, and is not used. Its columns are %s", file, FILE_NAME, columns)
             continue
+        if twice := [name for name, number in Counter(table.column_names).items() if number > 1]:
+            raise DataError(f"{file} has several columns called {twice[0]!r}", "Rename or delete all but one")
         found.append(file)
         pictures += [_key(file.parent / str(value or "")) for value in table[FILE_NAME].to_pylist()]
         tables.append(table.drop_columns(FILE_NAME).replace_schema_metadata(None))

@@ -11,6 +11,7 @@ from huggingface_hub import constants
 
 from hubgan.data.folder import open_folder
 from hubgan.data.pairs import open_pairs
+from hubgan.data.splits import rows_of, words
 from hubgan.errors import DataError, Remedy, UnreachableError, nearest
 from hubgan.runtime.files import hashed
 from hubgan.runtime.names import did_you_mean, existing, hub_answers, is_path
@@ -37,13 +38,18 @@ def open_rows(
         if path.is_dir():
             if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
                 loaded = datasets.load_from_disk(str(path))
-                return (_pick(loaded, name, split) if isinstance(loaded, datasets.DatasetDict) else loaded), ""
+                _refuse_config(name, config)
+                return (_pick if isinstance(loaded, datasets.DatasetDict) else _part)(loaded, name, split), ""
             found = open_pairs(path, name, split, column, input_column)
             if found is None:
                 found = open_folder(path, name, split)
-            return (found, "") if found is not None else _read(_local(path), config, split, streaming)
+            if found is None:
+                return _read(_local(path), config, split, streaming)
+            _refuse_config(name, config)
+            return found, ""
         if path.suffix == ".parquet":
-            return _read("parquet", config, split, streaming, data_files=glob.escape(str(path.resolve())))
+            _refuse_config(name, config)
+            return _read("parquet", None, split, streaming, data_files=glob.escape(str(path.resolve())))
         raise DataError(f"{name} is a file", "Pass the folder that holds it, a .parquet file, or a Hub name")
     except DataError:
         raise
@@ -94,6 +100,27 @@ def _pick(splits: datasets.DatasetDict, name: str, split: str) -> datasets.Datas
     if split not in splits:
         raise DataError(f"{name} has no split {split!r}", nearest(split, map(str, splits)))
     return splits[split]
+
+
+def _part(rows: datasets.Dataset, name: str, split: str) -> datasets.Dataset:
+    """The rows that a split asks for of a data set that is one split: all of them, or a part."""
+    own = str(rows.split or "train")
+    asked = own if split in ("train", "all") else split
+    if unknown := [word for word in words(asked) if word != own]:
+        raise DataError(
+            f"{name} has no split {unknown[0]!r}: all of it is the split {own!r}",
+            Remedy("Leave split out", "Leave out --split"),
+        )
+    chosen = [row for _, part in rows_of(asked, {own: len(rows)}) for row in part]
+    return rows if chosen == list(range(len(rows))) else rows.select(chosen)
+
+
+def _refuse_config(name: str, config: str | None) -> None:
+    if config is not None:
+        raise DataError(
+            f"{name} has no configurations, so there is no {config!r}",
+            Remedy("Leave config out", "Leave out --dataset-config"),
+        )
 
 
 def _unreachable(name: str, path: Path | None, error: Exception) -> DataError:

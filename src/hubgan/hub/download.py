@@ -195,6 +195,17 @@ class ModelSource:
             return []
 
 
+def look_up(name: str, revision: str | None = None) -> None:
+    """Look a model up by its name, before work that is of no use without it.
+
+    Raises:
+        ModelError: it is neither on this machine nor on the Hub, or the Hub cannot be reached.
+    """
+    source = ModelSource(name, revision=revision)
+    if existing(name) is None:
+        source.files()
+
+
 def _missing(filename: str, where: str, files: list[str]) -> ModelError:
     pickles = [name for name in files if name.endswith(PICKLES)]
     if pickles and filename.endswith(".safetensors"):

@@ -24,6 +24,7 @@ from huggingface_hub.utils import filter_repo_objects
 
 from hubgan.errors import ModelError, Remedy
 from hubgan.hub.download import check_bytes, check_token, in_one_line
+from hubgan.runtime.names import hub_answers
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,22 @@ _REFUSALS = {
     403: ("your access token may not do that", "Create a token with write access, and log in with it: hf auth login"),
     412: ("somebody else has changed it meanwhile", ""),
 }
+
+
+def check_reachable(name: str) -> None:
+    """Check that the Hub accepts connections, before work whose result is pushed.
+
+    Args:
+        name: the repository, for the message.
+
+    Raises:
+        ModelError: the Hub cannot be reached.
+    """
+    if not hub_answers():
+        raise ModelError(
+            f"cannot push to {name}: the Hub ({constants.ENDPOINT}) cannot be reached",
+            "Unset HF_HUB_OFFLINE" if constants.HF_HUB_OFFLINE else "Check the connection, and try again",
+        )
 
 
 class Pushed(NamedTuple):

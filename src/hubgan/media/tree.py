@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Tree:
         pictures: the pictures.
         clips: the videos.
         others: all other files.
-        unseen: how many hidden files and folders there are, and links that lead nowhere.
+        unseen: how many hidden files, links that lead nowhere and folders that were not looked into there are.
     """
 
     pictures: list[Path] = field(default_factory=list)
@@ -73,7 +74,9 @@ def walk(folder: Path, *, recursive: bool = True, leave_out: Path | None = None)
         path = Path(entry.path)
         if _is_hidden(entry.name):
             tree.unseen["hidden"] += 1
-        elif not entry.is_file():
+        elif _is_dir(entry):
+            tree.unseen["folders"] += 1
+        elif not _is_file(entry):
             tree.unseen["broken links" if entry.is_symlink() else "devices"] += 1
         elif is_clip(path):
             tree.clips.append(path)
@@ -97,14 +100,30 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name in _OF_SYSTEMS
 
 
+def _is_dir(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a folder, or leads to one; a circle of links leads nowhere."""
+    with suppress(OSError):
+        return entry.is_dir()
+    return False
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    with suppress(OSError):
+        return entry.is_file()
+    return False
+
+
 def _files(
     folder: str, around: tuple[str, ...], recursive: bool, leave_out: str | None
 ) -> Iterator["os.DirEntry[str]"]:
-    """The files in a folder and below, and what is hidden; `around` are the folders on the way, without links."""
+    """The files in a folder and below, and what is passed over; `around` are the folders on the way, without links."""
     with os.scandir(folder) as entries:
         inside = sorted(entries, key=lambda entry: entry.name)
     for entry in inside:
-        if _is_hidden(entry.name) or not entry.is_dir():
+        if _is_hidden(entry.name) or not _is_dir(entry):
             yield entry
-        elif recursive and (real := os.path.realpath(entry)) not in around and real != leave_out:
-            yield from _files(entry.path, (*around, real), recursive, leave_out)
+        elif (real := os.path.realpath(entry)) not in around and real != leave_out:
+            if recursive:
+                yield from _files(entry.path, (*around, real), recursive, leave_out)
+            else:
+                yield entry

@@ -40,6 +40,11 @@ def find(source: ModelSource, weights_name: str | None = None, allow_pickle: boo
         ModelError: there is no file that may be read, or there are several; or the source cannot be reached.
         ConfigError: its config.json is hubgan's and damaged.
     """
+    if os.path.isfile(source.name) and weights_name:  # noqa: PTH113
+        raise ModelError(
+            f"{source.name} is a file of weights itself",
+            Remedy("Leave weights_name out, or pass the folder", "Leave out --weights-name, or name the folder"),
+        )
     if os.path.isfile(source.name):  # unlike Path.is_file, no error for a name too long to be one  # noqa: PTH113
         source, weights_name = replace(source, name=str(Path(source.name).parent)), Path(source.name).name
     config = None

@@ -4,19 +4,18 @@ import logging
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import fields
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from statistics import median
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Literal, TypeVar
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from hubgan.errors import ConfigError, ImageError, ModelError, Remedy
+from hubgan.errors import ConfigError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
 from hubgan.media.animation import is_animation
 from hubgan.media.images import LUMA, WHITE_16, ImageInput
@@ -27,47 +26,27 @@ from hubgan.models.card import upscaler_purpose
 from hubgan.models.config import CONFIG, PIXEL_WEIGHTS
 from hubgan.models.finite import check_weights, is_finite, not_finite
 from hubgan.models.picture import Picture
-from hubgan.models.pipeline import as_output, check_output_type, one_by_one, pipeline_output
 from hubgan.models.tiling import upscale_tiled
+from hubgan.models.upscale_pipeline import AUTO, UpscalePipeline
 from hubgan.models.weights import mix
 from hubgan.networks import UPSCALERS
 from hubgan.networks.community import COMMUNITY, CommunityNetwork
 from hubgan.runtime.devices import computes_in_bf16
 
-if TYPE_CHECKING:
-    from hubgan.models.pipeline import PipelineOutput
-
 logger = logging.getLogger(__name__)
 
 _TILE = 256
 _LARGE_TILE = 512  # for networks that work best on the whole picture, within the limits of memory
-_AUTO: Literal["auto"] = "auto"
 _SEEN, _SEEN_SIDE = 9, 192  # the strength is estimated by this number of parts of a picture, of this side in pixels
 _CLEARLY = 0.25  # twice the error of an estimated strength
 _NO_STRENGTH = Remedy("Leave strength out", "Leave out --strength")
 _NO_FIDELITY = Remedy("Leave fidelity out", "Leave out --fidelity")
-# Further arguments of diffusers' StableDiffusionUpscalePipeline, whose model has steps and reads a prompt.
-_WITHOUT_EFFECT = {
-    "eta",
-    "generator",
-    "latents",
-    "prompt_embeds",
-    "negative_prompt_embeds",
-    "callback",
-    "callback_steps",
-    "cross_attention_kwargs",
-    "clip_skip",
-}
-
-Pictures: TypeAlias = str | Path | bytes | Image.Image | np.ndarray | list[Any]
-"""A picture, several, or a batch; a tensor is one too, but a batch as the first argument goes to `forward`."""
-
 _one_at_a_time = Lock()
 
 Self = TypeVar("Self", bound="Upscaler")
 
 
-class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-resolution"]):
+class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["gan", "super-resolution"]):
     """Pictures to larger pictures.
 
     Args:
@@ -113,148 +92,13 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         """
         return self.network(images, *strength)
 
-    @overload
-    def __call__(self, images: Tensor, *strength: Tensor) -> Tensor: ...
-    @overload
-    def __call__(
-        self,
-        prompt: Pictures | None = ...,
-        image: Pictures | Tensor | None = ...,
-        *,
-        output_type: Literal["pil"] = ...,
-        return_dict: Literal[True] = ...,
-        strength: float | Literal["auto"] = ...,
-        tile: int | None = ...,
-        **options: Any,
-    ) -> "PipelineOutput[list[Image.Image]]": ...
-    @overload
-    def __call__(
-        self,
-        prompt: Pictures | None = ...,
-        image: Pictures | Tensor | None = ...,
-        *,
-        output_type: Literal["np"],
-        return_dict: Literal[True] = ...,
-        strength: float | Literal["auto"] = ...,
-        tile: int | None = ...,
-        **options: Any,
-    ) -> "PipelineOutput[np.ndarray]": ...
-    @overload
-    def __call__(
-        self,
-        prompt: Pictures | None = ...,
-        image: Pictures | Tensor | None = ...,
-        *,
-        output_type: Literal["pt"],
-        return_dict: Literal[True] = ...,
-        strength: float | Literal["auto"] = ...,
-        tile: int | None = ...,
-        **options: Any,
-    ) -> "PipelineOutput[Tensor]": ...
-    @overload
-    def __call__(
-        self,
-        prompt: Pictures | None = ...,
-        image: Pictures | Tensor | None = ...,
-        *,
-        output_type: Literal["pil"] = ...,
-        return_dict: Literal[False],
-        strength: float | Literal["auto"] = ...,
-        tile: int | None = ...,
-        **options: Any,
-    ) -> "tuple[list[Image.Image]]": ...
-    @overload
-    def __call__(
-        self,
-        prompt: Pictures | None = ...,
-        image: Pictures | Tensor | None = ...,
-        *,
-        output_type: Literal["np"],
-        return_dict: Literal[False],
-        strength: float | Literal["auto"] = ...,
-        tile: int | None = ...,
-        **options: Any,
-    ) -> "tuple[np.ndarray]": ...
-    @overload
-    def __call__(
-        self,
-        prompt: Pictures | None = ...,
-        image: Pictures | Tensor | None = ...,
-        *,
-        output_type: Literal["pt"],
-        return_dict: Literal[False],
-        strength: float | Literal["auto"] = ...,
-        tile: int | None = ...,
-        **options: Any,
-    ) -> "tuple[Tensor]": ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """A batch (N, C, H, W) goes to `forward`; any other call is that of diffusers' StableDiffusionUpscalePipeline.
-
-        So code written for that pipeline runs with an upscaler in its place. A single argument is the picture, so
-        `upscaler(picture)` works too. A GAN takes one step and reads no
-        prompt: the arguments `prompt` (with a warning), `num_inference_steps`, `guidance_scale`, `noise_level`,
-        `negative_prompt`, `eta`, `generator`, `latents`, `callback` and the like are accepted and have no effect.
-        Pictures keep their size, which that pipeline rounds.
-
-        Args:
-            prompt: ignored, with a warning if there is one; the picture, if it is the only argument by position.
-            image: a picture as in `upscale`, a list of them, or a batch: a tensor (N, C, H, W) or an array
-                (N, H, W, C).
-            num_images_per_prompt: the number of equal copies of each result. 1 by default.
-            output_type: "pil" (the default) for a list of PIL images, "np" for an array (N, H, W, C), "pt" for a
-                tensor (N, C, H, W) on the CPU, both float32 in [0, 1].
-            return_dict: return diffusers.ImagePipelineOutput, whose `images` hold the result; else the tuple of it.
-            strength, tile: as in `upscale`.
-
-        Raises:
-            ImageError: there is no picture, one cannot be read, or they differ in size and are to be an array.
-            ConfigError: `num_images_per_prompt` below 1 or an unknown `output_type`.
-            TypeError: an argument that the pipeline does not have.
-        """
-        if "images" in kwargs or (args and isinstance(args[0], Tensor) and args[0].ndim == 4):
-            return super().__call__(*args, **kwargs)
-        if len(args) == 1 and not {"prompt", "image"} & kwargs.keys():
-            args = ("", *args)
-        return self._pipeline(*args, **kwargs)
-
-    def _pipeline(
-        self,
-        prompt: str | list[str] | None = None,
-        image: ImageInput | list[Any] | None = None,
-        num_inference_steps: int = 1,
-        guidance_scale: float = 1.0,
-        noise_level: int = 0,
-        negative_prompt: str | list[str] | None = None,
-        num_images_per_prompt: int | None = 1,
-        *,
-        output_type: str = "pil",
-        return_dict: bool = True,
-        strength: float | Literal["auto"] = _AUTO,
-        tile: int | None = None,
-        **without_effect: Any,
-    ) -> Any:
-        if unknown := without_effect.keys() - _WITHOUT_EFFECT:
-            raise TypeError(f"{type(self).__name__}() has no argument {', '.join(sorted(unknown))}")
-        check_output_type(output_type)
-        copies = 1 if num_images_per_prompt is None else num_images_per_prompt
-        if copies < 1:
-            raise ConfigError(f"num_images_per_prompt must be 1 or more, got {copies}")
-        pictures = [] if image is None else one_by_one(image)
-        if not pictures:
-            raise ImageError("there is no picture", "Pass one, or a list of them, as image=")
-        if prompt and any([prompt] if isinstance(prompt, str) else prompt):
-            _warn_of_prompt()
-        large = [self.upscale(picture, strength=strength, tile=tile) for picture in pictures]
-        large = [picture.copy() for picture in large for _ in range(copies)]
-        return pipeline_output(as_output(large, output_type), return_dict)
-
     @torch.no_grad()
     def upscale(
         self,
         image: ImageInput,
         *,
         scale: float | None = None,
-        strength: float | Literal["auto"] = _AUTO,
+        strength: float | Literal["auto"] = AUTO,
         fidelity: float | None = None,
         tile: int | None = None,
         bf16: bool | None = None,
@@ -318,7 +162,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
             )
             chosen = 0.0
             if self.has_strength:
-                chosen = self._auto_strength(picture) if strength == _AUTO else float(strength)
+                chosen = self._auto_strength(picture) if strength == AUTO else float(strength)
             fast = self._in_bf16(False if picture.deep and bf16 is None else bf16)
             plane = picture.alpha_pixels if self.scale > 1 else None
             function = partial(self._tile, strength=chosen, fast=fast, deep=picture.deep)
@@ -368,7 +212,7 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
         Raises:
             ConfigError: it is neither "auto" nor between 0 and 1, or the model has no strength.
         """
-        if strength == _AUTO:
+        if strength == AUTO:
             return
         if not self.has_strength:
             raise ConfigError("this model has no strength", _NO_STRENGTH)
@@ -578,8 +422,3 @@ class Upscaler(HubModel, pipeline_tag="image-to-image", tags=["gan", "super-reso
 def _half(progress: Callable[[float], None] | None, number: int) -> Callable[[float], None] | None:
     """What the first (0) or second (1) half of the work reports its share to."""
     return progress and (lambda share: progress((number + share) / 2))
-
-
-@cache
-def _warn_of_prompt() -> None:
-    logger.warning("the prompt is ignored: a GAN enlarges what the picture shows")

@@ -14,7 +14,7 @@ from hubgan.training.accelerator import make_accelerator
 from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import brief, open_measurement
 from hubgan.training.plan import describe_plan
-from hubgan.training.pretrained import load_pretrained
+from hubgan.training.pretrained import find_pretrained, load_pretrained
 from hubgan.training.run.folders import run_path, with_folder
 from hubgan.training.run.lock import only_run
 from hubgan.training.run.provenance import with_absolute_paths
@@ -39,7 +39,8 @@ def train(config: TrainingConfig) -> Path:
     Raises:
         ConfigError: options that do not fit each other, the machine or the folder; or another run uses the folder.
         DataError: the data set cannot be found or used.
-        ModelError: the checkpoint to go on from does not fit, or the result cannot be saved or pushed.
+        ModelError: the model to begin with cannot be found, the checkpoint to go on from does not fit, or the result
+            cannot be saved or pushed.
         TrainingError: the numbers are no longer finite, or no checkpoint is whole.
         KeyboardInterrupt, SystemExit: SIGINT or SIGTERM came; a checkpoint was saved.
     """
@@ -77,7 +78,7 @@ def plan(config: TrainingConfig) -> str:
     The time is an estimate by a few steps, of which nothing is kept.
 
     Raises:
-        ConfigError, DataError: as `train` does. A data set that cannot be reached is only told.
+        ConfigError, DataError, ModelError: as `train` does. A data set that cannot be reached is only reported.
     """
     accelerator, task = _set_up(config)
     config, source, missing = task.config, None, ""
@@ -107,6 +108,8 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
         raise ConfigError(
             "augment_target and augment_probability need operations", "Pass --augment color translation cutout"
         )
+    if config.private and not config.push_to_hub:
+        raise ConfigError("private is for a repository, and nothing is pushed", "Name it with --push_to_hub")
     if config.input_column and not TASKS[config.task].takes_pairs:
         raise ConfigError(f"the task {config.task} does not learn from pairs", "Leave --input_column out")
     accelerator, given = make_accelerator(config), config
@@ -114,7 +117,9 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
     accelerator.project_configuration = ProjectConfiguration(str(run_path(config) / FOLDER))
     decide(lambda: check_tracker(config))
     set_seed(config.seed)
-    return accelerator, TASKS[config.task](with_absolute_paths(config, run_path(config)))
+    task = TASKS[config.task](with_absolute_paths(config, run_path(config)))
+    find_pretrained(task)
+    return accelerator, task
 
 
 def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource:

@@ -20,6 +20,7 @@ from hubgan.models.config import network_options
 from hubgan.runtime.names import at_home
 from hubgan.training.config import Architectures, NetworkConfig, TrainingConfig
 from hubgan.training.describe import without_remark
+from hubgan.training.run.provenance import recorded_options, recorded_paths
 from hubgan.training.tasks import TASKS
 
 DEFAULT_RECIPE = "cifar-dcgan"
@@ -58,9 +59,12 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
     given_here = {name for name, _ in _given(arguments)}
     for group in vars(given).values():
         options |= {name: vars(value) if _is_block(kind, name) else value for name, value in vars(group).items()}
-    if defaults.dataset not in (options["dataset"], without_remark(options["dataset_name"] or "")):
-        # What a recipe says of its own data set would be untrue of another one.
-        options |= {name: None for name in ("license", "notice") if name not in given_here}
+    if options["dataset"] != defaults.dataset:
+        # What a recipe says of its own data set would be untrue of another one, though not of a copy.
+        named = options["dataset_name"] if "dataset_name" in given_here else options["dataset"]
+        copy = without_remark(named or "") in (defaults.dataset, without_remark(defaults.dataset_name or ""))
+        about = ("dataset_name", *(() if copy else ("license", "notice")))
+        options |= {name: None for name in about if name not in given_here}
     if _value(arguments, "eval_dataset") == "None" and not given_here & {"eval_split", "eval_samples"}:
         options |= {"eval_samples": 0, "eval_every": 0}
     return validate(kind, options)
@@ -74,7 +78,8 @@ def recipes() -> list[str]:
 def load_recipe(name: str) -> TrainingConfig:
     """A recipe by name or YAML file.
 
-    A `dataset` or `eval_dataset` that begins with "./" lies beside the recipe. A recipe may have a `base`, the name or
+    A `dataset` or `eval_dataset` that begins with "./" lies beside the recipe. In a run's folder on this machine the
+    names in `recipe.yaml` mean the paths that the `run.json` beside it keeps. A recipe may have a `base`, the name or
     file of another one, whose options hold where it has none; a network's block is merged option by option, as long
     as both have the same architecture.
 
@@ -136,7 +141,10 @@ def _read(name: str) -> dict[str, Any]:
     for option in ("dataset", "eval_dataset"):
         if str(options.get(option, "")).startswith("./"):
             options[option] = str((file.parent / options[option]).resolve())
-    return options
+    before = recorded_options(file.parent)
+    paths = recorded_paths(options, before)
+    named = {"dataset_name": before.get("dataset_name")} if "dataset" in paths else {}
+    return named | options | paths
 
 
 def _file(name: str) -> Path:

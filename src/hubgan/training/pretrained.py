@@ -1,17 +1,30 @@
 """Networks that begin with the weights of published ones, to be trained on: fine-tuning."""
 
 import logging
+from functools import partial
 from typing import Any
 
 from accelerate import Accelerator
 
 from hubgan.errors import ConfigError
+from hubgan.hub.download import look_up
 from hubgan.models import HubModel
+from hubgan.runtime.processes import decide
 from hubgan.training.task import Task
 
 logger = logging.getLogger(__name__)
 
 _FREE = {"scale", "strength"}  # options that the run may have other than the model it begins with
+
+
+def find_pretrained(task: Task[Any]) -> None:
+    """Look up the published models that the run begins with, before its data are read.
+
+    Raises:
+        ModelError: one cannot be found or reached.
+    """
+    for name in task.pretrained().values():
+        decide(partial(look_up, name))
 
 
 def load_pretrained(task: Task[Any], accelerator: Accelerator) -> None:

@@ -3,8 +3,8 @@
 import json
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ _PATIENCE = 5.0  # seconds: so long the worker processes of a killed run may out
 def only_run(folder: Path) -> Iterator[None]:
     """A block in which no other run uses the folder, called on every process: the main one holds the lock for all.
 
-    A run that was killed holds no lock, see `hubgan.runtime.locks`.
+    A run that was killed holds no lock, see `hubgan.runtime.locks`. A run that has written nothing leaves no folder.
 
     Raises:
         ConfigError: another run uses it, or it cannot be written.
@@ -34,6 +34,7 @@ def only_run(folder: Path) -> Iterator[None]:
 
 
 def _take(folder: Path, stack: ExitStack) -> None:
+    stack.callback(_remove_empty, [each for each in (folder, *folder.parents) if not each.exists()])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(folder / LOCK, _PATIENCE))
@@ -51,6 +52,12 @@ def _take(folder: Path, stack: ExitStack) -> None:
             f"the run's folder {folder} cannot be written ({error.strerror})",
             "Choose another folder with --output_dir",
         ) from error
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    with suppress(OSError):  # it holds something
+        for folder in folders:
+            folder.rmdir()
 
 
 def _refusal(folder: Path) -> ConfigError:

@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +26,7 @@ from accelerate.utils import get_int_from_env
 from hubgan.runtime.files import write_text
 from hubgan.runtime.names import existing, without_folders
 from hubgan.training.config import TrainingConfig
+from hubgan.training.describe import without_remark
 from hubgan.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -140,25 +141,47 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 def with_absolute_paths(config: TrainingConfig, folder: Path) -> TrainingConfig:
     """The options with the absolute paths of data sets and models on this machine, as `run.json` keeps them.
 
-    If a run goes on from another working folder, a name that leads nowhere from there means what it meant before. The
-    names in `recipe.yaml`, which holds no folders, are such names.
+    If a run goes on from another working folder, a name that leads nowhere from there means what it meant before.
 
     Args:
         config: the options as they were given.
         folder: the run's.
     """
-    before = ((read_run(folder) or {}).get("options") or {}) if config.resume else {}
-    paths: dict[str, str] = {}
+    names: dict[str, Any] = config.model_dump(include={*PATHS}, exclude_none=True)
+    lost = {option: name for option, name in names.items() if not existing(name)}
+    paths = {option: str(path.absolute()) for option, name in names.items() if (path := existing(name))}
+    return config.model_copy(update=paths | (recorded_paths(lost, recorded_options(folder)) if config.resume else {}))
+
+
+def recorded_options(folder: Path) -> dict[str, Any]:
+    """The options in a folder's `run.json`; empty if there is none."""
+    options = (read_run(folder) or {}).get("options")
+    return options if isinstance(options, dict) else {}
+
+
+def recorded_paths(names: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, str]:
+    """What names of data sets and models meant when a run was begun: absolute paths, where there still is something.
+
+    Args:
+        names: options to names, such as those of the run's `recipe.yaml`, which holds no folders.
+        before: the options in its `run.json`.
+    """
+    found: dict[str, str] = {}
     for option in PATHS:
-        name, recorded = getattr(config, option), str(before.get(option))
-        if name is None:
-            continue
-        if path := existing(name):
-            paths[option] = str(path.absolute())
-        elif Path(recorded).is_absolute() and existing(recorded) and _means(name, recorded):
-            paths[option] = recorded
+        name, recorded = str(names.get(option)), str(before.get(option))
+        if (
+            Path(recorded).is_absolute()
+            and existing(recorded)
+            and (_means(name, recorded) or (option == "dataset" and name == _published(before)))
+        ):
+            found[option] = recorded
             logger.info("%s: %s, where it was when the run was begun", option, recorded)
-    return config.model_copy(update=paths)
+    return found
+
+
+def _published(options: Mapping[str, Any]) -> str:
+    """The name of a run's data set in its recipe: no path, and no remark."""
+    return without_remark(options.get("dataset_name") or without_folders(options["dataset"]))
 
 
 def _means(name: str, recorded: str) -> bool:

@@ -241,8 +241,7 @@ class RunFolder:
                     "Choose another folder with --output_dir",
                 )
         try:
-            self._samples.mkdir(parents=True, exist_ok=True)
-            self.checkpoints.mkdir(exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
             for folder in (self.path, self._samples):
@@ -335,5 +334,6 @@ def _steps(line: str) -> float:
 
 
 def _save_image(image: Image.Image, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
     with atomic_write(path) as file:
         image.save(file, "PNG")
