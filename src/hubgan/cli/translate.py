@@ -19,7 +19,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubgan.cli.arguments import add_device, add_model, enough_memory, find_device, whole
+from hubgan.cli.arguments import (
+    add_device,
+    add_model,
+    announce,
+    announce_torch,
+    enough_memory,
+    find_device,
+    find_model,
+    whole,
+)
 from hubgan.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
@@ -48,6 +57,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Translate, and print where the results are."""
+    find_model(args)
+    announce_torch()
     from tqdm import tqdm
 
     from hubgan import Translator
@@ -55,6 +66,7 @@ def run(args: argparse.Namespace) -> None:
     from hubgan.media.writing import save_picture
 
     pictures = find([*map(Path, args.inputs)], recursive=args.recursive, leave_out=args.output)
+    announce(f"Loading {args.model} ...")
     translator = Translator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )
