@@ -27,6 +27,9 @@ def _commands() -> Iterator[str]:
     """Each command of `hubgan`: its help as text, and its options."""
     for name, (path, summary) in COMMANDS.items():
         module = importlib.import_module(path)
+        if not hasattr(module, "configure"):  # train, whose options depend on the recipe
+            yield f"## hubgan {name}\n\n{_sentence(summary)}. It takes the [options of training](training-options.md).\n"
+            continue
         parser = argparse.ArgumentParser(f"hubgan {name}", add_help=False)
         module.configure(parser)
         shown = argparse.HelpFormatter(parser.prog)

@@ -6,9 +6,9 @@ from hubgan.errors import HubganError
 from hubgan.version import __version__
 
 if TYPE_CHECKING:
-    from hubgan.models import Discriminator, Generator, Upscaler
+    from hubgan.models import Discriminator, Generator, Translator, Upscaler
 
-__all__ = ["Discriminator", "Generator", "HubganError", "Upscaler", "__version__"]
+__all__ = ["Discriminator", "Generator", "HubganError", "Translator", "Upscaler", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from helpers.command_line import Run
-from hubgan import Discriminator, Generator, Upscaler
+from hubgan import Discriminator, Generator, Translator, Upscaler
 from hubgan.errors import ConfigError
 from hubgan.export.onnx import export_onnx
 from hubgan.networks.community import CommunityNetwork
@@ -140,3 +140,14 @@ def test_the_command(hubgan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         status, _, complained = hubgan(*argv)
         assert status == 2 and complaint in complained
     assert hubgan("export", "up", "--overwrite")[0] == 0
+
+
+@pytest.mark.slow
+def test_a_translator_makes_the_same_pictures_of_any_size(tmp_path: Path) -> None:
+    model = trained(Translator(input="edges", width=8, depth=1, latent_dim=4))
+    file = export_onnx(model, tmp_path / "model.onnx")
+    for n, height, width in ((1, 32, 48), (3, 64, 16)):
+        inputs = {"images": torch.rand(n, 1, height, width), "latents": model.latents(n, seed=1)}
+        with torch.inference_mode():
+            wanted = model(**inputs).clamp(0, 1)
+        torch.testing.assert_close(run_file(file, **inputs), wanted, rtol=0, atol=1e-3)

@@ -22,6 +22,7 @@ COMMANDS = {
     "walk": ("hubgan.cli.walk", "make a moving picture of a generator's latents"),
     "synthesize": ("hubgan.cli.synthesize", "make a data set of a generator's images"),
     "upscale": ("hubgan.cli.upscale", "enlarge pictures and videos, or whole folders of them"),
+    "translate": ("hubgan.cli.translate", "turn sketches or photos into other pictures"),
     "info": ("hubgan.cli.info", "show what a model is, how it was trained and how good it is"),
     "evaluate": ("hubgan.cli.evaluate", "measure a model and write the figures into its card"),
     "export": ("hubgan.cli.export", "write a model as ONNX, for other runtimes"),
@@ -30,7 +31,7 @@ COMMANDS = {
 }
 
 _ABOUT = f"""\
-Train, use and share GANs that make images or enlarge them.
+Train, use and share GANs that make images, enlarge them or translate them.
 
 commands:
 {chr(10).join(f"  {name:<12}{line}" for name, (_, line) in COMMANDS.items())}

@@ -124,9 +124,9 @@ def is_file_name(path: Path) -> bool:
 
 
 def plan(
-    pictures: list[Picture], output: Path | None, ending: str | None, scale: float, *, keep_extensions: bool = False
+    pictures: list[Picture], output: Path | None, ending: str | None, tail: str, *, keep_extensions: bool = False
 ) -> Plan:
-    """The file of every result: `name-x4.png` beside a picture, a folder `name-x4` beside a folder, or in `output`.
+    """The file of every result: beside a picture `name-x4.png`, beside a folder a folder `name-x4`, or in `output`.
 
     In `output` results keep the names of their pictures, and their subfolders if they were found in a folder. A name
     that is too long for the file system is shortened, with a remark. Pictures whose results would be the same file
@@ -137,7 +137,7 @@ def plan(
         output: a folder; for a single picture it may be a file.
         ending: of all pictures' results, such as ".png"; None keeps a picture's own ending if hubgan writes it, else
             ".png", as for a still GIF and a TIFF of one page. Videos keep theirs if hubgan writes it, else ".mp4".
-        scale: how many times larger the results are, for the names.
+        tail: ends the names of results beside their pictures, as in `name-x4.png`.
         keep_extensions: keep an ending that changes in the name, as in `photo.heic.png`.
 
     Raises:
@@ -148,7 +148,7 @@ def plan(
     sources = {picture.path.resolve() for picture in pictures}
     by_target: dict[Path, dict[Path, UpscaleJob]] = {}  # a picture that is named twice is enlarged once
     for picture in pictures:
-        path, job = picture.path, _job(picture, output, ending, scale, keep_extensions)
+        path, job = picture.path, _job(picture, output, ending, tail, keep_extensions)
         target = job.target.resolve()
         if target == path.resolve():
             raise ConfigError(f"{path} would be replaced by its own result", "Name another folder with -o")
@@ -267,7 +267,7 @@ def _apart(source: Path, output: Path) -> UpscaleJob:
     return UpscaleJob(source, output, output.parent)
 
 
-def _job(picture: Picture, output: Path | None, ending: str | None, scale: float, keep_extensions: bool) -> UpscaleJob:
+def _job(picture: Picture, output: Path | None, ending: str | None, tail: str, keep_extensions: bool) -> UpscaleJob:
     path, folder = picture
     suffix = ending or (path.suffix if path.suffix.lower() in WRITTEN else ".png")
     if is_clip(path):
@@ -279,17 +279,17 @@ def _job(picture: Picture, output: Path | None, ending: str | None, scale: float
         suffix = ".png"  # which loses no colours, and which browsers show
     stem = path.name if keep_extensions and suffix.lower() != path.suffix.lower() else path.stem
     if folder is None and output is None:
-        results, place, end = path.parent, path.parent, f"-x{scale:g}{suffix}"
+        results, place, end = path.parent, path.parent, tail + suffix
     else:
-        results, end = output or _enlarged(folder or path, scale), suffix
+        results, end = output or _beside(folder or path, tail), suffix
         place = results if folder is None else results / path.relative_to(folder).parent
     target = fitting(place, stem, end)
     return UpscaleJob(path, target, results, "" if target.name == stem + end else _SHORTENED)
 
 
-def _enlarged(folder: Path, scale: float) -> Path:
+def _beside(folder: Path, tail: str) -> Path:
     if folder.name in ("", ".."):  # such as "."
         folder = folder.resolve()
     if not folder.name:
         raise ConfigError(f"{folder} has no parent folder to write into", "Name a folder for the results with -o")
-    return fitting(folder.parent, folder.name, f"-x{scale:g}")
+    return fitting(folder.parent, folder.name, tail)

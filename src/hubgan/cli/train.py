@@ -39,13 +39,17 @@ def _next(folder: Path, *, pushed: bool) -> str:
     from hubgan.models.config import CONFIG, read_config
 
     name = shlex.quote(str(folder))
-    if read_config(folder / CONFIG).kind == "Upscaler":
+    kind = read_config(folder / CONFIG).kind
+    if kind == "Translator":
+        commands = {f"hubgan translate {name} drawing.png": "translate a picture"}
+        demo = ""
+    elif kind == "Upscaler":
         commands = {f"hubgan upscale {name} photo.jpg": "enlarge a picture"}
         demo = f"HUBGAN_UPSCALERS={name} python app.py"
     else:
         commands = {f"hubgan sample {name}": "make images"}
         demo = f"HUBGAN_GENERATORS={name} python app.py"
-    commands |= {demo: "show it in the demo"}
+    commands |= {demo: "show it in the demo"} if demo else {}
     commands |= {} if pushed else {f"hubgan push {name} USER/{shlex.quote(folder.name)}": "put it on the Hub"}
     width = max(map(len, commands))
     return "\n".join(["What comes next:", *(f"  {command:<{width}}  # {text}" for command, text in commands.items())])

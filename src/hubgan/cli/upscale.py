@@ -179,7 +179,7 @@ def run(args: argparse.Namespace) -> None:
     jobs, clashes = (
         Plan(plan_rows(data, args.output, ending), [])
         if args.dataset
-        else plan(pictures, args.output, ending, scale, keep_extensions=args.keep_extensions)
+        else plan(pictures, args.output, ending, f"-x{scale:g}", keep_extensions=args.keep_extensions)
     )
     left_out = [clash.target for clash in clashes for _ in clash.sources]
     if left_out and jobs and (state is None or state.is_main_process):

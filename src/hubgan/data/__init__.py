@@ -14,7 +14,7 @@ from hubgan.data.loader import batches
 from hubgan.data.order import EndlessSampler, RawBatch
 from hubgan.data.source import ImageSource, load_images
 from hubgan.data.streamed import StreamedImages
-from hubgan.data.transforms import Crops, PairedCrops, Squares, Transform
+from hubgan.data.transforms import Crops, PairedCrops, PairedSquares, Squares, Transform
 from hubgan.runtime.seeding import uniforms
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "EndlessSampler",
     "ImageSource",
     "PairedCrops",
+    "PairedSquares",
     "RawBatch",
     "Squares",
     "StreamedImages",

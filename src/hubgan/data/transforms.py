@@ -77,6 +77,47 @@ class Squares(Transform):
         return _chosen(images, images.flip(-1), draws[:, 0])
 
 
+class PairedSquares(Squares):
+    """Both pictures of a pair, an input and a target, as `Squares` makes them; mirrored together.
+
+    A pair is one image, so that it is kept and carried as one: the channels of the target, then those of the input.
+
+    Args:
+        input_channels: of the input, 1 or 3.
+    """
+
+    def __init__(self, *, size: int, channels: int, flip: bool, input_channels: int = 3) -> None:
+        super().__init__(size=size, channels=channels, flip=flip)
+        self.input_channels = input_channels
+        self.key = f"paired-squares-{size}-{channels}-{input_channels}"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.channels + self.input_channels, self.size, self.size
+
+    def prepare(self, image: Image.Image, given: Image.Image | None = None) -> Tensor:
+        """The fixed part: the target and the input of a pair, to uint8 (channels + input_channels, size, size).
+
+        Raises:
+            DataError: the pictures have different shapes.
+        """
+        if given is None:
+            raise TypeError("a pair has two pictures")
+        (width, height), (given_width, given_height) = image.size, given.size
+        if abs(width * given_height - given_width * height) > max(width * given_height, given_width * height) * 0.01:
+            raise DataError(
+                f"the target picture has {width} x {height} pixels and its input {given_width} x {given_height}: their"
+                " shapes differ, so they do not show the same",
+                "Crop or resize one of them, or leave this pair out",
+            )
+        return torch.cat([super().prepare(image), to_tensor(fit(given, self.size, self.input_channels))])
+
+    def split(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The targets (..., channels, H, W) and the inputs (..., input_channels, H, W) of prepared images."""
+        target, given = images.split((self.channels, self.input_channels), dim=-3)
+        return target, given
+
+
 class Crops(Transform):
     """A random crop of `size` x `size` pixels; mirrored and turned at random if `flip`.
 

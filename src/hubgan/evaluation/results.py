@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 
+import torch
+
 from hubgan.evaluation.reference import Reference
 from hubgan.metrics.registry import MARK, Measured, Metric, Settings, caution, comparisons, mark, metric_id
 from hubgan.models.card import Result, images_of
@@ -74,6 +76,13 @@ def table(results: Iterable[Result]) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     words = caution((result["metric"], images_of(result)) for result in results)
     return "\n".join([*lines, *([f"{MARK} {words}"] if words else [])])
+
+
+def mean(values: list[Measured]) -> Measured:
+    """The mean over the pictures, with the settings of the first: they are the same for all."""
+    numbers = torch.tensor([(each.value, each.beside) for each in values], dtype=torch.float64)
+    value, beside = numbers.mean(0).tolist()
+    return Measured(value, beside, values[0].settings)
 
 
 def rounded(value: float) -> float:

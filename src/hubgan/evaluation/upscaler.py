@@ -7,7 +7,6 @@ from functools import partial
 from itertools import islice
 from typing import Literal
 
-import torch
 from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -16,7 +15,7 @@ from hubgan.data.decoding import Cells, decode_all
 from hubgan.data.degradation import Degradation
 from hubgan.errors import ConfigError, DataError, ImageError, Remedy
 from hubgan.evaluation.reference import Reference, prepare_ahead, shuffled_cells
-from hubgan.evaluation.results import results_of, versions
+from hubgan.evaluation.results import mean, results_of, versions
 from hubgan.media.images import flatten, to_image, to_tensor
 from hubgan.metrics import Measured, Pair, registry, shrink
 from hubgan.metrics.ssim import SMALLEST
@@ -137,7 +136,7 @@ def _evaluate(
     settings |= {"strength": strength} if upscaler.has_strength else {}
     settings |= {"seed": seed} if degradation or len(measured) < (reference.source.size or 0) else {}
     settings |= versions("torch", "torchmetrics", "pillow")
-    means = {key: _mean([values[key] for values in measured]) for key in measured[0]}
+    means = {key: mean([values[key] for values in measured]) for key in measured[0]}
     return [
         result
         for metric, _ in metrics
@@ -151,13 +150,6 @@ def _evaluate(
             suffix=suffix,
         )
     ]
-
-
-def _mean(values: list[Measured]) -> Measured:
-    """The mean over the pictures, with the settings of the first: they are the same for all."""
-    numbers = torch.tensor([(each.value, each.beside) for each in values], dtype=torch.float64)
-    value, beside = numbers.mean(0).tolist()
-    return Measured(value, beside, values[0].settings)
 
 
 def _pair(

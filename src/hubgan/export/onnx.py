@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from hubgan.errors import ConfigError, ModelError
-from hubgan.models import Generator, Upscaler
+from hubgan.models import Generator, Translator, Upscaler
 from hubgan.models.finite import check_weights
 from hubgan.networks.community import CommunityNetwork
 from hubgan.runtime.files import atomic_write, remedy_of
 from hubgan.version import __version__
 
 OPSET = 18
+_RESULTS = {"Generator": "images", "Translator": "translated", "Upscaler": "large"}
 _MOST_DIFFERENCE = 2e-3  # half a grey level of 8 bits
 
 
@@ -43,13 +44,26 @@ class _Large(nn.Module):
         return large.clamp(0, 1)
 
 
-def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = OPSET) -> Path:
+class _Translated(nn.Module):
+    """Images, and latents, to other images, in [0, 1]."""
+
+    def __init__(self, translator: Translator) -> None:
+        super().__init__()
+        self.network = translator
+
+    def forward(self, images: Tensor, latents: Tensor) -> Tensor:
+        return self.network.forward(images, latents).clamp(0, 1)
+
+
+def export_onnx(model: Generator | Translator | Upscaler, file: str | Path, *, opset: int = OPSET) -> Path:
     """Write a model as ONNX (https://onnx.ai), and check with onnxruntime that it computes the same images.
 
     A generator takes `latents` (batch, latent_dim) from a standard normal and, if it has classes, `labels` (batch,),
     int64; it gives `images` (batch, channels, size, size). An upscaler takes `images` (batch, channels, height, width)
     and, if it has a strength, `strength` (batch,) from 0 to 1; it gives `large` (batch, channels, height x scale,
-    width x scale). Images are float32 in [0, 1]. The batch size is free, and so are height and width from 2 pixels on.
+    width x scale). A translator takes `images` (batch, input_channels, height, width) and `latents` (batch,
+    latent_dim); it gives `translated`, as large. Its sides are multiples of its network's grid, 16 for `unet`. Images
+    are float32 in [0, 1]. The batch size is free, and so are height and width from 2 pixels on.
     The file's metadata hold the model's configuration under the key `hubgan`.
 
     The file holds only the network: `Upscaler.upscale` does tiling, transparency, colour profiles and the like.
@@ -80,7 +94,7 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
         raise ConfigError(f"the package {package} is missing", "Run: pip install 'hubgan[onnx]'") from error
     check_weights(model)
     network, inputs, others, sizes = _network(copy.deepcopy(model).cpu().float())
-    result, file = ("images" if isinstance(model, Generator) else "large"), Path(file)
+    result, file = _RESULTS[model._kind()], Path(file)
     try:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "# The axis name")  # PyTorch's: two inputs share the batch
@@ -113,7 +127,7 @@ def export_onnx(model: Generator | Upscaler, file: str | Path, *, opset: int = O
     return file
 
 
-def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor], dict[str, Tensor], Any]:
+def _network(model: Generator | Translator | Upscaler) -> tuple[nn.Module, dict[str, Tensor], dict[str, Tensor], Any]:
     """The module to export, inputs to try it with, inputs of other sizes, and the free sizes."""
     batch = torch.export.Dim("batch")
     if isinstance(model, Upscaler):
@@ -125,6 +139,17 @@ def _network(model: Generator | Upscaler) -> tuple[nn.Module, dict[str, Tensor],
                 each["strength"] = torch.linspace(0.2, 0.8, len(each["images"]))
             sizes.append({0: batch})
         return _Large(model), given, others, tuple(sizes)
+    if isinstance(model, Translator):
+        multiple = int(model.network.multiple)  # type: ignore[arg-type]
+        height, width = (multiple * torch.export.Dim(name, min=1) for name in ("rows", "columns"))
+        given, others = (
+            {
+                "images": torch.rand(n, model.input_channels, rows * multiple, columns * multiple),
+                "latents": model.latents(n, seed=0),
+            }
+            for n, rows, columns in ((2, 2, 3), (1, 4, 2))
+        )
+        return _Translated(model), given, others, ({0: batch, 2: height, 3: width}, {0: batch})
     given, others = ({"latents": model.latents(n, seed=0)} for n in (2, 1))
     sizes = [{0: batch}]
     if model.labels:

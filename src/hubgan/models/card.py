@@ -119,6 +119,11 @@ from hubgan import Upscaler
 
 upscaler = Upscaler.from_pretrained("{name}"{subfolder})
 upscaler.upscale("photo.jpg").save("photo-x{scale}.png")""",
+    "Translator": """\
+from hubgan import Translator
+
+translator = Translator.from_pretrained("{name}"{subfolder})
+translator.translate("drawing.png").save("translated.png")""",
 }
 
 _NAMED = re.compile(r'\bfrom_pretrained\("(?P<name>[^"]+)"')
@@ -139,6 +144,10 @@ _LIMITS = {
         " or legal evidence.",
         "It does worse on pictures unlike those it was trained on.",
     ),
+    "Translator": (
+        "It invents what the input does not show. Its pictures are evidence of nothing.",
+        "It does worse on inputs unlike those it was trained on.",
+    ),
     "Community": (
         "It invents plausible detail. Never use it to read what the picture does not show: faces, number plates,"
         " medical or legal evidence.",
@@ -153,12 +162,18 @@ _LIMITS_EVERYDAY = (
 )
 _LIMITS_DEGRADED = "It removes blur, noise and compression. It may take fine texture for them, and smooth it away."
 _RESTORER = "An image restorer"
-_BESIDE_SCALE_1 = "The input is the picture before it was restored."
+_BESIDE_SCALE_1 = "The input is the picture as the model was given it."
 _PURPOSE_CLEAN = "Clean pictures, {larger}: it sharpens noise and JPEG traces too."
 _PURPOSE_EVERYDAY = "Everyday photos, {larger}: it cleans noise and JPEG traces away."
 _PURPOSE_DEGRADED = "Worn pictures, {larger}: it removes blur, noise and strong compression."
 _PURPOSE_PAIRS = "Pictures like those of the pairs it learned from, {larger}."
 _PURPOSE_UNKNOWN = "Pictures, {larger}: nobody recorded of which kind."
+_TRANSLATES = {
+    "edges": " that colours sketches",
+    "grey": " that colours grey pictures",
+    "mask": " that fills holes in pictures",
+    "small": " that sharpens small pictures",
+}
 _LARGER = {1: "at the same size", 2: "twice as large", 3: "three times as large", 4: "four times as large"}
 _ELSEWHERE = "These weights were made elsewhere and only loaded and saved by hubgan."
 _UNTRAINED = "It was not trained: these are the random weights the network starts with, or nobody recorded a run."
@@ -174,7 +189,7 @@ _FIGURES = (
 _BESIDE = {"floor": "real against real", "real": "real images", "input": "the input"}
 _SHOWN = 5  # figures in words
 _BICUBIC = "Bicubic is plain enlarging; a lower perceptual distance is better."
-_INPUT = "The input is the picture before it was restored; a lower perceptual distance is better."
+_INPUT = "The input is the picture as the model was given it; a lower perceptual distance is better."
 
 
 def model_card(
@@ -310,6 +325,10 @@ def _summary(kind: str, description: str, config: dict[str, Any], parameters: in
     if kind == "Upscaler":
         purpose = upscaler_purpose(config["scale"], run)
         what += f" for {purpose[0].lower()}{purpose[1:].rstrip('.')}"
+    elif kind == "Translator":
+        what += _TRANSLATES.get(config["input"], "")
+        what += f", trained on {run['dataset']}" if "dataset" in run else ""
+        what += f" at {config['image_size']}x{config['image_size']} pixels"
     elif kind == "Generator":
         what += f", trained on {run['dataset']}" if "dataset" in run else ""
         what += f": pictures of {config['image_size']}x{config['image_size']} pixels"

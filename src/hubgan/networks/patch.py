@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from hubgan.networks.layers import he
-from hubgan.networks.validation import STRICT, Channels, Depth, Width
+from hubgan.networks.validation import STRICT, Channels, ConditionChannels, Depth, Width
 
 
 def _norm(conv: nn.Conv2d, norm: str) -> nn.Module:
@@ -22,11 +22,14 @@ def _norm(conv: nn.Conv2d, norm: str) -> nn.Module:
 class PatchDiscriminator(nn.Module):
     """Images (N, channels, H, W) in [-1, 1], sides of at least 2**depth, to logits (N, h, w); positive is real.
 
+    With `condition_channels` the images hold that many channels more.
+
     Args:
         channels: 1 (grey) or 3.
         width: channels of the first layer, 4 to 512.
         depth: the number of times the resolution is halved, 1 to 64.
         norm: `spectral`, on every convolution but the last, or `none`.
+        condition_channels: of an input that is judged beside the image, as further channels (0 to 8).
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
@@ -39,12 +42,13 @@ class PatchDiscriminator(nn.Module):
         width: Width = 32,
         depth: Depth = 3,
         norm: Literal["spectral", "none"] = "spectral",
+        condition_channels: ConditionChannels = 0,
     ) -> None:
         super().__init__()
         self.channels = channels
         widths = [width * min(2**i, 4) for i in range(depth)]
         layers: list[nn.Module] = []
-        for before, after in zip([channels, *widths], widths, strict=False):
+        for before, after in zip([channels + condition_channels, *widths], widths, strict=False):
             layers += [_norm(nn.Conv2d(before, after, 4, 2, 1), norm), nn.LeakyReLU(0.2, inplace=True)]
         layers += [_norm(nn.Conv2d(after, after, 3, padding=1), norm), nn.LeakyReLU(0.2, inplace=True)]
         last = nn.Conv2d(after, 1, 3, padding=1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
 from hubgan.networks.layers import he, spectral
-from hubgan.networks.validation import STRICT, Channels, Width
+from hubgan.networks.validation import STRICT, Channels, ConditionChannels, Width
 
 _SLOPE = 0.2
 _HALVED = 3  # times
@@ -19,20 +19,23 @@ _HALVED = 3  # times
 class UNetDiscriminator(nn.Module):
     """Images (N, channels, H, W) in [-1, 1], sides multiples of 8, to logits (N, H, W); positive is real.
 
+    With `condition_channels` the images hold that many channels more.
+
     Args:
         channels: 1 (grey) or 3.
         width: channels at the images' own resolution, 4 to 512 (the paper: 64); doubled each time it halves.
+        condition_channels: of an input that is judged beside the image, as further channels (0 to 8).
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
     """
 
     @validate_call(config=STRICT)
-    def __init__(self, channels: Channels = 3, width: Width = 64) -> None:
+    def __init__(self, channels: Channels = 3, width: Width = 64, condition_channels: ConditionChannels = 0) -> None:
         super().__init__()
         self.channels = channels
         widths = [width << i for i in range(_HALVED + 1)]
-        self.first = he(nn.Conv2d(channels, width, 3, padding=1), _SLOPE)
+        self.first = he(nn.Conv2d(channels + condition_channels, width, 3, padding=1), _SLOPE)
         self.down = nn.ModuleList(spectral(nn.Conv2d(n, 2 * n, 4, 2, 1, bias=False)) for n in widths[:-1])
         self.up = nn.ModuleList(spectral(nn.Conv2d(2 * n, n, 3, padding=1, bias=False)) for n in widths[-2::-1])
         self.flat = nn.ModuleList(spectral(nn.Conv2d(width, width, 3, padding=1, bias=False)) for _ in range(2))

@@ -15,6 +15,8 @@ def _power_of_two(value: int) -> int:
 
 ImageSize = Annotated[int, Field(ge=8, le=512), AfterValidator(_power_of_two)]
 Channels = Literal[1, 3]
+InputChannels = Annotated[int, Field(ge=1, le=8)]
+ConditionChannels = Annotated[int, Field(ge=0, le=8)]
 LatentDim = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(ge=4, le=512)]
 Depth = Annotated[int, Field(ge=1, le=64)]

@@ -33,7 +33,7 @@ _BESIDE = {
     "floor": "the floor, real images against real images, is",
     "real": "other real images have",
     "bicubic": "bicubic enlarging has",
-    "input": "the picture before it was restored has",
+    "input": "the picture as the model was given it has",
 }
 """What a figure is compared with, by its name in the settings of a result."""
 

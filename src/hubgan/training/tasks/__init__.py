@@ -4,7 +4,12 @@ from typing import Any
 
 from hubgan.training.task import Task
 from hubgan.training.tasks.generation import Generation
+from hubgan.training.tasks.translation import Translation
 from hubgan.training.tasks.upscaling import Upscaling
 
-TASKS: dict[str, type[Task[Any]]] = {"generation": Generation, "upscaling": Upscaling}
+TASKS: dict[str, type[Task[Any]]] = {
+    "generation": Generation,
+    "translation": Translation,
+    "upscaling": Upscaling,
+}
 """Add a task's class here, and recipes, the command line, the plan, the trainer and the card know it."""

@@ -1,0 +1,179 @@
+"""The image translator."""
+
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from hubgan.errors import ConfigError, ImageError, nearest
+from hubgan.media.derived import INPUTS
+from hubgan.media.images import ImageInput, flatten, open_image, to_floats, to_image
+from hubgan.models.base import HubModel
+from hubgan.models.finite import is_finite, not_finite
+from hubgan.networks import TRANSLATORS
+from hubgan.runtime.seeding import normals, torch_generator
+
+_SMALLEST, _LARGEST = 16, 2048  # a side in pixels, of what is translated at once
+
+
+class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-translation"]):
+    """Pictures to other pictures, such as sketches to coloured ones.
+
+    Args:
+        architecture: the network, `unet` by default.
+        image_size: the longer side, in pixels, to which pictures are scaled; that of the training.
+        input: the kind of input that the network learned from (`hubgan.media.derived.INPUTS`), empty for pairs.
+        **options: options of the network; for `unet` channels (3), input_channels (1), width (48), depth (2) and
+            latent_dim (16).
+
+    Attributes:
+        image_size: see above.
+        channels, input_channels: of the results and of the inputs.
+        latent_dim: numbers that choose among the possible results of one input.
+
+    Raises:
+        ConfigError: an unknown architecture or option, or a value out of bounds.
+    """
+
+    networks = TRANSLATORS
+    description = "An image translator"
+
+    def __init__(self, architecture: str = "unet", *, image_size: int = 128, input: str = "", **options: Any) -> None:
+        if input and input not in INPUTS:
+            raise ConfigError(f"unknown input {input!r}", nearest(input, INPUTS))
+        if input:
+            options["input_channels"] = INPUTS[input].channels
+        super().__init__(architecture, **options)
+        self.input = self.config["input"] = input
+        self.config["image_size"] = self.image_size = self.checked_size(image_size, "image_size")
+        self.channels: int = self.config["channels"]
+        self.input_channels: int = self.config["input_channels"]
+        self.latent_dim: int = self.config["latent_dim"]
+
+    def forward(self, images: Tensor, latents: Tensor | None = None) -> Tensor:
+        """Images (N, input_channels, H, W) in [0, 1], and latents (N, latent_dim), to (N, channels, H, W).
+
+        The sides are multiples of the network's grid, 16 for `unet`. The result is nominally in [0, 1]. Without
+        latents those of zero are taken, the most typical.
+        """
+        images = self.network(images, latents)
+        return images
+
+    def latents(self, n: int, *, seed: int | None = None) -> Tensor:
+        """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed gives the same ones everywhere.
+
+        With a larger `n` the first latents stay the same.
+        """
+        return normals(torch_generator(seed), n, self.latent_dim)
+
+    def translate(
+        self, image: ImageInput, *, seed: int | None = None, size: int | None = None, prepare: bool = False
+    ) -> Image.Image:
+        """Translate one picture.
+
+        What is done with it depends on the model's `input`. A model for `grey` colours the picture at its own size,
+        and keeps its brightness. A model for `mask` fills its transparent parts, at its own size, and keeps the rest.
+        All others scale the picture, keeping its shape, and make transparency white.
+
+        Args:
+            image: a path (of an animation the first frame), the bytes of a file, a PIL image, an array (H, W[, 1, 3 or
+                4]) or a tensor (1 or 3, H, W). Arrays and tensors are uint8, or floats in [0, 1].
+            seed: of another possible result; None gives the most typical one.
+            size: the longer side in pixels, 16 to 2,048, at which the network works; by default that of the training,
+                which it knows best.
+            prepare: compute the input from the picture, as in the training: of a photo first its sketch.
+
+        Raises:
+            ImageError: the picture cannot be read, is empty, or too large; it is blank; or a model that fills
+                transparent parts finds none.
+            ConfigError: `size` is out of range, or `prepare` is asked of a model that learned from pairs.
+            ModelError: the network computes NaN or infinity.
+        """
+        side = self.checked_size(self.image_size if size is None else size, "size")
+        picture = open_image(image, srgb=True)
+        scale = side / max(picture.size)
+        small = tuple(max(round(length * scale), 1) for length in picture.size)
+        given = self._given(picture.resize(small, Image.Resampling.LANCZOS), prepare)  # type: ignore[arg-type]
+        latents = torch.zeros(1, self.latent_dim) if seed is None else self.latents(1, seed=seed)
+        made = to_image(self.images_from(given, latents)[0])
+        if self.input == "grey":
+            return _coloured(picture, made)
+        if self.input == "mask" and not prepare:
+            return _filled(picture, made)
+        return made
+
+    def _given(self, picture: Image.Image, prepare: bool) -> Tensor:
+        """What the network is given of a picture, (1, input_channels, H, W) in [0, 1].
+
+        Raises:
+            ImageError: see `translate`.
+            ConfigError: see `translate`.
+        """
+        if prepare:
+            if not self.input:
+                raise ConfigError("this model learned from pairs, so no input can be prepared", "Leave prepare out")
+            return INPUTS[self.input].by_seed(to_floats(flatten(picture))[None], 0)
+        if self.input == "mask":
+            holes = to_floats(picture.getchannel("A")) < 0.5 if picture.mode == "RGBA" else torch.zeros(1)
+            if not holes.any():
+                raise ImageError("the picture has no transparent part to fill", "Erase what is to be filled")
+            hole = holes.float()[None]
+            return torch.cat([to_floats(flatten(picture))[None] * (1 - hole) + 0.5 * hole, hole], 1)
+        plain = flatten(picture).convert("L" if self.input_channels == 1 else "RGB")
+        if self.input == "edges" and plain.getextrema() == (255, 255):
+            raise ImageError("the drawing is blank: every pixel is white", "Draw dark lines on white")
+        return to_floats(plain)[None]
+
+    @torch.no_grad()
+    def images_from(self, inputs: Tensor, latents: Tensor | None = None) -> Tensor:
+        """Inputs of any sides to images, uint8 (N, channels, H, W) on the CPU.
+
+        Args:
+            inputs: (N, input_channels, H, W) in [0, 1].
+            latents: (N, latent_dim); None gives the most typical images.
+
+        Raises:
+            ModelError: the network computes NaN or infinity.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            height, width = inputs.shape[2:]
+            multiple = int(self.network.multiple)  # type: ignore[arg-type]
+            right, below = (-side % multiple for side in (width, height))
+            padded = torch.nn.functional.pad(inputs, (0, right, 0, below), mode="replicate")
+            given = [each.to(self.device, self.dtype) for each in (padded, latents) if each is not None]
+            images = self(*given)
+        finally:
+            self.train(was_training)
+        if not is_finite(images):
+            raise not_finite(self)
+        made: Tensor = images[..., :height, :width].float().clamp(0, 1).mul(255).round().byte().cpu()
+        return made
+
+    @staticmethod
+    def checked_size(size: int, name: str) -> int:
+        """A side in pixels.
+
+        Raises:
+            ConfigError: it is no whole number from 16 to 2,048.
+        """
+        if isinstance(size, bool) or not isinstance(size, int) or not _SMALLEST <= size <= _LARGEST:
+            raise ConfigError(f"{name} is {size!r}", f"Use a whole number from {_SMALLEST} to {_LARGEST:,}")
+        return size
+
+
+def _coloured(picture: Image.Image, made: Image.Image) -> Image.Image:
+    """The brightness of a picture, with the colours of a smaller one and its own transparency."""
+    large = made.resize(picture.size, Image.Resampling.BICUBIC).convert("YCbCr").split()
+    coloured = Image.merge("YCbCr", (flatten(picture).convert("L"), *large[1:])).convert("RGB")
+    if picture.mode == "RGBA":
+        coloured.putalpha(picture.getchannel("A"))
+    return coloured
+
+
+def _filled(picture: Image.Image, made: Image.Image) -> Image.Image:
+    """A picture with its transparent parts taken from a smaller one."""
+    large = made.resize(picture.size, Image.Resampling.BICUBIC)
+    return Image.composite(picture.convert("RGB"), large, picture.getchannel("A"))

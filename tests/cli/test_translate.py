@@ -1,0 +1,42 @@
+"""`hubgan translate`."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from helpers.command_line import Run
+from hubgan import Translator
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    Translator(input="edges", width=8, depth=1, latent_dim=4, image_size=32).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> Path:
+    folder = tmp_path / "drawings"
+    folder.mkdir()
+    for number in range(2):
+        image = Image.new("RGB", (40, 40), "white")
+        ImageDraw.Draw(image).ellipse((5, 5, 20 + number * 10, 30), outline="black", width=2)
+        image.save(folder / f"{number}.png")
+    return folder
+
+
+def test_a_picture_and_its_seeds(hubgan: Run, model: Path, drawings: Path) -> None:
+    status, out, _ = hubgan("translate", model, drawings / "0.png")
+    assert status == 0 and "0-translated.png" in out
+    assert Image.open(drawings / "0-translated.png").size == (32, 32)
+    assert "already exists" in hubgan("translate", model, drawings / "0.png")[2]
+    assert hubgan("translate", model, drawings / "1.png", "--seeds", "2", "--size", "48")[0] == 0
+    assert Image.open(drawings / "1-translated-seed1.png").size == (48, 48)
+
+
+def test_a_folder_goes_on_after_a_blank_drawing(hubgan: Run, model: Path, drawings: Path, tmp_path: Path) -> None:
+    Image.new("L", (20, 20), 255).save(drawings / "blank.png")
+    status, _, error = hubgan("translate", model, drawings, "-o", tmp_path / "coloured")
+    assert status == 2 and "1 of 3 pictures failed" in error and "blank.png: the drawing is blank" in error
+    assert sorted(path.name for path in (tmp_path / "coloured").iterdir()) == ["0.png", "1.png"]
