@@ -28,7 +28,8 @@ def _commands() -> Iterator[str]:
     for name, (path, summary) in COMMANDS.items():
         module = importlib.import_module(path)
         if not hasattr(module, "configure"):  # train, whose options depend on the recipe
-            yield f"## hubgan {name}\n\n{_sentence(summary)}. It takes the [options of training](training-options.md).\n"
+            options = "It takes the [options of training](training-options.md)."
+            yield f"## hubgan {name}\n\n{_sentence(summary)}. {options}\n"
             continue
         parser = argparse.ArgumentParser(f"hubgan {name}", add_help=False)
         module.configure(parser)
