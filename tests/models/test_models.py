@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -581,6 +582,11 @@ def test_a_jpeg_is_cleaned_as_its_quality_asks_or_as_it_looks(cleaner: Upscaler,
     noise(60, 50).save(tmp_path / "again.jpg", quality=96)
     torch.nn.init.constant_(bias, 20)
     assert cleaner.estimate_strength(tmp_path / "again.jpg") == pytest.approx(1, abs=0.01)
+    noise(60, 50).save(tmp_path / "plain.png")
+    for seen, strength in ((0.1, 0.0), (0.5, 0.35 / 0.85)):  # what it hardly sees is left alone
+        torch.nn.init.zeros_(cleaner.network.estimator.judge[-1].weight)
+        torch.nn.init.constant_(bias, math.log(seen / (1 - seen)))
+        assert cleaner.estimate_strength(tmp_path / "plain.png") == pytest.approx(strength, abs=0.01)
     torch.nn.init.constant_(bias, -20)  # it sees nothing
     for quality, strength in ((25, 1.0), (50, 2**-0.5), (90, 0.1**0.5)):
         noise(60, 50).save(tmp_path / "photo.jpg", quality=quality)
