@@ -177,7 +177,7 @@ class GenerateTab:
         # A visitor who types a seed wants that seed.
         self._seed.input(None, outputs=self._random_seed, js="() => false", **PRIVATE)
         self._gallery.select(self.pick, self.images, self._pick_outputs, **SILENT)
-        self._model.input(None, None, self._gallery, js="() => []", **PRIVATE)  # at once; the rest follows
+        self._model.input(None, None, self._gallery, js="() => null", **PRIVATE)  # at once; the rest follows
         chosen: Any = {"trigger_mode": "always_last", **SILENT}  # else a second choice could be lost
         cleared = self._model.input(
             lambda: {**self._no_results(), self._generate: gr.Button(interactive=False)},

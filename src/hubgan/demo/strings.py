@@ -26,7 +26,7 @@ UNUSABLE_MODEL = "**{model} cannot be used now. Choose another model.** {reason}
 UNKNOWN_MODEL = "There is no model {model}", "Choose one of: {models}"
 SAME_LABEL = (
     "{first} and {second} have the same name, {label}",
-    "Rename one of them, or set HUBGAN_GENERATORS and HUBGAN_UPSCALERS to other models",
+    "Rename one of them, or name others in HUBGAN_GENERATORS and HUBGAN_UPSCALERS",
 )
 NO_MODEL = "The demo has no model", "Set HUBGAN_GENERATORS and HUBGAN_UPSCALERS to at least one model each"
 BAD_LIMIT, LIMIT, LIMIT_MOST = (
