@@ -10,8 +10,8 @@ KINDS = [kind for kind in vars(errors).values() if isclass(kind) and issubclass(
 
 
 def test_an_error_has_a_remedy_for_python_and_one_for_the_command_line() -> None:
-    error = ModelError("m holds several models", Remedy("Choose one with weights_name=", "Use --weights-name"))
-    assert str(error) == "m holds several models. Choose one with weights_name="
+    error = ModelError("m holds several models", Remedy("Select one with weights_name=", "Use --weights-name"))
+    assert str(error) == "m holds several models. Select one with weights_name="
     assert error.for_command_line() == "m holds several models. Use --weights-name"
     plain = ModelError("m is damaged", "Copy it again")
     assert str(plain) == plain.for_command_line() == "m is damaged. Copy it again"

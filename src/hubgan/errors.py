@@ -66,7 +66,7 @@ class UnreachableError(DataError):
 
 
 class TrainingError(HubganError):
-    """A run cannot go on: its numbers are no longer finite, or it cannot be saved."""
+    """A run cannot continue: its numbers are no longer finite, or it cannot be saved."""
 
 
 class ImageError(HubganError):

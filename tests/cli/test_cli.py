@@ -140,7 +140,7 @@ def test_who_reads_the_output_may_leave() -> None:
 def test_output_that_cannot_be_written_is_an_error() -> None:
     with Path("/dev/full").open("w") as full:
         done = shell("--version", stdout=full, stderr=subprocess.PIPE)
-    remedy = "Free some space, or name a place on another disk"
+    remedy = "Free some space, or choose a folder on another disk"
     assert (done.returncode, done.stderr) == (2, f"hubgan: error: No space left on device. {remedy}\n")
 
 
@@ -218,7 +218,7 @@ def test_what_cannot_be_sampled_is_told_in_a_line(run: Run, tmp_path: Path, gene
     (tmp_path / "runs" / "quickstart").mkdir(parents=True)
     for argv, words in {
         ("up",): "up/config.json describes",
-        ("runs/quikstart",): "there is no folder or file runs/quikstart. Did you mean runs/quickstart?",
+        ("runs/quikstart",): "runs/quikstart does not exist. Did you mean runs/quickstart?",
         ("user/model",): "nor in the download cache, and the Hub (http://127.0.0.1",  # which refuses connections
         ("nothing here",): "'nothing here' is neither a folder on this machine nor a Hub name",
         ("gen", "--device", "toaster"): "this machine has no device toaster",
@@ -265,7 +265,7 @@ def test_info_fetches_no_weights_from_the_hub(hub: LoopbackHub, run: Run, genera
 def test_info_of_a_broken_model_is_an_error(run: Run, tmp_path: Path, generator: Generator) -> None:
     weights = tmp_path / "gen" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    assert "model.safetensors is damaged or cut short" in run("info", "gen")[2]
+    assert "model.safetensors is damaged or incomplete" in run("info", "gen")[2]
     (tmp_path / "gen" / "config.json").write_text("{")
     assert "config.json is not valid JSON" in run("info", "gen")[2]
     (tmp_path / "empty").mkdir()

@@ -25,7 +25,7 @@ def test_a_first_run_says_what_it_does_and_what_comes_next(run: Run, tmp_path: P
     places = [complained.index(step) for step in steps]
     assert places == sorted(places) and places[0] == 0
     heading, *commands = said.splitlines()
-    assert heading == "What comes next:"
+    assert heading == "Next steps:"
     use, show, push = (command.partition("  #")[0].strip() for command in commands)
     assert show == "HUBGAN_GENERATORS=runs/quickstart python app.py"
     assert push == "hubgan push runs/quickstart USER/quickstart"
@@ -38,17 +38,20 @@ def test_the_plan_needs_no_data_set(run: Run, tmp_path: Path) -> None:
     options = ["--dry_run", "--dataset", "nobody/pictures", "--conditional", "--max_steps", 5]
     status, said, complained = run("train", *TINY, *options)
     assert status == 0, complained
-    for words in ("Generator dcgan", "MiB on the device", "not opened: 'nobody/pictures' is no folder on this machine",
-                  "two classes stand in", "for 80 images on this machine, by a few timed steps"):  # fmt: skip
+    for words in ("Generator dcgan", "MiB on the device",
+                  "not opened: 'nobody/pictures' is not a folder on this machine",
+                  "two classes are assumed", "for 80 images on this machine, estimated by a few"):  # fmt: skip
         assert words in said, words
     assert not names(tmp_path)
     status, _, complained = run("train", *TINY, "--dry_run", "--dataset", "./no/such", "--max_steps", 5)
-    assert status == 2 and "there is no folder ./no/such" in complained  # a wrong path stays an error
+    assert status == 2 and "the folder ./no/such does not exist" in complained  # a wrong path stays an error
 
 
 def test_what_cannot_be_trained_is_told_in_a_line(run: Run) -> None:
     status, said, complained = run("train", "--config", "quikstart")
     assert (status, said) == (2, "")
-    assert complained.endswith("hubgan train: error: there is no recipe 'quikstart'. Did you mean 'quickstart'?\n")
+    assert complained.endswith(
+        "hubgan train: error: the recipe 'quikstart' does not exist. Did you mean 'quickstart'?\n"
+    )
     status, _, complained = run("train", "--max_stepz", 3)
     assert status == 2 and "--max_steps" in complained

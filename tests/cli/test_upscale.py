@@ -48,7 +48,7 @@ def test_a_picture_gets_its_result_beside_it(run: Run, tmp_path: Path, upscaler:
         assert image.info["icc_profile"] == SRGB
     status, said, complained = run("up", source)
     assert (status, said) == (2, "")
-    assert f"{result} already exists. Name another file with -o, or replace it with --overwrite" in complained
+    assert f"{result} already exists. Pass another file with -o, or replace it with --overwrite" in complained
     assert run("up", source, "--overwrite")[0] == 0
 
 
@@ -78,7 +78,7 @@ def test_the_strength(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
     for model, strength, complaint in (
         ("cleaner", "1.5", "strength is 1.5. Use a value from 0 (trust the pixels) to 1 (clean up), or auto"),
         ("cleaner", "much", "'much' is neither a number nor auto"),
-        ("up", "0.5", "this model has no strength. Leave out --strength"),
+        ("up", "0.5", "this model has no strength. Remove --strength"),
     ):
         status, _, complained = run(model, source, "--overwrite", "--strength", strength)
         assert status == 2 and complaint in complained
@@ -127,15 +127,19 @@ def test_a_result_never_takes_the_place_of_a_picture(run: Run, tmp_path: Path, u
     for argv, words in {
         ("in", "-o", "in"): "would be replaced by its own result",
         ("in/clear.png", "-o", "in/clear.png"): "would be replaced by its own result",
-        ("in/clear.png", "-o", "in/clear.jpg"): "JPEG has no transparency, and in/clear.png is another picture",
-        ("in", "-o", "in", "--format", "jpg"): "JPEG has no transparency, and in/clear.png is another picture",
+        (
+            "in/clear.png",
+            "-o",
+            "in/clear.jpg",
+        ): "JPEG has no transparency, and in/clear.png belongs to another picture",
+        ("in", "-o", "in", "--format", "jpg"): "JPEG has no transparency, and in/clear.png belongs to another picture",
     }.items():
         status, _, complained = run("up", *argv, "--overwrite")
         assert status == 2 and words in complained
         assert clear.read_bytes() == before
     picture_file(tmp_path / "in" / "clear-x2.png")
     status, _, complained = run("up", "in/clear.png", "in/clear-x2.png")
-    assert status == 2 and "in/clear-x2.png is both the result of in/clear.png and a picture to enlarge" in complained
+    assert status == 2 and "in/clear-x2.png is the result of in/clear.png, and also a picture to enlarge" in complained
 
 
 def test_two_results_of_one_name_are_left_out(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
@@ -145,7 +149,7 @@ def test_two_results_of_one_name_are_left_out(run: Run, tmp_path: Path, upscaler
         status, said, complained = run("up", *inputs, "-o", "out")
         assert (status, said) == (2, "")
         assert "2 of 2 pictures failed:" in complained and "would both become out/x.png" in complained
-        assert ("--keep-extensions makes names such as x.gif.png" in complained) == (inputs == ("c",))
+        assert ("Pass --keep-extensions, which makes names such as x.gif.png" in complained) == (inputs == ("c",))
     assert not (tmp_path / "out").exists()
     assert run("up", "a", "b")[:2] == (0, "2 pictures enlarged 2 times, in a-x2, b-x2\n")
 
@@ -158,12 +162,12 @@ def test_all_results_of_one_name_are_reported_and_the_others_made(
     status, said, complained = run("up", "in")
     assert (status, said) == (2, "1 picture enlarged 2 times, in in-x2\n")
     early, _, at_the_end = complained.partition("hubgan upscale: error: ")
-    assert early == "5 pictures are left out, because several would have the same result\n"
+    assert early == "5 pictures are skipped, because several would have the same result\n"
     assert at_the_end == (
         "5 of 6 pictures failed:\n"
         "  in/a.bmp, in/a.gif and in/a.png would all become in-x2/a.png\n"
-        "  in/b.bmp and in/b.tif would both become in-x2/b.png. --keep-extensions makes names such as a.bmp.png."
-        " Rename one of each, or enlarge them with two commands\n"
+        "  in/b.bmp and in/b.tif would both become in-x2/b.png. Pass --keep-extensions, which makes names such as"
+        " a.bmp.png. Rename one of each pair, or enlarge them with two commands\n"
     )
     assert names(tmp_path / "in-x2") == {"c.png"}
     assert run("up", "in", "--keep-extensions")[0] == 0
@@ -187,7 +191,7 @@ def test_the_longest_names_have_results(run: Run, tmp_path: Path, upscaler: Upsc
         picture_file(tmp_path / name[-3:] / name)
     assert run("up", "png", "-o", "out")[:2] == (0, "1 picture enlarged 2 times, in out\n")
     assert names(tmp_path / "out") == {longest}
-    told = "under a shortened name: with its ending it was too long for the disk"
+    told = "its name is shortened, as it was too long for the disk"
     status, said, _ = run("up", f"png/{longest}")
     assert status == 0 and said.endswith(f": 24 x 16 pixels ({told})\n")
     (beside,) = names(tmp_path / "png") - {longest}
@@ -244,7 +248,8 @@ def test_a_broken_picture_does_not_keep_the_others_from_being_done(
     (tmp_path / "in" / "c.png").unlink()
     assert run("up", "in")[:2] == (
         0,
-        "1 picture enlarged 2 times, in in-x2\n2 skipped: the results exist already (--overwrite makes them again)\n",
+        "1 picture enlarged 2 times, in in-x2\n"
+        "2 skipped, because their results exist already (--overwrite makes them again)\n",
     )
 
 
@@ -300,26 +305,26 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
     (tmp_path / "two" / "config.json").unlink()
     for argv, words in {
         ("up", "c.png"): "c.png does not exist. Check the path",
-        ("up", ""): "the name of an INPUT is empty",
+        ("up", ""): "an INPUT is empty",
         (
             "up",
             "https://a.org/b.png",
-        ): "https://a.org/b.png is an address, and hubgan opens files. Download it first: curl",
+        ): "https://a.org/b.png is a web address, but hubgan opens files. Download it first: curl",
         ("https://a.org/up", "a.png"): "https://a.org/up is an address",
         ("a.png",): "MODEL is missing: a.png is a picture or video. Run: hubgan upscale MODEL a.png, where MODEL is",
         ("a.png", "b.png"): "MODEL is missing: a.png is a picture or video. Run: hubgan upscale MODEL a.png b.png,",
         ("up", "empty"): "empty holds no pictures or videos (apng, avif",
-        ("up", "up/config.json"): "up/config.json is not a picture in a known format",
+        ("up", "up/config.json"): "up/config.json is not a picture in a supported format",
         ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is one file",
         (
             "up",
             "a.png",
             "-o",
             "c.bmp",
-        ): "c.bmp has no ending that can be written. Name a .png",
-        ("up", "a.png", "-o", "c.jpg", "--format", "png"): "contradict each other",
+        ): "c.bmp has no extension that hubgan can write. Pass a .png",
+        ("up", "a.png", "-o", "c.jpg", "--format", "png"): "are different formats",
         ("gen", "a.png"): "gen/config.json describes a Generator",
-        ("two", "a.png"): "Choose one with --weights-name",
+        ("two", "a.png"): "Select one with --weights-name",
     }.items():
         status, said, complained = run(*argv)
         assert (status, said) == (2, "")
@@ -459,13 +464,13 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
     assert [large.classes[label] for label in large.labels()] == ["a dog", "a dog", "cat", "cat"]
     assert run("up", *words, "--format", "webp")[0] == 0
     for argv, complaint in {
-        ("up",): "there is nothing to enlarge: up was taken for MODEL. Run: hubgan upscale MODEL up",
-        ("up", "a.png", *words): "INPUT and --dataset were both given. Leave one",
-        ("up", "--dataset", "rows.parquet"): "--dataset rows.parquet needs a folder for the results. Name one with -o",
-        ("up", "a.png", "--split", "test"): "--split without --dataset. Name the data set",
+        ("up",): "INPUT is missing: up was read as MODEL. Run: hubgan upscale MODEL up",
+        ("up", "a.png", *words): "INPUT and --dataset were both given. Remove one",
+        ("up", "--dataset", "rows.parquet"): "--dataset rows.parquet needs a folder for the results. Pass one with -o",
+        ("up", "a.png", "--split", "test"): "--split needs a data set. Pass the data set",
         ("up", *words, "--recursive", "--no-steady"): "--dataset does not use --recursive, --no-steady. Leave out",
         ("up", "a.png", "--format", "png", "--quality", "95"): "--format png does not use --quality. Leave out",
-        ("up", "a.png", "-o", "b.png", "--keep-extensions"): "the name of a file, which does not use --keep-ext",
+        ("up", "a.png", "-o", "b.png", "--keep-extensions"): "a file name, which does not use --keep-ext",
         ("up", "a.png", "--revision", "main"): "up, which is on this machine, does not use --revision. Leave out",
         ("up", *words[:2], "-o", "large.png"): "which cannot hold a data set",
         ("up", "--dataset", "nowhere/at-all", "-o", "x"): "nowhere/at-all",
@@ -510,12 +515,12 @@ def test_other_files_in_a_folder_are_counted(run: Run, tmp_path: Path, upscaler:
         (tmp_path / "in" / name).touch()
     status, _, said = run("up", "in")
     assert status == 0 and names(tmp_path / "in-x2") == {"a.png", "b.jpg"}
-    assert "in: left out: 2 .txt, 1 .mp4, 1 hidden (--videos takes the videos too)\n" in said
+    assert "in: skipped: 2 .txt, 1 .mp4, 1 hidden (--videos enlarges the videos too)\n" in said
     picture_file(tmp_path / "albums" / "a" / "a.png")
     picture_file(tmp_path / "albums" / "b.png")
-    assert "albums: left out: 1 folders (--recursive looks into the folders)\n" in run("up", "albums")[2]
-    assert "left out" not in run("up", "albums", "--recursive")[2]
-    assert "in: 2 pictures; left out: 2 .txt, 1 .mp4, 1 hidden\n" in run("up", "--dataset", "in", "-o", "out")[2]
+    assert "albums: skipped: 1 folders (--recursive looks into the subfolders)\n" in run("up", "albums")[2]
+    assert "skipped" not in run("up", "albums", "--recursive")[2]
+    assert "in: 2 pictures; skipped: 2 .txt, 1 .mp4, 1 hidden\n" in run("up", "--dataset", "in", "-o", "out")[2]
 
 
 def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
@@ -528,7 +533,7 @@ def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upsca
 
     for label in ("..", ".", ".hidden", "a/b", "c:", " "):
         status, _, complained = run("up", "--dataset", rows([label, "x"], [0], tmp_path / "a.parquet"), "-o", "out")
-        assert status == 2 and "cannot be the name of a folder" in complained
+        assert status == 2 and "is not a valid folder name" in complained
     unlabelled = rows(["a", "b"], [-1, 1], tmp_path / "b.parquet")
     assert run("up", "--dataset", unlabelled, "-o", "out")[0] == 0
     assert names(tmp_path / "out") == {"00000000.png", "b/00000001.png"}

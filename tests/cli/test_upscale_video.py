@@ -81,7 +81,7 @@ def test_subtitles_chapters_and_titles_come_along(run: Run, tmp_path: Path, upsc
         assert result.metadata["title"] == "a clip"
     status, _, complained = run("up", "b.mkv", "-o", "c.mp4")
     assert status == 0
-    assert complained == "b.mkv: its subtitle stream 2 (srt) was left out: .mp4 cannot hold it\n"
+    assert complained == "b.mkv: its subtitle stream 2 (srt) is skipped, because .mp4 cannot hold it\n"
     assert "subtitle" not in play(tmp_path / "c.mp4").copied
     assert run("up", "c.mp4")[2] == ""  # although MP4 has a stream of its own for the titles of chapters
     with av.open(str(tmp_path / "c-x2.mp4")) as result:
@@ -128,7 +128,7 @@ def test_what_is_lost_is_said(run: Run, tmp_path: Path, upscaler: Upscaler) -> N
     clip(tmp_path / "a.mp4", codec="libx265", format="yuv420p10le", colours=(9, 16, 9, 1))
     status, _, complained = run("up", "a.mp4")
     assert status == 0
-    assert complained == "a.mp4: its 10 bits a channel of HDR (PQ) became 8, so smooth areas may show bands\n"
+    assert complained == "a.mp4: its 10 bits a channel of HDR (PQ) are reduced to 8, so smooth areas may show bands\n"
     assert play(tmp_path / "a-x2.mp4").colours == (9, 16, 9, 1)
 
 
@@ -144,14 +144,14 @@ def test_a_folder_of_pictures_and_videos(run: Run, tmp_path: Path, upscaler: Ups
     (tmp_path / "in" / "c.mp4").write_text("Not a video")
     status, said, complained = run("up", "in")
     assert (status, said) == (0, "1 picture enlarged 2 times, in in-x2\n")
-    assert "in: left out: 1 .avi, 1 .mp4 (--videos takes the videos too)\n" in complained
+    assert "in: skipped: 1 .avi, 1 .mp4 (--videos enlarges the videos too)\n" in complained
     (tmp_path / "in-x2" / "a.png").unlink()
     status, said, complained = run("up", "in", "--videos", "--format", "png")
     assert (status, said) == (2, "1 picture and 1 video enlarged 2 times, in in-x2\n")
     assert names(tmp_path / "in-x2") == {"a.png", "b.mp4"}
     assert "1 of 1 picture and 2 videos failed:\n  in/c.mp4 cannot be read as a video" in complained
     assert "2 skipped" in run("up", "in", "--videos", "--format", "png")[1]
-    assert "--format is that of pictures" in run("up", "in/b.avi", "--format", "png")[2]
+    assert "--format is a format of pictures" in run("up", "in/b.avi", "--format", "png")[2]
 
 
 def test_a_video_that_cannot_be_enlarged(run: Run, tmp_path: Path, upscaler: Upscaler) -> None:
@@ -174,10 +174,10 @@ def test_a_video_that_cannot_be_enlarged(run: Run, tmp_path: Path, upscaler: Ups
         ("text.mp4",): "text.mp4 cannot be read as a video",
         ("list.mp4",): "list.mp4 cannot be read as a video",
         ("cut.mp4",): "cut.mp4 cannot be read as a video",
-        ("sound.mp4",): "sound.mp4 holds no video stream",
+        ("sound.mp4",): "sound.mp4 has no video stream",
         ("locked.mp4",): "locked.mp4 is encrypted",
         ("narrow.webm", "-o", "wide.mp4"): "16400 x 32 pixels, and .mp4 holds at most 16,384 a side. Use a smaller",
-        ("whole.mp4", "-o", "large.avi"): "has no ending of a video that can be written. Name a .mp4",
+        ("whole.mp4", "-o", "large.avi"): "has no video extension that hubgan can write. Pass a .mp4",
         ("whole.mp4", "-o", "whole.mp4"): "would be replaced by its own result",
     }.items():
         status, said, complained = run("up", *argv)
@@ -236,7 +236,7 @@ def test_a_video_that_another_process_makes_is_awaited(
     with ThreadPoolExecutor(1) as pool:
         with locked(tmp_path / ".a-x2.mp4.lock"):
             second = pool.submit(run, "up", "a.mp4")
-            assert told.get(timeout=60) == "a-x2.mp4: another process is making it; waiting until it ends"
+            assert told.get(timeout=60) == "a-x2.mp4: another process is writing it; waiting for that process to end"
             (tmp_path / "a-x2.mp4").touch()
         status, _, complained = second.result(60)
     assert status == 2 and "a-x2.mp4 already exists" in complained
@@ -270,7 +270,7 @@ def test_an_interrupted_video_is_continued(run: Run, tmp_path: Path, upscaler: U
     assert not (tmp_path / "a-x2.mp4").exists()
     if kind == signal.SIGINT:
         assert process.returncode == 130
-        assert "a-x2.mp4: interrupted. The same command continues after " in complained
+        assert "a-x2.mp4: interrupted. Run the same command again to continue after " in complained
     status, said, complained = run("up", "a.mp4", "--resume")
     assert (status, said) == (0, "a-x2.mp4: 320 x 240 pixels\n")
     assert "a-x2.mp4: continues after " in complained and " of 150 frames" in complained
@@ -294,7 +294,7 @@ def test_a_full_disk_keeps_what_is_finished(run: Run, tmp_path: Path, upscaler: 
     try:
         status, said, complained = run("up", "a.mp4", "-o", "disk/large.mp4")
         assert (status, said) == (2, "")
-        assert "disk/large.mp4: No space left on device. The same command continues after " in complained
+        assert "disk/large.mp4: No space left on device. Run the same command again to continue after " in complained
         assert complained.count("\n") == 1
         assert not (disk / "large.mp4").exists()
         assert len([*disk.glob(".large.mp4.parts/*/*.nut")]) >= 1

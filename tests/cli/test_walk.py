@@ -143,11 +143,11 @@ def test_labels_keep_or_change_half_way(run: Run, tmp_path: Path, conditional: G
 
 def test_what_cannot_be_walked_is_told_in_a_line(run: Run, tmp_path: Path, generator: Generator) -> None:
     for argv, words in {
-        ("gen", "--seeds", "1"): "Give two --seeds or more",
-        ("gen", "-o", "walk.avi"): "walk.avi has no ending of a moving picture. Use one of .gif, .webp, .mp4",
+        ("gen", "--seeds", "1"): "Pass two --seeds or more",
+        ("gen", "-o", "walk.avi"): "walk.avi has no extension of an animation format. Use one of .gif, .webp, .mp4",
         ("gen", "--fps", "60"): "fps must be 1 to 50 in a GIF, got 60",
-        ("gen", "--seconds", "nan"): "--seconds nan at 30 frames a second is not 1 to 100,000 frames",
-        ("gen", "--seconds", "1e9"): "is not 1 to 100,000 frames",
+        ("gen", "--seconds", "nan"): "--seconds nan at 30 frames a second must make 1 to 100,000 frames",
+        ("gen", "--seconds", "1e9"): "must make 1 to 100,000 frames",
         ("gen", "--truncation", "0"): "truncation must be above 0",
         ("gen", "--label", "dog"): "has no classes",
     }.items():

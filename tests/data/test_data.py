@@ -83,8 +83,8 @@ def test_local_data_sets_of_other_makes(tmp_path: Path) -> None:
     assert load_images(saved).column == "picture"
     assert load_images(saved, split="train[1:3]").size == 2 and load_images(saved, split="all").size == 5
     for option, complaint in {
-        "split": "no split 'test': all of it is",
-        "config": "no configurations, so there",
+        "split": "no split 'test': all of its rows are",
+        "config": "no configurations, but the configuration",
     }.items():
         with pytest.raises(DataError, match=rf"saved has {complaint}.* Leave {option} out"):
             load_images(saved, **{option: "test"})
@@ -193,7 +193,7 @@ def test_a_cache_that_cannot_be_written_says_what_to_set(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "file" / "datasets")
-    words = r"the cache folder .*file/datasets cannot be written .*Set HF_HOME to a folder that can be written: export"
+    words = r"the cache folder .*file/datasets cannot be written .*Set HF_HOME to a writable folder: export"
     with pytest.raises(DataError, match=words):
         load_images(str(SAMPLE), streaming=streaming)
 
@@ -217,9 +217,9 @@ def test_of_several_image_columns_none_is_guessed(tmp_path: Path, streaming: boo
 
 @pytest.mark.parametrize("streaming", [False, True])
 def test_places_that_hold_no_data(tmp_path: Path, streaming: bool) -> None:
-    with pytest.raises(DataError, match=r"cannot open|holds no data set"):
+    with pytest.raises(DataError, match=r"cannot open|holds neither a data set"):
         load_images(str(tmp_path), streaming=streaming)
-    with pytest.raises(DataError, match="there is no folder"):
+    with pytest.raises(DataError, match="the folder .* does not exist"):
         load_images(str(tmp_path / "missing"), streaming=streaming)
     save(tmp_path / "one.png")
     with pytest.raises(DataError, match="is a file"):
@@ -232,7 +232,7 @@ def test_places_that_hold_no_data(tmp_path: Path, streaming: bool) -> None:
 def test_a_hub_name_that_is_not_there_says_what_to_pass(hub: LoopbackHub, streaming: bool) -> None:
     with pytest.raises(DataError, match="Pass the path of a folder") as caught:
         load_images("uoft-cs/cifar10", streaming=streaming)
-    assert "Pass --dataset the path of a folder" in caught.value.for_command_line()
+    assert "Pass the path of a folder" in caught.value.for_command_line()
 
 
 def test_what_looks_like_a_path_never_goes_to_the_hub(
@@ -248,9 +248,9 @@ def test_what_looks_like_a_path_never_goes_to_the_hub(
     }.items():
         with pytest.raises(DataError) as caught:
             load_images(name)
-        assert str(caught.value) == f"there is no folder {name}. {remedy}"
+        assert str(caught.value) == f"the folder {name} does not exist. {remedy}"
     assert not hub.requests
-    with pytest.raises(DataError, match=r"no folder on this machine, and the Hub .*\. Did you mean data\?"):
+    with pytest.raises(DataError, match=r"not a folder on this machine, and the Hub .*\. Did you mean data\?"):
         load_images("dat")
 
 
@@ -271,7 +271,7 @@ def test_the_cached_copy_of_another_folder_is_not_taken(
     (tmp_path / "mypics").rmdir()
     for offline in (False, True):  # in any case the Hub is not there
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
-        with pytest.raises(DataError, match="'mypics' is no folder on this machine, and the Hub"):
+        with pytest.raises(DataError, match="'mypics' is not a folder on this machine, and the Hub"):
             load_images("mypics", streaming=streaming)
 
 
@@ -298,7 +298,7 @@ def test_some_classes_alone(streaming: bool) -> None:
 def test_labels_that_are_words_or_missing(tmp_path: Path) -> None:
     rows = load_images(str(SAMPLE)).rows.select(range(3)).remove_columns("label")
     rows.save_to_disk(tmp_path / "without")
-    with pytest.raises(DataError, match="no labels to choose classes by"):
+    with pytest.raises(DataError, match="no label column to select classes by"):
         load_images(str(tmp_path / "without"), classes=("cat",))
     rows.add_column("kind", ["red", "blue", "red"]).save_to_disk(tmp_path / "words")
     source = load_images(str(tmp_path / "words"), label_column="kind", classes=("red",), streaming=True)
@@ -314,7 +314,7 @@ def test_a_class_without_images(tmp_path: Path) -> None:
     features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=["a", "b"]))
     rows = datasets.Dataset.from_dict({"image": [Image.new("L", (9, 9))], "label": [0]}, features=features)
     rows.to_parquet(tmp_path / "one.parquet")
-    with pytest.raises(DataError, match="no image of the classes b"):
+    with pytest.raises(DataError, match="no images of the classes b"):
         load_images(str(tmp_path / "one.parquet"), classes=("b",))
     source = load_images(str(tmp_path / "one.parquet"), classes=("b",), streaming=True)
     with pytest.raises(DataError, match="the stream holds no images"):

@@ -69,9 +69,9 @@ def test_the_strength_follows_the_damage() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--degraded", "0.5"], "degraded is set, and no degradation. Set --degradation everyday, or heavy"),
-        (["--degraded_quality", "30", "90"], "degraded_quality is set, and no degradation"),
-        (["--degradation", "everyday", "--degraded_noise", "6", "1"], "degraded_noise is 6 1. Give two numbers"),
+        (["--degraded", "0.5"], "degraded is set, but there is no degradation. Set --degradation everyday, or heavy"),
+        (["--degraded_quality", "30", "90"], "degraded_quality is set, but there is no degradation"),
+        (["--degradation", "everyday", "--degraded_noise", "6", "1"], "degraded_noise is 6 1. Pass two numbers"),
         (["--degradation", "heavy", "--degraded_quality", "50", "101"], "degraded_quality is 50 101"),
     ],
 )

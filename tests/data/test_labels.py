@@ -66,7 +66,7 @@ def test_labels_that_are_words(tmp_path: Path) -> None:
     assert source.classes == ("blue", "green", "red")
     assert source.labels().tolist() == [2, 0, 2, 1, 0, 2]
     stream = load_images(str(tmp_path / "words.parquet"), label_column="kind", streaming=True)
-    with pytest.raises(DataError, match="has no labels that are known"):
+    with pytest.raises(DataError, match="has no known labels"):
         StreamedImages(stream, SAME, buffer=5, labelled=True)
 
 
@@ -82,7 +82,7 @@ def test_labels_that_are_whole_numbers(tmp_path: Path) -> None:
 
 def test_data_without_labels(tmp_path: Path) -> None:
     load_images(str(SAMPLE)).rows.select(range(6)).remove_columns("label").save_to_disk(tmp_path / "plain")
-    with pytest.raises(DataError, match=r"has no labels that are known\. Name their column"):
+    with pytest.raises(DataError, match=r"has no known labels\. Pass their column"):
         decoded(tmp_path / "plain", labelled=True)
 
 
@@ -105,7 +105,7 @@ def test_labels_that_are_lists_or_nan_are_named(cache: Path, tmp_path: Path) -> 
     lists = labelled([[0], [1, 2]], tmp_path / "lists.parquet")
     for streaming in (False, True):
         with pytest.raises(
-            DataError, match=r"'label' holds List\(Value\('int64'\)\), and a label is one word"
+            DataError, match=r"'label' holds List\(Value\('int64'\)\), but a label must be one word"
         ) as caught:
             load_images(lists, label_column="label", streaming=streaming)
     assert "--label-column" in caught.value.for_command_line()

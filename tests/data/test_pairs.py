@@ -94,7 +94,9 @@ def test_folders_of_other_names_and_splits(tmp_path: Path) -> None:
     assert [part.image(row).size for row in range(2)] == [(40, 52), (48, 42)]
     for split, size in (("all", 5), ("Train[:2] + test", 3), ("train+test", 5)):
         assert load_images(str(tmp_path / "data"), split=split, pairs=True).size == size
-    with pytest.raises(DataError, match=r"has no split 'test': all of it is the split 'train'\. Put the pictures"):
+    with pytest.raises(
+        DataError, match=r"has no split 'test': all of its pictures are in the split 'train'\. Move the pictures"
+    ):
         load_images(str(tmp_path / "data" / "Train"), split="test", pairs=True)
     with pytest.raises(DataError, match=r"has no split 'val'\. Known: Train, test"):
         load_images(str(tmp_path / "data"), split="val", pairs=True)
@@ -150,8 +152,8 @@ def test_a_picture_without_a_partner_is_named(tmp_path: Path) -> None:
     ("given", "target", "remedy"),
     [
         ((24, 20), (96, 80), "Pass --upscaler.scale 4"),
-        ((48, 40), (24, 20), "Exchange the names of --image_column and --input_column"),
-        ((24, 20), (50, 41), "Crop or resize the target to 48 x 40 pixels, or leave this pair out"),
+        ((48, 40), (24, 20), "Swap --image_column and --input_column"),
+        ((24, 20), (50, 41), "Crop or resize the target to 48 x 40 pixels, or remove this pair"),
         ((24, 20), (48, 80), "Crop or resize the target to 48 x 40 pixels"),
     ],
 )
@@ -161,7 +163,8 @@ def test_sizes_that_do_not_fit_are_an_error_with_a_remedy(
     folder = pairs(tmp_path / "pairs", *SIZES)
     Image.new("RGB", given).save(folder / "lr" / "2.png")
     Image.new("RGB", target).save(folder / "hr" / "2.bmp")
-    sides = f"{target[0]} x {target[1]} pixels and its input {given[0]} x {given[1]}: they must be 2 times as large"
+    sides = f"{target[0]} x {target[1]} pixels and its input {given[0]} x {given[1]}"
+    sides += ", but the target must be 2 times as large"
     with pytest.raises(DataError) as caught:
         decoded(load_images(str(folder), pairs=True), TWICE)
     assert "hr/2.bmp and " in str(caught.value) and "lr/2.png: the target picture has " in str(caught.value)
@@ -178,7 +181,7 @@ def test_pairs_that_cannot_be_used(tmp_path: Path, caplog: pytest.LogCaptureFixt
     images = decoded(load_images(str(folder), pairs=True), TWICE)
     assert len(images) == 3
     assert "skipped 1 of 5 images that cannot be read" in caplog.text
-    assert "left out 1 images smaller than a crop of 16 pixels" in caplog.text
+    assert "skipped 1 images smaller than a crop of 16 pixels" in caplog.text
     with pytest.raises(ImageError, match="14 x 60 pixels are smaller than a crop"):
         TWICE.prepare(Image.new("RGB", (14, 60)), Image.new("L", (7, 30)))
     with pytest.raises(ConfigError, match="a crop of 16 pixels has no input at scale 3"):

@@ -100,7 +100,7 @@ def test_the_sound_of_a_camera_is_kept_and_subtitles_that_cannot_be_are_named(pa
     assert play(file).copied == play(camera).copied
     with_subtitles(clip(part.uploads / "b.mp4"), part.uploads / "c.mkv")
     _, report = part(part.uploads / "c.mkv")
-    assert report.endswith("**c.mkv**: its subtitle stream 2 (srt) was left out: .mp4 cannot hold it.")
+    assert report.endswith("**c.mkv**: its subtitle stream 2 (srt) is skipped, because .mp4 cannot hold it.")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,9 @@ def test_a_stopped_video_leaves_nothing_behind(part: Part, video: Path, how: str
 
 def test_what_is_no_video_is_refused(part: Part) -> None:
     (part.uploads / "notes.mp4").write_text("no video")
-    with pytest.raises(gr.Error, match=r"^'?notes\.mp4 cannot be read as a video .* Check that it is whole"):
+    with pytest.raises(
+        gr.Error, match=r"^'?notes\.mp4 cannot be read as a video .* Check that the file is a complete"
+    ):
         part(part.uploads / "notes.mp4")
     with pytest.raises(gr.Error, match="The video was not uploaded"):
         part(Path(__file__))

@@ -145,7 +145,7 @@ def test_a_bad_upload_is_explained_and_the_demo_goes_on(page: "playwright.Page",
 
     # Browsers know no type for these endings. A file that replaces another one must be the one that is enlarged.
     drop(page, tmp_path / "words.png", "WORDS.HEIC")
-    page.get_by_text("WORDS.HEIC is not a picture in a known format.").wait_for()
+    page.get_by_text("WORDS.HEIC is not a picture in a supported format.").wait_for()
     page.get_by_role("button", name=f"Upscale {SCALE}x").click()
     read_toast(page, "WORDS.HEIC is not a picture")
     Image.new("RGB", (9, 9), "red").save(tmp_path / "good.tif")

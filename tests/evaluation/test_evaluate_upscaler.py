@@ -85,7 +85,7 @@ def test_as_many_samples_as_there_are_images(caplog: pytest.LogCaptureFixture) -
     frechet, _ = measure(300, sample("train[:40]"))
     assert frechet["samples"] == frechet["settings"]["reference_images"] == 40
     assert "40 images, not 300" in caplog.text
-    with pytest.raises(DataError, match="need 12 images at least, not 3"):
+    with pytest.raises(DataError, match="need at least 12 images, not 3"):
         measure(300, sample("train[:3]"))
 
 
@@ -101,7 +101,7 @@ def test_grey_images_and_broken_ones(tmp_path: Path, caplog: pytest.LogCaptureFi
     generator = Generator(width=8, channels=1)
     reference = Reference(load_images(str(folder)), "data", "train")
     frechet = evaluate_generator(generator, reference, samples=13, extractor=Colours().float())[0]
-    assert frechet["samples"] == 12 and "left out of the figures" in caplog.text
+    assert frechet["samples"] == 12 and "equals its original is ignored" in caplog.text
 
 
 def test_the_revision_of_a_data_set_on_the_hub_is_its_commit(
@@ -164,7 +164,10 @@ def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
     capsys.readouterr()
     assert main([*command, "--small-column", "image"]) == 2
-    assert "column 'image' cannot hold both the inputs and the targets of pairs. Name two" in capsys.readouterr().err
+    assert (
+        "column 'image' cannot hold both the inputs and the targets of pairs. Pass two different"
+        in capsys.readouterr().err
+    )
     for name in ("image", "small"):  # the same pictures in a second column
         Image.effect_noise((16, 12), 40).save(tmp_path / f"{name}.png")
     columns = {name: datasets.Image() for name in ("image", "small")}
@@ -172,7 +175,7 @@ def test_degraded_pictures_are_the_same_each_time(tmp_path: Path, capsys: pytest
     pairs.cast(datasets.Features(columns)).to_parquet(tmp_path / "pairs.parquet")
     both = [*command[:3], str(tmp_path / "pairs.parquet"), "--image-column", "image", "--small-column", "small"]
     assert main([*both, "--degraded"]) == 2
-    assert "the data set holds the small pictures, so none are made by a degradation. Leave --degraded out" in (
+    assert "the data set holds the small pictures, so a degradation cannot be used. Remove --degraded" in (
         capsys.readouterr().err
     )
 
@@ -283,7 +286,7 @@ def test_a_model_that_cannot_be_measured_is_saved_all_the_same(
     ("options", "complaint"),
     [
         (["--eval_split", "tset"], "tset"),
-        (["--eval_dataset", "/no/such/folder"], "no folder /no/such/folder"),
+        (["--eval_dataset", "/no/such/folder"], "the folder /no/such/folder does not exist"),
     ],
 )
 def test_a_wrong_name_is_an_error_before_the_training(options: list[str], complaint: str, tmp_path: Path) -> None:
@@ -341,7 +344,7 @@ def test_figures_of_a_model_on_the_hub_are_only_printed(
     (folder / "a.txt").touch()
     assert main(["evaluate", "tester/upscaler", "--dataset", str(folder), "--device", "cpu"]) == 0
     out, err = capsys.readouterr()
-    assert f"{folder}: 2 pictures; left out: 1 .txt\n" in err
+    assert f"{folder}: 2 pictures; skipped: 1 .txt\n" in err
     assert "PSNR" in out and "bicubic" in out and "written" not in out
     assert HfApi().model_info("tester/upscaler").sha == head
 
@@ -352,7 +355,7 @@ def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "holds a Discriminator" in capsys.readouterr().err
     Generator(width=8).save_pretrained(tmp_path / "other")
     assert main(["evaluate", str(tmp_path / "other"), "--dataset", "/no/such/folder"]) == 2
-    assert "no folder /no/such/folder" in capsys.readouterr().err
+    assert "the folder /no/such/folder does not exist" in capsys.readouterr().err
     assert main(["evaluate", str(tmp_path / "other"), "--dataset", str(SAMPLE), "--small-column", "small"]) == 2
     assert "holds a generator, which does not use --small-column. Leave out" in capsys.readouterr().err
     options = ["--inception-weights", "inception.pth"]

@@ -77,7 +77,7 @@ def test_a_shipped_models_images_are_read_back(run: Run, tmp_path: Path) -> None
     status, said, complained = run(CIFAR, "-n", 50, "-o", "out/fakes", "--seed", 3, "--truncation", 1.5,
                                    "--shard-size", 20, "--batch-size", 10)  # fmt: skip
     assert (status, complained) == (0, "")
-    assert said == 'out/fakes: 50 images in 3 files; read them by datasets.load_dataset("out/fakes")\n'
+    assert said == 'out/fakes: 50 images in 3 files. Load them with datasets.load_dataset("out/fakes")\n'
     rows = read(tmp_path / "out" / "fakes")
     assert rows.features == datasets.Features({"img": datasets.Image()})
     assert all_same(rows["img"][:], Generator.from_pretrained(CIFAR).sample(50, seed=3, truncation=1.5))
@@ -186,7 +186,7 @@ def test_other_settings_are_refused_unless_they_may_be_overwritten(
         status, said, complained = run(*argv)
         assert (status, said) == (2, "")
         assert "out/data/train-00000-of-00003.parquet is of " in complained and difference in complained
-        assert "Name another folder with -o, or replace what is in this one with --overwrite" in complained
+        assert "Pass another folder with -o, or replace the data set in this one with --overwrite" in complained
         assert contents(tmp_path / "out") == before
     shutil.rmtree(tmp_path / "out" / "data")
     assert "out/synthesis.json is of seed 0" in run("gen", *words, "--seed", 1)[2]
@@ -200,7 +200,7 @@ def test_other_settings_are_refused_unless_they_may_be_overwritten(
 def test_what_is_not_hubgans_is_not_replaced(run: Run, tmp_path: Path, generator: Generator) -> None:
     card = (tmp_path / "gen" / "README.md").read_text()
     status, _, complained = run("gen", "-n", 4, "-o", "gen")
-    assert status == 2 and "gen/README.md already exists, and is not of a data set that hubgan has made" in complained
+    assert status == 2 and "gen/README.md already exists, and is not a data set that hubgan made" in complained
     assert (tmp_path / "gen" / "README.md").read_text() == card
     (tmp_path / "out" / "data").mkdir(parents=True)
     foreign = tmp_path / "out" / "data" / "train-00000-of-00001.parquet"
@@ -208,7 +208,10 @@ def test_what_is_not_hubgans_is_not_replaced(run: Run, tmp_path: Path, generator
     for broken in (foreign.read_bytes(), b"PAR1", b""):
         foreign.write_bytes(broken)
         status, _, complained = run("gen", "-n", 4, "-o", "out")
-        assert status == 2 and "train-00000-of-00001.parquet is of no data set that hubgan has made" in complained
+        assert (
+            status == 2
+            and "train-00000-of-00001.parquet cannot be continued: it is not a data set that hubgan made" in complained
+        )
         assert foreign.read_bytes() == broken
     assert run("gen", "-n", 4, "-o", "out", "--overwrite")[0] == 0
     assert len(read(tmp_path / "out")) == 4

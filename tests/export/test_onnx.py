@@ -134,7 +134,7 @@ def test_the_command(hubgan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for argv, complaint in {
         ("export", "up"): "up.onnx already exists",
         ("export", "judge"): "holds a Discriminator",
-        ("export", "gen", "--fidelity", "1"): "which does not use --fidelity. Leave out --fidelity",
+        ("export", "gen", "--fidelity", "1"): "which does not use --fidelity. Remove --fidelity",
         ("export", "up", "-o", "x.onnx", "--fidelity", "1"): "pixel.safetensors",
     }.items():
         status, _, complained = hubgan(*argv)

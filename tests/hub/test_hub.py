@@ -50,7 +50,7 @@ def test_models_and_a_space_reach_the_hub_and_come_back_whole(
         Fault(method="POST", path="/commit/", cut=True),
     ):
         hub.inject(fault)
-        with pytest.raises(ModelError, match="run the same command again"):
+        with pytest.raises(ModelError, match="Run the same command again"):
             space()
     assert not space().changed  # the second commit was made, only its answer was lost
 

@@ -71,7 +71,7 @@ def test_of_an_animation_upscale_takes_the_first_frame_and_says_so(
         save_animation(Animation([frame(number) for number in range(count)], [80] * count), tmp_path / f"{name}.gif")
     with caplog.at_level("WARNING"):
         first = upscaler.upscale(tmp_path / "moving.gif")
-        assert "moving.gif is animated: only its first frame is enlarged" in caplog.text
+        assert "moving.gif is animated, but only its first frame is enlarged" in caplog.text
         assert upscaler.upscale(tmp_path / "still.gif").tobytes() == first.tobytes()
     assert "still.gif" not in caplog.text
 
@@ -83,7 +83,7 @@ def test_a_broken_animation_is_told_before_the_work(run: Run, tmp_path: Path, up
     (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
     status, said, complained = run("up", "a.png")
     assert (status, said) == (2, "")
-    assert "a.png cannot be read (" in complained and "Check that it is whole" in complained
+    assert "a.png cannot be read (" in complained and "Check that the file is complete" in complained
     assert names(tmp_path) == {"a.png", "up/README.md", "up/config.json", "up/model.safetensors"}
 
 
@@ -111,7 +111,7 @@ def test_times_size_and_exif_of_animations(run: Run, tmp_path: Path, upscaler: U
     grown = (tmp_path / "grows.gif").read_bytes()
     at = grown.rindex(b"\x2c\0\0\0\0")
     (tmp_path / "grows.gif").write_bytes(grown[: at + 1] + struct.pack("<HH", 60_000, 2_000) + grown[at + 5 :])
-    with pytest.raises(ImageError, match="a frame has 121 megapixels, at most 64"):
+    with pytest.raises(ImageError, match="a frame has 121 megapixels; the limit is 64"):
         open_animation(tmp_path / "grows.gif")
 
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_written_does_not_keep_the_others_from_being_done(
     status, _, complained = run("up", "in", "--format", "jpg")
     assert (
         status == 2
-        and "in/b.png: in-x2/b.jpg cannot be written: the encoder gives up. Check that the disk" in complained
+        and "in/b.png: in-x2/b.jpg cannot be written: the encoder gives up. Free some space on the disk" in complained
     )
     assert names(tmp_path / "in-x2") == {"a.jpg", "c.jpg"}
 

@@ -133,7 +133,7 @@ def test_frames_from_all_over_a_clip(tmp_path: Path) -> None:
 
 def test_an_old_package_is_an_error_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video, "version", lambda name: "17.0.1")
-    with pytest.raises(ImageError, match=r"needs av 17\.1 or newer, and 17\.0\.1 is installed.*pip install -U"):
+    with pytest.raises(ImageError, match=r"needs av 17\.1 or newer, but 17\.0\.1 is installed.*pip install -U"):
         video.check_clip(tmp_path / "a.mp4")
 
 
@@ -141,7 +141,7 @@ def test_pixels_that_are_not_square_are_not_lost(tmp_path: Path) -> None:
     source = clip(tmp_path / "a.webm", codec="libvpx-vp9", sound=None)
     opened = Clip(source)
     opened.aspect *= 2
-    with pytest.raises(ImageError, match=r"its pixels are not square.*Name a \.mkv"):
+    with pytest.raises(ImageError, match=r"its pixels are not square.*Pass a \.mkv"):
         ClipWriter(opened, tmp_path / "large.webm", (64, 48), {})
 
 
@@ -182,13 +182,13 @@ def test_a_cover_comes_along(tmp_path: Path) -> None:
     assert found == (tmp_path / "cover.png").read_bytes()
     other = Clip(source)
     ClipWriter(other, tmp_path / "large.mov", (64, 48), {})
-    assert other.notes == ["its cover was left out: .mov cannot hold it"]
+    assert other.notes == ["its cover is skipped, because .mov cannot hold it"]
 
 
 def test_lost_sound_is_said_before_the_work(tmp_path: Path) -> None:
     source = Clip(clip(tmp_path / "a.avi", codec="mpeg4", sound="adpcm_ms", times=range(0, 12_000, 1000)))
     ClipWriter(source, tmp_path / "large.mp4", (64, 48), {})
-    assert source.notes == ["its audio stream 1 (adpcm_ms) was left out: .mp4 cannot hold it"]
+    assert source.notes == ["its audio stream 1 (adpcm_ms) is skipped, because .mp4 cannot hold it"]
 
 
 def test_a_video_that_cannot_be_searched_has_a_first_frame(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_broken_chunks_of_a_png_file_are_left_out(what: str, tmp_path: Path, cap
     opened = open_image(tmp_path / "p.png")
     assert np.array_equal(pixels(opened), RED) and not opened.info
     assert np.array_equal(pixels(decode({"path": str(tmp_path / "p.png")})), RED)
-    words = f"{tmp_path / 'p.png'}: damaged parts of the file are left out: {what.partition(',')[0]}"
+    words = f"{tmp_path / 'p.png'}: damaged parts of the file are skipped: {what.partition(',')[0]}"
     assert [record.message for record in caplog.records] == [words]
 
 
@@ -94,7 +94,7 @@ def test_a_broken_chunk_after_the_pixels_is_left_out(tmp_path: Path, caplog: pyt
     chunk = head[-4:] + b"zTXt" + text.partition(b"IDAT")[0][:-4]
     (tmp_path / "tail.png").write_bytes(whole[:-12] + chunk + whole[-12:])
     assert np.array_equal(pixels(open_image(tmp_path / "tail.png")), RED)
-    assert "left out: zTXt" in caplog.text
+    assert "skipped: zTXt" in caplog.text
 
 
 def test_training_is_not_warned_of_texts(caplog: pytest.LogCaptureFixture) -> None:
@@ -120,4 +120,4 @@ def test_an_animation_with_a_broken_text_keeps_its_frames(tmp_path: Path, caplog
     animation = open_animation(tmp_path / "a.png")
     assert animation is not None
     assert [frame.tobytes() for frame in animation.frames] == [noise(8, 8).tobytes(), picture(8, 8).tobytes()]
-    assert caplog.text.count("left out: tEXt") == 1
+    assert caplog.text.count("skipped: tEXt") == 1

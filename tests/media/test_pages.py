@@ -53,7 +53,7 @@ def test_pages_that_are_left_out_are_counted(
 ) -> None:
     status, _, complained = hubgan("upscale", "up", "scan.tif", "-o", "one.png")
     assert status == 0
-    assert "scan.tif: 2 of 3 pages are left out: PNG holds one (-o NAME.tif keeps all)" in complained
+    assert "scan.tif: 2 of 3 pages are skipped, because PNG holds one (-o NAME.tif keeps all)" in complained
     assert open_image(tmp_path / "one.png").size == (16, 12)
 
 
@@ -61,7 +61,7 @@ def test_upscale_takes_the_first_page_and_says_so(
     tmp_path: Path, upscaler: Upscaler, pages: list[Image.Image], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert upscaler.upscale(tmp_path / "scan.tif").size == (16, 12)
-    assert "scan.tif has 3 pages: only its first is enlarged" in caplog.text
+    assert "scan.tif has 3 pages, but only the first is enlarged" in caplog.text
 
 
 def test_a_tiff_of_one_page_becomes_png_or_what_is_asked_for(hubgan: Run, tmp_path: Path, upscaler: Upscaler) -> None:

@@ -90,5 +90,5 @@ def test_grey_with_alpha(compressed: bool, big_endian: bool) -> None:
     options = {"extra": 2, "compressed": compressed, "big_endian": big_endian}
     found = pixels(open_image(tiff_file(BYTES[..., :2], GREY, **options)))
     assert np.array_equal(found[..., [0, 3]], BYTES[..., :2])
-    with pytest.raises(ImageError, match="alpha in a plane of its own"):
+    with pytest.raises(ImageError, match="alpha in a separate plane"):
         open_image(tiff_file(BYTES[..., :2], GREY, separate=True, **options))

@@ -70,7 +70,7 @@ def test_a_full_disk_is_one_line(ending: str, hubgan: Run, upscaler: Upscaler, t
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", str(disk)], capture_output=True).returncode:
         pytest.skip("needs the right to mount a small disk")
     try:
-        told = f"disk/a.{ending}: No space left on device. Free some space, or name a place on another disk\n"
+        told = f"disk/a.{ending}: No space left on device. Free some space, or choose a folder on another disk\n"
         assert hubgan("upscale", "up", "a.png", "-o", f"disk/a.{ending}") == (2, "", f"hubgan upscale: error: {told}")
         assert not [*disk.iterdir()]
     finally:

@@ -78,7 +78,7 @@ def test_an_outlier_spoils_precision_but_not_density() -> None:
 
 
 def test_sets_that_are_too_small() -> None:
-    with pytest.raises(DataError, match=r"3 images have not 3 neighbours each\. Take more"):
+    with pytest.raises(DataError, match=r"3 images are too few for 3 neighbours each\. Use more"):
         precision_recall(torch.randn(3, 2), torch.randn(9, 2))
     with pytest.raises(DataError, match="no samples"):
         density_coverage(torch.randn(9, 2), torch.randn(0, 2))
@@ -91,7 +91,7 @@ def test_the_nearest_by_hand() -> None:
     found = nearest(line(0, 5.9), line(6, 1, -3), count=2)
     assert found.indices.tolist() == [[1, 2], [0, 1]]
     torch.testing.assert_close(found.distances, torch.tensor([[1.0, 3.0], [0.1, 4.9]]).double(), rtol=1e-6, atol=1e-6)
-    with pytest.raises(DataError, match="2 samples have not 4 nearest among 3 images"):
+    with pytest.raises(DataError, match="2 samples cannot have 4 nearest neighbours each among 3 images"):
         nearest(line(0, 1), line(0, 1, 2), count=4)
 
 
@@ -196,7 +196,7 @@ def test_the_judge_is_the_minimum() -> None:
 
 def test_labels_that_do_not_fit() -> None:
     features, labels = clusters(30)
-    with pytest.raises(DataError, match="labels from 0 to 2 are not those of 2 classes"):
+    with pytest.raises(DataError, match="labels from 0 to 2 do not fit 2 classes"):
         LinearClassifier.fit(features, labels, 2)
     with pytest.raises(DataError, match="30 images with 20 labels"):
         LinearClassifier.fit(features, labels[:20], 3)

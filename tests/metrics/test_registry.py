@@ -139,7 +139,7 @@ def test_a_metric_whose_needs_are_not_met_is_not_measured(cache: Path) -> None:
 
 def test_names_that_are_taken_are_refused() -> None:
     for title, key, name in (("Frechet distance", "mine", "mine"), ("Mine", "fd", "mine"), ("Mine", "mine", "FD")):
-        with pytest.raises(ValueError, match="registered already"):
+        with pytest.raises(ValueError, match="already registered"):
             register_metric(title, Figure(key, name, "lower"), legend="", needs={"pairs"}, beside="real")(dict)
 
 
@@ -157,7 +157,7 @@ def test_figures_of_too_few_images_are_marked_everywhere(tmp_path: Path) -> None
     enough = [result("fid", 4096, 4096), result("recall-enl0", 1000, 1000), result("kd-enl0", 12, 12)]
     words = (
         "Too few images: a reliable figure needs 2,560 for FD-ENL0; 1,000 for precision-ENL0, density-ENL0."
-        " Of fewer, poor images may have good figures."
+        " Figures of fewer images may be too good."
     )
     text = table([*few, *enough])
     assert text.count("0.5*") == 3 and text.endswith(f"\n* {words}")
@@ -203,7 +203,9 @@ def test_results_are_found_by_their_names() -> None:
 
 
 def test_legends_are_told_once_and_by_the_names_of_the_results() -> None:
-    ours = "FD is the Frechet distance from real images, KD the kernel distance: less is better, and the floor is the"
+    ours = (
+        "FD is the Frechet distance from real images, and KD the kernel distance. Less is better, and the floor is the"
+    )
     literature = ours.replace("FD", "FID").replace("KD", "KID")
     (one,) = registry.legends(["fd-enl0", "kd-enl0", "unknown"])
     assert one.startswith(ours)

@@ -48,7 +48,7 @@ def test_float32_takes_over_where_float16_overflows(half: Path, caplog: pytest.L
     for _ in range(2):
         assert model.upscale(picture, tile=8).tobytes() == wanted.tobytes()
     assert [record.message for record in caplog.records] == [
-        f"{half} overflows in half precision: it computes in float32 now"
+        f"{half} overflows in half precision, so it now computes in float32"
     ]
 
 

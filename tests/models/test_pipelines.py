@@ -79,7 +79,7 @@ def test_labels_have_their_usual_name() -> None:
     one = model(labels="dog", **seeded).images
     assert torch.equal(one, model.sample(labels="dog", seed=7, output_type="pt"))
     assert len(model(labels=["dog", 0]).images) == 2
-    with pytest.raises(ConfigError, match="mean the same"):
+    with pytest.raises(ConfigError, match="are the same argument"):
         model(labels="dog", class_labels=1)
 
 

@@ -203,7 +203,7 @@ def test_somebody_elses_commit_in_between_is_not_overwritten(
         return create_commit(self, *args, **options)
 
     monkeypatch.setattr(HfApi, "create_commit", late)
-    with pytest.raises(ModelError, match="somebody else has changed it meanwhile"):
+    with pytest.raises(ModelError, match="somebody else has changed it in the meantime"):
         push_folder(run, "tester/run")
     assert push_folder(run, "tester/run").changed
 
@@ -333,7 +333,7 @@ def test_a_repository_made_on_the_site_keeps_its_licence_and_takes_the_card(
 def test_who_may_not_push(hub: LoopbackHub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="not a Hub name"):
         push_folder(run, "not a name")
-    with pytest.raises(ModelError, match="access token may not do that"):
+    with pytest.raises(ModelError, match="access token does not allow it"):
         push_folder(run, "tester/run", token=READ_TOKEN)
     monkeypatch.setenv("HF_TOKEN", "")
     with pytest.raises(ModelError, match=r"Log in \(hf auth login\)"):
@@ -369,7 +369,7 @@ def test_the_token_stays_out_of_errors_logs_and_cards(
 
 
 def test_a_server_that_is_down_is_an_error_that_says_what_to_do(run: Path) -> None:
-    with pytest.raises(ModelError, match=r"cannot push to tester/run.*push it again"):
+    with pytest.raises(ModelError, match=r"cannot push to tester/run.*Push it again"):
         push_folder(run, "tester/run")
 
 

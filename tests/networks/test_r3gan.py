@@ -89,7 +89,7 @@ def test_labels_matter_and_are_asked_for() -> None:
 
 
 def test_groups_must_divide_the_channels() -> None:
-    with pytest.raises(ConfigError, match=r"r3gan: a stage of 28 channels .* groups of 16 do not divide"):
+    with pytest.raises(ConfigError, match=r"r3gan: a stage of 28 channels .* 16 does not divide"):
         Generator("r3gan", width=28, patch=2)
 
 

@@ -118,7 +118,7 @@ def test_a_refused_commit_leaves_the_space_as_it_was(hub: LoopbackHub, folders: 
     before = {name: text(name) for name in files() if name.endswith(("py", "md", "txt"))}
     (folders / "up").rename(folders / "better")
     hub.inject(Fault(method="POST", path="/commit/", status=status))
-    with pytest.raises(ModelError, match="run the same command again"):
+    with pytest.raises(ModelError, match="Run the same command again"):
         push(folders, upscalers=[str(folders / "better")])
     assert {name: text(name) for name in files() if name.endswith(("py", "md", "txt"))} == before
     assert push(folders, upscalers=[str(folders / "better")]).changed
@@ -127,7 +127,7 @@ def test_a_refused_commit_leaves_the_space_as_it_was(hub: LoopbackHub, folders: 
 
 def test_a_commit_whose_answer_is_lost_is_whole_and_not_made_twice(hub: LoopbackHub, folders: Path) -> None:
     hub.inject(Fault(method="POST", path="/commit/", cut=True))
-    with pytest.raises(ModelError, match="run the same command again"):
+    with pytest.raises(ModelError, match="Run the same command again"):
         push(folders)
     assert not push(folders).changed
     assert {"app.py", "README.md", "model_cards/up/model.safetensors", RECORD} < files()
@@ -192,8 +192,8 @@ def test_the_websites_own_readme_gives_way_but_for_its_title(hub: LoopbackHub, f
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"generators": ["up"]}, "describes an Upscaler, where Generator is wanted"),
-        ({"upscalers": ["gen"]}, "describes a Generator, where Upscaler is wanted"),
+        ({"generators": ["up"]}, "describes an Upscaler, but Generator is needed"),
+        ({"upscalers": ["gen"]}, "describes a Generator, but Upscaler is needed"),
         ({"generators": ["tester/nothing"]}, "'tester/nothing' is neither a folder .* nor a model you can see"),
         ({"upscalers": ["empty"]}, r"has no .*safetensors|has no config\.json"),
         ({"upscalers": ["other/gen"]}, r"would both become model_cards/gen\. Rename"),
@@ -229,7 +229,7 @@ def test_a_private_model_asks_for_a_secret(hub: LoopbackHub, folders: Path, capl
     Upscaler(width=4, depth=1).push_to_hub("tester/secret", private=True)
     with caplog.at_level(logging.WARNING):
         push(folders, upscalers=["tester/secret"])
-    assert "tester/secret is not public: the Space needs a secret HF_TOKEN" in caplog.text
+    assert "tester/secret is not public. Add a secret HF_TOKEN" in caplog.text
     header = SpaceCard(text("README.md")).data.to_dict()
     assert header["models"] == ["tester/secret"]
     assert "preload_from_hub" not in header  # the build has no secrets

@@ -77,7 +77,7 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
     (lambda c: (c / CHECKSUMS).unlink(), "checksums.json is missing"),
     (lambda c: (c / CHECKSUMS).write_text('{"model'), "checksums.json cannot be read"),
     (lambda c: (c / CHECKSUMS).write_text("[1, 2]"), "checksums.json cannot be read"),
-    (lambda c: (c / CHECKSUMS).write_text("{}"), "checksums.json names no files"),
+    (lambda c: (c / CHECKSUMS).write_text("{}"), "checksums.json lists no files"),
 ]
 
 
@@ -142,7 +142,7 @@ def test_nothing_to_find(tmp_path: Path) -> None:
     (tmp_path / ".saving-00000001").mkdir()
     (tmp_path / "discarded-step-00000001").mkdir()
     assert find_checkpoint("auto", tmp_path) is None
-    with pytest.raises(ConfigError, match="no such folder"):
+    with pytest.raises(ConfigError, match="the folder does not exist"):
         find_checkpoint(str(tmp_path / "nowhere"), tmp_path)
 
 
@@ -264,7 +264,7 @@ def test_a_rename_that_fails_leaves_the_old_one(run: Run, tmp_path: Path, monkey
 
 def test_other_networks(run: Run, tmp_path: Path) -> None:
     checkpoint = run.save(tmp_path, 1)
-    with pytest.raises(ModelError, match=r"cannot go on from .*made with other networks or options"):
+    with pytest.raises(ModelError, match=r"cannot resume from .*belongs to other networks or options"):
         load_checkpoint(Run(width=5).accelerator, checkpoint)
 
 

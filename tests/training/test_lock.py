@@ -64,7 +64,7 @@ def test_a_refusal_names_the_run_and_how_to_stop_it(tmp_path: Path, monkeypatch:
         assert "on node7, which saves" in str(away := refusal(tmp_path))
         assert f"If node7 is switched off, delete {tmp_path / lock.LOCK}" in str(away)
         (tmp_path / lock.HOLDER).write_text("{")
-        assert f"another process trains in {tmp_path}" in str(refusal(tmp_path))
+        assert f"another process is training in {tmp_path}" in str(refusal(tmp_path))
     with only_run(tmp_path):
         pass
     assert not list(tmp_path.iterdir())

@@ -47,7 +47,7 @@ def test_under_fp16_an_overflow_is_trouble_only_when_it_goes_on() -> None:
     monitor = Monitor(scaled=True)
     overflow = {"adversarial": torch.tensor(1.0), "generator_gradient_norm": torch.tensor(math.inf)}
     assert not any(monitor.trouble(overflow) for _ in range(49))
-    assert "50 steps on end" in monitor.trouble(overflow)
+    assert "in 50 steps in a row" in monitor.trouble(overflow)
     assert monitor.trouble({"adversarial": torch.tensor(math.nan)}) == "adversarial"
 
 

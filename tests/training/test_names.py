@@ -66,6 +66,6 @@ def test_paths_are_kept_for_the_run_and_not_published(
     with caplog.at_level(logging.INFO, "hubgan"):
         train_here(*SMALL, *given, *again, "3")
         train_here("--config", str(run / "recipe.yaml"), *again, "4")
-    assert f"dataset: {home / 'data' / 'pics'}, where it was when the run was begun" in caplog.text
-    assert "the data set is not what it was" not in caplog.text
+    assert f"dataset: {home / 'data' / 'pics'} is used, the path from the start of the run" in caplog.text
+    assert "the data set has changed" not in caplog.text
     assert not re.search(r"other options than .*(dataset|pretrained)", caplog.text)

@@ -80,13 +80,13 @@ def test_two_processes_learn_from_pairs_what_one_does(tmp_path: Path) -> None:
     [
         (
             ["--upscaler.strength", "True"],
-            "their strengths are not known. Pass --upscaler.strength False, or train",
+            "their strengths are unknown. Pass --upscaler.strength False, or train",
         ),
-        (["--degradation", "everyday"], "are used as they are. Pass --degradation none, or train on the large"),
+        (["--degradation", "everyday"], "are used unchanged. Pass --degradation none, or train on the large"),
         (["--reduce", "0.8"], "Pass --reduce 1, or train on the large pictures alone with --image_column hr"),
         (["--upscaler.scale", "2"], r"0.bmp and .*0.png: the target picture has 48 x 40 .* Pass --upscaler.scale 4"),
         (["--input_column", "rl"], "no image column 'rl'"),
-        (["--image_column", "lr", "--input_column", "hr"], "Exchange the names of --image_column and --input_column"),
+        (["--image_column", "lr", "--input_column", "hr"], "Swap --image_column and --input_column"),
     ],
 )
 def test_what_does_not_go_with_pairs(options: list[str], complaint: str, tmp_path: Path) -> None:
@@ -106,14 +106,14 @@ def test_a_run_on_pairs_is_not_measured_on_other_pictures(tmp_path: Path, caplog
     text = plan(config)
     assert "5 images, pairs: inputs in column 'lr', targets in 'hr'" in text
     assert "pairs, split train (trained on)" in text and "has no pairs" in caplog.text
-    with pytest.raises(DataError, match="has no pairs, and the data set of the training has"):
+    with pytest.raises(DataError, match="has no pairs, but the training data has"):
         train_here(*options, "--eval_samples", "2", "--eval_dataset", str(SAMPLE), "--eval_split", "train",
                    "--output_dir", str(tmp_path / "run"))  # fmt: skip
 
 
 def test_a_generator_does_not_learn_from_pairs(tmp_path: Path) -> None:
     options = [*TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "run")]
-    with pytest.raises(ConfigError, match=r"generation does not learn from pairs\. Leave --input_column out"):
+    with pytest.raises(ConfigError, match=r"generation cannot train on pairs\. Remove --input_column"):
         train_here(*options, "--input_column", "lr")
     with pytest.raises(DataError, match="has several image columns: lr, hr"):
         train_here(*options, "--dataset", str(pairs(tmp_path / "pairs", *SIZES)))
@@ -136,11 +136,11 @@ def test_an_upscaler_of_scale_1_restores(tmp_path: Path, capsys: pytest.CaptureF
     assert "5 pictures restored" in capsys.readouterr().out
     command = ["evaluate", str(run), "--dataset", str(SAMPLE), "--device", "cpu", "--samples", "3"]
     assert main(command) == 2
-    assert "Pass --degraded everyday, or name the inputs with --small-column" in capsys.readouterr().err
+    assert "Pass --degraded everyday, or the column of the inputs with --small-column" in capsys.readouterr().err
     assert main([*command, "--degraded", "heavy"]) == 0
     assert "PSNR of degraded pictures" in capsys.readouterr().out
     assert main([*command, "--dataset", str(folder), "--degraded"]) == 2
-    assert "the data set holds the small pictures, so none are made" in capsys.readouterr().err
+    assert "the data set holds the small pictures, so a degradation cannot be used" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -153,5 +153,5 @@ def test_restoring_learns_from_pairs_of_one_size(tmp_path: Path) -> None:
 
 
 def test_nothing_to_restore_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"would be the targets themselves\. Set --degradation everyday, or heavy"):
+    with pytest.raises(ConfigError, match=r"would equal the targets\. Set --degradation everyday or heavy"):
         train_here(*RESTORE, *CLEAN, "--max_steps", "1", "--output_dir", str(tmp_path / "run"))

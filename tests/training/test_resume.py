@@ -107,7 +107,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
 def test_checkpoints_that_do_not_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     options = [*TINY, "--output_dir", str(tmp_path / "run")]
     train_here(*options, "--max_steps", "2")
-    with pytest.raises(ModelError, match=r"cannot go on from .*made with other networks or options"):
+    with pytest.raises(ModelError, match=r"cannot resume from .*belongs to other networks or options"):
         train_here(*options, "--max_steps", "4", "--generator.width", "16", "--resume", "auto")
     assert "generator.width 16 (was 8)" in caplog.text
 

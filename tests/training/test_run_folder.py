@@ -104,7 +104,7 @@ def test_samples_of_broken_weights_do_not_end_the_run(tmp_path: Path, caplog: py
     task: Any = SimpleNamespace(preview=lambda models: models["generator"].sample()[0])
     with caplog.at_level(logging.WARNING, "hubgan"):
         folder.preview(task, {"generator": generator}, 1)
-    assert "there are no samples of step 1: the weights of this Generator hold NaN" in caplog.text
+    assert "no samples were made at step 1: the weights of this Generator hold NaN" in caplog.text
     assert not (tmp_path / "samples").exists()
 
 
@@ -212,8 +212,8 @@ def test_a_folder_that_holds_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
-        (("--dataset", "./nowhere"), DataError, "there is no folder ./nowhere"),
-        (("--pretrained_model", "./nowhere", "--dataset", "./neither"), ModelError, "no folder or file ./nowhere"),
+        (("--dataset", "./nowhere"), DataError, "the folder ./nowhere does not exist"),
+        (("--pretrained_model", "./nowhere", "--dataset", "./neither"), ModelError, "./nowhere does not exist"),
     ],
 )
 def test_a_run_that_cannot_begin_leaves_nothing_behind(
@@ -275,7 +275,7 @@ def test_every_machine_must_see_the_folder(tmp_path: Path) -> None:
     first, second = ((tmp_path / f"said-{index}").read_text().splitlines() for index in range(2))
     assert first[0] == second[0] == "done"
     assert "cannot be written" in first[1] and first[1] == second[1]
-    assert "disk that all machines see" in first[2] and "disk that all machines see" in second[2]
+    assert "disk that all machines share" in first[2] and "disk that all machines share" in second[2]
     assert not list((tmp_path / "shared").glob(".seen-*"))
 
 

@@ -151,7 +151,7 @@ def test_training_begins_with_published_weights(tmp_path: Path) -> None:
     third = train_here(*PHOTO, *begin, "--max_steps", "1", "--pixel_share", "1", "--output_dir", folders[2])
     for key, value in load_file(first / "model.safetensors").items():
         torch.testing.assert_close(value, load_file(third / "model.safetensors")[key], msg=key)
-    with pytest.raises(ConfigError, match="is another network than this run trains: it has depth 1, not 2"):
+    with pytest.raises(ConfigError, match=r"is not the network that this run trains. It has depth 1 instead of 2"):
         train_here(*PHOTO, *begin, "--upscaler.depth", "2", "--max_steps", "1", "--output_dir", folders[3])
 
 
@@ -417,7 +417,7 @@ def test_a_run_is_pushed_when_it_ends(hub: LoopbackHub, tmp_path: Path) -> None:
         (["--mixed_precision", "fp16"], ConfigError, "fp16 needs a GPU"),
         (["--objective", "wasserstein"], ConfigError, "--discriminator.norm spectral or none"),
         (["--resume", "/nowhere"], ConfigError, "is not a checkpoint"),
-        (["--max_steps", "None"], ConfigError, "has no end"),
+        (["--max_steps", "None"], ConfigError, "has no budget"),
         (["--seed", "5000000000"], ConfigError, "seed is 5000000000"),
         (["--augment_target", "0.6"], ConfigError, "--augment color"),
         (["--push_to_hub", "no name"], ModelError, "not a Hub name"),
@@ -475,7 +475,7 @@ def test_the_command_line_ends_with_one_clear_line(launch_environment: dict[str,
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith(
-        "hubgan train: error: 'uoft-cs/cifar10' is no folder on this machine"
+        "hubgan train: error: 'uoft-cs/cifar10' is not a folder on this machine"
     )
     assert "Pass --dataset" in done.stderr
 

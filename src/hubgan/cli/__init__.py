@@ -19,15 +19,15 @@ from hubgan.version import __version__
 COMMANDS = {
     "train": ("hubgan.cli.train", "train a model by a recipe, on one process or several"),
     "sample": ("hubgan.cli.sample", "make images with a generator"),
-    "walk": ("hubgan.cli.walk", "make a moving picture of a generator's latents"),
+    "walk": ("hubgan.cli.walk", "make an animation of a walk through a generator's latents"),
     "synthesize": ("hubgan.cli.synthesize", "make a data set of a generator's images"),
     "upscale": ("hubgan.cli.upscale", "enlarge pictures and videos, or whole folders of them"),
     "translate": ("hubgan.cli.translate", "turn sketches or photos into other pictures"),
     "info": ("hubgan.cli.info", "show what a model is, how it was trained and how good it is"),
     "evaluate": ("hubgan.cli.evaluate", "measure a model and write the figures into its card"),
     "export": ("hubgan.cli.export", "write a model as ONNX, for other runtimes"),
-    "push": ("hubgan.cli.push", "put a trained model on the Hub"),
-    "space": ("hubgan.cli.space", "put the demo on the Hub, as a Space"),
+    "push": ("hubgan.cli.push", "push a trained model to the Hub"),
+    "space": ("hubgan.cli.space", "publish the demo as a Space on the Hub"),
 }
 
 _ABOUT = f"""\
@@ -95,14 +95,14 @@ def _run(argv: list[str]) -> int:
 
 
 def _typed(parser: argparse.ArgumentParser, words: list[str], args: argparse.Namespace) -> set[str]:
-    """The options on the command line. A value does not tell: it may be the default."""
+    """The options on the command line. A value is no evidence, as it may be the default."""
     untouched = object()
     again, _ = parser.parse_known_intermixed_args(words, argparse.Namespace(**dict.fromkeys(vars(args), untouched)))
     return {name for name, value in vars(again).items() if value is not untouched}
 
 
 class _Messages(logging.Handler):
-    """Messages above a progress bar; what goes well is told without a level in front of it."""
+    """Messages above a progress bar; those of level INFO are shown without their level."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
@@ -111,7 +111,7 @@ class _Messages(logging.Handler):
 
 @contextmanager
 def _messages_shown() -> Iterator[None]:
-    """A block whose messages are shown on stderr; of several processes only the first tells what is no warning."""
+    """A block whose messages are shown on stderr. If there are several processes, only the first shows INFO."""
     logger, messages = logging.getLogger("hubgan"), _Messages()
     before = logger.level
     logger.addHandler(messages)
@@ -157,7 +157,7 @@ def _parse_without_command(argv: list[str]) -> None:
 def _refuse(parser: argparse.ArgumentParser, words: list[str]) -> None:
     option = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
     if option is None:
-        parser.error(f"unexpected {' '.join(words)}")
+        parser.error(f"unexpected argument: {' '.join(words)}")
     known = dict.fromkeys(re.findall(r"(?<![\w-])--\w[\w-]*", parser.format_help()))
     parser.error(f"unknown option {option}. {nearest(option, known)}")
 

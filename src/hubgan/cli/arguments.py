@@ -18,21 +18,23 @@ if TYPE_CHECKING:
 
 def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = False) -> None:
     """Add MODEL and the options that say where it is; with `elsewhere` also those for weights made elsewhere."""
-    file = ", its file of weights" if elsewhere else ""
+    file = ", its weight file" if elsewhere else ""
     parser.add_argument(
         "model", metavar="MODEL", help=f"{kind}: its folder{file}, or its name on the Hub (user/model)"
     )
-    group = parser.add_argument_group("which model exactly")
+    group = parser.add_argument_group("version and location of the model")
     group.add_argument("--revision", metavar="NAME", help="branch, tag or commit on the Hub")
     group.add_argument(
-        "--subfolder", metavar="FOLDER", help="the model's folder inside the folder or repository (default: top)"
+        "--subfolder",
+        metavar="FOLDER",
+        help="subfolder that holds the model in its folder or repository (default: top)",
     )
     if elsewhere:
-        group.add_argument("--weights-name", metavar="FILE", help="the file of weights, if an upscaler has several")
+        group.add_argument("--weights-name", metavar="FILE", help="the weight file, if an upscaler has several")
         group.add_argument(
             "--allow-pickle",
             action="store_true",
-            help="also read a pickle (.pth), with spandrel's restricted unpickler",
+            help="also read pickles (.pth), by spandrel's restricted unpickler",
         )
 
 
@@ -73,7 +75,7 @@ def add_truncation(parser: argparse.ArgumentParser) -> None:
         "--truncation",
         metavar="T",
         type=float,
-        help="draw latents towards the mean: less odd, less diverse; 1 is usual",
+        help="truncation of the latents, usually 1: smaller values give more typical, less varied images",
     )
 
 
@@ -83,8 +85,8 @@ def add_fidelity(parser: argparse.ArgumentParser) -> None:
         "--fidelity",
         metavar="F",
         type=float,
-        help="from 0, the most detail, some of it invented (default), to 1, smoother and closest to the original;"
-        " for models that hold both kinds of weights",
+        help="0 gives the most detail, some of it invented (default). 1 gives smoother pictures, closest to the"
+        " original. Only for models that hold both kinds of weights",
     )
 
 
@@ -94,8 +96,8 @@ def add_strength(parser: argparse.ArgumentParser) -> None:
         "--strength",
         metavar="S",
         type=_strength,
-        help="how strongly noise and traces of compression are cleaned away, from 0 (trust the pixels) to 1; auto"
-        " looks at the picture and at its JPEG file (default: auto); for models that have a strength",
+        help="how strongly to clean away noise and compression artefacts, from 0 (trust the pixels) to 1. auto"
+        " estimates it from the picture and its JPEG file (default: auto). Only for models with a strength",
     )
 
 
@@ -119,7 +121,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         default="auto",
-        help="where to compute: cpu, cuda, cuda:1, mps, ...; auto uses a GPU if there is one (default: auto)",
+        help="device to compute on: cpu, cuda, cuda:1, mps, ...; auto uses a GPU if there is one (default: auto)",
     )
 
 
@@ -132,7 +134,7 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
         except ValueError:
             number = low - 1
         if number < low or (high is not None and number > high):
-            bounds = f"from {low} to {high}" if high is not None else f"from {low} on"
+            bounds = f"from {low} to {high}" if high is not None else f"{low} or more"
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}")
         return number
 
@@ -186,7 +188,7 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
     if kind == "Generator":
         return Generator.from_pretrained(args.model, **where), folder
     if kind not in (None, "Upscaler"):
-        raise ConfigError(f"{args.model} holds a {kind}", "Name a generator or an upscaler")
+        raise ConfigError(f"{args.model} holds a {kind}", "Pass a generator or an upscaler")
     known = {name: value for name, value in foreign.items() if value}
     return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **known), folder
 

@@ -39,7 +39,7 @@ def enlarge_clip(upscaler: "Upscaler", source: Path, target: Path, args: argpars
         try:
             stack.enter_context(locked(lock, 0))
         except Timeout:
-            say(f"{target}: another process is making it; waiting until it ends")
+            say(f"{target}: another process is writing it; waiting for that process to end")
             stack.enter_context(locked(lock))
             if target.exists() and not args.overwrite:
                 return None
@@ -61,9 +61,9 @@ def _enlarge(upscaler: "Upscaler", source: Path, target: Path, args: argparse.Na
     writer = ClipWriter(clip, target, size, settings, resume=args.resume, steady=args.steady)
     enlarge = partial(upscaler.upscale, scale=args.scale, strength=strength, tile=args.tile)
     if writer.discarded:
-        say(f"{target}: begins anew, because its unfinished parts were made of another file or with other settings")
+        say(f"{target}: starting again, because its unfinished parts belong to another file or other settings")
     if writer.done:
-        say(f"{target}: continues after {_progress(writer, clip)}")
+        say(f"{target}: continuing after {_progress(writer, clip)}")
     said = len(clip.notes)
     for note in clip.notes:  # what is lost: before hours of work
         say(f"{source}: {note}")
@@ -103,4 +103,4 @@ def _progress(writer: "ClipWriter", clip: "Clip") -> str:
 
 
 def _continues(writer: "ClipWriter", clip: "Clip") -> str:
-    return f"The same command continues after {_progress(writer, clip)}"
+    return f"Run the same command again to continue after {_progress(writer, clip)}"

@@ -108,15 +108,15 @@ def enlarge(upscaler: "Upscaler", job: "UpscaleJob", taken: set[Path], args: arg
     if reason := obstacle(image, target, scale, moving=animation is not None):
         target, remarks = target.with_suffix(".png"), [*remarks, f"as PNG: {reason}"]
         if target.resolve() in taken:
-            raise ImageError(f"{job.source}: {reason}, and {target} is another picture", "Use --format png")
+            raise ImageError(f"{job.source}: {reason}, and {target} belongs to another picture", "Use --format png")
         if target.exists() and not args.overwrite:
             return partial(Done, target, None)
         taken.add(target.resolve())
     remark = ", ".join(remarks)
     kind, pages = WRITTEN[target.suffix.lower()], job.pages
     if len(pages) > 1 and kind != "TIFF":
-        say(f"{job.source}: {len(pages) - 1:,} of {len(pages):,} pages are left out: {kind} holds one (-o NAME.tif"
-             " keeps all)")  # fmt: skip
+        say(f"{job.source}: {len(pages) - 1:,} of {len(pages):,} pages are skipped, because {kind} holds one"
+             " (-o NAME.tif keeps all)")  # fmt: skip
     upscale = partial(upscaler.upscale, scale=args.scale, strength=strength_of(args), tile=args.tile)
     with enough_memory(_SMALLER_TILE):
         if animation is not None:
@@ -155,7 +155,7 @@ def _enlarge_parts(
         raise ImageError(
             f"{job.source}: its {len(sizes):,} {what}s would have {pixels / 1e6:,.0f} megapixels, more than"
             f" {MAX_ENLARGED_PIXELS / 1e6:,.0f}",
-            f"Use a smaller --scale, or a file of fewer {what}s",
+            f"Use a smaller --scale, or a file with fewer {what}s",
         )
     return [upscale(part) for part in tqdm(parts, total=len(sizes), unit=what, leave=False, disable=None)]
 
@@ -191,5 +191,5 @@ def _translate_errors(target: Path) -> Iterator[None]:
     except Exception as error:  # encoders raise nearly every kind
         if isinstance(error, OSError) and error.errno:
             raise
-        remedy = "Check that the disk has room, or try --format png"  # libtiff gives a full disk a number of its own
+        remedy = "Free some space on the disk, or use --format png"  # libtiff gives a full disk a number of its own
         raise ImageError(f"{target} cannot be written: {error}", remedy) from error

@@ -6,17 +6,18 @@
   hubgan evaluate me/photo-x4 --dataset my-photos
   accelerate launch -m hubgan evaluate me/cifar-r3gan --dataset my-photos
 
-Generated images are compared with real ones by the features of a network, and
-enlarged pictures with their originals on the Y channel. The small pictures are
-made from the originals, or those of a data set of pairs. The metrics are listed
-below. Beside each figure stands what to compare it with: the figure of other
-real images, or that of bicubic enlarging.
+Generated images are compared with real ones by the features of a network.
+Enlarged pictures are compared with their originals on the Y channel. Their
+inputs are shrunk originals, or the small pictures of a data set of pairs. The
+metrics are listed below. Each figure is shown beside a reference: the figure
+of other real images, or of bicubic enlarging.
 
-The features of real images are cached. Processes that `accelerate launch` or
-`torchrun` has started share the work.
+The features of real images are cached. Processes started by `accelerate launch`
+or `torchrun` share the work.
 
-The figures of a folder are written into its config.json and README.md, and
-replace older ones on the same data. Those of a model on the Hub are printed.
+If the model is a folder, its figures are written into its config.json and
+README.md. They replace older figures on the same data. The figures of a model
+on the Hub are only printed.
 """
 
 import argparse
@@ -64,57 +65,58 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", metavar="DATA", required=True,
                       help="a Hub name, a folder of pictures, a Parquet file, or a local data set")  # fmt: skip
-    data.add_argument("--dataset-name", metavar="NAME", help="its name in the card, if that is another one")
-    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if it has several")
+    data.add_argument("--dataset-name", metavar="NAME", help="its name in the card (default: the same)")
+    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if there are several")
     data.add_argument("--split", default="train", help="its split to measure on (default: train)")
     data.add_argument(
-        "--image-column", metavar="NAME", help="the column with the (large) pictures, if there are several"
+        "--image-column", metavar="NAME", help="the column with the (large) pictures; needed if there are several"
     )
     data.add_argument("--label-column", metavar="NAME", help="the column with the labels (default: the first)")
     data.add_argument("--classes", metavar="NAME", nargs="+", help="measure only on the images with these labels")
     data.add_argument("--small-column", "--input-column", metavar="NAME",
-                      help="upscalers: the column with the small pictures (the inputs); by default lr beside hr, or"
-                      " input beside target, else they are made from the large ones")  # fmt: skip
+                      help="upscalers: the column with the small pictures (the inputs). By default lr beside hr, or"
+ " input beside target. If there is none, the inputs are made from the large pictures")  # fmt: skip
     data.add_argument(
         "--degraded",
         nargs="?",
         const="heavy",
         choices=("everyday", "heavy"),
-        help="upscalers: make the small pictures blurred, noisy and compressed, by --seed: as everyday"
-        " pictures are, or heavily (the default of --degraded alone); the names of the figures say so",
+        help="upscalers: degrade the small pictures with blur, noise and compression, by --seed."
+        " everyday is mild, and heavy is the default of --degraded alone. The names of the"
+        " figures say so",
     )
     data.add_argument("--floor-split", metavar="SPLIT",
-                      help="generators: the split whose distance from --split is the floor (default: --train-split,"
-                      " other images of --split, or its two halves)")  # fmt: skip
+                      help="generators: the split whose distance from --split is the floor. By default"
+ " --train-split, else other images of --split, else its two halves")  # fmt: skip
     data.add_argument("--train-split", metavar="SPLIT",
-                      help="generators: the split that was trained on, for the metrics that need the training images;"
-                      " all of its images are used")  # fmt: skip
+                      help="generators: the split that was trained on, for metrics that need training images. All of"
+ " its images are used")  # fmt: skip
     data.add_argument("--reals", metavar="N", type=whole(12),
-                      help="generators: the number of images of --split for the Frechet and the kernel"
-                      " distance (default: that of the samples)")  # fmt: skip
+                      help="generators: how many images of --split are used for the Frechet and kernel distances"
+ " (default: as many as samples)")  # fmt: skip
     see = parser.add_argument_group("features of generators' images")
     see.add_argument("--extractor", choices=("enl0", "inception"),
-                     help="EfficientNet-Lite0, which comes with a package, or Inception, whose weights are downloaded"
-                     " (default: enl0); figures by Inception are those of the literature")  # fmt: skip
+                     help="EfficientNet-Lite0, whose weights come with a package, or Inception, whose weights are"
+ " downloaded (default: enl0). The literature reports figures by Inception")  # fmt: skip
     see.add_argument("--inception-weights", metavar="FILE", type=Path,
-                     help="the file with Inception's weights, if they cannot be downloaded")  # fmt: skip
+                     help="the weight file of Inception, if it cannot be downloaded")  # fmt: skip
     parser.add_argument("--truncation", metavar="T", type=float,
-                        help="generators: as in `hubgan sample`; the figures are only printed")  # fmt: skip
+                        help="generators: as in `hubgan sample`. The figures are only printed")  # fmt: skip
     add_fidelity(parser)
     add_strength(parser)
     parser.add_argument("--neighbours", metavar="FILE", type=Path,
-                        help="with --train-split: draw the samples nearest to a training image, each beside it, into"
-                        " a .png")  # fmt: skip
+                        help="with --train-split: a .png file for a picture of the samples nearest to training images,"
+ " side by side")  # fmt: skip
     parser.add_argument("--samples", metavar="N", type=whole(1),
-                        help="the number of images (default: for generators that of the data, at most"
-                        f" {_SAMPLES:,}; for upscalers all)")  # fmt: skip
+                        help="the number of images (default: for upscalers all; for generators as many as the data"
+ f" holds, at most {_SAMPLES:,})")  # fmt: skip
     parser.add_argument(
-        "--seed", type=whole(0, 2**63 - 1), default=0, help="of samples and random choices (default: 0)"
+        "--seed", type=whole(0, 2**63 - 1), default=0, help="seed of the samples and random choices (default: 0)"
     )
     parser.add_argument("--batch-size", metavar="N", type=whole(1),
                         help=f"generators: images generated at once (default: {_BATCH})")  # fmt: skip
     parser.add_argument(
-        "--dry-run", action="store_true", help="open model and data, print what would be measured, and stop"
+        "--dry-run", action="store_true", help="open the model and the data, print what would be measured, and stop"
     )
     add_device(parser)
     parser.epilog = cast(str, _MetricsHelp())
@@ -123,9 +125,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Measure a model, print the figures, and write those of a folder into its card."""
     if args.neighbours and not args.train_split:
-        raise ConfigError("--neighbours needs the training images", "Name their split with --train-split")
+        raise ConfigError("--neighbours needs the training images", "Pass their split with --train-split")
     if args.neighbours and args.neighbours.exists():
-        raise ConfigError(f"{args.neighbours} exists already", "Name another file with --neighbours")
+        raise ConfigError(f"{args.neighbours} exists already", "Pass another file with --neighbours")
     find_model(args)
     announce_torch()
     with training_packages():
@@ -147,7 +149,7 @@ def run(args: argparse.Namespace) -> None:
             f"{type(model).__name__} {args.model}, against {reference} ({size} images); the figures would be {where}"
         )
         return
-    with enough_memory("take fewer --samples, or for a generator a smaller --batch-size"):
+    with enough_memory("use fewer --samples, or for a generator a smaller --batch-size"):
         results = _measure(args, model, reference, state.is_main_process)
     if not state.is_main_process:
         return

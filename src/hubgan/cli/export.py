@@ -3,13 +3,14 @@
   hubgan export me/cifar-dcgan                       makes cifar-dcgan.onnx
   hubgan export me/photo-x4 --fidelity 1 -o photo-x4.onnx
 
-A generator takes "latents" (batch, latent_dim), drawn from a standard normal,
-and, if it has classes, "labels" (int64, batch); it gives "images". An upscaler
-takes "images" (batch, channels, height, width) and gives "large". All images are
-float32 from 0 to 1; batch, height and width (8 at least) are free.
+A generator takes "latents" (batch, latent_dim), drawn from a standard normal
+distribution, and returns "images". If it has classes, it also takes "labels"
+(int64, batch). An upscaler takes "images" (batch, channels, height, width) and
+returns "large". All images are float32 from 0 to 1. Batch, height and width may
+have any size; height and width are at least 8.
 
-What the file computes is compared with PyTorch by onnxruntime before it is put
-in place. It needs pip install 'hubgan[onnx]'.
+The results of onnxruntime are compared with those of PyTorch before the file is
+written. The command needs pip install 'hubgan[onnx]'.
 """
 
 import argparse
@@ -30,9 +31,13 @@ from hubgan.errors import ConfigError
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_model(parser, "the model")
-    parser.add_argument("--format", choices=["onnx"], default="onnx", help="onnx, the only one so far")
+    parser.add_argument("--format", choices=["onnx"], default="onnx", help="file format: onnx")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="where to (default: MODEL.onnx, in the current folder)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="the file to write (default: MODEL.onnx, in the current folder)",
     )
     add_fidelity(parser)
     parser.add_argument(
@@ -40,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=whole(18, 21),
         default=18,
-        help="version of ONNX's operators (default: 18)",
+        help="opset, the version of ONNX's operators (default: 18)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
@@ -49,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     """Write the file, and print its inputs and outputs."""
     file: Path = args.output or Path(f"{Path(args.subfolder or args.model).resolve().name}.onnx")
     if not args.overwrite and file.exists():
-        raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
+        raise ConfigError(f"{file} already exists", "Pass another file with -o, or replace it with --overwrite")
 
     find_model(args)
     announce_torch()

@@ -4,8 +4,8 @@
   hubgan info runs/cifar-dcgan --subfolder discriminator
   hubgan info me/photo-x4 --json
 
-If hubgan saved the model, only the configuration and the first bytes of the
-weights are fetched.
+Of a model that hubgan saved, only the configuration and the first bytes of the
+weights are downloaded.
 """
 
 import argparse

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _READ = (*PICTURE_ENDINGS, *CLIP_ENDINGS)
 
-_SHORTENED = "under a shortened name: with its ending it was too long for the disk"
+_SHORTENED = "its name is shortened, as it was too long for the disk"
 
 
 class Picture(NamedTuple):
@@ -103,9 +103,9 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
             tree = walk(path, recursive=recursive, leave_out=leave_out)
             found = sorted([*tree.pictures, *tree.clips]) if videos else tree.pictures
             if left_out := tree.left_out(clips=not videos):
-                hints = ["--videos takes the videos too"] if tree.clips and not videos else []
-                hints += ["--recursive looks into the folders"] if tree.unseen["folders"] else []
-                logger.info("%s: left out: %s%s", path, left_out, f" ({', '.join(hints)})" if hints else "")
+                hints = ["--videos enlarges the videos too"] if tree.clips and not videos else []
+                hints += ["--recursive looks into the subfolders"] if tree.unseen["folders"] else []
+                logger.info("%s: skipped: %s%s", path, left_out, f" ({', '.join(hints)})" if hints else "")
             if not found:
                 remedy = "" if recursive else "Add --recursive to look into its subfolders"
                 raise ImageError(f"{path} holds no pictures or videos ({', '.join(e[1:] for e in _READ)})", remedy)
@@ -151,11 +151,11 @@ def plan(
         path, job = picture.path, _job(picture, output, ending, tail, keep_extensions)
         target = job.target.resolve()
         if target == path.resolve():
-            raise ConfigError(f"{path} would be replaced by its own result", "Name another folder with -o")
+            raise ConfigError(f"{path} would be replaced by its own result", "Pass another folder with -o")
         if target in sources:
             raise ConfigError(
-                f"{job.target} is both the result of {path} and a picture to enlarge",
-                "Leave it out, or name another folder with -o",
+                f"{job.target} is the result of {path}, and also a picture to enlarge",
+                "Remove it from the inputs, or pass another folder with -o",
             )
         by_target.setdefault(target, {}).setdefault(path.resolve(), job)
     jobs = [[*same.values()] for same in by_target.values()]
@@ -166,11 +166,11 @@ def plan(
 
 def how_to_tell_apart(clashes: list[Clash]) -> str:
     """The remedy for clashes."""
-    remedy = "Rename one of each, or enlarge them with two commands"
+    remedy = "Rename one of each pair, or enlarge them with two commands"
     for sources, target in clashes:
         if len({path.name for path in sources}) == len(sources) and target.stem in {path.stem for path in sources}:
             changed = next(path for path in sources if path.suffix.lower() != target.suffix.lower())
-            return f"--keep-extensions makes names such as {changed.name}{target.suffix}. {remedy}"
+            return f"Pass --keep-extensions, which makes names such as {changed.name}{target.suffix}. {remedy}"
     return remedy
 
 
@@ -190,10 +190,13 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Ups
             of a folder.
     """
     if is_file_name(output) or (output.exists() and not output.is_dir()):
-        raise ConfigError(f"-o {output} is one file, which cannot hold a data set", "Name a folder")
+        raise ConfigError(f"-o {output} is a file, which cannot hold a data set", "Pass a folder")
     source = existing(data.name)
     if source and source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise ConfigError(f"-o {output} lies in {data.name}, and would become a part of it", "Name another folder")
+        raise ConfigError(
+            f"-o {output} lies in {data.name}, so the results would become a part of the data set",
+            "Pass another folder",
+        )
     names: list[str] = [""] * len(data)
     if data.label_column and data.classes:
         numbers = [data.number_of(value) for value in data.rows[data.label_column]]
@@ -202,8 +205,8 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Ups
         unusable = name.startswith(".") or not name.strip() or set(name) & set("/\\:\0")
         if unusable or fitting(output, name, "").name != name:
             raise ConfigError(
-                f"{data.name} has the label {name!r}, which cannot be the name of a folder",
-                "Rename the label, or name another column with --label-column",
+                f"{data.name} has the label {name!r}, which is not a valid folder name",
+                "Rename the label, or choose another column with --label-column",
             )
     return [
         UpscaleJob(Row(data, number), output / name / f"{number:08d}{ending or '.png'}", output)
@@ -238,32 +241,34 @@ def shared(jobs: list[UpscaleJob], process: int, processes: int) -> list[Upscale
 def _no_format(clip: Path, ending: str | None) -> None:
     if ending:
         raise ConfigError(
-            f"{clip} is a video, and --format is that of pictures", f"Name a {', '.join(WRITTEN_CLIPS)} with -o"
+            f"{clip} is a video, but --format is a format of pictures", f"Pass a {', '.join(WRITTEN_CLIPS)} with -o"
         )
 
 
 def _into_file(pictures: list[Picture], output: Path, ending: str | None) -> UpscaleJob:
     if len(pictures) != 1 or pictures[0].folder:
-        raise ConfigError(f"-o {output} is one file, which cannot hold several pictures", "Name a folder")
+        raise ConfigError(f"-o {output} is a file, which cannot hold several pictures", "Pass a folder")
     source = pictures[0].path
     if is_clip(source):
         _no_format(source, ending)
         if output.suffix.lower() not in WRITTEN_CLIPS:
             raise ConfigError(
-                f"-o {output} has no ending of a video that can be written", f"Name a {', '.join(WRITTEN_CLIPS)}"
+                f"-o {output} has no video extension that hubgan can write", f"Pass a {', '.join(WRITTEN_CLIPS)}"
             )
         return _apart(source, output)
     kind = WRITTEN.get(output.suffix.lower())
     if kind is None:
-        raise ConfigError(f"-o {output} has no ending that can be written", "Name a .png, .jpg, .webp, .gif or .tif")
+        raise ConfigError(
+            f"-o {output} has no extension that hubgan can write", "Pass a .png, .jpg, .webp, .gif or .tif"
+        )
     if ending and WRITTEN[ending] != kind:
-        raise ConfigError(f"-o {output} and --format {ending[1:]} contradict each other", "Leave one of the two out")
+        raise ConfigError(f"-o {output} and --format {ending[1:]} are different formats", "Remove one of the two")
     return _apart(source, output)
 
 
 def _apart(source: Path, output: Path) -> UpscaleJob:
     if output.resolve() == source.resolve():
-        raise ConfigError(f"{source} would be replaced by its own result", "Name another file with -o")
+        raise ConfigError(f"{source} would be replaced by its own result", "Pass another file with -o")
     return UpscaleJob(source, output, output.parent)
 
 
@@ -291,5 +296,5 @@ def _beside(folder: Path, tail: str) -> Path:
     if folder.name in ("", ".."):  # such as "."
         folder = folder.resolve()
     if not folder.name:
-        raise ConfigError(f"{folder} has no parent folder to write into", "Name a folder for the results with -o")
+        raise ConfigError(f"{folder} has no parent folder to write into", "Pass a folder for the results with -o")
     return fitting(folder.parent, folder.name, tail)

@@ -1,9 +1,9 @@
-"""Put a trained model on the Hub: the folder that training wrote, in one commit.
+"""Push a trained model to the Hub: the folder that training wrote, in one commit.
 
   hubgan push runs/cifar-dcgan me/cifar-dcgan
   hubgan push runs/longer me/cifar-dcgan --create-pr --message "Trained longer"
 
-The repository is made if it is missing. Checkpoints, logs and the record of
+The repository is created if it is missing. Checkpoints, logs and the record of
 the machine are not pushed. Log in once with `hf auth login`, or set HF_TOKEN.
 There is no option for the token, because a shell keeps a history of commands.
 """
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the model's folder")
     parser.add_argument("repository", metavar="REPO", help="its name on the Hub (user/model)")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
-    parser.add_argument("--revision", metavar="BRANCH", help="the branch, made if it is missing (default: main)")
+    parser.add_argument("--revision", metavar="BRANCH", help="the branch, created if it is missing (default: main)")
     parser.add_argument("--message", help="the commit's message")
     parser.add_argument("--create-pr", action="store_true", help="open a pull request instead of changing the branch")
 

@@ -4,9 +4,9 @@
   hubgan sample runs/cifar-dcgan -n 64 --seed 7 --grid -o pictures
   hubgan sample me/cifar-r3gan -n 10 --labels horse ship --truncation 1
 
-The files are named after seed and number: seed7-0000.png, seed7-0001.png, ...
-The same seed makes the same images. With a larger -n the first images stay the
-same.
+The file names hold the seed and a number: seed7-0000.png, seed7-0001.png, ...
+The same seed makes the same images. A larger -n adds images to the same first
+ones.
 """
 
 import argparse
@@ -41,18 +41,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-n", "--number", metavar="N", type=whole(1, 1_000_000), default=16, help="how many images (default: 16)"
     )
     parser.add_argument(
-        "--labels", metavar="NAME", nargs="+", help="classes by name or number, in turn (default: random)"
+        "--labels",
+        metavar="NAME",
+        nargs="+",
+        help="classes by name or number, for the images in turn (default: random)",
     )
     add_truncation(parser)
-    parser.add_argument("--seed", type=whole(0, 2**64 - 1), help="a whole number (default: random, and printed)")
+    parser.add_argument(
+        "--seed", type=whole(0, 2**64 - 1), help="the random seed, a whole number (default: random, and printed)"
+    )
     parser.add_argument(
         "-o",
         "--output",
         metavar="FOLDER",
         type=Path,
-        help="where to write (default: MODEL-samples, in the current folder)",
+        help="the folder to write into (default: MODEL-samples, in the current folder)",
     )
-    parser.add_argument("--grid", action="store_true", help="also write one picture of all images side by side")
+    parser.add_argument("--grid", action="store_true", help="also write one grid of all images")
     parser.add_argument(
         "--batch-size", metavar="N", type=whole(1), default=64, help="images made at once (default: 64)"
     )
@@ -68,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.overwrite and (file := _in_the_way(folder, seed, args.number, args.grid)):
         raise ConfigError(
             f"{file} already exists",
-            "Use another --seed, name another folder with -o, or replace the file with --overwrite",
+            "Use another --seed, pass another folder with -o, or replace the file with --overwrite",
         )
 
     find_model(args)
@@ -100,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
         save_picture(grid.image, grid_file)
         print(f"in one grid: {grid_file}")
     if args.seed is None:
-        print(f"The seed was drawn; --seed {seed} makes the same images again.")
+        print(f"The seed is random. Pass --seed {seed} to make the same images again.")
 
 
 def _name(seed: int, index: int) -> str:

@@ -1,9 +1,9 @@
-"""Put the demo on the Hub, as a Space that shows your models.
+"""Publish the demo on the Hub, as a Space that shows your models.
 
   hubgan space me/my-demo --generator me/cifar-dcgan --upscaler me/photo-x4
 
-If there are several generators or upscalers, visitors choose one. A model that
-is a folder on this machine is copied into the Space. Log in once with
+If there are several generators or upscalers, visitors choose one. If a model is
+a folder on this machine, it is copied into the Space. Log in once with
 `hf auth login`, or set HF_TOKEN.
 """
 
@@ -16,10 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("repository", metavar="SPACE", help="the Space's name on the Hub (user/name)")
     where = "its folder, or its name on the Hub (user/model)"
     parser.add_argument(
-        "--generator", metavar="MODEL", required=True, nargs="+", help=f"an image generator, or several: {where}"
+        "--generator", metavar="MODEL", required=True, nargs="+", help=f"one or more image generators: {where}"
     )
     parser.add_argument(
-        "--upscaler", metavar="MODEL", required=True, nargs="+", help=f"an image upscaler, or several: {where}"
+        "--upscaler", metavar="MODEL", required=True, nargs="+", help=f"one or more image upscalers: {where}"
     )
     parser.add_argument("--private", action="store_true", help="make a new Space private")
     parser.add_argument("--message", help="the commit's message")

@@ -5,10 +5,10 @@
   accelerate launch -m hubgan synthesize me/cifar-sngan -n 50000 -o fakes
   torchrun --nproc-per-node 4 -m hubgan synthesize me/cifar-sngan -n 50000 -o fakes
 
-It writes Parquet files of PNG images, with labels if the model has classes:
-image i has label i modulo the number of classes, so that any first part of the
-data set is balanced. Several processes make the same files as one. After an
-interruption the same command continues where it stopped.
+It writes Parquet files of PNG images. If the model has classes, image i has
+the label i modulo the number of classes. The first images of the data set are
+therefore balanced, whatever their number. Several processes make the same files
+as one. After an interruption the same command continues where it stopped.
 
 It needs datasets and accelerate: pip install 'hubgan[train]'. Use torchrun for
 processes without a GPU.
@@ -38,19 +38,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", "--number", metavar="N", type=whole(1, 10_000_000), required=True, help="how many images"
     )
-    parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="where to write")
-    parser.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, help="a whole number (default: 0)")
-    parser.add_argument("--labels", metavar="NAME", nargs="+", help="classes, in turn (default: all of the model)")
+    parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="the folder to write into")
+    parser.add_argument(
+        "--seed", type=whole(0, 2**64 - 1), default=0, help="the random seed, a whole number (default: 0)"
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="NAME",
+        nargs="+",
+        help="classes, for the images in turn (default: all classes of the model)",
+    )
     add_truncation(parser)
     parser.add_argument(
         "--batch-size", metavar="N", type=whole(1), default=64, help="images made at once (default: 64)"
     )
-    parser.add_argument("--shard-size", metavar="N", type=whole(1), default=5000, help="images a file (default: 5000)")
-    parser.add_argument("--image-column", metavar="NAME", default="img", help="its name (default: img)")
-    parser.add_argument("--label-column", metavar="NAME", default="label", help="its name (default: label)")
+    parser.add_argument(
+        "--shard-size", metavar="N", type=whole(1), default=5000, help="images in a file (default: 5000)"
+    )
+    parser.add_argument(
+        "--image-column", metavar="NAME", default="img", help="name of the image column (default: img)"
+    )
+    parser.add_argument(
+        "--label-column", metavar="NAME", default="label", help="name of the label column (default: label)"
+    )
     add_device(parser)
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace another data set, or one of other settings, in the folder"
+        "--overwrite",
+        action="store_true",
+        help="replace another data set in the folder, or one made with other settings",
     )
 
 
@@ -88,5 +103,5 @@ def run(args: argparse.Namespace) -> None:
         )
     if state.is_main_process:
         many = f"in {len(shards)} files" if len(shards) > 1 else "in one file"
-        print(f'{args.output}: {args.number:,} images {many}; read them by datasets.load_dataset("{args.output}")')
+        print(f'{args.output}: {args.number:,} images {many}. Load them with datasets.load_dataset("{args.output}")')
     state.destroy_process_group()

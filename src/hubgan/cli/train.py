@@ -52,4 +52,4 @@ def _next(folder: Path, *, pushed: bool) -> str:
     commands |= {demo: "show it in the demo"} if demo else {}
     commands |= {} if pushed else {f"hubgan push {name} USER/{shlex.quote(folder.name)}": "put it on the Hub"}
     width = max(map(len, commands))
-    return "\n".join(["What comes next:", *(f"  {command:<{width}}  # {text}" for command, text in commands.items())])
+    return "\n".join(["Next steps:", *(f"  {command:<{width}}  # {text}" for command, text in commands.items())])

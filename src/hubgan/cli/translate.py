@@ -6,13 +6,12 @@
   hubgan translate me/sketch-to-emoji photo.jpg --prepare  draws it first
   hubgan translate me/photo-colorize old -o colours
 
-The pictures of a folder are translated in turn and keep their names. Results
-are PNG. Pictures that cannot be read are reported at the end, when the others
-are done.
+The results of a folder keep the names of its pictures. Results are PNG.
+Pictures that cannot be read are reported at the end, when the others are done.
 
-A model that colours keeps a picture's size and its brightness. A model that
-fills holes fills the transparent parts. All others scale a picture to the size
-they were trained at; --size asks for another.
+A model that colours pictures keeps their size and brightness. A model that
+fills holes fills the transparent parts. All other models scale a picture to the
+size they were trained at, or to --size.
 """
 
 import argparse
@@ -42,14 +41,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="PLACE", type=Path, help="a folder, or a file for a single picture")
     parser.add_argument("--recursive", action="store_true", help="look into subfolders too")
     parser.add_argument(
-        "--seed", metavar="N", type=whole(0, 2**64 - 1), help="of another result than the most typical one"
+        "--seed", metavar="N", type=whole(0, 2**64 - 1), help="the seed of another result than the most typical one"
     )
     parser.add_argument(
-        "--seeds", metavar="N", type=whole(1, 10_000), help="make N results of each picture, from --seed or 0 on"
+        "--seeds",
+        metavar="N",
+        type=whole(1, 10_000),
+        help="make N results of each picture, with the seeds from --seed (or 0) on",
     )
-    parser.add_argument("--size", metavar="N", type=whole(16, 2048), help="the longer side at which the model works")
     parser.add_argument(
-        "--prepare", action="store_true", help="first make the model's kind of input, such as a sketch, of a photo"
+        "--size", metavar="N", type=whole(16, 2048), help="the longer side in pixels at which the model works"
+    )
+    parser.add_argument(
+        "--prepare", action="store_true", help="first turn a photo into the model's kind of input, such as a sketch"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     add_device(parser)
@@ -74,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
     work = [(job, seed, target) for job in jobs for seed, target in _targets(job, args.seed, args.seeds)]
     existing = [target for _, _, target in work if target.exists()]
     if existing and not args.overwrite:
-        raise ConfigError(f"{existing[0]} already exists", "Name another folder with -o, or use --overwrite")
+        raise ConfigError(f"{existing[0]} already exists", "Pass another folder with -o, or use --overwrite")
     problems: dict[str, None] = {}
     done = []
     with enough_memory("Use a smaller --size"):

@@ -4,44 +4,47 @@
   hubgan upscale me/photo-x4 dance.gif            makes dance-x4.gif, as animated
   hubgan upscale me/photo-x4 clip.mp4             makes clip-x4.mp4, with sound
   hubgan upscale me/photo-x4 holidays             makes a folder holidays-x4
-  hubgan upscale me/photo-x4 holidays --videos    takes its videos too
+  hubgan upscale me/photo-x4 holidays --videos    also its videos
   hubgan upscale me/photo-x4 a.png b.jpg -o large makes large/a.png, large/b.jpg
   hubgan upscale me/photo-x4 a.tif -o big.png     makes big.png
   hubgan upscale me/photo-x4 --dataset uoft-cs/cifar10 -o cifar10-x4
   accelerate launch -m hubgan upscale me/photo-x4 holidays
 
 The 4 is the model's scale; --scale asks for a smaller one. The results of a
-folder keep their names and, with --recursive, their subfolders. PNG, JPEG,
-WebP, animated GIF and TIFF of several pages keep their format. Other GIFs,
-TIFF, BMP, AVIF, HEIC and PPM become PNG, and so do results that JPEG or WebP
+folder keep their names and, with --recursive, their subfolders.
+
+PNG, JPEG, WebP, animated GIF and TIFF of several pages keep their format. Other
+GIFs, TIFF, BMP, AVIF, HEIC and PPM become PNG. So do results that JPEG or WebP
 cannot hold, such as those with transparency. Animations are enlarged frame by
-frame, and keep their times. A result has the colours that a browser shows of
-its picture. Profiles, the camera's data (EXIF), resolution, XMP and IPTC are
-kept; the orientation is applied. HEIC needs pillow-heif: pip install
+frame, with the same frame times. A result has the colours that a browser shows
+of its picture. Profiles, the camera's data (EXIF), resolution, XMP and IPTC are
+kept, and the orientation is applied. HEIC needs pillow-heif: pip install
 'hubgan[heif]'.
 
-Videos are enlarged frame by frame, at one strength. The result is H.264 in
-MP4, MOV or MKV, or VP9 in WebM, as the video was; -o clip.mkv asks for another.
-Other files (AVI, MPEG, WMV, ...) become MP4. Frame times, sound, subtitles,
-chapters and colour tags are kept; rotation is applied. Streams that the result
-cannot hold are named, and so is what is lost of 10 bits or HDR. Where nothing
-moves, noise is averaged away, so that it does not flicker (--no-steady leaves
-it, and film grain). An interrupted video continues where it was, even after a
-crash, if the same command runs again (--no-resume begins again). Its finished
-parts lie beside the result, in a hidden folder whose name ends in .parts. From
-a file that is cut off, all that can be decoded is enlarged. Videos need av:
-pip install 'hubgan[video]'.
+Videos are enlarged frame by frame, at one strength. The result has the format
+of the video: H.264 in MP4, MOV or MKV, or VP9 in WebM. For another format, pass
+a name such as -o clip.mkv. Other files (AVI, MPEG, WMV, ...) become MP4. Frame
+times, sound, subtitles, chapters and colour tags are kept, and rotation is
+applied. Streams that the result cannot hold are reported. So is what is lost
+if 10 bits or HDR become 8 bits. Noise is averaged away where nothing moves, so
+that it does not flicker. --no-steady keeps the noise, and with it film grain.
+
+After an interruption or a crash, the same command continues a video where it
+stopped. --no-resume starts it again. Finished parts are stored next to the
+result, in a hidden folder whose name ends in .parts. If a file is cut off, all
+frames that can be decoded are enlarged. Videos need av: pip install
+'hubgan[video]'.
 
 The results of a data set are named by the numbers of its rows. If it has
-labels, each has a folder of its name, which --dataset reads as a class.
+labels, each label has a folder, which --dataset reads as a class.
 
 Existing results are skipped, so that the same command continues after an
 interruption. Pictures that cannot be read are reported at the end, when the
 others are done. So are pictures whose results would have the same name, such
-as photo.heic and photo.png: --keep-extensions makes photo.heic.png of the one.
-Several commands may write into one folder at once. Processes that `accelerate
-launch` or `torchrun` has started, on one machine or on several that share a
-folder, divide the work.
+as photo.heic and photo.png. With --keep-extensions, photo.heic becomes
+photo.heic.png. Several commands may write into one folder at once. Processes
+started by `accelerate launch` or `torchrun` share the work. They may run on
+several machines that share the folder.
 """
 
 import argparse
@@ -77,22 +80,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_model(parser, "the upscaler", elsewhere=True)
     parser.add_argument("inputs", metavar="INPUT", nargs="*", help="a picture or video, or a folder of them")
-    data = parser.add_argument_group("a data set in place of INPUT")
+    data = parser.add_argument_group("a data set instead of INPUT")
     data.add_argument("--dataset", metavar="DATA", help="a Hub name, a Parquet file, or a local data set; needs -o")
-    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if it has several")
+    data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if there are several")
     data.add_argument("--split", help="its split (default: train)")
-    data.add_argument("--image-column", metavar="NAME", help="the column with the pictures, if there are several")
+    data.add_argument(
+        "--image-column", metavar="NAME", help="the column with the pictures; needed if there are several"
+    )
     data.add_argument(
         "--label-column", metavar="NAME", help="the column with the labels (default: the first ClassLabel)"
     )
-    parser.add_argument("-o", "--output", metavar="PLACE", type=Path, help="a folder, or a file for a single picture")
-    parser.add_argument("--recursive", action="store_true", help="look into subfolders too")
-    parser.add_argument("--videos", action="store_true", help="take the videos in folders too")
     parser.add_argument(
-        "--format", choices=["same", "png", "jpg", "webp"], default="same", help="of pictures (default: same)"
+        "-o",
+        "--output",
+        metavar="PLACE",
+        type=Path,
+        help="the folder of the results, or the file of a single picture's result",
+    )
+    parser.add_argument("--recursive", action="store_true", help="look into subfolders too")
+    parser.add_argument("--videos", action="store_true", help="also enlarge the videos in folders")
+    parser.add_argument(
+        "--format",
+        choices=["same", "png", "jpg", "webp"],
+        default="same",
+        help="format of the resulting pictures (default: same)",
     )
     parser.add_argument(
-        "--quality", metavar="N", type=whole(1, 100), default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
+        "--quality",
+        metavar="N",
+        type=whole(1, 100),
+        default=95,
+        help="quality of JPEG and WebP, 1 to 100 (default: 95)",
     )
     parser.add_argument(
         "--scale",
@@ -103,27 +121,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-extensions",
         action="store_true",
-        help="keep an ending that changes in the result's name: photo.heic becomes photo.heic.png",
+        help="if the extension changes, keep the old one in the name too: photo.heic becomes photo.heic.png",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="continue an interrupted video, or begin it again (default: continue)",
+        help="continue an interrupted video, or start it again (default: continue)",
     )
     parser.add_argument(
         "--steady",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="average noise away in a video where nothing moves, so that it does not flicker (default: yes)",
+        help="average noise away where nothing moves in a video, so that it does not flicker (default: yes)",
     )
     parser.add_argument(
         "--tile",
         metavar="N",
         type=whole(0),
-        help="side of a tile in pixels: a smaller one needs less memory, 0 is the whole picture (default: 256, or 512"
-        " for networks that work best on whole pictures)",
+        help="side of a tile in pixels. A smaller one needs less memory, and 0 means the whole picture."
+        " The default is 256, or 512 for networks that work best on whole pictures",
     )
     add_fidelity(parser)
     add_strength(parser)
@@ -183,7 +201,7 @@ def run(args: argparse.Namespace) -> None:
     )
     left_out = [clash.target for clash in clashes for _ in clash.sources]
     if left_out and jobs and (state is None or state.is_main_process):
-        sys.stderr.write(f"{_counted(left_out)} are left out, because several would have the same result\n")
+        sys.stderr.write(f"{_counted(left_out)} are skipped, because several would have the same result\n")
     taken = {path.resolve() for job in jobs for path in (job.source, job.target) if isinstance(path, Path)}
     if len(jobs) == 1 and pictures and not pictures[0].folder and not state and not clashes:
         _report_one(enlarge(upscaler, jobs[0], taken, args)())
@@ -226,26 +244,26 @@ def _check(args: argparse.Namespace) -> None:
             f"Run: hubgan upscale MODEL {inputs}, where MODEL is its folder, its file or its Hub name (user/model)",
         )
     if "" in args.inputs:  # as from a variable of the shell; its path would be the current folder
-        raise ConfigError("the name of an INPUT is empty", "Check the variable that it comes from")
+        raise ConfigError("an INPUT is empty", "Check the shell variable that it comes from")
     if bool(args.inputs) == bool(args.dataset):
         if args.dataset:
-            raise ConfigError("INPUT and --dataset were both given", "Leave one of the two out")
+            raise ConfigError("INPUT and --dataset were both given", "Remove one of the two")
         raise ConfigError(
-            f"there is nothing to enlarge: {args.model} was taken for MODEL",
-            f"Run: hubgan upscale MODEL {args.model}, or name a data set with --dataset",
+            f"INPUT is missing: {args.model} was read as MODEL",
+            f"Run: hubgan upscale MODEL {args.model}, or pass a data set with --dataset",
         )
     about_data = [f"--{name}" for name in ("dataset-config", "split", "image-column", "label-column")
                   if getattr(args, name.replace("-", "_")) is not None]  # fmt: skip
     if about_data and not args.dataset:
-        raise ConfigError(f"{', '.join(about_data)} without --dataset", "Name the data set with --dataset")
+        raise ConfigError(f"{', '.join(about_data)} needs a data set", "Pass the data set with --dataset")
     if args.dataset:
         refuse_unused(args, "--dataset", "recursive", "videos", "keep_extensions", "resume", "steady")
     if args.format == "png":
         refuse_unused(args, "--format png", "quality")
     if args.output and is_file_name(args.output):
-        refuse_unused(args, f"-o {args.output} is the name of a file, which", "keep_extensions")
+        refuse_unused(args, f"-o {args.output} is a file name, which", "keep_extensions")
     if args.dataset and not args.output:
-        raise ConfigError(f"--dataset {args.dataset} needs a folder for the results", "Name one with -o")
+        raise ConfigError(f"--dataset {args.dataset} needs a folder for the results", "Pass one with -o")
 
 
 def _processes(args: argparse.Namespace) -> "PartialState | None":
@@ -260,7 +278,7 @@ def _processes(args: argparse.Namespace) -> "PartialState | None":
 def _report_one(done: Done) -> None:
     file, size, remark = done
     if size is None:
-        raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
+        raise ConfigError(f"{file} already exists", "Pass another file with -o, or replace it with --overwrite")
     print(f"{file}: {size[0]} x {size[1]} pixels{f' ({remark})' if remark else ''}")
 
 
@@ -272,7 +290,7 @@ def _report(done: list[Done], folders: list[Path], scale: float) -> None:
     if new or not done:
         print(f"{_counted([result.file for result in new])} {what}, in {', '.join(where[:3])}{more}")
     if there := len(done) - len(new):
-        print(f"{there:,} skipped: the results exist already (--overwrite makes them again)")
+        print(f"{there:,} skipped, because their results exist already (--overwrite makes them again)")
     remarks = [result.remark for result in new if result.remark]
     for remark in dict.fromkeys(remarks):
         print(f"{remarks.count(remark):,} {remark}")

@@ -1,16 +1,17 @@
-"""Walk through a generator's latents, as a moving picture: GIF, WebP or MP4.
+"""Make an animation of a walk through a generator's latents: GIF, WebP or MP4.
 
   hubgan walk me/cifar-dcgan                          makes cifar-dcgan-walk.gif
   hubgan walk me/cifar-dcgan --seeds 3 14 15 -o walk.mp4
   hubgan walk me/cifar-sngan --seeds 3 14 --label horse --seconds 8
 
-It leads from the first image of each seed to that of the next one, and from the
-last back to the first unless --no-loop. The same seeds make the same walk.
-A model with classes shows one label. If there are several --label, each seed
-gets one in turn, and the label changes half way between two seeds.
+The walk leads from the first image of each seed to that of the next seed. Unless
+--no-loop is given, it also leads back from the last seed to the first one. The
+same seeds make the same walk. A model with classes shows one label. If --label
+has several, each seed gets one in turn, and the label changes half way between
+two seeds.
 
-GIF has 256 colours a picture, WebP is lossless, and MP4 is the smallest and
-plays everywhere; it needs the package av: pip install 'hubgan[video]'.
+GIF has 256 colours a picture. WebP is lossless. MP4 is the smallest and plays
+everywhere, but needs the package av: pip install 'hubgan[video]'.
 """
 
 import argparse
@@ -55,33 +56,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"two or more whole numbers (default: {_SEEDS} random ones, which are printed)",
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--frames", metavar="N", type=whole(1, _MOST), help="how many pictures")
+    length.add_argument("--frames", metavar="N", type=whole(1, _MOST), help="number of frames")
     length.add_argument(
-        "--seconds", metavar="S", type=float, help=f"how long it takes (default: {_SECONDS:g} from a seed to the next)"
+        "--seconds",
+        metavar="S",
+        type=float,
+        help=f"length of the walk in seconds (default: {_SECONDS:g} from a seed to the next)",
     )
     parser.add_argument(
-        "--fps", metavar="N", type=whole(1, 240), default=30, help="pictures a second, in a GIF up to 50 (default: 30)"
+        "--fps", metavar="N", type=whole(1, 240), default=30, help="frames a second, at most 50 in a GIF (default: 30)"
     )
     parser.add_argument(
-        "--label", metavar="NAME", nargs="+", help="for a model with classes: one label, or several for the seeds in"
-        " turn (default: one that the first seed draws)"
-    )  # fmt: skip
-    parser.add_argument(
-        "--loop",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="end where it began, and repeat for ever (default: yes)",
+        "--label",
+        metavar="NAME",
+        nargs="+",
+        help="for a model with classes: one label, or several for the seeds in turn. By default the first seed"
+        " chooses one",
     )
     add_truncation(parser)
     parser.add_argument(
-        "--scale", metavar="N", type=whole(1, 64), help=f"show a pixel as N by N (default: to at least {_SIDE} a side)"
+        "--scale",
+        metavar="N",
+        type=whole(1, 64),
+        help=f"enlarge each pixel to N by N (default: until a side has at least {_SIDE})",
     )
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
         type=Path,
-        help="ends in .gif, .webp or .mp4 (default: MODEL-walk.gif, in the current folder)",
+        help="the file to write: .gif, .webp or .mp4 (default: MODEL-walk.gif, in the current folder)",
     )
     add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
@@ -91,10 +95,10 @@ def run(args: argparse.Namespace) -> None:
     """Write the moving picture, and print where it is."""
     seeds: list[int] = args.seeds or [secrets.randbelow(2**32) for _ in range(_SEEDS)]
     if len(seeds) < 2:
-        raise ConfigError("a walk leads from one seed to another", "Give two --seeds or more")
+        raise ConfigError("a walk needs at least two seeds", "Pass two --seeds or more")
     file: Path = args.output or Path(f"{Path(args.model).resolve().name}-walk.gif")
     if not args.overwrite and file.exists():
-        raise ConfigError(f"{file} already exists", "Name another file with -o, or replace it with --overwrite")
+        raise ConfigError(f"{file} already exists", "Pass another file with -o, or replace it with --overwrite")
 
     announce_torch()
     from hubgan.media.video import check_video
@@ -114,7 +118,7 @@ def run(args: argparse.Namespace) -> None:
     )
     latents, labels = generator.walk(seeds, count, labels=args.label, truncation=args.truncation, loop=args.loop)
     scale = args.scale or max(1, _SIDE // generator.image_size)
-    with enough_memory("Use fewer --frames, a smaller --scale, or .mp4, which keeps one picture at a time"):
+    with enough_memory("Use fewer --frames, a smaller --scale, or .mp4, which keeps one frame at a time in memory"):
         images = tqdm(_images(generator, latents, labels), total=count, unit="frame", disable=None)
         save_video(images, file, fps=args.fps, scale=scale, loop=args.loop)
     side = generator.image_size * scale
@@ -123,7 +127,7 @@ def run(args: argparse.Namespace) -> None:
         names = dict.fromkeys(generator.labels[number] for number in labels.tolist())
         print(f"label: {', '.join(names)}")
     if args.seeds is None:
-        print(f"The seeds were drawn; --seeds {' '.join(map(str, seeds))} makes the same walk again.")
+        print(f"The seeds are random. Pass --seeds {' '.join(map(str, seeds))} to make the same walk again.")
 
 
 def _frames(args: argparse.Namespace, seeds: int) -> int:
@@ -134,8 +138,8 @@ def _frames(args: argparse.Namespace, seeds: int) -> int:
     wanted: float = seconds * args.fps
     if not 0.5 <= wanted <= _MOST:  # nor is NaN
         raise ConfigError(
-            f"--seconds {seconds:g} at {args.fps} frames a second is not 1 to {_MOST:,} frames",
-            "Give another --seconds or --fps, or the number of frames with --frames",
+            f"--seconds {seconds:g} at {args.fps} frames a second must make 1 to {_MOST:,} frames",
+            "Pass another --seconds or --fps, or the number of frames with --frames",
         )
     return max(1, round(wanted))
 

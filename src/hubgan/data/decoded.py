@@ -42,7 +42,7 @@ class DecodedImages:
         self, source: ImageSource, transform: Transform, *, memory: int, progress: bool = True, labelled: bool = False
     ) -> None:
         if source.streaming:
-            raise DataError(f"{source.name} is a stream, whose images cannot be decoded beforehand")
+            raise DataError(f"{source.name} is a stream, so its images cannot be decoded in advance")
         self.source, self.transform = source, transform
         labels = source.labels() if labelled else None
         self.pixels = prepared_pixels(source, transform, memory=memory, progress=progress)
@@ -143,11 +143,11 @@ class DecodedImages:
                 continue
             self._substitutes[index] = other
             if not self._replaced:
-                logger.warning("%s: an image cannot be used, and the next one is taken: %s; there may be more",
-                               self.source.name, error)  # fmt: skip
+                logger.warning("%s: an image cannot be used and is replaced by the next one: %s."
+                               " Later replacements are not reported", self.source.name, error)  # fmt: skip
             self._replaced += 1
             return found
-        message = f"{self.source.name}: none of its images can be used any more: {error.message}"
+        message = f"{self.source.name}: its images can no longer be used: {error.message}"
         raise DataError(message, error.remedy) from error
 
     def __getstate__(self) -> dict[str, Any]:

@@ -94,10 +94,10 @@ def check_pictures(tree: Tree, name: str, about: str = "") -> None:
         raise DataError(
             f"{name}: {len(heif):,} of {len(tree.pictures):,} pictures are HEIF (HEIC), which needs the package"
             " pillow-heif",
-            "Run: pip install 'hubgan[heif]', or move them away",
+            "Run: pip install 'hubgan[heif]', or move these pictures to another folder",
         )
     left_out = tree.left_out()
-    logger.info("%s: %s pictures%s%s", name, f"{len(tree.pictures):,}", about, left_out and f"; left out: {left_out}")
+    logger.info("%s: %s pictures%s%s", name, f"{len(tree.pictures):,}", about, left_out and f"; skipped: {left_out}")
     if unread := tree.unread():
         logger.warning(
             "%s: %s pictures are in formats that hubgan does not read, such as %s. Save them as PNG or JPEG",
@@ -116,7 +116,7 @@ def image_column(files: Sequence[Path]) -> pa.StructArray:
     except UnicodeEncodeError as error:
         wrong = next(file for file in files if not _is_unicode(file))
         raise DataError(
-            f"{str(wrong)!r} is a name that is not in UTF-8", "Rename it, for example with convmv"
+            f"the name {str(wrong)!r} is not valid UTF-8", "Rename the file, for example with convmv"
         ) from error
     return pa.StructArray.from_arrays([pa.nulls(len(files), pa.binary()), paths], names=["bytes", "path"])
 
@@ -134,7 +134,7 @@ def _is_repository(folder: Path, tree: Tree, name: str) -> bool:
         return True
     if not any(file.suffix.lower() == ".parquet" and _holds_pictures(file) for file in tree.others):
         return False
-    logger.warning("%s: the pictures in its Parquet files are read, and %s beside them are not", name,
+    logger.warning("%s: only the pictures in its Parquet files are used; %s other pictures are ignored", name,
                    f"{len(tree.pictures):,}")  # fmt: skip
     return True
 
@@ -169,8 +169,8 @@ def _warn_of_splits(parts: Sequence[tuple[str, ...]], name: str) -> None:
     words = sorted({word for part in set(parts) for word in part if split_of(word)})
     if len({*map(split_of, words)}) > 1:
         logger.warning(
-            "%s: its folders %s are read together: they are splits only at the top, with nothing else beside them."
-            " To use one alone, pass its path",
+            "%s: the folders %s are read together. They count as splits only at the top, with nothing"
+            " else beside them. To use one of them alone, pass its path",
             name,
             " and ".join(words),
         )
@@ -189,7 +189,9 @@ def _rows(
     if metadata:
         described = metadata.of(files, tree.pictures, name)
         if _IMAGE in described.column_names:
-            raise DataError(f"{metadata.files[0]} has a column {_IMAGE!r}, which holds the pictures", "Rename it")
+            raise DataError(
+                f"{metadata.files[0]} has a column {_IMAGE!r}, a name that is reserved for the pictures", "Rename it"
+            )
         columns |= zip(described.column_names, described.columns, strict=True)
         features |= datasets.Features.from_arrow_schema(described.schema)
     if classes and _LABEL not in columns:

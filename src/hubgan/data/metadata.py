@@ -49,11 +49,16 @@ class Metadata:
             rows.setdefault(picture, row)
         keys = [_key(picture) for picture in pictures]
         alone = [str(picture) for picture, key in zip(pictures, keys, strict=True) if key not in rows]
-        _warn(name, len(pictures), "pictures have no row in their metadata, whose columns are empty for them", alone)
+        _warn(name, len(pictures), "pictures have no row in the metadata, so their columns are empty", alone)
         strangers = sorted(rows.keys() - keys - {_key(other) for other in others})
-        _warn(name, len(self.pictures), "rows of the metadata name no picture that is there", strangers)
+        _warn(name, len(self.pictures), "rows of the metadata have no picture", strangers)
         again = [picture for row, picture in enumerate(self.pictures) if rows[picture] != row]
-        _warn(name, len(self.pictures), "rows of the metadata name a picture again, and are not used", again)
+        _warn(
+            name,
+            len(self.pictures),
+            "rows of the metadata are ignored, because an earlier row has the same picture",
+            again,
+        )
         return self.columns.take(pa.array([rows.get(key) for key in keys], pa.int64()))
 
 
@@ -75,10 +80,10 @@ def read_metadata(files: Iterable[Path]) -> Metadata | None:
         table = _read(file)
         if FILE_NAME not in table.column_names:
             columns = ", ".join(table.column_names)
-            logger.warning("%s has no column %s, and is not used. Its columns are %s", file, FILE_NAME, columns)
+            logger.warning("%s is ignored, because it has no column %s. Its columns are %s", file, FILE_NAME, columns)
             continue
         if twice := [name for name, number in Counter(table.column_names).items() if number > 1]:
-            raise DataError(f"{file} has several columns called {twice[0]!r}", "Rename or delete all but one")
+            raise DataError(f"{file} has several columns called {twice[0]!r}", "Rename or delete all but one of them")
         found.append(file)
         pictures += [_key(file.parent / str(value or "")) for value in table[FILE_NAME].to_pylist()]
         tables.append(table.drop_columns(FILE_NAME).replace_schema_metadata(None))
@@ -88,8 +93,8 @@ def read_metadata(files: Iterable[Path]) -> Metadata | None:
         return Metadata(found, pictures, pa.concat_tables(tables, promote_options="permissive"))
     except pa.ArrowException as error:
         raise DataError(
-            f"{', '.join(map(str, found))} have columns of one name and different types ({_reason(error)})",
-            "Make the columns alike",
+            f"{', '.join(map(str, found))} have columns of the same name with different types ({_reason(error)})",
+            "Give the columns the same type",
         ) from error
 
 
@@ -112,9 +117,11 @@ def _read(file: Path) -> pa.Table:
             return pj.read_json(file, pj.ReadOptions(block_size=whole), pj.ParseOptions(newlines_in_values=True))
         return pq.read_table(file)
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} is not in UTF-8", "Save it as UTF-8, or move it away") from error
+        raise DataError(f"{file} is not valid UTF-8", "Save it as UTF-8, or move it to another folder") from error
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read ({_reason(error)})", "Correct it, or move it away") from error
+        raise DataError(
+            f"{file} cannot be read ({_reason(error)})", "Correct it, or move it to another folder"
+        ) from error
 
 
 def _key(picture: Path) -> str:

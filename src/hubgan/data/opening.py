@@ -33,7 +33,7 @@ def open_rows(
     try:
         if path is None:
             if is_path(name):
-                raise DataError(f"there is no folder {name}", did_you_mean(name) or "Check the path")
+                raise DataError(f"the folder {name} does not exist", did_you_mean(name) or "Check the path")
             return _read(name, config, split, streaming, from_hub=True)
         if path.is_dir():
             if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
@@ -80,7 +80,7 @@ def _hub_builder(name: str, config: str | None) -> datasets.DatasetBuilder:
         repository = {"repo_id": name, "dataset_name": name.rpartition("/")[2]}
         builder = Cache(**repository, config_name=config, version="auto", hash="auto")
     if isinstance(builder, Cache) and len(builder.hash or "") < _COMMIT:
-        raise FileNotFoundError(f"the cache holds a folder of the name {name}, and no data set of the Hub")
+        raise FileNotFoundError(f"the cache has a folder {name}, but it holds no data set of the Hub")
     return builder
 
 
@@ -89,8 +89,7 @@ def _local(path: Path) -> str:
     found = str(path.resolve())
     if glob.has_magic(found):
         raise DataError(
-            f"{path} is not a folder of pictures, and other data sets cannot lie in a folder with *, ? or [ in its"
-            " path",
+            f"{path} is not a folder of pictures. The path of another data set must not contain *, ? or [",
             "Rename the folder",
         )
     return found
@@ -108,7 +107,7 @@ def _part(rows: datasets.Dataset, name: str, split: str) -> datasets.Dataset:
     asked = own if split in ("train", "all") else split
     if unknown := [word for word in words(asked) if word != own]:
         raise DataError(
-            f"{name} has no split {unknown[0]!r}: all of it is the split {own!r}",
+            f"{name} has no split {unknown[0]!r}: all of its rows are in the split {own!r}",
             Remedy("Leave split out", "Leave out --split"),
         )
     chosen = [row for _, part in rows_of(asked, {own: len(rows)}) for row in part]
@@ -118,21 +117,21 @@ def _part(rows: datasets.Dataset, name: str, split: str) -> datasets.Dataset:
 def _refuse_config(name: str, config: str | None) -> None:
     if config is not None:
         raise DataError(
-            f"{name} has no configurations, so there is no {config!r}",
+            f"{name} has no configurations, but the configuration {config!r} was given",
             Remedy("Leave config out", "Leave out --dataset-config"),
         )
 
 
 def _unreachable(name: str, path: Path | None, error: Exception) -> DataError:
     if path:
-        return DataError(f"{name} holds no data set and no images ({' '.join(str(error).split())[:200]})")
+        return DataError(f"{name} holds neither a data set nor images ({' '.join(str(error).split())[:200]})")
     similar = did_you_mean(name)
     return UnreachableError(
-        f"{name!r} is no folder on this machine, and the Hub ({constants.ENDPOINT}) gave no data set of that name:"
-        " it does not exist, is private, or the Hub cannot be reached",
+        f"{name!r} is not a folder on this machine, and the Hub ({constants.ENDPOINT}) returned no"
+        " data set of that name. It may not exist or be private, or the Hub cannot be reached",
         Remedy(
             similar or "Pass the path of a folder of images, or of a local copy of the data set",
-            similar or "Pass --dataset the path of a folder of images, or of a local copy of the data set",
+            similar or "Pass the path of a folder of images, or of a local copy of the data set, with --dataset",
         ),
     )
 

@@ -27,8 +27,8 @@ class EndlessSampler(Sampler[list[int]]):
     """Endless batches of keys for a map-style data set of `length` images.
 
     Position p of the order is image `permutation[p % length]` of epoch `p // length`, and its key is
-    `epoch * length + image`. Each epoch has a permutation of its own. Batches go on across the end of an epoch, so no
-    image is left out, and the order is the same for every batch size and every number of processes.
+    `epoch * length + image`. Each epoch has its own permutation. A batch may hold images of two epochs, so
+    no image is skipped, and the order is the same for every batch size and every number of processes.
 
     Args:
         length: images of the data set.

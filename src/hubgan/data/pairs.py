@@ -77,10 +77,10 @@ def _subfolders(folder: Path, column: str | None, input_column: str | None) -> t
     if known and (others := [path.name for path in inside if path.name not in known and _counts(path)]):
         given, target = known
         raise DataError(
-            f"{folder} holds {given} and {target}, and also {', '.join(sorted(others)[:_SHOWN])}",
+            f"{folder} holds {given} and {target}, but also {', '.join(sorted(others)[:_SHOWN])}",
             Remedy(
-                f"Move the others away, or pass column={target!r}, input_column={given!r}",
-                f"Move the others away, or pass --image_column {target} --input_column {given}",
+                f"Move the others to another folder, or pass column={target!r}, input_column={given!r}",
+                f"Move the others to another folder, or pass --image_column {target} --input_column {given}",
             ),
         )
     return known
@@ -98,8 +98,9 @@ def _matched(folder: Path, names: tuple[str, str]) -> datasets.Dataset:
         if alone := [found[key].name for key in sorted(found.keys() - partners.keys())]:
             more = f" and {len(alone) - _SHOWN:,} more" if len(alone) > _SHOWN else ""
             raise DataError(
-                f"{folder / name} holds {', '.join(alone[:_SHOWN])}{more}, and {other} no picture of the same name",
-                "Rename files or add the missing ones, so that each has a partner; their endings may differ",
+                f"{folder / name} holds {', '.join(alone[:_SHOWN])}{more}, but {other} holds no picture of"
+                " the same name",
+                "Rename files or add the missing ones, so that each has a partner. Their extensions may differ",
             )
     if not inputs:
         raise DataError(f"{folder}: {given} and {target} hold no pictures")

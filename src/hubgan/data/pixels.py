@@ -137,8 +137,8 @@ def prepared_pixels(source: ImageSource, transform: Transform, *, memory: int, p
                 found = _find(_write(whole, part, source, transform, memory, progress), memory)
     except (OSError, NotImplementedError) as error:  # NotImplementedError if a file system has no locks
         logger.warning(
-            "cannot keep the decoded images in %s (%s): each process keeps them in its memory; free space there, or"
-            " set HF_DATASETS_CACHE to another folder", folder, error)  # fmt: skip
+            "the decoded images cannot be stored in %s (%s), so each process keeps them in memory. Free space there,"
+            " or set HF_DATASETS_CACHE to another folder", folder, error)  # fmt: skip
         found = None
     if found is not None:
         return found
@@ -244,16 +244,16 @@ def describe_skipped(source: ImageSource, transform: Transform, contents: Conten
             raise DataError(f"{source.name}: all {total} images are {transform.unusable}")
         if not unusable:
             first = contents.reasons["broken"]
-            raise DataError(f"{source.name}: none of its {total} images can be read, the first {first}")
+            raise DataError(f"{source.name}: none of its {total} images can be read, for example {first}")
         raise DataError(
-            f"{source.name}: none of its {total} images can be used: {broken} cannot be read, the first"
-            f" {contents.reasons['broken']}; {unusable} are {transform.unusable}"
+            f"{source.name}: none of its {total} images can be used. {broken} cannot be read, for"
+            f" example {contents.reasons['broken']}; {unusable} are {transform.unusable}"
         )
     parts = []
     if broken:
         parts.append(
-            f"skipped {broken} of {contents.read} images that cannot be read, the first {contents.reasons['broken']}"
+            f"skipped {broken} of {contents.read} images that cannot be read, for example {contents.reasons['broken']}"
         )
     if unusable:
-        parts.append(f"left out {unusable} images {transform.unusable}")
+        parts.append(f"skipped {unusable} images {transform.unusable}")
     return f"{source.name}: {'; '.join(parts)}" if parts else ""

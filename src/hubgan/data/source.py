@@ -63,7 +63,7 @@ class ImageSource:
 
     def __len__(self) -> int:
         if self.size is None:
-            raise TypeError(f"{self.name} is a stream, whose length is not known")
+            raise TypeError(f"{self.name} is a stream, whose length is unknown")
         return self.size
 
     def image(self, row: int) -> Image.Image:
@@ -130,10 +130,10 @@ class ImageSource:
     def _check_classes(self) -> None:
         if not self.classes:
             raise DataError(
-                f"{self.name} has no labels that are known",
+                f"{self.name} has no known labels",
                 Remedy(
-                    "Name their column in label_column. If a stream has no ClassLabels, name the classes too",
-                    "Name their column with --label-column. If a stream has no ClassLabels, name the --classes too",
+                    "Pass their column in label_column. If a stream has no ClassLabels, pass the classes too",
+                    "Pass their column with --label-column. If a stream has no ClassLabels, pass --classes too",
                 ),
             )
 
@@ -177,7 +177,7 @@ class ImageSource:
             try:
                 chunk = next(chunks, None)
             except Exception as error:  # formats and file systems raise any kind of error
-                raise DataError(f"{self.name}: reading broke off: {reason(error)}") from error
+                raise DataError(f"{self.name}: reading failed: {reason(error)}") from error
             if chunk is None:
                 return
             yield chunk
@@ -191,7 +191,7 @@ class ImageSource:
             DataError: no image can be used, reading fails, or the sizes of a pair do not fit.
         """
         found: list[Tensor] = []
-        refused = ImageError("there are none")
+        refused = ImageError("it is empty")
         for cells in self._spread(count):
             try:
                 found.append(self.prepare(transform, cells))
@@ -261,7 +261,7 @@ def load_images(
         raise unwritable(datasets.config.HF_DATASETS_CACHE, error, DataError) or error from error.__cause__
     features = rows.features
     if features is None:
-        raise DataError(f"{name} does not tell its columns before it is read", "Use it without streaming")
+        raise DataError(f"{name} does not declare its columns, which a stream must", "Load it without streaming")
     if isinstance(rows, datasets.Dataset) and not len(rows):
         raise DataError(f"{name}: split {split!r} is empty")
     column, input_column = _image_columns(name, features, column, input_column, pairs)
@@ -303,13 +303,13 @@ def _image_columns(
     if column == input_column is not None or not others:
         raise DataError(
             f"{name}: column {input_column!r} cannot hold both the inputs and the targets of pairs",
-            Remedy("Name two image columns, as column and input_column",
-                   "Name two image columns, with --image-column and --input-column"),
+            Remedy("Pass two different image columns, as column and input_column",
+                   "Pass two different image columns, with --image-column and --input-column"),
         )  # fmt: skip
     if column is None and len(others) > 1:
         raise DataError(
             f"{name} has several image columns: {', '.join(others)}",
-            Remedy("Choose one as the column", "Choose one with --image-column"),
+            Remedy("Pass one of them as column", "Pass one of them with --image-column"),
         )
     return column or others[0], input_column
 
@@ -329,8 +329,8 @@ def _label_column(name: str, features: datasets.Features, wanted: str | None, im
         raise DataError(f"{name} has no label column {wanted!r}", nearest(wanted, others) if others else "")
     if not isinstance(features[wanted], datasets.Value | datasets.ClassLabel):
         raise DataError(
-            f"{name}: the column {wanted!r} holds {features[wanted]}, and a label is one word or number",
-            Remedy("Name another one as label_column", "Name another one with --label-column"),
+            f"{name}: the column {wanted!r} holds {features[wanted]}, but a label must be one word or number",
+            Remedy("Pass another column as label_column", "Pass another column with --label-column"),
         )
     return wanted
 
@@ -345,7 +345,7 @@ def _of_classes(
     """The rows with these labels. Labels are compared as text, so that numbers and names are treated alike."""
     if column is None:
         found = ", ".join(f"{key} ({_kind(feature)})" for key, feature in features.items())
-        raise DataError(f"{name} has no labels to choose classes by", f"Name their column, of {found}")
+        raise DataError(f"{name} has no label column to select classes by", f"Pass the label column, one of: {found}")
     label = features[column]
     if isinstance(label, datasets.ClassLabel):
         numbers = {str(number): str(number) for number in range(label.num_classes)}
@@ -363,7 +363,7 @@ def _of_classes(
             _known(each, found_labels, found_labels, name)
     chosen = [row for row, value in enumerate(labels) if value in wanted]
     if not chosen:
-        raise DataError(f"{name} has no image of the classes {', '.join(classes)}")
+        raise DataError(f"{name} has no images of the classes {', '.join(classes)}")
     return rows.select(chosen)
 
 

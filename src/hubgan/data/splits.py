@@ -64,7 +64,9 @@ def rows_of(split: str, lengths: Mapping[str, int]) -> list[tuple[str, range]]:
 def _no_split(word: str, known: Collection[str], name: str, folder: Path) -> DataError:
     if {*known} != {"train"}:
         return DataError(f"{name} has no split {word!r}", nearest(word, known))
-    return DataError(f"{name} has no split {word!r}: all of it is the split 'train'", _instead(word, name, folder))
+    return DataError(
+        f"{name} has no split {word!r}: all of its pictures are in the split 'train'", _instead(word, name, folder)
+    )
 
 
 def _instead(word: str, name: str, folder: Path) -> str | Remedy:
@@ -73,10 +75,10 @@ def _instead(word: str, name: str, folder: Path) -> str | Remedy:
     places = [part[: part.index(each) + 1] for part in parts for each in part
               if each == word or (split_of(each) and split_of(each) == split_of(word))]  # fmt: skip
     if not places:
-        return f"Put the pictures of each split into a folder of its own, train and {word}, and nothing beside them"
+        return f"Move the pictures of each split into its own folder, train and {word}, with nothing beside them"
     *above, last = min(places, key=lambda place: (len(place), place))
     inside = [part[len(above) :] for part in parts if [*part[: len(above)]] == above]
     if above and all(part and split_of(part[0]) for part in inside):
         return f"Pass the folder {Path(name, *above)}"
     found = f"Pass the folder {Path(name, *above, last)}"
-    return Remedy(f"{found}, and leave split out", f"{found}, and leave --split out")
+    return Remedy(f"{found}, and leave out split", f"{found}, and remove --split")

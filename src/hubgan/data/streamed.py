@@ -38,7 +38,7 @@ class StreamedImages:
 
     def __init__(self, source: ImageSource, transform: Transform, *, buffer: int, labelled: bool = False) -> None:
         if not source.streaming:
-            raise DataError(f"{source.name} is no stream", "Open it with streaming=True")
+            raise DataError(f"{source.name} is not a stream", "Open it with streaming=True")
         if labelled:
             source.check_labels()
         self.source, self.transform, self.buffer, self.labelled = source, transform, buffer, labelled
@@ -111,11 +111,11 @@ class StreamedImages:
             name, count = self.source.name, len(rows)
             first = next(each for each in outcomes if isinstance(each, ImageError))
             if not usable:
-                message = f"{name}: no image of a batch of {count} can be used, the first {first.message}"
+                message = f"{name}: no image of a batch of {count} can be used, for example: {first.message}"
                 raise DataError(message, first.remedy) from first
             if not self._replaced:
-                logger.warning("%s: an image cannot be used, and another of its batch is taken: %s; there may be more",
-                               name, first)  # fmt: skip
+                logger.warning("%s: an image cannot be used and is replaced by another of its batch: %s."
+                               " Later replacements are not reported", name, first)  # fmt: skip
             self._replaced += count - len(usable)
         found, following = [], usable[0]
         for outcome, label in zip(reversed(outcomes), reversed(labels), strict=True):

@@ -106,9 +106,9 @@ class PairedSquares(Squares):
         (width, height), (given_width, given_height) = image.size, given.size
         if abs(width * given_height - given_width * height) > max(width * given_height, given_width * height) * 0.01:
             raise DataError(
-                f"the target picture has {width} x {height} pixels and its input {given_width} x {given_height}: their"
-                " shapes differ, so they do not show the same",
-                "Crop or resize one of them, or leave this pair out",
+                f"the target picture has {width} x {height} pixels and its input {given_width} x {given_height}."
+                " Their aspect ratios differ, so they do not show the same",
+                "Crop or resize one of them, or remove this pair",
             )
         return torch.cat([super().prepare(image), to_tensor(fit(given, self.size, self.input_channels))])
 
@@ -214,8 +214,8 @@ class PairedCrops(Crops):
         (width, height), (given_width, given_height), scale = target, given, self.scale
         wanted = f"{scale} times as large on both sides" if scale > 1 else "of the same size"
         message = (
-            f"the target picture has {width} x {height} pixels and its input {given_width} x {given_height}: they must"
-            f" be {wanted}"
+            f"the target picture has {width} x {height} pixels and its input {given_width} x {given_height},"
+            f" but the target must be {wanted}"
         )
         other = width // given_width
         if other != scale and (width, height) == (given_width * other, given_height * other):
@@ -223,10 +223,10 @@ class PairedCrops(Crops):
         if width < given_width and height < given_height:
             return DataError(
                 message,
-                Remedy("Exchange column and input_column", "Exchange the names of --image_column and --input_column"),
+                Remedy("Swap column and input_column", "Swap --image_column and --input_column"),
             )
         fitting = f"{given_width * scale} x {given_height * scale}"
-        return DataError(message, f"Crop or resize the target to {fitting} pixels, or leave this pair out")
+        return DataError(message, f"Crop or resize the target to {fitting} pixels, or remove this pair")
 
 
 def _cropped(pixels: Sequence[Tensor] | Tensor, side: int, draws: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def real_features(
         positions = range(min(positions.start, source.size), min(positions.stop, source.size))
     found = RealFeatures(*share_out(work, positions, _MULTIPLE))
     if positions and not len(found.rows):
-        raise DataError(f"{reference}: none of its images can be used: {broken[0] if broken else 'there are none'}")
+        raise DataError(f"{reference}: none of its images can be used: {broken[0] if broken else 'it is empty'}")
     if file:
         decide(lambda: _write_cache(file, found))
     return found

@@ -100,12 +100,13 @@ def evaluate_generator(
     count = samples if reals else found
     if min(found, count) < _FEWEST:
         raise DataError(
-            f"{reference}: figures and what they are compared with need {_FEWEST} images at least, not"
-            f" {min(found, count)}",
-            "Take more images",
+            f"{reference}: the figures need at least {_FEWEST} images, not {min(found, count)}",
+            "Use more images",
         )
     if found < wanted:
-        logger.warning("%s has %d images, not %d: the figures are of that number", reference, found, wanted)
+        logger.warning(
+            "%s has %d images, not %d, so the figures are measured on all of them", reference, found, wanted
+        )
     fake = generate_samples(
         generator, extractor, count, seed=seed, truncation=truncation, batch_size=batch_size, progress=progress
     )
@@ -166,21 +167,21 @@ def _check(reference: Reference, trained_on: Reference | None, truncation: float
         truncate(torch.zeros(1), truncation)
     if trained_on is not None and trained_on.source.size is None:
         raise ConfigError(
-            f"{trained_on} is a stream, and copies are looked for among all training images",
+            f"{trained_on} is a stream, but the search for copies needs all training images",
             "Load it without streaming",
         )
     if trained_on is not None and trained_on.source.fingerprint == reference.source.fingerprint:
         raise ConfigError(
-            f"{reference} is what was trained on, and copies show only beside images that were not",
+            f"{reference} holds the training images, but memorisation can only be measured on other images",
             "Measure on another split",
         )
     if picture is not None:
         if picture.suffix.lower() != ".png" or trained_on is None:
             raise ConfigError(
-                f"{picture}: the picture of the nearest training images is drawn as .png, from the training images",
+                f"{picture}: the picture of the nearest training images needs a .png file and the training images",
                 Remedy(
-                    python="Pass the name of a .png file as picture, and the training images as trained_on",
-                    command_line="Give the name of a .png file as --neighbours, and the split that was trained on",
+                    python="Pass a .png file as picture, and the training images as trained_on",
+                    command_line="Pass a .png file with --neighbours, and the training split with --train-split",
                 ),
             )
         picture.parent.mkdir(parents=True, exist_ok=True)
@@ -201,14 +202,14 @@ def _labels(
     try:
         return Labels(fake, _label_ids(names, *real), _label_ids(names, *training), len(names))
     except DataError as error:
-        logger.warning("%s: whether samples are of the classes they were asked for is not measured", error)
+        logger.warning("%s. Label accuracy is not measured", error)
         return None
 
 
 def _label_ids(names: tuple[str, ...], images: RealFeatures, reference: Reference) -> Tensor:
     source = reference.source
     if set(source.classes) != set(names):
-        raise DataError(f"{reference} has not the generator's classes")
+        raise DataError(f"{reference} has other classes than the generator")
     order = torch.tensor([names.index(name) for name in source.classes])
     return order[source.labels()[images.rows]]
 

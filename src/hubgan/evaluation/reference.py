@@ -79,6 +79,8 @@ def prepare_ahead(prepare: Callable[[T], R], items: Iterable[T], name: str) -> I
         for outcome in map_ahead(pool, attempt, items):
             if isinstance(outcome, ImageError):
                 if not warned:
-                    logger.warning("%s: an image is left out of the figures: %s; there may be more", name, outcome)
+                    logger.warning(
+                        "%s: an image cannot be used and is ignored: %s. Later ones are not reported", name, outcome
+                    )
                 warned = True
             yield outcome

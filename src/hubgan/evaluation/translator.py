@@ -48,7 +48,7 @@ def evaluate_translator(
         DataError: no picture can be used, or reading breaks off.
     """
     if derived is None and reference.source.input_column is None:
-        raise ConfigError(f"{reference} holds no pairs of an input and a target", "Name the column of the inputs")
+        raise ConfigError(f"{reference} holds no pairs of an input and a target", "Pass the column of the inputs")
     return decide(lambda: _evaluate(translator, reference, derived, samples, seed, progress))
 
 
@@ -63,7 +63,7 @@ def _evaluate(
     size, channels = translator.image_size, translator.channels
     pairs = PairedSquares(size=size, channels=channels, flip=False, input_channels=translator.input_channels)
     squares = Squares(size=size, channels=channels, flip=False)
-    source, unusable = reference.source, [ImageError("there are none")]
+    source, unusable = reference.source, [ImageError("it is empty")]
 
     def usable() -> Iterator[Tensor]:
         transform = squares if derived else pairs
@@ -95,7 +95,7 @@ def _evaluate(
         if all(math.isfinite(each) for value in values.values() for each in (value.value, value.beside)):
             measured.append(values)
         else:
-            logger.warning("%s: a picture equal to the original is left out of the figures", reference)
+            logger.warning("%s: a picture that equals its original is ignored", reference)
     if not measured:
         raise DataError(f"{reference}: none of its images can be used: {unusable[-1]}")
     settings: dict[str, str | int | float] = {"size": size, "seed": seed}

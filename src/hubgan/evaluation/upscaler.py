@@ -66,12 +66,15 @@ def evaluate_upscaler(
     """
     given = reference.source.input_column is not None
     if given and degradation:
-        raise ConfigError("the data set holds the small pictures, so none are made by a degradation",
-                          Remedy("Leave degradation out", "Leave --degraded out"))  # fmt: skip
+        raise ConfigError("the data set holds the small pictures, so a degradation cannot be used",
+                          Remedy("Leave out degradation", "Remove --degraded"))  # fmt: skip
     if upscaler.scale == 1 and not given and not degradation:
         raise ConfigError(
-            "the scale of the model is 1, and its inputs would be the originals themselves",
-            Remedy("Pass a degradation, or pairs", "Pass --degraded everyday, or name the inputs with --small-column"),
+            "the scale of the model is 1, so its inputs would equal the originals",
+            Remedy(
+                "Pass a degradation, or a data set of pairs",
+                "Pass --degraded everyday, or the column of the inputs with --small-column",
+            ),
         )
     border = upscaler.scale if border is None else border
     suffix = (f" of {degradation.adjective} pictures" if degradation else "") + suffix
@@ -126,9 +129,9 @@ def _evaluate(
         if all(math.isfinite(number) for value in values.values() for number in (value.value, value.beside)):
             measured.append(values)
         else:  # such as of a flat colour, which tells nothing and would make the mean infinite
-            logger.warning("%s: a picture equal to the original is left out of the figures", reference)
+            logger.warning("%s: a picture that equals its original is ignored", reference)
     if not measured:
-        reason = unusable[0] if unusable else "they are equal to their originals"
+        reason = unusable[0] if unusable else "they equal their originals"
         raise DataError(f"{reference}: none of its images can be used: {reason}")
     settings: dict[str, str | int | float] = {"channel": "Y of ITU-R BT.601, rounded", "border": border}
     made = degradation.method if degradation else "antialiased bicubic, 8 bits"
@@ -165,7 +168,7 @@ def _pair(
     height, width = (side // scale for side in large.shape[1:])
     if small is not None and small.shape[1:] != (height, width):
         sides = " x ".join(map(str, reversed(small.shape[1:])))
-        raise ImageError(f"a small picture has {sides} pixels, and {width} x {height} belong to its large one")
+        raise ImageError(f"a small picture has {sides} pixels, but its large picture needs {width} x {height}")
     if min(height, width) * scale - 2 * border < SMALLEST:
         raise ImageError(f"a picture has {large.shape[2]} x {large.shape[1]} pixels, which is too small to measure")
     large = large[:, : height * scale, : width * scale]

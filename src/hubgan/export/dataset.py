@@ -72,7 +72,7 @@ PyTorch, single pixels may differ by a grey level.
 {counts}
 ## Limits and licence
 
-The images show what the model has learned, errors and biases included; what is rare in its training data is rarer
+The images show what the model has learned, errors and biases included. What is rare in its training data is rarer
 here, and some may come close to single training images.
 {licence}
 """
@@ -270,16 +270,16 @@ def _kept(folder: Path, settings: Settings, overwrite: bool) -> set[Path]:
     """The existing shards to keep. Raises ConfigError for files of other data, unless they may be overwritten."""
     record, card = folder / RECORD, folder / CARD
     remedy = Remedy(
-        "Name another folder, or replace what is in this one with overwrite=True",
-        "Name another folder with -o, or replace what is in this one with --overwrite",
+        "Pass another folder, or replace the data set in this one with overwrite=True",
+        "Pass another folder with -o, or replace the data set in this one with --overwrite",
     )
     if card.exists() and not record.exists() and not overwrite:
-        raise ConfigError(f"{card} already exists, and is not of a data set that hubgan has made", remedy)
+        raise ConfigError(f"{card} already exists, and is not a data set that hubgan made", remedy)
     shards = sorted((folder / "data").glob("train-*.parquet"))
     differences = {file: _difference(file, settings) for file in [*shards, *([record] if record.exists() else [])]}
     for file, difference in differences.items():
         if difference and not overwrite:
-            raise ConfigError(f"{file} is of {difference}", remedy)
+            raise ConfigError(f"{file} cannot be continued: {difference}", remedy)
     return {file for file in shards if not differences[file]}
 
 
@@ -289,9 +289,9 @@ def _difference(file: Path, settings: Settings) -> str:
         text = file.read_text("utf-8") if file.name == RECORD else (pq.read_schema(file).metadata or {})[_KEY]
         there = dict(json.loads(text))
     except (KeyError, TypeError, ValueError):  # a broken file, or not one of hubgan's; pyarrow's are ValueErrors
-        return "no data set that hubgan has made"
+        return "it is not a data set that hubgan made"
     here = asdict(settings)
-    return ", ".join(f"{key} {_short(there.get(key))} in place of {_short(here[key])}" for key in here
+    return ", ".join(f"{key} is {_short(there.get(key))} instead of {_short(here[key])}" for key in here
                      if there.get(key) != here[key])  # fmt: skip
 
 

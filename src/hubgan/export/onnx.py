@@ -80,10 +80,11 @@ def export_onnx(model: Generator | Translator | Upscaler, file: str | Path, *, o
             computes other images.
     """
     if not 18 <= opset <= 21:
-        raise ConfigError(f"opset is {opset}", "Use one from 18 to 21")
+        raise ConfigError(f"opset is {opset}", "Use an opset from 18 to 21")
     if isinstance(model.network, CommunityNetwork):
         raise ConfigError(
-            "hubgan does not export a network that was made elsewhere", "Use the tools of the project that made it"
+            "hubgan does not export a network that was made elsewhere",
+            "Use the export tools of the project that made it",
         )
     try:
         import onnx
@@ -117,7 +118,7 @@ def export_onnx(model: Generator | Translator | Upscaler, file: str | Path, *, o
     except torch.onnx.errors.OnnxExporterError as error:
         raise ModelError(f"this network cannot be exported: {error}") from error
     if not difference <= _MOST_DIFFERENCE:
-        raise ModelError(f"onnxruntime computes other images than PyTorch: they differ by up to {difference:.2g}")
+        raise ModelError(f"onnxruntime and PyTorch compute different images, by up to {difference:.2g}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as unfinished:

@@ -138,8 +138,8 @@ class ModelSource:
         name = self.name
         if is_path(name):
             if os.path.isfile(path := os.path.expanduser(name)):  # noqa: PTH111, PTH113
-                raise ModelError(f"{name} is a file, and this model is a folder", f"Pass {os.path.dirname(path)}")  # noqa: PTH120
-            raise ModelError(f"there is no folder or file {name}", did_you_mean(name) or "Check the path")
+                raise ModelError(f"{name} is a file, but this model is a folder", f"Pass {os.path.dirname(path)}")  # noqa: PTH120
+            raise ModelError(f"{name} does not exist", did_you_mean(name) or "Check the path")
         try:
             check_token(self.token)
             yield
@@ -153,7 +153,7 @@ class ModelSource:
         except GatedRepoError as error:
             raise ModelError(
                 f"{name} is gated, and you have no access to it",
-                f"Ask for access at {constants.ENDPOINT}/{name}, and log in: hf auth login",
+                f"Request access at {constants.ENDPOINT}/{name}, and log in: hf auth login",
             ) from error
         except RepositoryNotFoundError as error:
             spelling = did_you_mean(name) or "Check the spelling."
@@ -166,7 +166,7 @@ class ModelSource:
             ) from error
         except RevisionNotFoundError as error:
             raise ModelError(
-                f"{self._shown} has no revision {self.revision!r}", "Name a branch, a tag or a commit of it"
+                f"{self._shown} has no revision {self.revision!r}", "Pass an existing branch, tag or commit"
             ) from error
         except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
             if isinstance(error.__cause__, HfHubHTTPError):  # it was reached, and did not give the file
@@ -181,7 +181,7 @@ class ModelSource:
             inside = os.path.join(self.subfolder or "", what)  # noqa: PTH118
             raise _missing(inside, self._shown, self._files_or_none()) from error
         except (HTTPError, OSError, RuntimeError, ValueError) as error:
-            remedy = "Name another folder as cache_dir" if self.cache_dir else SET_HF_HOME
+            remedy = "Pass another folder as cache_dir" if self.cache_dir else SET_HF_HOME
             for folder in (self.cache_dir or constants.HF_HUB_CACHE, constants.HF_HOME):  # which holds the token
                 if problem := unwritable(folder, error, ModelError, remedy):
                     raise problem from error
@@ -210,12 +210,12 @@ def _missing(filename: str, where: str, files: list[str]) -> ModelError:
     pickles = [name for name in files if name.endswith(PICKLES)]
     if pickles and filename.endswith(".safetensors"):
         return ModelError(
-            f"{where} has no {filename}, only {', '.join(pickles)}: pickled weights can run any code"
-            " when they are read, so hubgan refuses them",
+            f"{where} has no {filename}, only {', '.join(pickles)}. Reading pickled weights can run"
+            " any code, so hubgan refuses them",
             "Convert them to safetensors",
         )
     return ModelError(
-        f"{where} has no {filename}: it is not a model that hubgan saved, or it is incomplete",
+        f"{where} has no {filename}, so it is not a model that hubgan saved, or it is incomplete",
         Remedy("Check the name and subfolder=", "Check the name and --subfolder"),
     )
 
@@ -240,9 +240,9 @@ def check_bytes(file: Path, where: str) -> None:
     try:
         for link in (file.resolve(), blob, file):
             link.unlink(missing_ok=True)
-        remedy = "It was removed from the cache; load it again to download it"
+        remedy = "The file was removed from the cache. Load the model again to download it"
     except OSError as error:
-        remedy = f"Remove {file} ({error}), and load it again"
+        remedy = f"Remove {file} ({error}), and load the model again"
     raise ModelError(f"{file.name} of {where} was damaged in transfer or on the disk (checksum)", remedy)
 
 
@@ -259,4 +259,7 @@ def check_token(token: str | bool | None) -> None:
     """
     secret = token if isinstance(token, str) else get_token() if token is not False else None
     if secret and not re.fullmatch(r"[!-~]+", secret):
-        raise ModelError("the access token holds a space, a line break or a letter that no token has", "Copy it again")
+        raise ModelError(
+            "the access token holds a space, a line break or a character that tokens cannot have",
+            "Copy the token again",
+        )

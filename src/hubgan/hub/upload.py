@@ -30,9 +30,12 @@ logger = logging.getLogger(__name__)
 
 # What the Hub refuses by its status: why, and what to do about it.
 _REFUSALS = {
-    401: ("it does not know you", "Log in (hf auth login), or set HF_TOKEN"),
-    403: ("your access token may not do that", "Create a token with write access, and log in with it: hf auth login"),
-    412: ("somebody else has changed it meanwhile", ""),
+    401: ("you are not logged in", "Log in (hf auth login), or set HF_TOKEN"),
+    403: (
+        "your access token does not allow it",
+        "Create a token with write access, and log in with it: hf auth login",
+    ),
+    412: ("somebody else has changed it in the meantime", ""),
 }
 
 
@@ -69,7 +72,7 @@ class Repository:
         private: make it private if it is new.
         token: access token; by default the one of `hf auth login`.
         branch: main by default; made if it is missing.
-        again: how to go on after a failure, the last sentence of an error's remedy.
+        again: how to continue after a failure, the last sentence of an error's remedy.
 
     Attributes:
         name: its full name.
@@ -130,7 +133,7 @@ class Repository:
             try:
                 return Path(file).read_text(encoding="utf-8")
             except UnicodeDecodeError as error:
-                raise ModelError(f"{path} of {self.name} is not UTF-8 text", "Correct it on the Hub") from error
+                raise ModelError(f"{path} of {self.name} is not UTF-8 text", "Correct the file on the Hub") from error
 
     def commit(
         self,
@@ -178,7 +181,7 @@ class Repository:
     def _translate_errors(self) -> Iterator[None]:
         """Turn what the Hub's client raises into a ModelError that says what to do."""
         check_token(self._token)
-        what, whole = f"cannot push to {self.name}", "A commit is made whole or not at all" if self._again else ""
+        what, whole = f"cannot push to {self.name}", "The branch is unchanged" if self._again else ""
         try:
             yield
         except ModelError:

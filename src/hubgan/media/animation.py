@@ -30,7 +30,7 @@ class Animation(NamedTuple):
     Attributes:
         frames: RGB or RGBA, all of one size.
         durations: of the frames, in milliseconds.
-        plays: how often the animation is shown; 0 is for ever.
+        plays: how often the animation is shown; 0 is without end.
     """
 
     frames: Iterable[Image.Image]
@@ -55,13 +55,15 @@ def open_animation(path: str | Path) -> Animation | None:
             durations, size = [], image.size
             for frame in _decoded_frames(image):
                 if frame.size != size:
-                    raise ImageError(f"{path} cannot be read: its frames differ in size")
+                    raise ImageError(f"{path} cannot be read: its frames have different sizes")
                 durations.append(round(frame.info.get("duration", 0)))
             loop = image.info.get("loop", 1 if image.format == "GIF" else 0)
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
-        raise ImageError(f"{path} cannot be read ({error})", "Check that it is whole, or save it as PNG") from error
+        raise ImageError(
+            f"{path} cannot be read ({error})", "Check that the file is complete, or save it as PNG"
+        ) from error
     repeats = image.format == "GIF" and "loop" in image.info and loop  # a GIF counts the repetitions
     return Animation(_frames(path), durations, min(loop + 1, _MOST_PLAYS) if repeats else loop)
 

@@ -108,7 +108,7 @@ class Clip:
             self.shift = Fraction(container.start_time or 0, 1_000_000) if restarts else Fraction(0)
             first = next(self._decode(container), None)
             if first is None:
-                raise ImageError(f"{path} holds no frames that can be decoded", "Check that it is whole")
+                raise ImageError(f"{path} has no frames that can be decoded", "Check that the file is complete")
             stream = self.stream(container)
             self._reformatter = VideoReformatter()
             self._stored, self._turn = (first.width, first.height), _turn(first)
@@ -143,7 +143,7 @@ class Clip:
         except (FFmpegError, ValueError) as error:
             empty = not self.path.stat().st_size
             problem = "is empty" if empty else f"cannot be read as a video ({_reason(error)})"
-            raise ImageError(f"{self.path} {problem}", "Check that it is whole and a video") from error
+            raise ImageError(f"{self.path} {problem}", "Check that the file is a complete video") from error
         for stream in container.streams.video:
             if stream.codec_context is not None:
                 stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
@@ -158,7 +158,7 @@ class Clip:
         """
         found = [stream for stream in container.streams.video if not is_cover(stream)]
         if not found:
-            raise ImageError(f"{self.path} holds no video stream", "Name a file with moving pictures")
+            raise ImageError(f"{self.path} has no video stream", "Pass a file with a video stream")
         stream = found[0]
         context = stream.codec_context
         if context is None:
@@ -166,7 +166,7 @@ class Clip:
         if context.width * context.height > MAX_PIXELS:
             raise ImageError(
                 f"{self.path} has frames of {context.width} x {context.height} pixels",
-                f"Give a video of at most {MAX_PIXELS:,} pixels a frame",
+                f"Pass a video of at most {MAX_PIXELS:,} pixels a frame",
             )
         return stream
 
@@ -249,7 +249,7 @@ class Clip:
                 if packet.stream is not stream:
                     continue
                 if packet.has_sidedata("encryption_info"):
-                    raise ImageError(f"{self.path} is encrypted", "Name a video without copy protection")
+                    raise ImageError(f"{self.path} is encrypted", "Pass a video without copy protection")
                 try:
                     decoded = stream.decode(packet)
                 except FFmpegError:
@@ -295,7 +295,7 @@ def _colours(frame: VideoFrame, path: Path) -> Colours:
         matrix = BT709 if large or frame.format.is_rgb else _SMPTE170M
     if matrix not in _MATRICES:
         raise ImageError(
-            f"{path} has colours of a rare kind (matrix {matrix})",
+            f"{path} has colours in an unsupported format (matrix {matrix})",
             f"Run: ffmpeg -i {path.name} -vf scale=out_color_matrix=bt709 -colorspace bt709 converted.mkv",
         )
     return Colours(frame.color_primaries, frame.color_trc, matrix, depth)
@@ -306,13 +306,13 @@ def _losses(first: VideoFrame, stream: Stream, path: Path) -> Iterator[str]:
     bits = max(component.bits for component in first.format.components)
     if bits > 8:
         hdr = f" of HDR ({_HDR[first.color_trc]})" if first.color_trc in _HDR else ""
-        yield f"its {bits} bits a channel{hdr} became 8, so smooth areas may show bands"
+        yield f"its {bits} bits a channel{hdr} are reduced to 8, so smooth areas may show bands"
     if any(component.is_alpha for component in first.format.components) or "alpha_mode" in stream.metadata:
-        yield "its transparency was left out"
+        yield "its transparency is lost"
     if first.interlaced_frame:
-        yield f"it is interlaced, and movement shows combs. Run first: ffmpeg -i {path.name} -vf bwdif smooth.mkv"
+        yield (f"it is interlaced, so movement shows combs. First run: ffmpeg -i {path.name} -vf bwdif smooth.mkv")
     if first.rotation % 90:
-        yield f"its rotation by {first.rotation} degrees was left out"
+        yield f"its rotation by {first.rotation} degrees is ignored"
 
 
 def _reason(error: Exception) -> str:

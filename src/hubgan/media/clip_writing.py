@@ -1,6 +1,6 @@
 """Enlarged video files, written in parts, so that an interruption loses a few frames and not the whole work.
 
-The frames are encoded anew; audio and subtitles are copied. Finished parts stand in a hidden folder beside the result
+The frames are encoded again; audio and subtitles are copied. Finished parts stand in a hidden folder beside the result
 until all are done. Then their packets are joined, without being encoded again.
 """
 
@@ -241,13 +241,13 @@ class ClipWriter:
     def _is_copied(self, stream: Stream, chapters: bool) -> bool:
         """Whether a stream is copied. If it is not, a note says so."""
         if stream.type == "video" and not is_cover(stream):
-            self._clip.notes.append("only the first of its video streams was enlarged, the others were left out")
+            self._clip.notes.append("only the first of its video streams is enlarged, and the others are skipped")
         elif not _holds(self._muxer, stream) or (is_cover(stream) and self._muxer == "mov"):
             name = getattr(stream, "name", None) or "unknown"
-            if name == "bin_data" and chapters:  # the titles of the chapters, which are written anew
+            if name == "bin_data" and chapters:  # the titles of the chapters, which are rewritten
                 return False
             what = "cover" if is_cover(stream) else f"{stream.type} stream {stream.index} ({name})"
-            self._clip.notes.append(f"its {what} was left out: {self._target.suffix} cannot hold it")
+            self._clip.notes.append(f"its {what} is skipped, because {self._target.suffix} cannot hold it")
         else:
             return True
         return False
@@ -345,12 +345,14 @@ def _holds(muxer: str, stream: Stream) -> bool:
 def _check(clip: Clip, target: Path, size: tuple[int, int], kind: _Kind) -> None:
     if max(size) > kind.longest_side:
         raise ImageError(
-            f"{clip.path}: its frames would have {size[0]} x {size[1]} pixels, and {target.suffix} holds at most"
-            f" {kind.longest_side:,} a side",
+            f"{clip.path}: its frames would have {size[0]} x {size[1]} pixels, but {target.suffix}"
+            f" holds at most {kind.longest_side:,} a side",
             Remedy("Use a smaller scale, such as 2", "Use a smaller --scale, such as --scale 2"),
         )
     if kind is _KINDS["webm"] and clip.aspect != 1:
-        raise ImageError(f"{clip.path}: its pixels are not square, as those of .webm are", "Name a .mkv with -o")
+        raise ImageError(
+            f"{clip.path}: its pixels are not square, but .webm needs square pixels", "Pass a .mkv with -o"
+        )
 
 
 @contextmanager

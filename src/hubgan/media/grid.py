@@ -41,7 +41,7 @@ class ImageGrid:
             raise ImageError(
                 f"a grid of {count:,} images of {size[0]} x {size[1]} pixels would have more than {MAX_PIXELS:,}"
                 " pixels",
-                "Use fewer images, or no grid",
+                "Use fewer images, or leave out the grid",
             )
         self.image = Image.new("RGB", (width, height), "white")
         pen = ImageDraw.Draw(self.image)

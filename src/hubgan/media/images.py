@@ -87,7 +87,7 @@ def open_image(
         name = os.fsdecode(source)
         refuse_address(name, ImageError)
     elif not isinstance(source, Image.Image | bytes):
-        raise ImageError(f"not a picture: {source!r:.80}", "Give a path, bytes, a PIL image, an array or a tensor")
+        raise ImageError(f"not a picture: {source!r:.80}", "Pass a path, bytes, a PIL image, an array or a tensor")
     try:
         if isinstance(source, Image.Image):
             return _finish(source, name, max_pixels, deep, srgb)
@@ -96,7 +96,9 @@ def open_image(
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes
-        raise ImageError(f"{name} cannot be read ({error})", "Check that it is whole, or save it as PNG") from error
+        raise ImageError(
+            f"{name} cannot be read ({error})", "Check that the file is complete, or save it as PNG"
+        ) from error
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
@@ -125,7 +127,7 @@ def to_image(tensor: torch.Tensor) -> Image.Image:
     """
     shape = tuple(tensor.shape)
     if len(shape) != 3 or shape[0] not in (1, 3, 4) or not tensor.numel():
-        raise ImageError(f"the tensor has shape {shape}", "Give one picture, C x H x W, of 1, 3 or 4 channels")
+        raise ImageError(f"the tensor has shape {shape}", "Pass one picture, C x H x W, with 1, 3 or 4 channels")
     plain = tensor.float() if tensor.is_floating_point() else tensor  # numpy has no bfloat16
     return _from_array(plain.detach().cpu().permute(1, 2, 0).numpy(), "the tensor")
 
@@ -183,7 +185,7 @@ def _file(name: str) -> IO[bytes]:
     path = Path(name)
     if not path.is_file():
         if path.is_dir():
-            raise ImageError(f"{name} is a folder", "Name one picture in it")
+            raise ImageError(f"{name} is a folder", "Pass one picture in it")
         raise ImageError(f"{name} does not exist", "Check the path")
     return path.open("rb")
 
@@ -195,7 +197,8 @@ def check_size(image: Image.Image, name: str, max_pixels: int = MAX_PIXELS) -> N
     if pixels > max_pixels:
         megapixels = math.ceil(pixels / 1e5) / 10
         raise ImageError(
-            f"{name} has {megapixels:,g} megapixels, at most {max_pixels / 1e6:,g}", "Shrink it, or cut it into parts"
+            f"{name} has {megapixels:,g} megapixels; the limit is {max_pixels / 1000000.0:,g}",
+            "Shrink the picture, or cut it into parts",
         )
 
 
@@ -211,8 +214,8 @@ def identify(file: IO[bytes], name: str) -> Image.Image:
         return _heif(file, name)
     if key:
         return _OWN[key](file) if key in _OWN else Image.OPEN[key][0](file, "")
-    problem = "not a picture in a known format" if prefix else "empty"
-    raise ImageError(f"{name} is {problem}", f"Give one of {', '.join(FORMATS)}")
+    problem = "not a picture in a supported format" if prefix else "empty"
+    raise ImageError(f"{name} is {problem}", f"Pass one of {', '.join(FORMATS)}")
 
 
 def format_by_signature(path: Path) -> str | None:
@@ -257,7 +260,7 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     chunks = read_chunks(image)
     numbers = colour_numbers(image, chunks)
     if damage := _damage(image, only_colours=srgb):
-        _warn(f"{name}: damaged parts of the file are left out: {damage}")
+        _warn(f"{name}: damaged parts of the file are skipped: {damage}")
     image = decode(as_stored(image, chunks))
     try:
         upright = ImageOps.exif_transpose(corrected(image))
@@ -384,7 +387,7 @@ def _values(image: Image.Image, name: str) -> tuple[np.ndarray, int]:
 
 def _from_array(array: np.ndarray, name: str) -> Image.Image:
     if array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,), (4,)) or not array.size:
-        raise ImageError(f"{name} has shape {array.shape}", "Give H x W, or H x W x C of 1, 3 or 4 channels")
+        raise ImageError(f"{name} has shape {array.shape}", "Pass H x W, or H x W x C with 1, 3 or 4 channels")
     if np.issubdtype(array.dtype, np.floating):
         low, high = array.min(), array.max()
         if not (low >= -0.5 / 255 and high <= 1 + 0.5 / 255):  # so written, NaN fails too
@@ -392,6 +395,6 @@ def _from_array(array: np.ndarray, name: str) -> Image.Image:
         array = np.rint(array * 255).clip(0, 255).astype(np.uint8)
     array = array[..., 0] if array.shape[2:] == (1,) else array
     if array.dtype != np.uint8 and not (array.dtype == np.uint16 and array.ndim == 2):
-        grey = " or, of one channel, uint16" if array.dtype == np.uint16 else ""
-        raise ImageError(f"{name} holds {array.dtype}", f"Give uint8 in [0, 255]{grey} or float in [0, 1]")
+        grey = ", uint16 with one channel," if array.dtype == np.uint16 else ""
+        raise ImageError(f"{name} holds {array.dtype}", f"Pass uint8 in [0, 255]{grey} or float in [0, 1]")
     return Image.fromarray(array).copy()

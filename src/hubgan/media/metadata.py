@@ -104,7 +104,7 @@ def save_options(kind: str, info: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _exif(image: Image.Image, upright: Image.Image) -> bytes:
     """EXIF without orientation, sizes and thumbnail; the file's own bytes if it has none of these."""
-    # Of `upright` Pillow has written EXIF anew, with ? in place of letters such as an umlaut.
+    # Of `upright` Pillow has rewritten EXIF, with ? in place of letters such as an umlaut.
     raw: bytes = image.info.get("exif") or b""
     is_tiff = image.format == "TIFF"
     if not (raw or is_tiff or _RAW_EXIF in image.info):

@@ -68,6 +68,6 @@ def _pages(image: Image.Image) -> Iterator[TiffImageFile]:
             except EOFError:
                 return
             except Exception as error:  # as above
-                raise ImageError(f"it cannot be read ({error})", "Check that the file is whole") from error
+                raise ImageError(f"it cannot be read ({error})", "Check that the file is complete") from error
             if not int(image.tag_v2.get(_SUBFILE, 0)) & _REDUCED:
                 yield image

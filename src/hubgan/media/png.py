@@ -36,7 +36,7 @@ class PngFile(PngImageFile):
             self.info["icc_profile"] = profile
 
     def _leave_out(self) -> bytes | None:
-        """Go on with a copy of the file if chunks are left out. Returns a profile that is too long for Pillow."""
+        """Continue with a copy of the file if chunks are left out. Returns a profile that is too long for Pillow."""
         assert self.fp is not None
         file, stream, profile = self.fp, PngStream(self.fp), None
         places = []

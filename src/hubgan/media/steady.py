@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MEMORY = 64
-"""After so many frames, those before hardly change the result."""
+"""After this number of frames, earlier ones hardly change the result."""
 _MOST = 32  # frames that a mean is made of
 _STILL, _MOVING = 1.5, 3.0  # times the noise: changes below the one are noise, and above the other movement
 _NOISE = (0.5, 2.0)  # the range of noise in grey levels, as means of 3 x 3 pixels have it

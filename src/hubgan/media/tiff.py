@@ -52,7 +52,7 @@ class TiffFile(TiffImageFile):
         for tag, value in own.items():
             tags[tag] = value
         if separate and self.mode in ("LA", "PA"):  # of which Pillow gives the first plane alone
-            raise SyntaxError(f"alpha in a plane of its own: {self._numbers()}")
+            raise SyntaxError(f"alpha in a separate plane: {self._numbers()}")
         self.tile = [tile._replace(args=_in_native_order(tile.args)) for tile in self.tile]
 
     def _numbers(self) -> str:

@@ -34,7 +34,7 @@ def check_video(path: Path, fps: int) -> None:
     """
     ending = path.suffix.lower()
     if ending not in _WRITERS:
-        raise ConfigError(f"{path} has no ending of a moving picture", f"Use one of {', '.join(_WRITERS)}")
+        raise ConfigError(f"{path} has no extension of an animation format", f"Use one of {', '.join(_WRITERS)}")
     if fps < 1 or (ending == ".gif" and fps > _FASTEST_GIF):
         bounds = f"1 to {_FASTEST_GIF} in a GIF" if ending == ".gif" else "1 or more"
         raise ConfigError(f"fps must be {bounds}, got {fps}")
@@ -64,7 +64,7 @@ def save_video(frames: Iterable[Image.Image], path: Path, *, fps: int, scale: in
         path: ends in .gif, .webp or .mp4.
         fps: pictures a second; each is shown to the next hundredth (GIF) or thousandth (WebP) of a second.
         scale: each pixel becomes a square of this side.
-        loop: repeat a GIF or a WebP for ever. An MP4 does not hold this; its player decides.
+        loop: repeat a GIF or a WebP without end. An MP4 does not hold this; its player decides.
 
     Raises:
         ConfigError: as `check_video`, or there are no frames.
@@ -139,4 +139,4 @@ def _check_av(kind: type[HubganError], subject: str, alternative: str) -> None:
     found = version("av")
     if Version(found) < Version(_AV):
         remedy = f"Run: pip install -U 'hubgan[video]'{alternative}"
-        raise kind(f"{subject} needs av {_AV} or newer, and {found} is installed", remedy)
+        raise kind(f"{subject} needs av {_AV} or newer, but {found} is installed", remedy)

@@ -36,7 +36,7 @@ def density_coverage(real: Tensor, fake: Tensor, *, neighbours: int = _NEIGHBOUR
         DataError: there are not more than `neighbours` real images, or no samples.
     """
     if not len(fake):
-        raise DataError("there are no samples to measure", "Generate some")
+        raise DataError("there are no samples to measure", "Generate some samples first")
     around, covered = membership(real, squared_radii(real, neighbours), fake)
     return DensityCoverage(float(around.double().mean()) / neighbours, float((covered > 0).double().mean()))
 

@@ -6,8 +6,8 @@ from hubgan.metrics.inputs import FeatureSets
 from hubgan.metrics.registry import Figure, Measured, register_metric
 
 LEGEND = (
-    "{fd} is the Frechet distance from real images, {kd} the kernel distance: less is better, and the floor is the"
-    " distance between real images."
+    "{0} is the Frechet distance from real images, and {1} the kernel distance. Less is"
+    " better, and the floor is the distance between real images."
 )
 _CHUNK = 4096  # features turned into float64 at once
 

@@ -13,10 +13,10 @@ from hubgan.metrics.features import FeatureExtractor
 
 _WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 _URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_WEIGHTS}"
-_ELSE = "or measure with the extractor enl0, whose figures have other names"
+_ELSE = "or use the extractor enl0, whose figures have other names"
 _REMEDY = Remedy(
     python=f"Pass the path of {_WEIGHTS} as weights, {_ELSE}",
-    command_line=f"Give the path of {_WEIGHTS} as --inception-weights, {_ELSE}",
+    command_line=f"Pass the path of {_WEIGHTS} with --inception-weights, {_ELSE}",
 )
 
 

@@ -37,7 +37,7 @@ def inception_score(probabilities: Tensor, *, splits: int = 10, seed: int = 0) -
     size = len(probabilities) // splits
     if not size:
         raise DataError(
-            f"{len(probabilities)} samples cannot be split into {splits} parts", "Take more samples, or fewer splits"
+            f"{len(probabilities)} samples cannot be split into {splits} parts", "Use more samples, or fewer splits"
         )
     order = permutation(len(probabilities), seed)
     parts = probabilities.double()[order[: size * splits].to(probabilities.device)].view(splits, size, -1)

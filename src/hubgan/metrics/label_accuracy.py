@@ -46,9 +46,9 @@ class LinearClassifier:
             DataError: there are no images, or features and labels do not match, or a label is out of range.
         """
         if not len(features) or len(features) != len(labels):
-            raise DataError(f"{len(features)} images with {len(labels)} labels", "Give one label for each image")
+            raise DataError(f"{len(features)} images with {len(labels)} labels", "Pass one label for each image")
         if labels.min() < 0 or labels.max() >= classes:
-            raise DataError(f"labels from {labels.min()} to {labels.max()} are not those of {classes} classes")
+            raise DataError(f"labels from {labels.min()} to {labels.max()} do not fit {classes} classes")
         mean, deviation = features.mean(0), features.std(0, correction=0)
         deviation = torch.where(deviation > 0, deviation, 1)  # a constant feature
         standard = (features - mean) / deviation
@@ -88,8 +88,9 @@ class LinearClassifier:
         "higher",
         meaning="the share of samples in which a classifier sees their class",
     ),
-    legend="Label accuracy is the share of samples that a linear classifier, fitted to the features of the training"
-    " images, takes for the class they were asked for; beside it that of real images.",
+    legend="Label accuracy is the share of samples that a classifier takes for the class they were"
+    " asked for. It is linear, and fitted to the features of the training images. The value"
+    " of real images stands beside it.",
     needs={"features", "training images", "labels"},
     beside="real",
     scale="share",

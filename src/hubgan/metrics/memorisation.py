@@ -57,8 +57,8 @@ def nearest(fake: Tensor, real: Tensor, *, count: int = 1) -> Nearest:
     """
     if not len(fake) or not 1 <= count <= len(real):
         raise DataError(
-            f"{len(fake)} samples have not {count} nearest among {len(real)} images",
-            "Take more images, or 1 sample and 1 neighbour at least",
+            f"{len(fake)} samples cannot have {count} nearest neighbours each among {len(real)} images",
+            "Use more images, at least 1 sample, and at least 1 neighbour",
         )
     parts = [part.topk(count, largest=False) for part in squared_distances(fake, real)]
     return Nearest(torch.cat([part.values for part in parts]).sqrt(), torch.cat([part.indices for part in parts]))
@@ -81,7 +81,7 @@ def memorisation(fake: Tensor, train: Tensor, test: Tensor, *, share: float = 0.
         DataError: one of the sets is empty, or there are fewer than two training images.
     """
     if not len(test):
-        raise DataError("there are no held-out images to compare with", "Give images that were not trained on")
+        raise DataError("there are no held-out images to compare with", "Pass images that were not trained on")
     distances, found = _relative(fake, train)
     usual = _relative(test, train)[0].sort().values
     threshold = usual[max(1, round(share * len(usual))) - 1]
@@ -99,7 +99,7 @@ def memorisation(fake: Tensor, train: Tensor, test: Tensor, *, share: float = 0.
 def _relative(points: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
     """Relative distances (N,), and the indices of the nearest training images (N,)."""
     if len(train) < 2:
-        raise DataError(f"{len(train)} training images are too few to recognise a copy", "Give at least 2")
+        raise DataError(f"{len(train)} training images are too few to recognise a copy", "Use at least 2")
     found = nearest(points, train, count=min(_AROUND, len(train)))
     around = found.distances.mean(1)
     relative = found.distances[:, 0] / torch.where(around > 0, around, 1)
@@ -114,9 +114,10 @@ def _rank(ordered: Tensor, values: Tensor, *, right: bool) -> Tensor:
     "Memorisation",
     Figure("nearness", "nearness", "lower"),
     Figure("copies", "copies", "lower", meaning="the share of samples very near to a training image"),
-    legend="Nearness is the probability that a sample is nearer to a single training image than a held-out real image"
-    " is (0.5: as near; 1: copies), copies the share of samples as near as the nearest 1 % of held-out images;"
-    " distances are relative to those of the 50 nearest training images.",
+    legend="Nearness is the probability that a sample is nearer to a single training image than a"
+    " held-out real image is. At 0.5 samples are as near, and at 1 they are copies. Copies is"
+    " the share of samples as near as the nearest 1 % of held-out images. Distances are"
+    " relative to those of the 50 nearest training images.",
     needs={"features", "training images"},
     beside="real",
     scale="share",

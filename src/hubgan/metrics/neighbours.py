@@ -37,8 +37,8 @@ def squared_radii(points: Tensor, neighbours: int) -> Tensor:
     """
     if not 1 <= neighbours < len(points):
         raise DataError(
-            f"{len(points)} images have not {neighbours} neighbours each",
-            "Take more images, and 1 neighbour at least",
+            f"{len(points)} images are too few for {neighbours} neighbours each",
+            "Use more images, and at least 1 neighbour",
         )
     nearest = [part.topk(neighbours + 1, largest=False).values[:, -1] for part in squared_distances(points, points)]
     return torch.cat(nearest)

@@ -105,8 +105,8 @@ def _fold(block: Any, convolution: str, norm: str) -> None:
 @register_metric(
     "Perceptual distance",
     Figure("pd", f"PD-ENL{_LITE}", "lower"),
-    legend="PD is the perceptual distance from the original, by a network that took no part in the training: less is"
-    " better.",
+    legend="PD is the perceptual distance from the original, by a network that was not used in the"
+    " training. Less is better.",
     needs={"pairs"},
     beside="bicubic",
     network=f"EfficientNet-Lite{_LITE} (ImageNet), stem and blocks {', '.join(map(str, _BLOCKS[_LITE][1:]))}",

@@ -9,8 +9,9 @@ from hubgan.metrics.neighbours import membership, squared_radii
 from hubgan.metrics.registry import Figure, Measured, register_metric
 
 LEGEND = (
-    "Precision and density tell how many samples look real, recall and coverage how much of what is real they reach:"
-    " more is better, and beside them stands what other real images have."
+    "Precision and density measure how many samples look real. Recall and coverage measure"
+    " how much of the real variety they reach. More is better, and the values of other real"
+    " images stand beside them."
 )
 _NEIGHBOURS = 3
 

@@ -9,7 +9,7 @@ from hubgan.metrics.luma import inner_luma
 from hubgan.metrics.registry import Figure, Measured, register_metric
 
 LEGEND = (
-    "PSNR (in dB) and SSIM compare with the original: more is better, and bicubic is what plain enlarging reaches."
+    "PSNR (in dB) and SSIM compare with the original. More is better, and bicubic is what plain enlarging reaches."
 )
 
 

@@ -150,7 +150,7 @@ def register_metric(
     def register(measure: M) -> M:
         taken = {word for metric in metrics() for figure in metric.figures for word in (figure.key, figure.name)}
         if title in _METRICS or taken & {word for figure in figures for word in (figure.key, figure.name)}:
-            raise ValueError(f"the metric {title!r}, or one of its figures, is registered already")
+            raise ValueError(f"the metric {title!r}, or one of its figures, is already registered")
         _METRICS[title] = Metric(
             title, figures, legend, frozenset(needs), beside, scale, network, fewest, fewest_per_feature, measure
         )
@@ -239,7 +239,7 @@ def caution(measured: Iterable[tuple[str, float]]) -> str:
     if not wanted:
         return ""
     needs = "; ".join(f"{number:,} for {', '.join(dict.fromkeys(names))}" for number, names in wanted.items())
-    return f"Too few images: a reliable figure needs {needs}. Of fewer, poor images may have good figures."
+    return f"Too few images: a reliable figure needs {needs}. Figures of fewer images may be too good."
 
 
 def comparisons() -> tuple[str, ...]:

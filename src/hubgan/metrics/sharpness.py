@@ -42,8 +42,8 @@ def _fine_energy(pictures: Tensor, scale: int) -> Tensor:
 @register_metric(
     "Sharpness",
     Figure("sharpness", "Sharpness", "closer to 1"),
-    legend="Sharpness is the energy of detail finer than the small picture holds, over the original's: 1 is as"
-    " detailed, more is too much.",
+    legend="Sharpness is the energy of fine detail that the small picture cannot hold, over that of"
+    " the original. At 1 the result is as detailed, and above 1 it has too much detail.",
     needs={"pairs"},
     beside="bicubic",
 )

@@ -85,7 +85,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         """Write `model.safetensors`, `config.json` and `README.md` (the card) into a folder, made if it is missing.
 
         Each file is written under another name and renamed when it is whole. In a card that a person has edited only
-        the metadata and the results are written anew. The card shows a `samples.png` in the folder.
+        the metadata and the results are rewritten. The card shows a `samples.png` in the folder.
 
         Args:
             save_directory: the folder.
@@ -145,7 +145,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         """Push weights, configuration and card in one commit. No commit is made if nothing has changed.
 
         The repository and the branch are made if they are missing. In a card that a person has edited on the Hub only
-        the metadata and the results are written anew. A failed push leaves the branch unchanged.
+        the metadata and the results are rewritten. A failed push leaves the branch unchanged.
 
         Args:
             repo_id: the Hub name (user/model).
@@ -239,7 +239,9 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             ConfigError: its `config.json` is not one of hubgan's, or asks for something impossible.
         """
         if not use_safetensors:
-            raise ConfigError("hubgan reads only safetensors, so use_safetensors=False has no effect", "Leave it out")
+            raise ConfigError(
+                "hubgan reads only safetensors, so use_safetensors=False has no effect", "Leave out use_safetensors"
+            )
         wanted = dtype or torch_dtype
         if wanted is not None and not isinstance(wanted, torch.dtype):
             raise ConfigError(f"dtype must be one of PyTorch's, such as torch.bfloat16, not {wanted!r}")
@@ -255,8 +257,8 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         config = read_config(config_file)
         if config.kind and config.kind not in [kind.__name__ for kind in cls.__mro__]:
             article = "an" if config.kind[0] in "AEIOU" else "a"
-            remedy = Remedy(f"Load it with {config.kind}.from_pretrained", f"Name a model that is a {cls.__name__}")
-            message = f"{config_file} describes {article} {config.kind}, where {cls.__name__} is wanted"
+            remedy = Remedy(f"Load it with {config.kind}.from_pretrained", f"Pass a model of the kind {cls.__name__}")
+            message = f"{config_file} describes {article} {config.kind}, but {cls.__name__} is needed"
             raise ConfigError(message, remedy).with_context(remedy=config.upgrade)
         try:
             # On the meta device the model takes no memory until the weights are known to fit.

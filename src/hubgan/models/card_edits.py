@@ -1,7 +1,7 @@
-"""Model cards that a person may have edited: what hubgan writes anew, and what it leaves alone.
+"""Model cards that a person may have edited: what hubgan rewrites, and what it leaves alone.
 
 A mark at the end of a card holds the digests of its header and its body as hubgan wrote them, so an edit is noticed.
-A card that a person has edited keeps their words; only its metadata and its measured results are written anew.
+A card that a person has edited keeps their words; only its metadata and its measured results are rewritten.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ _MARK = re.compile(r"\n*<!-- hubgan (?P<header>\w+) (?P<body>\w+) -->\n*")
 _HEADER = re.compile(r"\A\s*---[ \t]*\n(?P<header>.*?)\n?^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _RESULTS = re.compile(r"<!-- (?P<name>results|figures):.*?<!-- end of (?P=name) -->", re.DOTALL)
 _BY_HAND = "edited_"  # before the digest of the words
-_CORRECT = "Correct the YAML between its lines ---"
+_CORRECT = "Correct the YAML between the lines ---"
 
 
 def renewed(old: str, new: str) -> str:
     """An existing card brought up to date: replaced as a whole if nobody has edited it.
 
-    If a person has edited it, their text stays. In the body only the results are written anew, if their marks still
-    exist. In the header only the entries that hubgan owns (library, task, data sets, results) are written anew; its
+    If a person has edited it, their text stays. In the body only the results are rewritten, if their marks still
+    exist. In the header only the entries that hubgan owns (library, task, data sets, results) are rewritten; its
     tags are added.
 
     Args:
@@ -69,7 +69,7 @@ def combined(here: str, there: str) -> tuple[str, bool]:
 
 
 def with_body(card: str, change: Callable[[str], str]) -> str:
-    """A card whose body a person has edited, with a change to that body; any other card as it is."""
+    """A card whose body a person has edited, with a change to that body; any other card unchanged."""
     (header, body), (header_by_hand, body_by_hand), _ = _parts(card)
     return joined(header, change(body), header_by_hand, body_by_hand) if body_by_hand else card
 
@@ -135,7 +135,7 @@ def _merged(old: str, new: str) -> str:
     except yaml.YAMLError as error:
         raise ModelError(f"the header of README.md is not valid YAML: {error}", _CORRECT) from error
     if not isinstance(theirs, dict) or not all(isinstance(key, str) for key in theirs):
-        raise ModelError("the header of README.md is not a list of names and values", _CORRECT)
+        raise ModelError("the header of README.md is not a mapping of names to values", _CORRECT)
     ours = yaml.safe_load(new)
     theirs.pop("model-index", None)
     owned = {key: ours[key] for key in ("library_name", "pipeline_tag", "datasets", "model-index") if key in ours}

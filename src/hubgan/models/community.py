@@ -42,8 +42,8 @@ def find(source: ModelSource, weights_name: str | None = None, allow_pickle: boo
     """
     if os.path.isfile(source.name) and weights_name:  # noqa: PTH113
         raise ModelError(
-            f"{source.name} is a file of weights itself",
-            Remedy("Leave weights_name out, or pass the folder", "Leave out --weights-name, or name the folder"),
+            f"{source.name} is already a weight file",
+            Remedy("Leave out weights_name, or pass the folder", "Remove --weights-name, or pass the folder"),
         )
     if os.path.isfile(source.name):  # unlike Path.is_file, no error for a name too long to be one  # noqa: PTH113
         source, weights_name = replace(source, name=str(Path(source.name).parent)), Path(source.name).name
@@ -106,7 +106,7 @@ def _only_one(files: list[str], where: str) -> str | None:
         if len(names) > 1:
             raise ModelError(
                 f"{where} holds several models: {', '.join(names)}",
-                Remedy("Choose one with weights_name=", "Choose one with --weights-name"),
+                Remedy("Select one with weights_name=", "Select one with --weights-name"),
             )
         if names:
             return names[0]
@@ -116,13 +116,13 @@ def _only_one(files: list[str], where: str) -> str | None:
 def _check_kind(name: str, where: str, allow_pickle: bool) -> None:
     suffix = Path(name).suffix.lower()
     if suffix not in (".safetensors", *PICKLES):
-        raise ModelError(f"{name} is not a file of weights", "Name a .safetensors file")
+        raise ModelError(f"{name} is not a weight file", "Pass a .safetensors file")
     if suffix in PICKLES and not (allow_pickle and suffix in _UNPICKLED):
         remedy = Remedy(
-            "Convert it to safetensors, or pass allow_pickle=True: spandrel's restricted unpickler reads only tensors",
-            "Convert it to safetensors, or add --allow-pickle: spandrel's restricted unpickler reads only tensors",
+            "Convert it to safetensors. Or pass allow_pickle=True: spandrel's restricted unpickler reads only tensors",
+            "Convert it to safetensors. Or pass --allow-pickle: spandrel's restricted unpickler reads only tensors",
         )
-        others = f"Convert it to safetensors; of pickles only {' and '.join(_UNPICKLED)} can be read"
+        others = f"Convert it to safetensors. The only pickles that can be read are {' and '.join(_UNPICKLED)}"
         raise ModelError(
             f"{name} of {where} is a pickle, which can run any code when it is read",
             remedy if suffix in _UNPICKLED else others,
@@ -137,7 +137,7 @@ def _read(file: Path) -> Mapping[str, Any]:
         # PyTorch's own reader decides, because another one may see another archive in the same bytes.
         reader: Any = torch._C.PyTorchFileReader
         if _is_archive(file) and reader(str(file)).has_record("constants.pkl"):
-            raise ModelError(f"{file} is a program (TorchScript), not weights alone; it was not run", _REMEDY)
+            raise ModelError(f"{file} is a program (TorchScript), not weights alone, and was not run", _REMEDY)
         weights: Mapping[str, Any] = spandrel().ModelLoader().load_state_dict_from_file(file)
         return weights
     except ModelError:

@@ -35,7 +35,7 @@ class Config(NamedTuple):
         try:
             if self.written_by and Version(self.written_by) > Version(__version__):
                 return (
-                    f"The model was written by hubgan {self.written_by}, and this is {__version__}."
+                    f"The model was written by hubgan {self.written_by}, but this is hubgan {__version__}."
                     " Run: pip install --upgrade hubgan"
                 )
         except InvalidVersion:

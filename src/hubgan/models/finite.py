@@ -21,13 +21,13 @@ def check_weights(model: "HubModel") -> None:
     """Raise a ModelError that names the model if its weights hold NaN or infinity."""
     if not all(bool(weight.isfinite().all()) for weight in model.state_dict().values()):
         raise ModelError(
-            f"the weights of {_name(model)} hold NaN or infinity, and its pictures would be wrong",
-            "Use an earlier checkpoint of it, or download it again",
+            f"the weights of {_name(model)} hold NaN or infinity, so its pictures would be wrong",
+            "Use an earlier checkpoint of the model, or download it again",
         )
 
 
 def not_finite(model: "HubModel") -> ModelError:
-    """The error for a model whose output is not finite: it names the model, and tells whether its weights are."""
+    """The error for a model whose output is not finite: it names the model, and says whether its weights are."""
     try:
         check_weights(model)
     except ModelError as error:

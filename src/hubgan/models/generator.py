@@ -62,7 +62,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         classes: int = self.config["classes"]
         self.labels = tuple(labels) or tuple(map(str, range(classes)))
         if not all(isinstance(label, str) and label for label in self.labels) or len({*self.labels}) != classes:
-            raise ConfigError(f"labels must be the {classes} different names of the classes, not {list(labels)!r}")
+            raise ConfigError(f"labels must be the {classes} class names, all different, not {list(labels)!r}")
         if classes:
             self.config["labels"] = list(self.labels)
         self.image_size: int = self.config["image_size"]
@@ -104,7 +104,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             raise ConfigError("this model has no classes", "Leave the labels out")
         wanted = [labels] if isinstance(labels, int | str) else list(labels)
         if not wanted:
-            raise ConfigError("labels is empty", "Give one at least, or leave it out")
+            raise ConfigError("labels is empty", "Pass at least one label, or leave out labels")
         numbers = torch.tensor([self._number(label) for label in wanted])
         return numbers.repeat(-(-n // len(wanted)))[:n]
 
@@ -215,7 +215,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             ConfigError: fewer than two seeds or fewer than one frame, or as in `sample`.
         """
         if len(seeds) < 2:
-            raise ConfigError("a walk leads from one seed to another", "Give two seeds or more")
+            raise ConfigError("a walk needs at least two seeds", "Pass two seeds or more")
         points = torch.cat([self.latents(1, seed=seed) for seed in seeds])
         if truncation is not None:
             points = truncate(points, truncation)
@@ -393,19 +393,19 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     ) -> Any:
         if labels is not None:
             if class_labels is not None:
-                raise ConfigError("labels and class_labels mean the same", "Pass one of them")
+                raise ConfigError("labels and class_labels are the same argument", "Pass only one of them")
             class_labels = labels
         if class_labels is not None and not isinstance(class_labels, int | str):
             if batch_size not in (1, len(class_labels)):
                 raise ConfigError(
-                    f"batch_size is {batch_size} for {len(class_labels)} labels", "Leave one of the two out"
+                    f"batch_size is {batch_size}, but there are {len(class_labels)} labels", "Leave out one of the two"
                 )
             batch_size = len(class_labels)
         if batch_size < 1 or (isinstance(generator, list) and len(generator) != batch_size):
             generators = f" for {len(generator)} generators" if isinstance(generator, list) else ""
             raise ConfigError(
                 f"batch_size is {batch_size}{generators}",
-                "Make 1 image or more, with one generator for all or a list of one for each image",
+                "Use a batch_size of at least 1, and one generator, or a list with one for each image",
             )
         if isinstance(generator, list):
             latents = torch.cat([normals(source, 1, self.latent_dim) for source in generator])
@@ -421,7 +421,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     def _check_labels(self, labels: Tensor | None, n: int) -> None:
         if (labels is not None) != bool(self.labels):
             if self.labels:
-                raise ConfigError(f"this model has {len(self.labels)} classes", "Give labels, as label_ids makes them")
+                raise ConfigError(f"this model has {len(self.labels)} classes", "Pass labels, as label_ids makes them")
             raise ConfigError("this model has no classes", "Leave the labels out")
         if labels is None:
             return

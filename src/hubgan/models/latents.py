@@ -31,7 +31,9 @@ def truncate(latents: Tensor, threshold: float) -> Tensor:
         ConfigError: a threshold of 0 or below, or NaN.
     """
     if not threshold > 0:
-        raise ConfigError(f"truncation must be above 0, got {threshold}", "Try 1; less gives more typical images")
+        raise ConfigError(
+            f"truncation must be above 0, got {threshold}", "Try 1. Smaller values give more typical images"
+        )
     size, root = latents.double().abs(), math.sqrt(2)
     # For a number of this size: the probability of a smaller one, and of a larger one.
     within = math.erf(threshold / root) * torch.erf(size / root)

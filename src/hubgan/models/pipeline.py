@@ -43,7 +43,7 @@ def as_output(images: Tensor | Sequence[Image.Image], output_type: str) -> Image
     shapes = {f"{image.width} x {image.height} {image.mode}" for image in images}
     if len(shapes) > 1:
         raise ImageError(
-            f"images of different shapes ({', '.join(sorted(shapes))}) make no batch", "Use output_type='pil'"
+            f"images of different shapes ({', '.join(sorted(shapes))}) cannot form a batch", "Use output_type='pil'"
         )
     white = WHITE_16 if images[0].mode == "I;16" else 255
     batch = torch.from_numpy(np.stack([np.atleast_3d(np.asarray(image, np.float32)) for image in images]) / white)

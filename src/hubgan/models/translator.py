@@ -112,12 +112,14 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
         """
         if prepare:
             if not self.input:
-                raise ConfigError("this model learned from pairs, so no input can be prepared", "Leave prepare out")
+                raise ConfigError(
+                    "this model was trained on pairs, so hubgan cannot prepare its inputs", "Leave out prepare"
+                )
             return INPUTS[self.input].by_seed(to_floats(flatten(picture))[None], 0)
         if self.input == "mask":
             holes = to_floats(picture.getchannel("A")) < 0.5 if picture.mode == "RGBA" else torch.zeros(1)
             if not holes.any():
-                raise ImageError("the picture has no transparent part to fill", "Erase what is to be filled")
+                raise ImageError("the picture has no transparent part to fill", "Erase the part that should be filled")
             hole = holes.float()[None]
             return torch.cat([to_floats(flatten(picture))[None] * (1 - hole) + 0.5 * hole, hole], 1)
         plain = flatten(picture).convert("L" if self.input_channels == 1 else "RGB")

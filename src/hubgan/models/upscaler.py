@@ -40,8 +40,8 @@ _LARGE_TILE = 512  # for networks that work best on the whole picture, within th
 _SEEN, _SEEN_SIDE = 9, 192  # the strength is estimated by this number of parts of a picture, of this side in pixels
 _CLEARLY = 0.25  # twice the error of an estimated strength
 _CAUTION = 0.15  # an estimate up to this counts as 0: cleaning too little costs less than cleaning too much
-_NO_STRENGTH = Remedy("Leave strength out", "Leave out --strength")
-_NO_FIDELITY = Remedy("Leave fidelity out", "Leave out --fidelity")
+_NO_STRENGTH = Remedy("Leave out strength", "Remove --strength")
+_NO_FIDELITY = Remedy("Leave out fidelity", "Remove --fidelity")
 _one_at_a_time = Lock()
 
 Self = TypeVar("Self", bound="Upscaler")
@@ -145,9 +145,13 @@ class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["
         wanted = self.checked_scale(scale)
         self.check_strength(strength)
         if isinstance(image, str | Path) and is_animation(image):
-            logger.warning("%s is animated: only its first frame is enlarged; `hubgan upscale` does all", image)
+            logger.warning(
+                "%s is animated, but only its first frame is enlarged. `hubgan upscale` enlarges all frames", image
+            )
         elif isinstance(image, str | Path) and (pages := len(page_sizes(image))) > 1:
-            logger.warning("%s has %d pages: only its first is enlarged; `hubgan upscale` does all", image, pages)
+            logger.warning(
+                "%s has %d pages, but only the first is enlarged. `hubgan upscale` enlarges all pages", image, pages
+            )
         if tile is None:
             tile = _TILE if getattr(self.network, "tiles", True) else _LARGE_TILE
         was_training = self.training
@@ -188,7 +192,7 @@ class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["
             return self.scale
         if not 0 < scale <= self.scale:
             raise ConfigError(
-                f"scale is {scale:g}, and this model enlarges {self.scale} times",
+                f"scale is {scale:g}, but this model enlarges {self.scale} times",
                 f"Use a scale above 0 and at most {self.scale}",
             )
         return scale
@@ -224,7 +228,7 @@ class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["
 
     @torch.no_grad()
     def estimate_strength(self, image: ImageInput) -> float:
-        """The strength, from 0 to 1, with which `upscale` cleans a picture if it is not told another one.
+        """The strength, from 0 to 1, with which `upscale` cleans a picture unless another one is passed.
 
         The quantisation tables of a JPEG file tell how strongly it was compressed. A small network beside the upscaler
         looks at the picture. It counts where there are no tables, and where the picture looks clearly worse than they
@@ -303,7 +307,7 @@ class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["
         with _one_at_a_time:
             if self.network is network and (is_half or not self._overflows):  # else another thread was first
                 name = self.loaded_from or "this model"
-                logger.warning("%s overflows in half precision: it computes in float32 now", name)
+                logger.warning("%s overflows in half precision, so it now computes in float32", name)
                 self._overflows = True
                 if is_half:
                     self.network = deepcopy(network).float()
@@ -375,7 +379,7 @@ class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["
             model._origin, model._fidelity = ModelSource(name, **source_options), fidelity
             return model._mixed(fidelity, model._origin) if fidelity else model
         if fidelity:
-            raise ConfigError(f"{name} was made elsewhere and has one set of weights", _NO_FIDELITY)
+            raise ConfigError(f"{name} was made elsewhere, and has only one set of weights", _NO_FIDELITY)
         model = cls(community.load(found, dtype), source=found.source)
         model.training_run = found.config.training_run if found.config else None
         model.loaded_from = name
@@ -399,7 +403,7 @@ class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["
         """This model as loaded with another fidelity."""
         if self._origin is None:
             raise ConfigError(
-                "the model was not loaded by from_pretrained, so it has one set of weights", _NO_FIDELITY
+                "the model was not loaded by from_pretrained, so it has only one set of weights", _NO_FIDELITY
             )
         if fidelity not in self._at:
             options = {field.name: getattr(self._origin, field.name) for field in fields(ModelSource)}
@@ -410,7 +414,7 @@ class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["
     def _mixed(self: Self, fidelity: float, source: ModelSource) -> Self:
         at_commit = source.at_commit_of(source.file(CONFIG))
         if PIXEL_WEIGHTS not in at_commit.files():
-            raise ModelError(f"{source.name} holds no {PIXEL_WEIGHTS}, so there is nothing to mix", _NO_FIDELITY)
+            raise ModelError(f"{source.name} has no {PIXEL_WEIGHTS}, so there are no weights to mix", _NO_FIDELITY)
         mix(self, at_commit.file(PIXEL_WEIGHTS), fidelity)
         return self
 

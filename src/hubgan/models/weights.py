@@ -35,7 +35,7 @@ def plain_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def damaged(file: Path, error: Exception) -> ModelError:
     """The error for a file that is no whole safetensors file."""
     return ModelError(
-        f"{file} is damaged or cut short ({error})",
+        f"{file} is damaged or incomplete ({error})",
         Remedy(
             "Copy it again, or download it again with force_download=True",
             "Copy it again, or delete it to download it again",

@@ -74,7 +74,7 @@ class CommunityNetwork(nn.Module):
         try:
             again = CommunityNetwork(weights)
         except ModelError as error:
-            raise error.with_context(f"spandrel does not read its own {self.name} again: ") from error
+            raise error.with_context(f"spandrel cannot read the weights that it saved for {self.name}: ") from error
         if again.options != self.options:
             raise ModelError(f"spandrel rebuilds {self.options} as {again.options}")
         return weights
@@ -89,24 +89,24 @@ def _describe(weights: Mapping[str, Any], dtype: torch.dtype | None) -> Any:
         descriptor = library.ModelLoader().load_from_state_dict(state)
     except library.UnsupportedModelError as error:
         raise ModelError(
-            f"spandrel {library.__version__} knows no architecture with such weights",
-            "A newer one may. Run: pip install --upgrade spandrel",
+            f"spandrel {library.__version__} knows no architecture with these weights",
+            "A newer version may know it. Run: pip install --upgrade spandrel",
         ) from error
     except Exception as error:  # architectures raise any error for weights that only resemble their own
         raise ModelError(f"the weights do not fit their architecture ({str(error)[:200]})") from error
     name, purpose = descriptor.architecture.id, descriptor.purpose
     if purpose in _PURPOSES:
-        raise ModelError(f"{name} is for {_PURPOSES[purpose]}, hubgan runs networks for whole pictures")
+        raise ModelError(f"{name} is for {_PURPOSES[purpose]}, but hubgan only runs networks for whole pictures")
     channels = descriptor.input_channels, descriptor.output_channels
     if channels not in ((1, 1), (3, 3)) or not 1 <= descriptor.scale <= 8:
         raise ModelError(
-            f"this {name} makes {channels[1]} channels of {channels[0]}, {descriptor.scale} times as large:"
-            " hubgan runs grey (1) or colour (3) to the same, 1 to 8 times"
+            f"this {name} makes {channels[1]} channels from {channels[0]}, {descriptor.scale} times as large. hubgan"
+            " needs 1 or 3 channels on both sides, and a scale of 1 to 8"
         )
     try:
         return descriptor.to(dtype or _dtype(state, descriptor))
     except library.UnsupportedDtypeError as error:
-        raise ModelError(f"{name} does not compute in {dtype}", "Leave dtype out, or use torch.float32") from error
+        raise ModelError(f"{name} does not compute in {dtype}", "Leave out dtype, or use torch.float32") from error
 
 
 def _check_sizes(state: Mapping[str, Any]) -> None:
@@ -114,7 +114,7 @@ def _check_sizes(state: Mapping[str, Any]) -> None:
     numbers = [int(part) for key in state for part in str(key).split(".") if part.isdecimal() and len(part) < 10]
     empty = any(isinstance(value, Tensor) and value.dim() and not value.numel() for value in state.values())
     if empty or max(numbers, default=0) > 64 + 4 * len(state):
-        raise ModelError("these are no weights of a network: layers are empty, or most are missing")
+        raise ModelError("these are not the weights of a network: layers are empty, or most of them are missing")
 
 
 def _dtype(state: Mapping[str, Any], descriptor: Any) -> torch.dtype:

@@ -82,10 +82,10 @@ class EDSR(nn.Module):
         channels: 1 (grey) or 3.
         width: channels of the blocks, 4 to 512.
         depth: residual blocks, 1 to 64.
-        stride: how many times coarser than the small picture the grid of the blocks is, 1 to 4.
-        strength: take a strength beside the picture, with which noise and traces of compression are cleaned away. It
-            has the effect of a constant plane beside the colours, as in FFDNet (Zhang et al. 2018,
-            https://arxiv.org/abs/1710.04026), in each block. A small network beside estimates it.
+        stride: how many times coarser the grid of the blocks is than the small picture, 1 to 4.
+        strength: take a strength as a second input: how strongly to clean away noise and compression artefacts. In
+            each block it acts like a constant plane beside the colours, as in FFDNet (Zhang et al. 2018,
+            https://arxiv.org/abs/1710.04026). A small second network estimates it.
 
     Attributes:
         receptive_field: how far, in pixels of the input, a pixel of the output depends on others.

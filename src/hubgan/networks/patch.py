@@ -27,9 +27,9 @@ class PatchDiscriminator(nn.Module):
     Args:
         channels: 1 (grey) or 3.
         width: channels of the first layer, 4 to 512.
-        depth: the number of times the resolution is halved, 1 to 64.
+        depth: how many times the resolution is halved, 1 to 64.
         norm: `spectral`, on every convolution but the last, or `none`.
-        condition_channels: of an input that is judged beside the image, as further channels (0 to 8).
+        condition_channels: channels of an input that the discriminator sees beside the image, 0 to 8.
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.

@@ -67,8 +67,8 @@ class _Block(nn.Module):
         inner, gain = _EXPANSION * channels, nn.init.calculate_gain("leaky_relu", _SLOPE) * blocks**-0.25
         groups = inner // min(group_width, inner)
         if inner % min(group_width, inner):
-            raise ValueError(f"a stage of {channels} channels has {inner} inside, which groups of {group_width} do not"
-                             " divide: choose another width or group_width")  # fmt: skip
+            raise ValueError(f"a stage of {channels} channels has {inner} inside, and {group_width} does not divide"
+                             " them. Choose another width or group_width")  # fmt: skip
         self.widen = _init(nn.Conv2d(channels, inner, 1), gain)
         self.mix = _init(nn.Conv2d(inner, inner, 3, padding=1, groups=groups), gain)
         self.narrow = _init(nn.Conv2d(inner, channels, 1, bias=False), 0)
@@ -104,10 +104,11 @@ class R3GANGenerator(nn.Module):
         image_size: side of the images, a power of two from 8 to 512.
         channels: 1 (grey) or 3.
         latent_dim: numbers in a latent, 1 to 4096.
-        width: channels at half the images' resolution, 4 to 512; doubled each time it halves, up to 8 times.
-        depth: blocks of a stage.
-        group_width: channels of a group of the 3x3 convolutions; twice the channels of any stage divide by it.
-        patch: pixels a side that the last layer makes of one, 1 or 2.
+        width: channels at half the images' resolution, 4 to 512. They double each time it halves, up to 8 times
+            as many.
+        depth: blocks in each stage.
+        group_width: channels in a group of the 3x3 convolutions. It must divide twice the channels of each stage.
+        patch: side of the square of pixels that the last layer makes from each pixel, 1 or 2.
         classes: the number of classes; 0 for none.
 
     Raises:
@@ -158,10 +159,11 @@ class R3GANDiscriminator(nn.Module):
     Args:
         image_size: side of the images, a power of two from 8 to 512.
         channels: 1 (grey) or 3.
-        width: channels at half the images' resolution, 4 to 512; doubled each time it halves, up to 8 times.
-        depth: blocks of a stage.
-        group_width: channels of a group of the 3x3 convolutions; twice the channels of any stage divide by it.
-        patch: pixels a side that the first layer takes at once, 1 or 2.
+        width: channels at half the images' resolution, 4 to 512. They double each time it halves, up to 8 times
+            as many.
+        depth: blocks in each stage.
+        group_width: channels in a group of the 3x3 convolutions. It must divide twice the channels of each stage.
+        patch: side of the squares of pixels that the first layer reads, 1 or 2.
         classes: the number of classes, 0 for none. With classes the logit is the projection of the features on the
             label's embedding (Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637).
 

@@ -106,11 +106,11 @@ class ResidualUNet(nn.Module):
     cannot be translated in tiles.
 
     Args:
-        channels: of the images it makes, 1 (grey) or 3.
-        input_channels: of the images it is given, 1 to 8.
+        channels: channels of the output images, 1 (grey) or 3.
+        input_channels: channels of the input images, 1 to 8.
         width: channels at a quarter of the resolution, a multiple of 8; twice and four times as many below.
         depth: blocks at each resolution on the way down, and on the way up.
-        latent_dim: numbers that choose among the possible results.
+        latent_dim: numbers in a latent, which selects one of the possible results.
 
     Attributes:
         multiple: the grid, in pixels, on which the network works.

@@ -115,8 +115,9 @@ class SNGANGenerator(nn.Module):
         image_size: side of the images, a power of two from 8 to 512.
         channels: 1 (grey) or 3.
         latent_dim: numbers in a latent, 1 to 4096.
-        width: channels of the last block, 4 to 512; of all blocks up to 32x32, doubled above each time the resolution
-            halves, up to 16 times as many. By default the paper's: 256 up to 32x32, 64 above.
+        width: channels of the last block, 4 to 512. For images up to 32x32 all blocks have them. For larger images
+            they double each time the resolution halves, up to 16 times as many. By default the paper's: 256 up to
+            32x32, 64 above.
         classes: the number of classes, each with its own scales and shifts in BatchNorm; 0 for none.
 
     Raises:
@@ -156,8 +157,8 @@ class SNGANDiscriminator(nn.Module):
     Args:
         image_size: side of the images, a power of two from 8 to 512.
         channels: 1 (grey) or 3.
-        width: channels of the first block, 4 to 512; of all blocks up to 32x32, doubled above at each, up to 16 times
-            as many. By default the paper's: 128 up to 32x32, 64 above.
+        width: channels of the first block, 4 to 512. For images up to 32x32 all blocks have them. For larger images
+            they double with each block, up to 16 times as many. By default the paper's: 128 up to 32x32, 64 above.
         classes: the number of classes, 0 for none. With classes the projection of the features on the label's
             embedding is added to the logit.
         norm: `spectral`, the paper's, on every layer and the embedding, or `none`.

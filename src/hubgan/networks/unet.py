@@ -23,8 +23,8 @@ class UNetDiscriminator(nn.Module):
 
     Args:
         channels: 1 (grey) or 3.
-        width: channels at the images' own resolution, 4 to 512 (the paper: 64); doubled each time it halves.
-        condition_channels: of an input that is judged beside the image, as further channels (0 to 8).
+        width: channels at the images' own resolution, 4 to 512 (the paper: 64). They double each time it halves.
+        condition_channels: channels of an input that the discriminator sees beside the image, 0 to 8.
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.

@@ -36,6 +36,6 @@ def check_labels(classes: int, labels: Tensor | None) -> None:
         ValueError: labels are missing, or the network has no classes.
     """
     if classes and labels is None:
-        raise ValueError(f"the network has {classes} classes: it needs labels")
+        raise ValueError(f"the network has {classes} classes, so it needs labels")
     if not classes and labels is not None:
-        raise ValueError("the network has no classes: it takes no labels")
+        raise ValueError("the network has no classes, so it takes no labels")

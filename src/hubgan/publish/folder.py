@@ -60,7 +60,7 @@ def push_folder(
         *(["--message", commit_message] if commit_message else []),
     ]
     options += [name for name, on in (("--private", private), ("--create-pr", create_pr)) if on]
-    again = f"{folder} is whole; push it again: {shlex.join(['hubgan', 'push', str(folder), repo_id, *options])}"
+    again = f"{folder} is complete. Push it again: {shlex.join(['hubgan', 'push', str(folder), repo_id, *options])}"
     repository = Repository(repo_id, private=private, token=token, branch=revision, again=again)
     files: dict[str, Path | bytes] = {}
     for subfolder in models:
@@ -78,8 +78,8 @@ def push_folder(
 
 def _subfolders(folder: Path) -> list[str]:
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
-        what = "is no folder" if not folder.is_dir() else f"holds no {CONFIG} and {WEIGHTS}"
-        remedy = "Name a folder that save_pretrained or a finished training run has written"
+        what = "is not a folder" if not folder.is_dir() else f"has no {CONFIG} and {WEIGHTS}"
+        remedy = "Pass a folder that save_pretrained or a finished training run has written"
         raise ModelError(f"{folder} {what}", remedy)
     others = (file.parent for file in sorted(folder.glob(f"*/{CONFIG}")))
     return ["", *(other.name for other in others if (other / WEIGHTS).is_file())]
@@ -89,7 +89,7 @@ def _load(folder: Path) -> HubModel:
     config = read_config(ModelSource(str(folder)).file(CONFIG))
     if config.kind not in MODELS:
         raise ConfigError(
-            f"{folder / CONFIG} describes a {config.kind}, which this hubgan does not know", config.upgrade
+            f"{folder / CONFIG} describes a {config.kind}, which this version of hubgan does not know", config.upgrade
         )
     model = MODELS[config.kind].from_pretrained(folder)
     if (folder / PIXEL_WEIGHTS).is_file():
@@ -113,5 +113,7 @@ def _card(file: Path, there: str | None, fresh: str, repo_id: str) -> str:
         return renewed(here or there or fresh, fresh)
     card, conflict = combined(here, there)
     if conflict:
-        logger.warning("%s was edited both here and on the Hub: yours is pushed, the other stays in the history", file)
+        logger.warning(
+            "%s was edited both here and on the Hub. Your text is pushed, and the other one stays in the history", file
+        )
     return renewed(card, fresh)

@@ -55,7 +55,7 @@ Make images with a GAN, and enlarge pictures with another one. The page names th
 can be called as an API as well: see "Use via API" below the page.
 
 Made with hubgan: `hubgan space` makes and updates this repository. It writes `app.py`, `requirements.txt`, `LICENSE`,
-`src/hubgan` and the models anew each time; these words, and files of other names, are left as they are.
+`src/hubgan` and the models each time. This text, and files of other names, stay unchanged.
 """
 
 
@@ -103,7 +103,9 @@ def push_space(
     for variable, kind, names in kinds:
         if not names:
             what = kind.__name__.lower()
-            raise ConfigError(f"there is no {what}", Remedy(f"Name one in {what}s=", f"Name one with --{what}"))
+            raise ConfigError(
+                f"no {what} was given", Remedy(f"Pass at least one in {what}s=", f"Pass at least one with --{what}")
+            )
         found = [_model(kind, name, token) for name in names]
         shown[variable] = [model.shown for model in found]
         models += found
@@ -131,7 +133,7 @@ def push_space(
         space_sdk="gradio",
         private=private,
         token=token,
-        again="To go on, run the same command again",
+        again="Run the same command again to continue",
     )
     if (readme := _readme(repository.read(CARD), checkout, models, repository.name)) is not None:
         files[CARD] = readme.encode()
@@ -150,7 +152,7 @@ def _check_checkout(checkout: Path) -> None:
                 f"{checkout} is not a checkout of hubgan: it has no {name}",
                 Remedy(
                     "Clone hubgan's repository, and pass its folder as checkout=",
-                    "Clone hubgan's repository, and name its folder with --checkout",
+                    "Clone hubgan's repository, and pass its folder with --checkout",
                 ),
             )
 
@@ -193,7 +195,7 @@ def _model(kind: type[Generator] | type[Upscaler], name: str, token: str | None)
         return _Model(inside, {f"{inside}/{file}": folder / file for file in travels}, None, None, community)
     preload = None
     if not _is_public(name, needed[0]):
-        logger.warning("%s is not public: the Space needs a secret HF_TOKEN (in its settings) that may read it", name)
+        logger.warning("%s is not public. Add a secret HF_TOKEN that may read it in the settings of the Space", name)
     elif not re.search(r"[\s,]", "".join(needed)):  # the header cannot express names with these
         preload = f"{name} {','.join(needed)}"
     return _Model(name, {}, name, preload, community)
@@ -206,7 +208,9 @@ def _is_public(name: str, file: str) -> bool:
     except (RepositoryNotFoundError, EntryNotFoundError):
         return False
     except HTTPError as error:
-        raise ModelError(f"cannot tell whether a Space may read {name}: {error}", "Check the connection") from error
+        raise ModelError(
+            f"cannot find out whether a Space may read {name}: {error}", "Check the connection"
+        ) from error
     return True
 
 
@@ -217,7 +221,7 @@ def _app(checkout: Path, shown: dict[str, list[str]]) -> str:
         lines = re.findall(rf"^{variable} = .*$", text, re.MULTILINE)
         if len(lines) != 1:
             raise ConfigError(
-                f"{checkout / _APP} has {len(lines)} lines '{variable} = ...' where it should have one",
+                f"{checkout / _APP} must have one line '{variable} = ...', but has {len(lines)}",
                 f"Restore it: git checkout {_APP}",
             )
         text = text.replace(lines[0], f"{variable} = {json.dumps(value, ensure_ascii=False)}")
@@ -256,5 +260,5 @@ def _card(name: object, text: str) -> SpaceCard:
         return SpaceCard(text)
     except (YAMLError, ValueError, TypeError) as error:
         raise ConfigError(
-            f"the header of {name} cannot be read: {error}", "Correct the YAML between its lines ---"
+            f"the header of {name} cannot be read: {error}", "Correct the YAML between the lines ---"
         ) from error

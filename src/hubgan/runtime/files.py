@@ -14,7 +14,7 @@ from typing import TypeVar
 from hubgan.errors import HubganError, Remedy
 
 _UNWRITABLE = (errno.EACCES, errno.EEXIST, errno.ENOTDIR, errno.EPERM, errno.EROFS)
-SET_HF_HOME = "Set HF_HOME to a folder that can be written: export HF_HOME=FOLDER"
+SET_HF_HOME = "Set HF_HOME to a writable folder: export HF_HOME=FOLDER"
 
 Error = TypeVar("Error", bound=HubganError)
 
@@ -54,7 +54,7 @@ def remove_leftovers(folder: Path, age: float = 24 * 3600) -> None:
 
     Args:
         folder: the folder; it need not exist.
-        age: only files that nobody has written to for so many seconds, because others may still be in use.
+        age: only files that nobody has written to for this number of seconds, as others may still be in use.
     """
     for file in folder.glob(f"{_UNFINISHED}*"):
         with suppress(OSError):  # gone meanwhile
@@ -122,7 +122,7 @@ def refuse_address(name: str | Path, kind: type[HubganError], remedy: str | Reme
     if re.match(r"(?i)https?:/", str(name)):
         address = re.sub(r":/+", "://", str(name), count=1)
         raise kind(
-            f"{address} is an address, and hubgan opens files", remedy or f"Download it first: curl -LO {address}"
+            f"{address} is a web address, but hubgan opens files", remedy or f"Download it first: curl -LO {address}"
         )
 
 
@@ -130,10 +130,10 @@ def remedy_of(error: Exception) -> str:
     """What to do about an error where a disk is full, can only be read, or takes no file so large; else empty."""
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return "Free some space, or name a place on another disk"
+        return "Free some space, or choose a folder on another disk"
     if number == errno.EFBIG:
-        return "Name a place on another disk, or raise the limit: ulimit -f unlimited"
-    return "Name a place that can be written" if number == errno.EROFS else ""
+        return "Choose a folder on another disk, or raise the limit: ulimit -f unlimited"
+    return "Choose a folder that can be written" if number == errno.EROFS else ""
 
 
 def told(error: OSError) -> HubganError:

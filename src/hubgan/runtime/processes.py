@@ -62,7 +62,7 @@ def gather(work: Callable[[], T]) -> list[T]:
     outcome: Any
     try:
         outcome = work()
-    except Exception as error:  # the others would wait for ever
+    except Exception as error:  # the others would wait without end
         outcome = _translated(error)
     outcomes: list[Any] = gather_object([outcome])
     for each in outcomes:

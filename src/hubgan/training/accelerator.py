@@ -42,11 +42,11 @@ def make_accelerator(config: TrainingConfig) -> Accelerator:
     for variable, name in _SPLITTING.items():
         if parse_flag_from_env(variable):
             raise ConfigError(
-                f"{name} is not supported: these networks fit on one device, so each device holds a whole copy",
+                f"{name} is not supported, because each device holds complete networks",
                 "Choose multi-GPU without it in `accelerate config`, or launch with --multi_gpu",
             )
     if os.environ.get("ACCELERATE_DYNAMO_BACKEND", "no").lower() != "no" and not config.compile:
-        logger.warning("the launcher's dynamo backend is left aside; --compile True compiles the networks")
+        logger.warning("the launcher's dynamo backend is ignored. Pass --compile True to compile the networks")
     # It has a new name since PyTorch 2.13, which Accelerate does not hand on yet.
     warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
     try:
@@ -71,7 +71,9 @@ def make_accelerator(config: TrainingConfig) -> Accelerator:
     if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise ConfigError("fp16 needs a GPU", "Use --mixed_precision bf16 or no on a CPU")
     if accelerator.num_processes == 1 and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("several processes were started, but Accelerate sees one", "Use accelerate launch --cpu")
+        raise ConfigError(
+            "several processes were started, but Accelerate sees only one", "Use accelerate launch --cpu"
+        )
     return accelerator
 
 

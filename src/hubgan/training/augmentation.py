@@ -14,7 +14,7 @@ class DiffAugment:
     """DiffAugment (Zhao et al. 2020, https://arxiv.org/abs/2006.10738): operations that gradients pass through.
 
     - `color`: brightness shifted by up to 0.5, saturation times 0 to 2, contrast times 0.5 to 1.5.
-    - `translation`: moved by whole pixels, up to an eighth of each side; what comes in is 0 (grey).
+    - `translation`: moved by whole pixels, up to an eighth of each side; the new pixels are 0 (grey).
     - `cutout`: a rectangle of half of each side, anywhere with its centre in the image, becomes 0 (grey).
 
     All randomness comes from the draws: an image and its draws give the same result in any batch.
@@ -65,7 +65,7 @@ class AdaptiveProbability:
 
     Attributes:
         target: the mean sign of the logits of real images to hold, -1 to 1.
-        images: in so many images the probability can go from 0 to 1.
+        images: the number of images in which the probability can go from 0 to 1.
         probability: the current one, 0 to 1.
     """
 
@@ -88,7 +88,7 @@ class AdaptiveProbability:
         return {"probability": self.probability}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Resume from a checkpoint."""
         self.probability = state["probability"]
 
 

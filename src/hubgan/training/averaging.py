@@ -57,7 +57,7 @@ class MovingAverage:
         return self.module.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Resume from a checkpoint."""
         self.module.load_state_dict(state)
 
 

@@ -88,31 +88,32 @@ class DataOptions(OptionGroup):
     group: ClassVar[str] = "data"
 
     dataset: str
-    """A Hub name, a folder of images or of pairs (subfolders lr and hr), a Parquet file, or a local data set."""
+    """The data set: a Hub name, a folder of images, a Parquet file, or a local data set. A folder of pairs has the
+    subfolders lr and hr."""
     dataset_name: str | None = None
-    """The data set's name in the card and in the saved recipe; by default the Hub name, or the folder's own name.
+    """The data set's name in the card and in the saved recipe. By default the Hub name, or the folder's own name.
     A remark in brackets, as in "uoft-cs/cifar10 (JPEG copy)", appears in the card only."""
     dataset_config: str | None = None
-    """The data set's configuration (subset), if it has several."""
+    """The data set's configuration (subset), if there are several."""
     split: str = "train"
     """The data set's split to train on."""
     image_column: str | None = None
-    """The column with the images; needed if there are several of the feature type Image. In pairs the targets."""
+    """The column with the images, or with the targets of pairs. It is needed if several columns hold images."""
     input_column: str | None = None
-    """Super-resolution: the column with the small images, in a data set of pairs. By default lr beside hr, or input
-    beside target; else the small images are made from the large ones."""
+    """The column with the inputs, in a data set of pairs, such as the small images of super-resolution. By default lr
+    beside hr, or input beside target. If there is none, the inputs are made from the images."""
     label_column: str | None = None
-    """The column with the labels; by default the first whose feature type is ClassLabel."""
+    """The column with the labels. By default the first of the feature type ClassLabel."""
     classes: tuple[str, ...] = ()
     """Train only on images with these labels."""
     streaming: bool = False
-    """Read images when they are needed, through a shuffled buffer, instead of downloading and decoding all first."""
+    """Read images when they are needed, through a shuffled buffer. Otherwise all are downloaded and decoded first."""
     shuffle_buffer: PositiveInt = 10_000
-    """Images (still encoded) in the buffer that shuffles a stream."""
+    """Size of the buffer that shuffles a stream, in encoded images."""
     channels: Literal[1, 3] = 3
     """1 for grey images, 3 for colour."""
     num_workers: NonNegativeInt | None = None
-    """Processes that prepare batches; by default 0 if all images are kept decoded, else up to 4."""
+    """Processes that prepare batches. By default 0 if all images are kept decoded, else up to 4."""
     decoded_gb: NonNegativeFloat = 8.0
     """Decode up to this many GB of images once and keep them in a file that all processes share."""
 
@@ -138,15 +139,15 @@ class OptimisationOptions(OptionGroup):
     max_steps: PositiveInt | None = None
     """Stop after this number of steps (updates of the generator)."""
     max_minutes: PositiveFloat | None = None
-    """Stop after this number of minutes of training; schedules then follow the clock."""
+    """Stop after this number of minutes of training. Schedules then follow the clock."""
     batch_size: PositiveInt = 128
-    """Images a process has on its device at once."""
+    """Batch size of each process, in images."""
     gradient_accumulation_steps: PositiveInt = 1
-    """Batches whose gradients are added up before an update."""
+    """Batches whose gradients are accumulated before an update."""
     discriminator_steps: PositiveInt = 1
-    """Updates of the discriminator a step, each on images of its own."""
+    """Updates of the discriminator in each step, each on new images."""
     optimizer: Optimizer = "adam"
-    """The generator's optimizer: adam, or muon, which takes Adam's learning rates."""
+    """The generator's optimizer: adam or muon. Both take the same learning rates."""
     learning_rate: PositiveSchedule = 2e-4
     """The learning rate of the generator."""
     discriminator_learning_rate: PositiveSchedule = 2e-4
@@ -156,15 +157,16 @@ class OptimisationOptions(OptionGroup):
     adam_beta2: BetaSchedule = 0.999
     """Adam's second beta."""
     schedule: Shape = "cosine"
-    """How a value given as two numbers goes from the first to the second."""
+    """The schedule of values that are given as two numbers: how they change from the first to the second."""
     schedule_share: float = Field(1.0, gt=0, le=1)
-    """The share of the budget after which a value given as two numbers has reached the second."""
+    """The share of the budget after which a schedule has reached its second number."""
     clip_grad_norm: NonNegativeFloat = 0.0
-    """Clip the norm of the gradients to this; 0 does not."""
+    """Clip the norm of the gradients to this value. 0 means no clipping."""
     ema_half_life: NonNegativeSchedule = 90_000
-    """Images after which a weight counts half in the average of the generator that is saved; 0 saves the last."""
+    """Half-life of the moving average of the generator's weights, in images. The average is saved, or with 0 the last
+    weights."""
     ema_rampup: NonNegativeFloat = 0.05
-    """The half-life is at most this share of the images seen, so that a short run forgets its first weights."""
+    """Upper limit of the half-life, as a share of the images seen. Short runs then forget their first weights."""
 
 
 class LossOptions(OptionGroup):
@@ -179,17 +181,17 @@ class LossOptions(OptionGroup):
     r2_weight: NonNegativeSchedule = 0.0
     """Weight (gamma) of R2, the squared gradient at fakes."""
     gradient_penalty_weight: NonNegativeSchedule | None = None
-    """Weight (lambda) of WGAN-GP's penalty; 10 for the objective wasserstein, 0 for the others."""
+    """Weight (lambda) of WGAN-GP's penalty. By default 10 for the objective wasserstein, and 0 for the others."""
     penalty_every: PositiveInt = 1
-    """Discriminator updates from one penalty to the next; each penalty is weighted by this number."""
+    """Discriminator updates from one penalty to the next. Each penalty is multiplied by this number."""
     flip: bool = True
-    """Mirror images at random; super-resolution also flips them upside down and turns them."""
+    """Mirror images at random. Super-resolution also flips them upside down and turns them."""
     augment: tuple[Operation, ...] = ()
-    """DiffAugment operations on all images that the discriminator sees, real and fake."""
+    """DiffAugment operations on all real and fake images that the discriminator sees."""
     augment_probability: ProbabilitySchedule = 1.0
     """The probability of each of these operations."""
     augment_target: float | None = Field(None, gt=0, lt=1)
-    """Adapt that probability from 0 on, so that the mean sign of the logits of real images stays here (ADA: 0.6)."""
+    """Adapt the probability, from 0 on, to keep the mean sign of real images' logits at this value (ADA: 0.6)."""
 
 
 class RunOptions(OptionGroup):
@@ -198,37 +200,37 @@ class RunOptions(OptionGroup):
     group: ClassVar[str] = "run"
 
     config: str = "cifar-dcgan"
-    """The recipe, which sets the defaults of all other options: a name from the list above, or a YAML file."""
+    """The recipe: a name from the list above, or a YAML file. It sets the defaults of all other options."""
     dry_run: bool = False
     """Print the plan (networks, memory, time, schedules, data) and stop. It needs no data set."""
     output_dir: str | None = None
-    """The run's folder, which ends as a repository ready to push. By default runs/<recipe>; if that holds a run, the
-    name is followed by the date and time."""
+    """The run's folder. At the end it is a repository, ready to push. By default runs/<recipe>. If that holds a run,
+    date and time are added to the name."""
     push_to_hub: str | None = None
     """Push the run's folder to this Hub repository (user/name) at the end."""
     private: bool = False
     """Make the pushed repository private."""
     resume: str | None = None
-    """A checkpoint folder to go on from, or "auto" for the last good one of the output folder. Without --output_dir
-    that is the folder of the recipe that was trained last."""
+    """A checkpoint folder to resume from, or "auto" for the last good one of the output folder. Without --output_dir,
+    "auto" resumes the recipe's run that was trained last."""
     seed: int = Field(0, ge=0, lt=2**31)
-    """Seeds weights, data order, augmentation and noise."""
+    """The random seed of weights, data order, augmentation and noise."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
-    """auto takes the half precision that `accelerate launch` asks for, else bf16 where the hardware computes in it."""
+    """auto uses the half precision that `accelerate launch` asks for, else bf16 if the hardware supports it."""
     compile: bool = False
     """Compile the networks with torch.compile."""
     log_every: PositiveInt = 50
     """Steps between lines in metrics.jsonl."""
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
-    """A tracker that shows the figures as well."""
+    """A tracker that receives the figures too."""
     sample_every: PositiveInt = 1000
     """Steps between sample grids on fixed inputs."""
     checkpoint_every: PositiveInt = 1000
     """Steps between checkpoints."""
     keep_checkpoints: PositiveInt = 2
-    """How many checkpoints are kept, the last ones."""
+    """How many of the last checkpoints are kept."""
     on_nonfinite: Literal["stop", "rollback"] = "stop"
-    """When a loss or a gradient is not finite: stop, or go back to the last checkpoint and draw other numbers."""
+    """If a loss or gradient is not finite: stop, or return to the last checkpoint with other random numbers."""
 
 
 class EvaluationOptions(OptionGroup):
@@ -237,14 +239,14 @@ class EvaluationOptions(OptionGroup):
     group: ClassVar[str] = "evaluation"
 
     eval_samples: NonNegativeInt = 0
-    """Number of images to measure by: generated ones, or pictures to enlarge at most; 0 measures nothing."""
+    """Number of images to measure: generated images, or at most this number of pictures. 0 measures nothing."""
     eval_every: NonNegativeInt = 0
-    """Steps between measurements during the training; 0 measures at the end only."""
+    """Steps between measurements during the training. 0 measures at the end only."""
     eval_dataset: str | None = None
-    """The data set to measure on, if it is not the one trained on: a Hub name, a folder, a Parquet file. None
+    """The data set to measure on: a Hub name, a folder, or a Parquet file. By default the one trained on. None
     without --eval_split or --eval_samples measures nothing."""
     eval_split: str | None = None
-    """The split to measure on; by default the one trained on, or "train" of another data set."""
+    """The split to measure on. By default the one trained on, or "train" of another data set."""
 
 
 class CardOptions(OptionGroup):

@@ -39,7 +39,7 @@ def train(config: TrainingConfig) -> Path:
     Raises:
         ConfigError: options that do not fit each other, the machine or the folder; or another run uses the folder.
         DataError: the data set cannot be found or used.
-        ModelError: the model to begin with cannot be found, the checkpoint to go on from does not fit, or the result
+        ModelError: the model to begin with cannot be found, the checkpoint to resume from does not fit, or the result
             cannot be saved or pushed.
         TrainingError: the numbers are no longer finite, or no checkpoint is whole.
         KeyboardInterrupt, SystemExit: SIGINT or SIGTERM came; a checkpoint was saved.
@@ -67,7 +67,7 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
     if results and config.eval_every:
         folder.log(counters | brief(results))
     decide(lambda: folder.finish(models[task.main], results))
-    logger.info("done: %s holds the model, samples.png and report.html", folder.path)
+    logger.info("Done: %s holds the model, samples.png and report.html", folder.path)
     accelerator.end_training()
     return folder.path
 
@@ -101,17 +101,20 @@ def plan(config: TrainingConfig) -> str:
 
 def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
     if not (config.max_images or config.max_steps or config.max_minutes):
-        raise ConfigError("the run has no end", "Set --max_images, --max_steps or --max_minutes")
+        raise ConfigError("the run has no budget", "Set --max_images, --max_steps or --max_minutes")
     if config.eval_every and not config.eval_samples:
-        raise ConfigError("eval_every needs images to measure by", "Set --eval_samples, for example to 10000")
+        raise ConfigError("eval_every needs a number of images to measure", "Set --eval_samples, for example to 10000")
     if not config.augment and (config.augment_target is not None or config.augment_probability != 1):
         raise ConfigError(
-            "augment_target and augment_probability need operations", "Pass --augment color translation cutout"
+            "augment_target and augment_probability need augmentation operations",
+            "Pass --augment color translation cutout",
         )
     if config.private and not config.push_to_hub:
-        raise ConfigError("private is for a repository, and nothing is pushed", "Name it with --push_to_hub")
+        raise ConfigError(
+            "private applies to a repository, but no repository is pushed", "Pass its name with --push_to_hub"
+        )
     if config.input_column and not TASKS[config.task].takes_pairs:
-        raise ConfigError(f"the task {config.task} does not learn from pairs", "Leave --input_column out")
+        raise ConfigError(f"the task {config.task} cannot train on pairs", "Remove --input_column")
     accelerator, given = make_accelerator(config), config
     config = decide(lambda: with_folder(given))
     accelerator.project_configuration = ProjectConfiguration(str(run_path(config) / FOLDER))

@@ -45,12 +45,12 @@ class Measurement:
 
         Every process of the run must call it, and does a part of the work.
         """
-        logger.info("measuring %s", self)
+        logger.info("Measuring %s ...", self)
         try:
             results = self.task.evaluate(models, self.reference, self.trained_on)
         except Exception as error:  # out of memory, a data set that is gone, a defect of hubgan
             reason = " ".join(str(error).split())[:300] or type(error).__name__
-            logger.warning("the model could not be measured: %s. When it is saved, measure it with: %s", reason,
+            logger.warning("the model could not be measured: %s. Once it is saved, measure it with: %s", reason,
                            self._remedy())  # fmt: skip
             return []
         logger.info("measured:\n%s", table(results))
@@ -109,8 +109,8 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
         recipe = load_recipe(config.config)
         if (config.eval_dataset, config.eval_split) == (recipe.eval_dataset, recipe.eval_split):
             logger.warning(
-                "%s. The recipe measures the model on that data. It is not available, so the training images are used."
-                " Choose other data with --eval_dataset and --eval_split",
+                "%s. The recipe measures the model on that data, which is unavailable, so the training"
+                " images are used. Choose other data with --eval_dataset and --eval_split",
                 error,
             )
             return on_training_images
@@ -130,7 +130,7 @@ def _open(task: Task[Any], *, paired: bool) -> Reference:
             pairs=task.takes_pairs,
         )
         if paired and found.input_column is None:
-            raise DataError(f"{config.eval_dataset} has no pairs, and the data set of the training has")
+            raise DataError(f"{config.eval_dataset} has no pairs, but the training data has")
         return Reference(found, without_folders(config.eval_dataset), split)
     assert config.eval_split is not None
     source = load_images(

@@ -64,7 +64,7 @@ def estimate(task: Task[Any], config: TrainingConfig, precision: str, processes:
 def activation_bytes(step: Callable[[], object], constant: Iterable[Tensor] = ()) -> int:
     """The most bytes that autograd holds at once in a step, each storage counted once, and gradients on their way.
 
-    The latter are taken to be two tensors of the largest size: one that comes out of a layer and one that goes in.
+    These gradients are estimated as two tensors of the largest size: one out of a layer, and one into it.
 
     Args:
         step: runs forward and backward passes, on any device; on the meta device it takes no memory.

@@ -11,8 +11,9 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 REMEDIES = (
-    "Try a lower --learning_rate and --discriminator_learning_rate, --clip_grad_norm 1, a penalty (--r1_weight 1 with"
-    " --discriminator.norm spectral), another --objective, or bf16 (--mixed_precision bf16 or no) in place of fp16"
+    "Try a lower --learning_rate and --discriminator_learning_rate, or --clip_grad_norm 1. Try a penalty"
+    " (--r1_weight 1 with --discriminator.norm spectral) or another --objective. Instead of fp16, use"
+    " --mixed_precision bf16 or no"
 )
 _COLLAPSE = 0.3
 _UNDER_WAY = 0.05  # an untrained generator makes one grey image
@@ -91,15 +92,15 @@ class Monitor:
     def trouble(self, figures: dict[str, Tensor]) -> str:
         """Names what is not finite, or "" where all is well.
 
-        Under fp16 a gradient may overflow: its scale is lowered and the step left out. That is trouble only where it
-        goes on and on.
+        Under fp16 a gradient may overflow: its scale is lowered and the step skipped. It is trouble only if that
+        happens in many steps in a row.
         """
         names = list(figures)
         finite = torch.stack([figures[name].float() for name in names]).isfinite().tolist()
         bad = [name for name, good in zip(names, finite, strict=True) if not good]
         if self._scaled and bad and all(name.endswith("gradient_norm") for name in bad):
             self._overflows += 1
-            return f"{_list(bad)}, {_OVERFLOWS} steps on end" if self._overflows >= _OVERFLOWS else ""
+            return f"{_list(bad)}, in {_OVERFLOWS} steps in a row" if self._overflows >= _OVERFLOWS else ""
         self._overflows = 0
         return _list(bad)
 
@@ -109,9 +110,9 @@ class Monitor:
         self._alike = self._alike + 1 if excess > _COLLAPSE and progress > _UNDER_WAY else 0
         if self._alike == _PATIENCE:
             logger.warning(
-                "the fakes look alike (overlap %.2f, real images %.2f): the generator may be collapsing. Look at the"
-                " samples; try lower learning rates, a penalty (--r1_weight 1 with --discriminator.norm spectral),"
-                " --augment color translation cutout, or another --objective",
+                "the fakes look alike (overlap %.2f, real images %.2f), so the generator may be collapsing. Look at"
+                " the samples. Try lower learning rates, or a penalty (--r1_weight 1 with --discriminator.norm"
+                " spectral). Try --augment color translation cutout, or another --objective",
                 values["fake_overlap"], values["real_overlap"],
             )  # fmt: skip
 

@@ -90,7 +90,7 @@ def load_recipe(name: str) -> TrainingConfig:
     if base := options.pop(_BASE, None):
         below = _read(str(base))
         if _BASE in below:
-            raise ConfigError(f"{name}: its base {base} has a base of its own", f"Set base to {below[_BASE]}")
+            raise ConfigError(f"{name}: its base {base} has a base itself", f"Set base to {below[_BASE]}")
         options = _merged(below, options)
     if options.get("task") not in TASKS:
         raise ConfigError(f"{name} must name its task, as in 'task: generation'", f"Known: {', '.join(TASKS)}")
@@ -130,8 +130,8 @@ def _read(name: str) -> dict[str, Any]:
     file = _file(name)
     if not file.is_file():
         if file.parent == RECIPES:
-            raise ConfigError(f"there is no recipe {name!r}", nearest(name, recipes()))
-        raise ConfigError(f"there is no recipe file {name}")
+            raise ConfigError(f"the recipe {name!r} does not exist", nearest(name, recipes()))
+        raise ConfigError(f"the recipe file {name} does not exist")
     try:
         options = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -200,9 +200,7 @@ def _block(kind: type[TrainingConfig], where: str, block: Any, architectures: Ar
         ConfigError: it is no block, or names an unknown architecture or option.
     """
     if isinstance(block, str):
-        raise ConfigError(
-            f"{where} is a block of options now", f"Write {where.split()[-1]}: {{architecture: {block}}}"
-        )
+        raise ConfigError(f"{where} is a block of options", f"Write {where.split()[-1]}: {{architecture: {block}}}")
     values = block.model_dump() if isinstance(block, NetworkConfig) else block
     if not isinstance(values, dict) or not isinstance(values.get("architecture"), str):
         raise ConfigError(f"{where} must be a block that names an architecture, not {block!r}")
@@ -239,11 +237,11 @@ def _refuse_moved(kind: type[TrainingConfig], names: Any, where: str = "", dashe
     for name in names:
         if name in kind.moved:
             new = kind.moved[name]
-            raise ConfigError(f"{where}{dashes}{name} is gone", _remedy(new) if dashes else _recipe_remedy(new))
+            raise ConfigError(f"{where}{dashes}{name} was replaced", _remedy(new) if dashes else _recipe_remedy(new))
         if not dashes and _is_block(kind, name.partition(".")[0]) and "." in name:
             raise ConfigError(f"{where}{name} is an option of a block", _recipe_remedy((name,)))
         if dashes and _is_block(kind, name):
-            raise ConfigError(f"--{name} is now a block of options", f"Pass --{name}.architecture")
+            raise ConfigError(f"--{name} is a block of options", f"Pass --{name}.architecture")
 
 
 def _remedy(options: Sequence[str]) -> str:
@@ -319,7 +317,7 @@ def _network_class(name: str, architectures: Architectures, block: NetworkConfig
     network = architectures.networks[block.architecture]
     hints = get_type_hints(network.__init__, include_extras=True)
     described = _described(network)
-    choice = f"The architecture: {', '.join(architectures.networks)}. Another one begins with its own defaults."
+    choice = f"The architecture: {', '.join(architectures.networks)}. Each has its own defaults."
     fields: list[Any] = [("architecture", _flag(f"{name}.architecture", str, choice), block.architecture)]
     for option, value in block.options.items():
         fields.append(

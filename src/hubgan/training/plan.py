@@ -51,7 +51,7 @@ def describe_plan(
         + (["networks compiled"] if config.compile else []),
         "result": [*_result(config), f"measured at the end: {measurement or wanted}"],
     }
-    lines = [f"Plan of the recipe {config.config} ({config.task}); nothing was started."]
+    lines = [f"Plan of the recipe {config.config} ({config.task}). Nothing was started."]
     for name, parts in sections.items():
         lines += [f"\n{name}", *(f"  {part}" for part in parts)]
     return "\n".join(lines)
@@ -74,9 +74,9 @@ def _networks(task: Task[Any]) -> list[str]:
 def _memory(task: Task[Any], config: TrainingConfig, accelerator: Accelerator) -> list[str]:
     parts = estimate(task, config, precision(accelerator), accelerator.num_processes)
     return [
-        f"about {size(sum(parts.values()))} on the device of each process, by an estimate:",
+        f"estimated at about {size(sum(parts.values()))} on the device of each process:",
         ", ".join(f"{name} {size(count)}" for name, count in parts.items()),
-        "left out: working space of convolutions, torch itself, the data",
+        "not included: working memory of convolutions, torch itself, the data",
     ]
 
 
@@ -93,7 +93,9 @@ def _budget(
         "minutes": config.max_minutes and f"{config.max_minutes:g}",
     }
     given = [f"{limit} {name}" for name, limit in limits.items() if limit]
-    lines = [" or ".join(given) + (", whichever is first" if len(given) > 1 else "") or "none: it has no end"]
+    lines = [
+        " or ".join(given) + (", whichever comes first" if len(given) > 1 else "") or "none: the run has no budget"
+    ]
     parts, batch = task.active_parts, describe.global_batch(config, accelerator)
     images_a_step = [batch * _batches_a_step(part) for part in parts]
     shares = [part.end - part.start for part in parts]
@@ -118,7 +120,7 @@ def _budget(
         lines.append(_time(config, images, shares, speeds))
     for part in parts:
         lines += [
-            f"{phase.repeats} updates of the {phase.label} a step, on {batch * phase.repeats:,} images"
+            (f"{phase.repeats} updates of the {phase.label} in each step, on {batch * phase.repeats:,} images")
             for phase in part.phases
             if phase.repeats > 1
         ]
@@ -131,7 +133,7 @@ def _budget(
 
 def _time(config: TrainingConfig, images: int | None, shares: Sequence[float], speeds: Sequence[float]) -> str:
     """The time of the run, or the images it will see, given the images a second of each part."""
-    how = "by a few timed steps; measuring, and waiting for data, come on top"
+    how = "estimated by a few timed steps, without measuring and waiting for data"
     minutes = config.max_minutes
     taken = images and sum(images * share / speed for share, speed in zip(shares, speeds, strict=True))
     if taken and images and not (minutes and minutes * 60 < taken):
@@ -164,20 +166,20 @@ def _optimisation(task: Task[Any], config: TrainingConfig) -> list[str]:
     lines.append(f"averaging: {describe.averaging(task)}")
     lines.append(f"augmentation: {describe.augmentation(task) or 'none'}")
     if config.augment and is_used(config.augment_probability) and config.augment_target is not None:
-        lines.append("  the probability begins at 0")
+        lines.append("  the probability starts at 0")
     return lines
 
 
 def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None, missing: str) -> list[str]:
     lines = [f"{config.dataset}{f', {config.dataset_config}' if config.dataset_config else ''}, split {config.split}"]
     if source is None:
-        stand_ins = ["two classes stand in for those of the data"] if task.labelled else []
+        stand_ins = ["two classes are assumed in place of the real ones"] if task.labelled else []
         return [*lines, f"not opened: {missing}" if missing else "not opened", *stand_ins]
-    number = f"{source.size:,} images" if source.size is not None else "a number of images that is not known"
+    number = f"{source.size:,} images" if source.size is not None else "an unknown number of images"
     if source.streaming:
         how = f"streamed through a buffer of {config.shuffle_buffer:,}"
     else:
-        how = f"decoded once, up to {config.decoded_gb:g} GB kept"
+        how = f"decoded once, and up to {config.decoded_gb:g} GB kept"
     columns = f"column {source.column!r}"
     if source.input_column:
         columns = f"pairs: inputs in column {source.input_column!r}, targets in {source.column!r}"
@@ -194,7 +196,7 @@ def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None, m
         except DataError as error:
             return [*lines, str(error)]
         mean = sum(example.numel() for example in examples) / len(examples)
-        lines.append(f"about {size(mean * source.size)} decoded, by {len(examples)} of them")
+        lines.append(f"about {size(mean * source.size)} decoded, estimated from {len(examples)} of them")
     return lines
 
 
@@ -205,9 +207,9 @@ def _result(config: TrainingConfig) -> list[str]:
         f" samples every {config.sample_every:,}, figures every {config.log_every:,}",
     ]
     if config.report_to != "none":
-        lines.append(f"shown by {config.report_to} too")
+        lines.append(f"also shown by {config.report_to}")
     if config.resume:
-        lines.append(f"goes on from {config.resume}")
+        lines.append(f"resumes from {config.resume}")
     if config.push_to_hub:
         lines.append(f"pushed to {config.push_to_hub}{', private' if config.private else ''} at the end")
     return lines

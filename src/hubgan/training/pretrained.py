@@ -44,10 +44,10 @@ def load_pretrained(task: Task[Any], accelerator: Accelerator) -> None:
         network = task.networks[network_name]
         _compare(name, found, network)
         own, given = network.state_dict(), found.state_dict()
-        anew = [key for key in own if key not in given or own[key].shape != given[key].shape]
-        if anew:
-            logger.info("%s lacks these weights, which begin anew: %s", name, ", ".join(anew))
-        network.load_state_dict(given | {key: own[key] for key in anew})
+        fresh = [key for key in own if key not in given or own[key].shape != given[key].shape]
+        if fresh:
+            logger.info("%s lacks these weights, which start from random values: %s", name, ", ".join(fresh))
+        network.load_state_dict(given | {key: own[key] for key in fresh})
 
 
 def _compare(name: str, found: HubModel, wanted: HubModel) -> None:
@@ -56,7 +56,8 @@ def _compare(name: str, found: HubModel, wanted: HubModel) -> None:
     differ = [key for key in sorted(options) if bool(found.config.get(key)) | bool(wanted.config.get(key))
               and found.config.get(key) != wanted.config.get(key)]  # fmt: skip
     if differ:
-        words = "; ".join(f"{key} {found.config.get(key)!r}, not {wanted.config.get(key)!r}" for key in differ)
+        words = "; ".join(f"{key} {found.config.get(key)!r} instead of {wanted.config.get(key)!r}" for key in differ)
         raise ConfigError(
-            f"{name} is another network than this run trains: it has {words}", "Set the run's options to these"
+            f"{name} is not the network that this run trains. It has {words}",
+            "Set the run's options to the same values",
         )

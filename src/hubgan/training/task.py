@@ -281,7 +281,7 @@ class Task(ABC, Generic[C]):
         """
         options = {self.main: self.config.pretrained_model, "discriminator": self.config.pretrained_discriminator}
         if self.config.pretrained_discriminator and "discriminator" not in self.networks:
-            raise ConfigError("this task has no network called discriminator", "Leave --pretrained_discriminator out")
+            raise ConfigError("this task has no network called discriminator", "Remove --pretrained_discriminator")
         return {network: name for network, name in options.items() if name}
 
     def load_pretrained(self, network: str, name: str) -> HubModel:

@@ -65,7 +65,7 @@ class Counters:
         vars(self).update(state)
 
     def progress(self, config: TrainingConfig) -> float:
-        """The share of the budget used up, 1 at the end; of several budgets the one nearest to its end counts."""
+        """The share of the budget that is used up, 1 at the end. Of all limits the one nearest to its end counts."""
         used = [
             (self.images, config.max_images),
             (self.steps, config.max_steps),
@@ -112,15 +112,20 @@ class Trainer:
         """
         counters, config = self.counters, self.config
         if counters.progress(config) >= 1:
-            logger.info("the budget is used up already. To train on, raise --max_images, --max_steps or --max_minutes")
+            logger.info(
+                "the budget is already used up. To train longer, raise --max_images, --max_steps or --max_minutes"
+            )
         self._begun, self._before, stop = time.monotonic(), counters.seconds, 0
         self._start()
-        logger.info("Training in %s; report.html there shows samples and curves ...", self.folder.path)
+        logger.info("Training in %s. Its report.html shows samples and curves ...", self.folder.path)
         bar = progress_bar(counters.progress(config), disable=not self.accelerator.is_main_process)
         with bar, logging_redirect_tqdm([logging.getLogger("hubgan")]):
             while counters.progress(config) < 1:
                 if stop := self._advance(stop_signal, bar):
-                    logger.warning("stopped by a signal at step %d, saved; go on with --resume auto", counters.steps)
+                    logger.warning(
+                        "stopped by a signal at step %d, after saving a checkpoint. Continue with --resume auto",
+                        counters.steps,
+                    )
                     break
         if stop:
             self.accelerator.end_training()
@@ -208,7 +213,7 @@ class Trainer:
         self.folder.log(counters.figures() | values | shown | speed)
         return ", ".join(filter(None, [_losses(values), f"{images_per_second:,.0f} images/s"]))
 
-    # -- going on, going back ----------------------------------------------------------------------------------
+    # -- resuming, going back ----------------------------------------------------------------------------------
 
     def _save(self) -> None:
         self._meter.settle()
@@ -224,14 +229,20 @@ class Trainer:
             # First, as it may explain why the checkpoint does not fit.
             self.folder.compare(self.source.fingerprint, scheduled=self.task.follows_budget)
             load_checkpoint(self.accelerator, checkpoint)
-            logger.info("going on from %s", checkpoint)
+            logger.info("resuming from %s", checkpoint)
         elif self.config.resume:
-            logger.info("there is no checkpoint in %s yet: starting from the beginning", self.folder.checkpoints)
+            logger.info(
+                "there is no checkpoint in %s yet, so the run starts from the beginning", self.folder.checkpoints
+            )
         self._settle_in(checkpoint)
         source, images = self.source, self.images
         used, skipped = (len(images), images.skipped) if isinstance(images, DecodedImages) else (source.size, None)
         if used and used < self._global_batch:
-            logger.warning("a batch (%d) holds every one of the %d images more than once", self._global_batch, used)
+            logger.warning(
+                "a batch of %d images holds each of the %d images of the data set more than once",
+                self._global_batch,
+                used,
+            )
         self.folder.begin(
             self.counters.steps,
             checkpoint,
@@ -259,7 +270,7 @@ class Trainer:
         counters = self.counters
         what = f"step {counters.steps}: {trouble or 'a figure of another process'} not finite"
         checkpoint = find_checkpoint("auto", self.folder.checkpoints)
-        where = f"--resume auto goes on from {checkpoint}" if checkpoint else "there is no checkpoint yet"
+        where = f"--resume auto continues from {checkpoint}" if checkpoint else "there is no checkpoint yet"
         if self.config.on_nonfinite == "stop" or checkpoint is None:
             raise TrainingError(f"{what}; {where}", REMEDIES)
         if self._returns[checkpoint] == _RETURNS:  # the trouble may lie in it: try the one before
@@ -270,7 +281,7 @@ class Trainer:
         self._returns[checkpoint] += 1
         rollbacks, seconds = counters.rollbacks + 1, counters.seconds
         load_checkpoint(self.accelerator, checkpoint)
-        logger.warning("%s; back to %s with another seed. If it happens again: %s", what, checkpoint, REMEDIES)
+        logger.warning("%s. Going back to %s, with another seed. If it happens again: %s", what, checkpoint, REMEDIES)
         counters.rollbacks, counters.seconds = rollbacks, seconds
         self._settle_in(checkpoint)
         self._start()

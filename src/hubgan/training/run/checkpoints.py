@@ -44,7 +44,8 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, keep: int
     failed = (
         TrainingError,
         f"cannot save the checkpoint {final}",
-        "Earlier checkpoints are intact: free some space, or mend the folder, and go on with --resume auto",
+        "Earlier checkpoints are intact. Free some space, or make the folder writable, and"
+        " continue with --resume auto",
     )
     hook = accelerator.register_save_state_pre_hook(_without_wrappers(accelerator))
     try:
@@ -93,7 +94,7 @@ def find_checkpoint(resume: str, folder: Path, before: Path | None = None) -> Pa
             raise ConfigError(f"--resume: {resume} is a run, not a checkpoint", f"Did you mean {runs[-1]}?")
         if reason := problem(checkpoint):
             raise ConfigError(
-                f"--resume: {resume} is not a checkpoint: {reason}", "Name a folder like RUN/checkpoints/step-00001000"
+                f"--resume: {resume} is not a checkpoint: {reason}", "Pass a folder like RUN/checkpoints/step-00001000"
             )
         return checkpoint
 
@@ -104,7 +105,8 @@ def discard_after(folder: Path, checkpoint: Path | None) -> None:
     """Make what lies beyond `checkpoint` count no longer: damaged checkpoints, and those of a future left behind.
 
     They are renamed to `discarded-...`, and removed by the next save. When `checkpoint` lies in another folder, or the
-    run goes on from none, all in this one are of another past and go. Call it on the main process.
+    run resumes from none, all checkpoints in this one belong to another past and are removed. Call it on the main
+    process.
 
     Raises:
         TrainingError: the folder cannot be changed.
@@ -119,9 +121,9 @@ def discard_after(folder: Path, checkpoint: Path | None) -> None:
         for other in beyond:
             _discard(other)
         if beyond:
-            logger.info("left aside, until the next save removes them: %s", ", ".join(other.name for other in beyond))
+            logger.info("ignored, and removed by the next save: %s", ", ".join(other.name for other in beyond))
     except OSError as error:
-        raise TrainingError(f"cannot go on in {folder}: {error}") from error
+        raise TrainingError(f"cannot resume in {folder}: {error}") from error
 
 
 def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> None:
@@ -134,24 +136,26 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> None:
         ModelError: it is damaged, or belongs to other networks.
     """
     remedy = (
-        "It was made with other networks or options: pass those of its run, or start afresh with another --output_dir"
+        "It belongs to other networks or options. Pass those of its run, or start a new run with another --output_dir"
     )
     hook = accelerator.register_load_state_pre_hook(_without_wrappers(accelerator))
     try:
         # torch, safetensors and pickle each have their own kinds of errors.
-        with together(ModelError, f"cannot go on from {checkpoint}", remedy, (Exception,)):
+        with together(ModelError, f"cannot resume from {checkpoint}", remedy, (Exception,)):
             accelerator.load_state(str(checkpoint))
     finally:
         hook.remove()
     saved = len(list(checkpoint.glob("random_states_*.pkl")))
     if saved != accelerator.num_processes and accelerator.is_main_process:
-        logger.info("%s was saved by %d processes, %d go on from it", checkpoint, saved, accelerator.num_processes)
+        logger.info(
+            "%s was saved by %d processes, and %d resume from it", checkpoint, saved, accelerator.num_processes
+        )
 
 
 def problem(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint, in words that name the file; None if its checksums hold."""
     if not checkpoint.is_dir():
-        return "there is no such folder"
+        return "the folder does not exist"
     try:
         sums = json.loads((checkpoint / CHECKSUMS).read_text(encoding="utf-8"))
         wanted = {name: (int(entry["size"]), str(entry["sha256"])) for name, entry in sums.items()}
@@ -160,13 +164,13 @@ def problem(checkpoint: Path) -> str | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return f"{CHECKSUMS} cannot be read ({type(error).__name__})"
     if not wanted:
-        return f"{CHECKSUMS} names no files"
+        return f"{CHECKSUMS} lists no files"
     try:
         for name, (size, _) in wanted.items():  # cheap, so first
             if not (checkpoint / name).is_file():
                 return f"{name} is missing"
             if (found := (checkpoint / name).stat().st_size) != size:
-                return f"{name} is {'cut short' if found < size else 'altered'} ({found:,} of {size:,} bytes)"
+                return f"{name} is {'incomplete' if found < size else 'altered'} ({found:,} of {size:,} bytes)"
         for name, (_, digest) in wanted.items():
             if sha256(checkpoint / name) != digest:
                 return f"{name} is altered"
@@ -197,14 +201,14 @@ def _newest(folder: Path, before: Path | None) -> Path | None:
         if not (reason := problem(checkpoint)):
             if damaged:
                 logger.warning(
-                    "damaged: %s; going on from the checkpoint before, %s", "; ".join(damaged), checkpoint.name
+                    "damaged: %s. Resuming from the checkpoint before, %s", "; ".join(damaged), checkpoint.name
                 )
             return checkpoint
         damaged.append(f"{checkpoint.name}, {reason}")
     if damaged:
         raise TrainingError(
             f"every checkpoint in {folder} is damaged: {'; '.join(damaged)}",
-            "Restore one from a copy, or start a new run with another --output_dir",
+            "Restore a checkpoint from a copy, or start a new run with another --output_dir",
         )
     return None
 
@@ -216,7 +220,7 @@ def _finish_interrupted(folder: Path) -> None:
             final = folder / f"step-{unfinished.name.removeprefix(prefix)}"
             if not final.exists() and _step(final) >= 0 and not problem(unfinished):
                 unfinished.rename(final)
-                logger.info("%s was whole, though its save was interrupted", final)
+                logger.info("%s is complete, although its save was interrupted", final)
 
 
 # -- writing

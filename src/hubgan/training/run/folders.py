@@ -30,7 +30,7 @@ def holds_run(folder: Path) -> bool:
 def with_folder(config: TrainingConfig) -> TrainingConfig:
     """The configuration with the run's folder, where it names none; called on the main process.
 
-    A run that begins has `runs/<recipe>`, or `runs/<recipe>-2026-11-30-1412` if that one is taken. A run that goes on
+    A run that begins has `runs/<recipe>`, or `runs/<recipe>-2026-11-30-1412` if that one is taken. A resumed run
     has the folder of its checkpoint; with "auto" that of the recipe's run that was trained last.
     """
     if config.output_dir is not None:
@@ -42,14 +42,14 @@ def with_folder(config: TrainingConfig) -> TrainingConfig:
     if chosen is None:
         chosen = _unused(first)
         if chosen != first:
-            logger.info("%s holds another run, so this one is kept in %s", first, chosen)
+            logger.info("%s holds another run, so this run uses %s", first, chosen)
     elif len(runs) > 1:
-        logger.info("%d runs of this recipe: going on with the last, %s", len(runs), chosen)
+        logger.info("this recipe has %d runs. Resuming the one that was trained last, %s", len(runs), chosen)
     return config.model_copy(update={"output_dir": str(chosen)})
 
 
 def _to_go_on(resume: str, runs: list[Path]) -> Path | None:
-    """The run that goes on; None if it is none of these, so that another one begins."""
+    """The run to resume; None if it is none of these, so that another one begins."""
     if resume == "auto":
         return max(runs, key=_last_trained, default=None)
     checkpoints = Path(at_home(resume)).resolve().parent

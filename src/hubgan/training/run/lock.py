@@ -66,7 +66,7 @@ def _refusal(folder: Path) -> ConfigError:
         holder = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
         process, host, started = (holder[name] for name in ("process", "host", "started"))
     except (OSError, ValueError, TypeError, KeyError):  # it is starting this very moment
-        return ConfigError(f"another process trains in {folder}", "Choose another folder with --output_dir")
+        return ConfigError(f"another process is training in {folder}", "Choose another folder with --output_dir")
     here = host == platform.node()
     stop = f"Stop it with `kill {process}`{'' if here else f' on {host}'}, which saves a checkpoint"
     gone = "" if here else f". If {host} is switched off, delete {folder / LOCK}"

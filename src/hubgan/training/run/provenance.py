@@ -41,7 +41,7 @@ _LOCAL_PROCESSES = ["LOCAL_WORLD_SIZE", "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCA
 PATHS = ("dataset", "eval_dataset", "pretrained_model", "pretrained_discriminator")
 """Options that may name something on this machine."""
 _BUDGET = {"max_images", "max_steps", "max_minutes"}
-# Options that a run may change when it goes on, as its weights do not depend on them.
+# Options that a run may change when it resumes, as its weights do not depend on them.
 _FREE = {
     "config", "resume", "dry_run", "output_dir", "push_to_hub", "private", "dataset_name", "license", "notice",
     "num_workers", "decoded_gb", "log_every", "report_to", "sample_every", "checkpoint_every", "keep_checkpoints",
@@ -103,14 +103,14 @@ def describe_session(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def record_run(folder: Path, run: dict[str, Any], checkpoint: Path | None = None) -> None:
-    """Write `run.json`; a run that goes on adds its session to those that are there, and changes nothing else.
+    """Write `run.json`; a resumed run adds its session to those that are there, and changes nothing else.
 
     The session tells the checkpoint, and as `changed` the options that are others than those it was begun with.
 
     Args:
         folder: the run's.
         run: what `describe_run` returned.
-        checkpoint: what the run goes on from, None when it begins.
+        checkpoint: what the run resumes from, None when it begins.
 
     Raises:
         OSError: it cannot be written.
@@ -141,7 +141,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 def with_absolute_paths(config: TrainingConfig, folder: Path) -> TrainingConfig:
     """The options with the absolute paths of data sets and models on this machine, as `run.json` keeps them.
 
-    If a run goes on from another working folder, a name that leads nowhere from there means what it meant before.
+    If a run resumes from another working folder, a name that leads nowhere from there means what it meant before.
 
     Args:
         config: the options as they were given.
@@ -175,7 +175,7 @@ def recorded_paths(names: Mapping[str, Any], before: Mapping[str, Any]) -> dict[
             and (_means(name, recorded) or (option == "dataset" and name == _published(before)))
         ):
             found[option] = recorded
-            logger.info("%s: %s, where it was when the run was begun", option, recorded)
+            logger.info("%s: %s is used, the path from the start of the run", option, recorded)
     return found
 
 
@@ -197,7 +197,7 @@ def changed_options(old: dict[str, Any], new: TrainingConfig, *, scheduled: bool
 
     Args:
         old: the `options` of `run.json`.
-        new: the options that the run goes on with.
+        new: the options that the run continues with.
         scheduled: whether anything follows the budget.
     """
     free = _FREE - ({"num_workers"} if new.streaming else set()) | (set() if scheduled else _BUDGET)

@@ -77,9 +77,9 @@ class RunFolder:
         before = read_run(self.path) if self.accelerator.is_main_process else None
         if before and (changed := changed_options(before.get("options") or {}, self.config, scheduled=scheduled)):
             words = ", ".join(f"{name} {now} (was {then})" for name, (then, now) in changed.items())
-            logger.warning("the run goes on with other options than it was begun with: %s", words)
+            logger.warning("the run resumes with other options than it started with: %s", words)
         if before and (data := before.get("data") or {}).get("fingerprint") not in (None, fingerprint):
-            logger.warning("the data set is not what it was when the run was begun (%s)", data.get("name"))
+            logger.warning("the data set has changed since the run started (%s)", data.get("name"))
 
     def begin(
         self,
@@ -95,7 +95,7 @@ class RunFolder:
 
         Args:
             step: where the run stands.
-            checkpoint: what it goes on from, None when it begins.
+            checkpoint: what it resumes from, None when it begins.
             fingerprint, columns, images, skipped: as `describe_run` takes them.
 
         Raises:
@@ -139,7 +139,7 @@ class RunFolder:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise TrainingError(f"{self._metrics} cannot be cut at step {step}: {error}") from error
+            raise TrainingError(f"{self._metrics} cannot be cut off at step {step}: {error}") from error
         for sample in self._samples.glob("step-*.png"):
             number = sample.stem.removeprefix("step-")
             if number.isdigit() and int(number) > step:
@@ -163,7 +163,7 @@ class RunFolder:
         try:
             image = task.preview(models)
         except ModelError as error:  # the next checkpoint looks at the weights, and ends the run or goes back
-            logger.warning("there are no samples of step %d: %s", step, error)
+            logger.warning("no samples were made at step %d: %s", step, error)
             return
         try:
             _save_image(image, self._samples / f"step-{step:08d}.png")
@@ -237,7 +237,7 @@ class RunFolder:
             resumed = Path(at_home(config.resume)).resolve()
             if config.resume != "auto" and resumed.is_dir() and resumed.parent != self.checkpoints.resolve():
                 raise ConfigError(
-                    f"{self.path} holds another run than the checkpoint {config.resume}",
+                    f"{self.path} holds another run, which the checkpoint {config.resume} does not belong to",
                     "Choose another folder with --output_dir",
                 )
         try:
@@ -263,7 +263,7 @@ class RunFolder:
             mark.touch()
         deadline = time.monotonic() + _PATIENCE
         self.accelerator.wait_for_everyone()
-        # Listing asks a network disk anew, where looking for one name may be answered from memory.
+        # Listing asks a network disk again, where looking for one name may be answered from memory.
         while not (seen := self.path.is_dir() and mark in self.path.iterdir()) and time.monotonic() < deadline:
             time.sleep(1)
         blind = gather_object([] if seen else [platform.node()])
@@ -271,8 +271,8 @@ class RunFolder:
             mark.unlink(missing_ok=True)
         if blind:
             raise ConfigError(
-                f"output_dir must be on a disk that all machines see: {', '.join(sorted(set(blind)))} does not see"
-                f" {self.path.resolve()} of the first machine"
+                f"output_dir must be on a disk that all machines share, but {', '.join(sorted(set(blind)))}"
+                f" cannot see {self.path.resolve()} of the first machine"
             )
 
     def _report(self) -> None:

@@ -1,4 +1,4 @@
-"""TensorBoard, Trackio or Weights & Biases, by Accelerate's trackers: the same run again when a run goes on."""
+"""TensorBoard, Trackio or Weights & Biases, by Accelerate's trackers: the same run again when a run resumes."""
 
 import importlib.util
 import logging
@@ -32,12 +32,12 @@ def check_tracker(config: TrainingConfig) -> None:
     if config.report_to != "none" and importlib.util.find_spec(config.report_to) is None:
         raise ConfigError(
             f"report_to is {config.report_to!r}, which is not installed",
-            f"Run: pip install {config.report_to}, or choose another with --report_to",
+            f"Run: pip install {config.report_to}, or choose another tracker with --report_to",
         )
 
 
 def start_tracker(accelerator: Accelerator, config: TrainingConfig, folder: Path, step: int) -> None:
-    """Begin to track a run, or go on with it; called on every process, once `run.json` is written.
+    """Begin to track a run, or resume it; called on every process, once `run.json` is written.
 
     What TensorBoard and Weights & Biases write lies in `folder/trackers`, what Trackio writes where Trackio keeps all
     its runs.
@@ -75,8 +75,8 @@ def start_tracker(accelerator: Accelerator, config: TrainingConfig, folder: Path
         except Exception as error:  # each tracker has its own kinds
             reason = " ".join(str(error).split())[:300].rstrip(".")
             remedy = "Log in to it, or pass --report_to none"
-            remedy += "; WANDB_MODE=offline needs no account" if config.report_to == "wandb" else ""
-            raise ConfigError(f"the tracker {config.report_to} does not start: {reason}", remedy) from error
+            remedy += ". WANDB_MODE=offline needs no account" if config.report_to == "wandb" else ""
+            raise ConfigError(f"the tracker {config.report_to} cannot start: {reason}", remedy) from error
 
     decide(start)
 
@@ -107,7 +107,7 @@ def track_image(accelerator: Accelerator, image: Image.Image, step: int) -> None
 
 @contextmanager
 def _optional() -> Iterator[None]:
-    """A tracker that fails is reported; the run goes on, with its own metrics.jsonl."""
+    """A tracker that fails is reported; the run continues, with its own metrics.jsonl."""
     try:
         yield
     except Exception as error:  # each tracker has its own kinds

@@ -33,9 +33,9 @@ class GenerationNetworks(NetworkOptions):
     )
     """The discriminator's network."""
     image_size: PositiveInt = 32
-    """Side of the images in pixels, a power of two; images are centre-cropped and resized to it."""
+    """Side of the images in pixels, a power of two. Images are centre-cropped and resized to it."""
     conditional: bool = False
-    """Learn the classes of the data: the generator can be asked for one, the discriminator judges by it."""
+    """Train with the classes of the data. The generator then makes images of a given class."""
 
 
 class GenerationConfig(GenerationNetworks, TrainingConfig):

@@ -63,21 +63,21 @@ class TranslationData(DataOptions):
     """The pictures, and where the inputs come from."""
 
     image_size: PositiveInt = 128
-    """Side of the images in pixels; pictures are centre-cropped and resized to it."""
+    """Side of the images in pixels. Pictures are centre-cropped and resized to it."""
     input: InputName | None = None
-    """Compute the inputs from the pictures: edges (sketches), grey (to be coloured), mask (holes to be filled) or
-    small. Without it the data set must hold pairs."""
+    """Compute the inputs from the pictures: edges (sketches), grey, mask (holes) or small. Without this option the
+    data set must hold pairs."""
     input_channels: Literal[1, 3] = 3
-    """Of the inputs of pairs: 1 for grey images, 3 for colour."""
+    """Channels of the inputs of pairs: 1 for grey images, 3 for colour."""
     colour_hints: bool = False
-    """Tell the network the mean colours of some targets by the first latents, so that seeds give other colours."""
+    """Give the network the mean colours of some targets in the first latents. Other seeds then give other colours."""
 
 
 class TranslationLosses(LossOptions):
     """The losses of both parts of the training."""
 
     pixel_share: float = Field(0.1, ge=0, le=1)
-    """The part of the budget without the discriminator, before it joins."""
+    """The share of the budget before the discriminator is used."""
     pixel_weight: NonNegativeFloat = 1.0
     """Weight of the pixel loss (mean absolute error)."""
     perceptual_weight: NonNegativeFloat = 0.5
@@ -90,7 +90,7 @@ class TranslationOptimisation(OptimisationOptions):
     """The adversarial part has a learning rate of its own."""
 
     adversarial_learning_rate: PositiveSchedule = 2e-4
-    """The translator's learning rate where the discriminator has joined."""
+    """The translator's learning rate once the discriminator is used."""
 
 
 class TranslationConfig(
@@ -118,7 +118,7 @@ class Translation(Task[TranslationConfig]):
         c = config
         self.derived = INPUTS[c.input] if c.input else None
         if self.derived is not None and c.channels != 3:
-            raise ConfigError(f"--input {c.input} needs pictures in colour", "Set --channels 3")
+            raise ConfigError(f"--input {c.input} needs colour pictures", "Set --channels 3")
         kind = {"input": c.input} if c.input else {"input_channels": c.input_channels}
         translator = c.translator.build("translator", Translator, channels=c.channels, image_size=c.image_size, **kind)
         discriminator = c.discriminator.build(
@@ -128,7 +128,7 @@ class Translation(Task[TranslationConfig]):
         self._latent_dim = translator.latent_dim
         if c.colour_hints and self._latent_dim < _HINTS:
             raise ConfigError(
-                f"colour_hints needs {_HINTS} latents, and there are {self._latent_dim}",
+                f"colour_hints needs {_HINTS} latents, but the translator has {self._latent_dim}",
                 f"Set --translator.latent_dim {_HINTS} or more, or --colour_hints False",
             )
         self._check_size(int(translator.network.multiple))  # type: ignore[arg-type]
@@ -149,7 +149,7 @@ class Translation(Task[TranslationConfig]):
         if size % multiple or size < smallest:
             wanted = max(size // multiple * multiple, -(-smallest // multiple) * multiple)
             raise ConfigError(
-                f"image_size is {size}; it must be a multiple of {multiple}, and {smallest} or more",
+                f"image_size is {size}, but it must be a multiple of {multiple} and at least {smallest}",
                 f"Set --image_size {wanted}",
             )
 
@@ -157,13 +157,13 @@ class Translation(Task[TranslationConfig]):
         c = self.config
         if self._pairs is None and source.input_column:
             raise ConfigError(
-                f"{source.name} holds pairs, and --input {c.input} computes the inputs",
-                f"Leave --input out, or train on the targets alone with --image_column {source.column}",
+                f"{source.name} holds pairs, but --input {c.input} computes the inputs",
+                f"Remove --input, or train on the targets alone with --image_column {source.column}",
             )
         if self._pairs is not None and not source.input_column:
             raise ConfigError(
                 f"{source.name} holds no pairs of an input and a target",
-                "Name two image columns with --input_column and --image_column, or compute the inputs with --input"
+                "Pass two image columns with --input_column and --image_column, or compute the inputs with --input"
                 f" {' or '.join(INPUTS)}",
             )
         self._columns = f"inputs in column `{source.input_column}`, targets in column `{source.column}`"

@@ -60,36 +60,36 @@ class UpscalingData(DataOptions):
     crop_size: PositiveInt = 128
     """Side in pixels of the crops of the large images."""
     reduce: float = Field(1.0, gt=0, le=1)
-    """Shrink the large images to this share of their size before cropping; below 1 this hides the blocks of JPEGs."""
+    """Shrink the large images to this share of their size before cropping. Below 1 this hides the blocks of JPEGs."""
     degradation: DegradationName = "none"
-    """How small images are damaged: everyday (slight blur and noise, JPEG or WebP files), heavy (Real-ESRGAN's), or
-    none, which only shrinks them."""
+    """The degradation of the small images. everyday adds slight blur, noise and JPEG or WebP compression. heavy is
+    Real-ESRGAN's. none only shrinks them."""
     degraded: float | None = Field(None, ge=0, le=1)
-    """The share of the small images that are damaged; by default three quarters."""
+    """The share of the small images that are degraded. By default three quarters."""
     degraded_blur: Range | None = None
-    """Limits of the blur's deviation in pixels of the large image; by default those of the degradation."""
+    """Limits of the blur's standard deviation in pixels of the large image. By default those of the degradation."""
     degraded_noise: Range | None = None
-    """Limits of the noise's deviation in grey levels; by default those of the degradation."""
+    """Limits of the noise's standard deviation in grey levels. By default those of the degradation."""
     degraded_quality: Range | None = None
-    """Limits of the quality of JPEG and WebP files, 1 to 100; by default those of the degradation."""
+    """Limits of the quality of JPEG and WebP files, 1 to 100. By default those of the degradation."""
 
 
 class UpscalingLosses(LossOptions):
     """The losses of both parts of the training."""
 
     pixel_share: float = Field(0.5, ge=0, le=1)
-    """The part of the budget trained with the pixel loss alone, before the other losses join."""
+    """The share of the budget with the pixel loss alone, before the other losses are added."""
     pixel_weight: NonNegativeFloat = 1.0
     """Weight of the pixel loss (mean absolute error) in the adversarial part."""
     luma_weight: NonNegativeFloat = 0.0
-    """Weight of luma in the pixel loss beside the three colours: the eye sees detail mostly in luma."""
+    """Weight of luma in the pixel loss, in addition to the three colours. The eye sees detail mostly in luma."""
     colour_weight: NonNegativeFloat = 0.0
-    """Weight of the mean absolute error of mean colours, of blocks of 32 pixels, in both parts. It keeps colours where
+    """Weight of the mean absolute error of the mean colours of 32-pixel blocks, in both parts. It keeps colours where
     damage is cleaned away."""
     consistency_weight: NonNegativeFloat = 5.0
-    """Weight of two mean absolute errors, in the adversarial part: of the result made small again, which keeps
-    colours (not at scale 1), and of local means of each place in the blocks that the network lays, which keeps
-    patterns out."""
+    """Weight of two mean absolute errors in the adversarial part. One compares the result, made small again, with the
+    input; it keeps colours (not at scale 1). The other compares local means at each position in the blocks of pixels
+    that the network makes; it prevents patterns."""
     perceptual_weight: NonNegativeFloat = 0.15
     """Weight of the perceptual loss (distance of EfficientNet-Lite0 features)."""
     adversarial_weight: NonNegativeFloat = 0.001
@@ -169,7 +169,7 @@ class Upscaling(Task[UpscalingConfig]):
             )
         if size < (smallest := max(_SMALLEST + self._shift, _BLOCKS * self._block)):
             raise ConfigError(
-                f"crop_size is {size}; the losses need {smallest} or more", f"Set --crop_size {smallest}"
+                f"crop_size is {size}, but the losses need at least {smallest}", f"Set --crop_size {smallest}"
             )
 
     def _caption(self, before: str) -> str:
@@ -199,7 +199,7 @@ class Upscaling(Task[UpscalingConfig]):
                     large[chosen], self.scale, draws[chosen], noise[chosen]
                 )
         tensors = {"small": small, "real": large, "strength": strength}
-        if self.has_strength:  # given not quite as it is, because nobody knows it exactly in use
+        if self.has_strength:  # given inexactly, because nobody knows it exactly in use
             tensors["given"] = (strength + _UNSURE * random.normal(len(large))).clamp(0, 1)
         return Batch(tensors, values={"offset": offset})
 
@@ -277,8 +277,8 @@ class Upscaling(Task[UpscalingConfig]):
             self._use_pairs(source)
         elif self.scale == 1 and self.degradation is None:
             raise ConfigError(
-                "the upscaler's scale is 1, and its inputs would be the targets themselves",
-                "Set --degradation everyday, or heavy, or name the inputs of pairs with --input_column",
+                "the upscaler's scale is 1, so its inputs would equal the targets",
+                "Set --degradation everyday or heavy, or pass the inputs of pairs with --input_column",
             )
         self._examples = source.examples(self.transform, _EXAMPLES)
 
@@ -288,10 +288,10 @@ class Upscaling(Task[UpscalingConfig]):
         unfit = {"--degradation none": c.degradation != "none", "--reduce 1": c.reduce < 1}
         unfit["--upscaler.strength False"] = self.has_strength
         if options := [option for option, is_unfit in unfit.items() if is_unfit]:
-            unknown = ", and their strengths are not known" if self.has_strength else ""
+            unknown = ", and their strengths are unknown" if self.has_strength else ""
             raise ConfigError(
-                f"{source.name} holds pairs: the small pictures in column {source.input_column} are used as they"
-                f" are{unknown}",
+                f"{source.name} holds pairs, so the small pictures in column {source.input_column} are"
+                f" used unchanged{unknown}",
                 f"Pass {' '.join(options)}, or train on the large pictures alone with --image_column {source.column}",
             )
         self.transform = self._pairs = PairedCrops(
@@ -356,11 +356,11 @@ def _degradation(c: UpscalingConfig) -> tuple[Degradation | None, float]:
     if c.degradation == "none":
         if c.degraded or given:
             name = f"degraded_{next(iter(given))}" if given else "degraded"
-            raise ConfigError(f"{name} is set, and no degradation", "Set --degradation everyday, or heavy")
+            raise ConfigError(f"{name} is set, but there is no degradation", "Set --degradation everyday, or heavy")
         return None, 0.0
     for name, (low, high) in given.items():
         if not 0 <= low <= high <= (100 if name == "quality" else 255):
-            raise ConfigError(f"degraded_{name} is {low:g} {high:g}", "Give two numbers, the smaller first")
+            raise ConfigError(f"degraded_{name} is {low:g} {high:g}", "Pass two numbers, the smaller first")
     degradation = DEGRADATIONS[c.degradation](**given)
     share = degradation.share if c.degraded is None else c.degraded
     return (degradation, share) if share else (None, 0.0)
