@@ -219,7 +219,7 @@ def test_of_several_image_columns_none_is_guessed(tmp_path: Path, streaming: boo
 def test_places_that_hold_no_data(tmp_path: Path, streaming: bool) -> None:
     with pytest.raises(DataError, match=r"cannot open|holds neither a data set"):
         load_images(str(tmp_path), streaming=streaming)
-    with pytest.raises(DataError, match="the folder .* does not exist"):
+    with pytest.raises(DataError, match=r"the folder .* does not exist"):
         load_images(str(tmp_path / "missing"), streaming=streaming)
     save(tmp_path / "one.png")
     with pytest.raises(DataError, match="is a file"):
