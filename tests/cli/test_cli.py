@@ -283,8 +283,8 @@ def test_push_prints_the_address_and_says_when_nothing_is_new(
     assert run("sample", "tester/pushed", "-n", 1)[0] == 0
     assert (tmp_path / "pushed-samples").is_dir()
     for argv, words in {
-        ("nowhere", "tester/x"): "nowhere is no folder",
-        (".", "tester/x"): ". holds no config.json and model.safetensors",
+        ("nowhere", "tester/x"): "nowhere is not a folder",
+        (".", "tester/x"): ". has no config.json and model.safetensors",
         ("gen", "not a name"): "not a Hub name",
     }.items():
         status, said, complained = run("push", *argv)

@@ -310,12 +310,12 @@ def test_what_cannot_be_upscaled_is_told_in_a_line(run: Run, tmp_path: Path, ups
             "up",
             "https://a.org/b.png",
         ): "https://a.org/b.png is a web address, but hubgan opens files. Download it first: curl",
-        ("https://a.org/up", "a.png"): "https://a.org/up is an address",
+        ("https://a.org/up", "a.png"): "https://a.org/up is a web address",
         ("a.png",): "MODEL is missing: a.png is a picture or video. Run: hubgan upscale MODEL a.png, where MODEL is",
         ("a.png", "b.png"): "MODEL is missing: a.png is a picture or video. Run: hubgan upscale MODEL a.png b.png,",
         ("up", "empty"): "empty holds no pictures or videos (apng, avif",
         ("up", "up/config.json"): "up/config.json is not a picture in a supported format",
-        ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is one file",
+        ("up", "a.png", "b.png", "-o", "c.png"): "-o c.png is a file",
         (
             "up",
             "a.png",
@@ -538,7 +538,7 @@ def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upsca
     assert run("up", "--dataset", unlabelled, "-o", "out")[0] == 0
     assert names(tmp_path / "out") == {"00000000.png", "b/00000001.png"}
     rows(["a", "b"], [0], tmp_path / "data" / "train.parquet")
-    assert "would become a part of it" in run("up", "--dataset", "data", "-o", "data/large")[2]
+    assert "would become a part of the data set" in run("up", "--dataset", "data", "-o", "data/large")[2]
 
 
 @pytest.mark.slow

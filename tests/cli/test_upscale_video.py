@@ -176,7 +176,7 @@ def test_a_video_that_cannot_be_enlarged(run: Run, tmp_path: Path, upscaler: Ups
         ("cut.mp4",): "cut.mp4 cannot be read as a video",
         ("sound.mp4",): "sound.mp4 has no video stream",
         ("locked.mp4",): "locked.mp4 is encrypted",
-        ("narrow.webm", "-o", "wide.mp4"): "16400 x 32 pixels, and .mp4 holds at most 16,384 a side. Use a smaller",
+        ("narrow.webm", "-o", "wide.mp4"): "16400 x 32 pixels, but .mp4 holds at most 16,384 a side. Use a smaller",
         ("whole.mp4", "-o", "large.avi"): "has no video extension that hubgan can write. Pass a .mp4",
         ("whole.mp4", "-o", "whole.mp4"): "would be replaced by its own result",
     }.items():
@@ -273,7 +273,7 @@ def test_an_interrupted_video_is_continued(run: Run, tmp_path: Path, upscaler: U
         assert "a-x2.mp4: interrupted. Run the same command again to continue after " in complained
     status, said, complained = run("up", "a.mp4", "--resume")
     assert (status, said) == (0, "a-x2.mp4: 320 x 240 pixels\n")
-    assert "a-x2.mp4: continues after " in complained and " of 150 frames" in complained
+    assert "a-x2.mp4: continuing after " in complained and " of 150 frames" in complained
     assert {name for name in names(tmp_path) if not name.startswith("up")} == {"a.mp4", "a-x2.mp4"}
     continued = play(tmp_path / "a-x2.mp4")
     assert run("up", "a.mp4", "--overwrite")[2] == ""

@@ -149,7 +149,7 @@ def test_only_broken_images(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="none of its images can be used"):
         load_images(str(tmp_path)).examples(SMALL, 1)
     save(tmp_path / "b.png")
-    with pytest.raises(DataError, match=r"none of its 2 images can be used: 1 cannot be read.*; 1 are smaller than"):
+    with pytest.raises(DataError, match=r"none of its 2 images can be used. 1 cannot be read.*; 1 are smaller than"):
         decoded(tmp_path, Crops(size=32, channels=3, flip=True))
 
 
@@ -199,7 +199,7 @@ def test_a_cache_that_cannot_be_written_says_what_to_set(
 
 
 def test_an_address_says_to_download_it() -> None:
-    with pytest.raises(DataError, match=r"https://a\.org/b\.parquet is an address.*Download it first"):
+    with pytest.raises(DataError, match=r"https://a\.org/b\.parquet is a web address.*Download it first"):
         load_images("https://a.org/b.parquet")
 
 
@@ -210,7 +210,7 @@ def test_of_several_image_columns_none_is_guessed(tmp_path: Path, streaming: boo
         datasets.Features({"small": datasets.Image(), "large": datasets.Image()})
     ).to_parquet(tmp_path / "pairs.parquet")
     file = str(tmp_path / "pairs.parquet")
-    with pytest.raises(DataError, match=r"has several image columns: small, large\. Choose one"):
+    with pytest.raises(DataError, match=r"has several image columns: small, large\. Pass one"):
         load_images(file, streaming=streaming)
     assert load_images(file, column="large", streaming=streaming).column == "large"
 

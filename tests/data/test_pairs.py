@@ -109,7 +109,7 @@ def test_folders_of_other_names_and_splits(tmp_path: Path) -> None:
 
 def test_subfolders_are_no_classes_and_nothing_is_guessed(tmp_path: Path) -> None:
     folder = str(pairs(tmp_path / "pairs", *SIZES))
-    with pytest.raises(DataError, match=r"has several image columns: lr, hr\. Choose one"):
+    with pytest.raises(DataError, match=r"has several image columns: lr, hr\. Pass one"):
         load_images(folder)
     large = load_images(folder, column="hr", pairs=True)
     assert (large.input_column, large.label_column, large.size) == (None, None, 4)
@@ -124,7 +124,7 @@ def test_subfolders_are_no_classes_and_nothing_is_guessed(tmp_path: Path) -> Non
 def test_other_pictures_beside_the_pairs_are_an_error(tmp_path: Path) -> None:
     folder = pairs(tmp_path / "pairs", *SIZES)
     (folder / "masks").mkdir()
-    with pytest.raises(DataError, match=r"holds lr and hr, and also masks.*input_column='lr'"):
+    with pytest.raises(DataError, match=r"holds lr and hr, but also masks.*input_column='lr'"):
         load_images(str(folder), pairs=True)
     assert load_images(str(folder), column="hr", input_column="lr", pairs=True).size == 4
 
@@ -133,11 +133,11 @@ def test_a_picture_without_a_partner_is_named(tmp_path: Path) -> None:
     folder = pairs(tmp_path / "pairs", *SIZES)
     for number in range(4):
         (folder / "lr" / f"{number}.png").rename(folder / "lr" / f"{number}x2.png")
-    with pytest.raises(DataError, match=r"lr holds 0x2\.png, 1x2\.png, 2x2\.png and 1 more, and hr no picture of the"):
+    with pytest.raises(DataError, match=r"lr holds 0x2\.png, 1x2\.png, 2x2\.png and 1 more, but hr holds no picture"):
         load_images(str(folder))
     for file in (folder / "lr").iterdir():
         file.unlink()
-    with pytest.raises(DataError, match=r"hr holds 0\.bmp, .* and lr no picture of the same name"):
+    with pytest.raises(DataError, match=r"hr holds 0\.bmp, .* but lr holds no picture of the same name"):
         load_images(str(folder))
     Image.new("RGB", (4, 4)).save(folder / "hr" / "0.png")
     with pytest.raises(DataError, match=r"hr holds both 0\.bmp and 0\.png"):

@@ -178,18 +178,18 @@ def test_other_settings_are_refused_unless_they_may_be_overwritten(
     before = contents(tmp_path / "out")
     Generator(image_size=16, width=4, latent_dim=16).save_pretrained(tmp_path / "other")
     for argv, difference in {
-        ("gen", *words, "--seed", 1): "seed 0 in place of 1",
-        ("gen", *words, "--truncation", 1): "truncation null in place of 1.0",
-        ("gen", "-n", 20, "-o", "out"): "n 30 in place of 20, shard_size 10 in place of 5000",
-        ("other", *words): 'fingerprint "',
+        ("gen", *words, "--seed", 1): "seed is 0 instead of 1",
+        ("gen", *words, "--truncation", 1): "truncation is null instead of 1.0",
+        ("gen", "-n", 20, "-o", "out"): "n is 30 instead of 20, shard_size is 10 instead of 5000",
+        ("other", *words): 'fingerprint is "',
     }.items():
         status, said, complained = run(*argv)
         assert (status, said) == (2, "")
-        assert "out/data/train-00000-of-00003.parquet is of " in complained and difference in complained
+        assert "out/data/train-00000-of-00003.parquet cannot be continued: " in complained and difference in complained
         assert "Pass another folder with -o, or replace the data set in this one with --overwrite" in complained
         assert contents(tmp_path / "out") == before
     shutil.rmtree(tmp_path / "out" / "data")
-    assert "out/synthesis.json is of seed 0" in run("gen", *words, "--seed", 1)[2]
+    assert "out/synthesis.json cannot be continued: seed is 0" in run("gen", *words, "--seed", 1)[2]
     assert run("gen", *words)[0] == 0 and contents(tmp_path / "out") == before
     assert run("gen", "-n", 20, "--shard-size", 10, "-o", "out", "--overwrite")[0] == 0
     assert len(read(tmp_path / "out")) == 20

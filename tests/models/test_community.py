@@ -204,7 +204,7 @@ def test_a_pickle_is_read_only_when_that_is_allowed(suffix: str, tmp_path: Path)
 @pytest.mark.parametrize("suffix", [".pt", ".bin", ".pkl"])
 def test_pickles_that_the_restricted_unpickler_does_not_read_are_refused(suffix: str, tmp_path: Path) -> None:
     file = store(compact(), tmp_path / f"2x{suffix}")
-    with pytest.raises(ModelError, match=r"is a pickle, .* only \.pth and \.ckpt can be read"):
+    with pytest.raises(ModelError, match=r"is a pickle, .* can be read are \.pth and \.ckpt"):
         Upscaler.from_pretrained(file, allow_pickle=True)
 
 

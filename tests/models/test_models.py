@@ -227,7 +227,9 @@ def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_an_address_is_no_model() -> None:
     for kind in (Generator, Upscaler):
-        with pytest.raises(ModelError, match=r"https://huggingface\.co/a/b is an address.*Pass its name on the Hub"):
+        with pytest.raises(
+            ModelError, match=r"https://huggingface\.co/a/b is a web address.*Pass its name on the Hub"
+        ):
             kind.from_pretrained("https://huggingface.co/a/b")
 
 
@@ -513,7 +515,7 @@ def test_fidelity_mixes_the_weights_of_both_parts_of_the_training(tmp_path: Path
 def test_fidelity_that_cannot_be_had_is_an_error(tmp_path: Path) -> None:
     Upscaler(width=8, depth=1).save_pretrained(tmp_path)
     with pytest.raises(
-        ModelError, match=r"holds no pixel\.safetensors, so there are no weights to mix\. Leave out fidelity"
+        ModelError, match=r"has no pixel\.safetensors, so there are no weights to mix\. Leave out fidelity"
     ):
         Upscaler.from_pretrained(tmp_path, fidelity=0.5)
     with pytest.raises(ConfigError, match=r"fidelity is 1\.5\. Use a value from 0"):

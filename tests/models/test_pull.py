@@ -155,7 +155,7 @@ def test_a_refusing_hub_is_an_error_in_one_line(
 def test_only_pickles_are_refused_with_the_reason(hub: LoopbackHub, pushed: Generator, tmp_path: Path) -> None:
     config = ModelSource("tester/model", cache_dir=tmp_path).file("config.json").read_bytes()
     upload("tester/pickle", config__json=config, pytorch_model__bin=b"\x80\x04.", README__md=b"Hello")
-    with pytest.raises(ModelError, match=r"only pytorch_model\.bin: pickled weights can run any code"):
+    with pytest.raises(ModelError, match=r"only pytorch_model\.bin\. Reading pickled weights can run any code"):
         Generator.from_pretrained("tester/pickle", cache_dir=tmp_path)
     assert not list(tmp_path.rglob("pytorch_model.bin"))
 

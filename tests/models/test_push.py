@@ -212,9 +212,9 @@ def test_a_broken_model_is_not_published(hub: LoopbackHub, run: Path, tmp_path: 
     (run / "discriminator" / "model.safetensors").write_bytes(b"cut short")
     with pytest.raises(ModelError, match=r"discriminator/model\.safetensors is damaged"):
         push_folder(run, "tester/run")
-    with pytest.raises(ModelError, match="is no folder"):
+    with pytest.raises(ModelError, match="is not a folder"):
         push_folder(tmp_path / "nothing", "tester/run")
-    with pytest.raises(ModelError, match=r"holds no config\.json and model\.safetensors"):
+    with pytest.raises(ModelError, match=r"has no config\.json and model\.safetensors"):
         push_folder(tmp_path, "tester/run")
     (run / "config.json").write_text('{"architecture": "dcgan", "_class_name": "Painter"}')
     with pytest.raises(ConfigError, match="describes a Painter"):

@@ -198,7 +198,7 @@ def test_the_websites_own_readme_gives_way_but_for_its_title(hub: LoopbackHub, f
         ({"upscalers": ["empty"]}, r"has no .*safetensors|has no config\.json"),
         ({"upscalers": ["other/gen"]}, r"would both become model_cards/gen\. Rename"),
         ({"upscalers": ["up", "other/up"]}, r"up and other/up would both become model_cards/up\. Rename"),
-        ({"upscalers": []}, "there is no upscaler"),
+        ({"upscalers": []}, "no upscaler was given"),
         ({"checkout": "gen"}, r"gen is not a checkout of hubgan: it has no app\.py.* checkout="),
     ],
 )
@@ -221,7 +221,7 @@ def test_a_checkout_whose_files_cannot_be_used_is_refused(hub: LoopbackHub, fold
     with pytest.raises(ConfigError, match=r"the header of .*README\.md cannot be read"):
         push(folders, checkout=checkout)
     (checkout / "app.py").write_text('GENERATORS = ["a"]\nGENERATORS = ["b"]\nUPSCALERS = ["c"]\n')
-    with pytest.raises(ConfigError, match="has 2 lines 'GENERATORS"):
+    with pytest.raises(ConfigError, match=r"must have one line 'GENERATORS = ...', but has 2"):
         push(folders, checkout=checkout)
 
 

@@ -412,7 +412,7 @@ def test_a_run_is_pushed_when_it_ends(hub: LoopbackHub, tmp_path: Path) -> None:
     [
         (["--image_size", "33"], ConfigError, "power of two"),
         (["--generator.architecture", "dcgn"], ConfigError, "Did you mean 'dcgan'"),
-        (["--dataset", "/nowhere/at/all"], DataError, "no folder /nowhere/at/all"),
+        (["--dataset", "/nowhere/at/all"], DataError, "the folder /nowhere/at/all does not exist"),
         (["--classes", "hose"], DataError, "Did you mean 'horse'"),
         (["--mixed_precision", "fp16"], ConfigError, "fp16 needs a GPU"),
         (["--objective", "wasserstein"], ConfigError, "--discriminator.norm spectral or none"),
@@ -433,10 +433,10 @@ def test_options_that_cannot_work(options: list[str], error: type[Exception], wo
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--crop_size", "8"), "crop_size is 8; the losses need 24 or more"),
+        (("--crop_size", "8"), "crop_size is 8, but the losses need at least 24"),
         (
             ("--upscaler.scale", "2", "--upscaler.stride", "4", "--crop_size", "24"),
-            "crop_size is 24; the losses need 32 or more",
+            "crop_size is 24, but the losses need at least 32",
         ),
         (
             ("--upscaler.scale", "2", "--upscaler.stride", "4", "--crop_size", "36"),

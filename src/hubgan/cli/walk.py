@@ -73,6 +73,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="for a model with classes: one label, or several for the seeds in turn. By default the first seed"
         " chooses one",
     )
+    parser.add_argument(
+        "--loop",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="end where the walk began, and repeat without end (default: yes)",
+    )
     add_truncation(parser)
     parser.add_argument(
         "--scale",

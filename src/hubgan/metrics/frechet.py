@@ -6,7 +6,7 @@ from hubgan.metrics.inputs import FeatureSets
 from hubgan.metrics.registry import Figure, Measured, register_metric
 
 LEGEND = (
-    "{0} is the Frechet distance from real images, and {1} the kernel distance. Less is"
+    "{fd} is the Frechet distance from real images, and {kd} the kernel distance. Less is"
     " better, and the floor is the distance between real images."
 )
 _CHUNK = 4096  # features turned into float64 at once
