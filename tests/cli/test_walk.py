@@ -90,7 +90,7 @@ def test_the_same_seeds_make_the_same_bytes_and_drawn_ones_are_told(
 ) -> None:
     _, said, _ = run("gen", "--seconds", 0.5, "--fps", 20)
     assert said.startswith("gen-walk.gif: 128 x 128 pixels, 10 frames, 0.5 seconds\n")
-    seeds = said.split("--seeds ")[1].split(" makes")[0].split()
+    seeds = said.split("--seeds ")[1].split(" to make")[0].split()
     assert len(seeds) == 4
     assert run("gen", "--seconds", 0.5, "--fps", 20, "-o", "again.gif", "--seeds", *seeds)[0] == 0
     assert (tmp_path / "again.gif").read_bytes() == (tmp_path / "gen-walk.gif").read_bytes()

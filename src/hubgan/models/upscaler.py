@@ -39,7 +39,7 @@ _TILE = 256
 _LARGE_TILE = 512  # for networks that work best on the whole picture, within the limits of memory
 _SEEN, _SEEN_SIDE = 9, 192  # the strength is estimated by this number of parts of a picture, of this side in pixels
 _CLEARLY = 0.25  # twice the error of an estimated strength
-_CAUTION = 0.15  # an estimate up to this counts as 0: cleaning too little costs less than cleaning too much
+_FAINT = 0.1  # an estimate below this counts as 0
 _NO_STRENGTH = Remedy("Leave out strength", "Remove --strength")
 _NO_FIDELITY = Remedy("Leave out fidelity", "Remove --fidelity")
 _one_at_a_time = Lock()
@@ -265,8 +265,9 @@ class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["
 
         estimated = float(self._finite(compute).mean())
         exact = picture.colour.info.get("strength")
-        cautious = max(estimated - _CAUTION, 0.0) / (1 - _CAUTION)
-        return cautious if exact is None or estimated > exact + _CLEARLY else float(exact)
+        if exact is None and estimated < _FAINT:
+            return 0.0
+        return estimated if exact is None or estimated > exact + _CLEARLY else float(exact)
 
     def _tile(self, pixels: Tensor, strength: float, fast: bool, deep: bool = False) -> Tensor:
         """A tile (1, C, h, w) as the grey levels of the enlarged one; a grey tile stays a single channel."""
