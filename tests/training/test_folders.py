@@ -62,3 +62,18 @@ def test_resume_goes_on_with_the_run_that_was_trained_last() -> None:
     assert chosen("--resume", "runs/quickstart-2026-11-30-1412/checkpoints/x") == "runs/quickstart-2026-11-30-1412"
     other = leave_run("runs/other", at=60)
     assert chosen("--resume", str(other)).startswith("runs/quickstart-20")  # a new run from another one's checkpoint
+
+
+def test_a_recipe_in_a_runs_folder_is_called_like_the_run() -> None:
+    for name in ("one", "two"):
+        leave_run(f"runs/{name}", at=10)
+        Path(f"runs/{name}/recipe.yaml").write_text("task: generation\ndataset: photos\nmax_steps: 1\n")
+    recipe = ["--config", "runs/one/recipe.yaml"]
+    assert chosen(*recipe, "--resume") == "runs/one"
+    second = chosen(*recipe)
+    assert second.startswith("runs/one-20")
+    leave_run(second, at=20)
+    assert chosen(*recipe, "--resume") == second
+    assert chosen("--config", "runs/two/recipe.yaml", "--resume") == "runs/two"
+    Path("recipe.yaml").write_text("task: generation\ndataset: photos\nmax_steps: 1\n")
+    assert chosen("--config", "recipe.yaml") == "runs/recipe"

@@ -40,7 +40,8 @@ def test_a_recipe_may_build_on_another(tmp_path: Path) -> None:
     assert mine == base.model_copy(update={"upscaler": upscaler, "config": str(tmp_path / "mine.yaml")})
     (tmp_path / "other.yaml").write_text("base: photo-x4\ndiscriminator: {architecture: unet, width: 16}\n")
     other = load_recipe(str(tmp_path / "other.yaml"))
-    assert other.discriminator.model_dump() == {"architecture": "unet", "width": 16}  # type: ignore[attr-defined]
+    unet = {"architecture": "unet", "width": 16, "condition_channels": 0}
+    assert other.discriminator.model_dump() == unet  # type: ignore[attr-defined]
     (tmp_path / "third.yaml").write_text(f"base: {tmp_path / 'mine.yaml'}\n")
     with pytest.raises(ConfigError, match="has a base itself"):
         load_recipe(str(tmp_path / "third.yaml"))

@@ -28,7 +28,8 @@ def run_words(words: Sequence[str]) -> None:
     if config.dry_run:
         text = plan(config)
     else:
-        logger.info("Recipe %s: %s", config.config, "\n  ".join(purpose(config.config)))
+        about = "\n  ".join(purpose(config.config))
+        logger.info("Recipe %s%s", config.config, about and f": {about}")
         text = _next(train(config), pushed=config.push_to_hub is not None)
     if is_first_process():
         print(text)

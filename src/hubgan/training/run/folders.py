@@ -13,13 +13,19 @@ from hubgan.training.run.lock import HOLDER
 
 logger = logging.getLogger(__name__)
 
-METRICS, CHECKPOINTS = "metrics.jsonl", "checkpoints"
+METRICS, CHECKPOINTS, RECIPE = "metrics.jsonl", "checkpoints", "recipe.yaml"
 _DATE = re.compile(r"-\d{4}-\d\d-\d\d-\d{4}(-\d+)?$")
 
 
 def run_path(config: TrainingConfig) -> Path:
     """Where the run that a configuration describes is kept."""
-    return Path(config.output_dir or f"runs/{Path(config.config).stem}")
+    return Path(config.output_dir or f"runs/{_name(Path(at_home(config.config)))}")
+
+
+def _name(recipe: Path) -> str:
+    """What a run is called: as its recipe, or as the run or model in whose folder the recipe lies."""
+    is_of_run = recipe.name == RECIPE and _is_taken(recipe.parent)
+    return recipe.resolve().parent.name if is_of_run else recipe.stem
 
 
 def holds_run(folder: Path) -> bool:
@@ -30,8 +36,9 @@ def holds_run(folder: Path) -> bool:
 def with_folder(config: TrainingConfig) -> TrainingConfig:
     """The configuration with the run's folder, where it names none; called on the main process.
 
-    A run that begins has `runs/<recipe>`, or `runs/<recipe>-2026-11-30-1412` if that one is taken. A resumed run
-    has the folder of its checkpoint; with "auto" that of the recipe's run that was trained last.
+    A run that begins has `runs/<recipe>`, or `runs/<recipe>-2026-11-30-1412` if that one is taken. A recipe that lies
+    in a run's folder has the name of that folder. A resumed run has the folder of its checkpoint; with "auto" that of
+    the recipe's run that was trained last.
     """
     if config.output_dir is not None:
         return config

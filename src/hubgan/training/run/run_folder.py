@@ -29,7 +29,7 @@ from hubgan.runtime.names import at_home, without_folders
 from hubgan.runtime.processes import decide
 from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
-from hubgan.training.run.folders import CHECKPOINTS, METRICS, holds_run, run_path
+from hubgan.training.run.folders import CHECKPOINTS, METRICS, RECIPE, holds_run, run_path
 from hubgan.training.run.provenance import (
     PATHS,
     changed_options,
@@ -285,7 +285,7 @@ class RunFolder:
         options = self.config.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
         recipe = options | {name: without_folders(options[name]) for name in PATHS if name in options}
         recipe["dataset"] = describe.without_remark(self._dataset_name())
-        write_text(self.path / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+        write_text(self.path / RECIPE, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
 
     def _dataset_name(self) -> str:
         return self.config.dataset_name or without_folders(self.config.dataset)
