@@ -99,8 +99,8 @@ class DataOptions(OptionGroup):
     image_column: str | None = None
     """The column with the images; needed if there are several of the feature type Image. In pairs the targets."""
     input_column: str | None = None
-    """Super-resolution: the column with the small images, in a data set of pairs. By default lr beside hr, or input
-    beside target; else the small images are made from the large ones."""
+    """The column with the inputs, in a data set of pairs for super-resolution or translation. By default lr beside hr,
+    or input beside target; else an upscaler's small images are made from the large ones."""
     label_column: str | None = None
     """The column with the labels; by default the first whose feature type is ClassLabel."""
     classes: tuple[str, ...] = ()
