@@ -14,15 +14,15 @@ def overview() -> Image.Image:
     """Samples of cifar-r3gan, and beside them details that photo-x4 has enlarged."""
     samples = Image.open(CARDS / "cifar-r3gan" / "samples.png").convert("RGB")
     details = Image.open(CARDS / "photo-x4" / "samples.png").convert("RGB")
-    side = (samples.height - GAP) // len(ROWS)
-    step = side + GAP
-    picture = Image.new("RGB", (samples.width + 4 * GAP + step * len(COLUMNS) - GAP, samples.height), "white")
+    step = CELL + GAP
+    width, top = samples.width + 4 * GAP, (samples.height - len(ROWS) * step + GAP) // 2
+    picture = Image.new("RGB", (width + step * len(COLUMNS) - GAP, samples.height), "white")
     picture.paste(samples)
     for i, row in enumerate(ROWS):
         for j, column in enumerate(COLUMNS):
-            left, top = column * CELL + (CELL - side) // 2, LABELS + row * CELL + (CELL - side) // 2
-            detail = details.crop((left, top, left + side, top + side))
-            picture.paste(detail, (samples.width + 4 * GAP + j * step, i * step))
+            corner = column * CELL, LABELS + row * CELL
+            detail = details.crop((*corner, corner[0] + CELL, corner[1] + CELL))
+            picture.paste(detail, (width + j * step, top + i * step))
     return picture
 
 

@@ -31,7 +31,7 @@ TABLES = runpy.run_path(str(ROOT / "docs" / "tables.py"))
 # docs/colours.md and docs/experiments.md are records, not guides.
 PROSE = [guide for guide in GUIDES if guide.stem not in ("colours", "experiments")]
 # Code with one of these needs a server, or weights that are not here.
-ELSEWHERE = ("gradio_client", "4x-model.safetensors")
+ELSEWHERE = ("gradio_client", "4x-model.safetensors", "runs/sketch-to-emoji")
 VARIABLES = {"HUBGAN_GENERATORS", "HUBGAN_UPSCALERS", "GRADIO_MCP_SERVER"}
 
 

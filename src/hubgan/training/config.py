@@ -100,8 +100,8 @@ class DataOptions(OptionGroup):
     image_column: str | None = None
     """The column with the images, or with the targets of pairs. It is needed if several columns hold images."""
     input_column: str | None = None
-    """The column with the inputs, in a data set of pairs, such as the small images of super-resolution. By default lr
-    beside hr, or input beside target. If there is none, the inputs are made from the images."""
+    """The column with the inputs, in a data set of pairs for super-resolution or translation. By default lr beside hr,
+    or input beside target. If there is none, an upscaler's small images are made from the large ones."""
     label_column: str | None = None
     """The column with the labels. By default the first of the feature type ClassLabel."""
     classes: tuple[str, ...] = ()

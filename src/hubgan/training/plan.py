@@ -209,7 +209,8 @@ def _result(config: TrainingConfig) -> list[str]:
     if config.report_to != "none":
         lines.append(f"also shown by {config.report_to}")
     if config.resume:
-        lines.append(f"resumes from {config.resume}")
+        where = "the last checkpoint there, if there is one" if config.resume == "auto" else config.resume
+        lines.append(f"resumes from {where}")
     if config.push_to_hub:
         lines.append(f"pushed to {config.push_to_hub}{', private' if config.private else ''} at the end")
     return lines

@@ -13,7 +13,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from tqdm.auto import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from hubgan.data import DecodedImages, ImageSource, RawBatch, StreamedImages, batches
 from hubgan.errors import TrainingError
@@ -119,7 +118,7 @@ class Trainer:
         self._start()
         logger.info("Training in %s. Its report.html shows samples and curves ...", self.folder.path)
         bar = progress_bar(counters.progress(config), disable=not self.accelerator.is_main_process)
-        with bar, logging_redirect_tqdm([logging.getLogger("hubgan")]):
+        with bar:
             while counters.progress(config) < 1:
                 if stop := self._advance(stop_signal, bar):
                     logger.warning(
