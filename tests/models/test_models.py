@@ -602,7 +602,7 @@ def test_strengths_that_cannot_be(cleaner: Upscaler, strength: object) -> None:
     with pytest.raises(ConfigError, match="Use a value from 0"):
         cleaner.upscale(noise(4, 4), strength=strength)
     plain = Upscaler(width=4, depth=1)
-    with pytest.raises(ConfigError, match=r"this model has no strength\. Leave strength out"):
+    with pytest.raises(ConfigError, match=r"this model has no strength\. Leave out strength"):
         plain.upscale(noise(4, 4), strength=0.5)
     with pytest.raises(ConfigError, match="this model has no strength"):
         plain.estimate_strength(noise(4, 4))
