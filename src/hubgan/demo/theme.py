@@ -50,6 +50,28 @@ CSS = f"""
 .samples .thumbnail-lg {{ border: 0; border-radius: calc(16px / var(--columns)); box-shadow: none; }}
 .samples .thumbnail-lg img {{ border-radius: 0; }}
 .samples .grid-container .caption-label {{ display: none; }}
+.board canvas {{
+    display: block;
+    width: 100%;
+    max-width: 512px;
+    margin: 0 auto;
+    background: white;
+    border: 1px solid var(--border-color-primary);
+    border-radius: var(--radius-lg);
+    cursor: crosshair;
+    touch-action: none;  /* a finger draws, and does not scroll */
+}}
+.board .tools {{ display: flex; gap: var(--size-2); max-width: 512px; margin: var(--size-2) auto 0; }}
+.board button {{
+    flex: 1;
+    padding: var(--size-2);
+    border-radius: var(--button-medium-radius);
+    background: var(--button-secondary-background-fill);
+    color: var(--button-secondary-text-color);
+}}
+.board button:disabled {{ opacity: 0.5; }}
+.board button[aria-pressed=true] {{ background: var(--color-accent); color: white; }}
+.translation img {{ width: 100%; aspect-ratio: 1; object-fit: contain; }}
 .pixels img {{ image-rendering: pixelated; }}
 
 .card table {{ display: block; overflow-x: auto; border: 0; }}
