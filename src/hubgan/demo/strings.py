@@ -149,14 +149,13 @@ BOARD, DRAW, ERASE, UNDO, CLEAR = "Drawing board", "Brush", "Eraser", "Undo", "C
 SKETCHES = "Example sketches"
 PREPARE = "It is a photo: sketch it first"
 TRANSLATION, GIVEN = "The translated picture", "Before: the picture"
-DRAW_SOMETHING = "Draw something, or upload a picture. The result appears here."
 TRANSLATED = "{size} pixels by {model} in {seconds:.2f} s."
 ANOTHER, TYPICAL = "Another", "Typical"
 TRANSLATION_SEED_INFO = "Each seed gives another possible result. Empty: the most typical one."
 SIDE = "Longer side in pixels"
 TRANSLATION_HINTS = {
-    "": "The model learned from pairs of pictures.",
-    "edges": "Draw dark lines. The picture follows each stroke.",
+    "": "Draw something, or upload a picture. The result appears here.",
+    "edges": "Draw something. The result follows each stroke.",
     "grey": "Upload a picture. The model colours it, and keeps its brightness.",
     "mask": "Upload a picture with transparent parts. The model fills them, and keeps the rest.",
     "small": "Upload a small picture. The model draws it with more detail.",

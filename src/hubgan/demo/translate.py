@@ -17,7 +17,7 @@ from hubgan.demo.events import PRIVATE, SILENT, Updates
 from hubgan.demo.limits import Limits
 from hubgan.demo.links import SHOW_LINK, has_translation, read_translation, write_translation
 from hubgan.demo.models import ModelRegistry
-from hubgan.demo.samples import MAX_SEED, check_seed, file_name, random_seed
+from hubgan.demo.samples import check_seed, file_name, random_seed
 from hubgan.demo.theme import set_alternative_texts
 from hubgan.demo.uploads import EXAMPLES, check_uploaded, open_upload
 from hubgan.errors import HubganError
@@ -65,52 +65,47 @@ class TranslateTab:
         self._model_outputs = [
             self._problem,
             self._source,
-            self._drawing_part,
-            self._upload_part,
+            self._board,
+            self._examples,
+            self._picture,
             self._prepare,
-            self._hint,
             self._another,
             self._typical,
         ]
-        self.load_outputs = [*self._model_outputs, self._notice, self._model, self._seed]
+        self.load_outputs = [*self._model_outputs, self._notice, self._note, self._model, self._seed]
         self._connect()
 
     def _add_inputs(self) -> None:
         self._problem, self._notice = (gr.Markdown(visible=False, elem_classes="problem") for _ in range(2))
-        self._source = gr.Radio(strings.SOURCES, value=strings.SOURCES[0], label=strings.SOURCE, show_label=False)
-        with gr.Column() as self._drawing_part:
-            self._board = add_board()
-            self._examples = gr.Dataset(
-                components=[gr.Image(type="filepath", label=strings.SKETCHES, render=False)],
-                samples=[[str(path)] for path in self._sketches],
-                type="index",
-                label=strings.SKETCHES,
-                visible=bool(self._sketches),
-            )
-        with gr.Column(visible="hidden") as self._upload_part:
-            self._picture = gr.Image(
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "webcam", "clipboard"],
-                label=strings.PICTURE,
-                buttons=[],
-                height=300,
-                elem_classes="picture",
-            )
-            self._prepare = gr.Checkbox(True, label=strings.PREPARE, visible=False)
-        self._hint = gr.Markdown(strings.LOADING, elem_classes="hint")
+        self._source = gr.Radio(
+            strings.SOURCES, value=strings.SOURCES[0], label=strings.SOURCE, show_label=False, container=False
+        )
+        self._board = add_board()
+        self._picture = gr.Image(
+            type="filepath",
+            image_mode=None,
+            sources=["upload", "webcam", "clipboard"],
+            label=strings.PICTURE,
+            buttons=[],
+            height=300,
+            elem_classes="picture",
+            visible="hidden",
+        )
+        self._prepare = gr.Checkbox(False, label=strings.PREPARE, visible=False)
 
     def _add_settings(self) -> None:
+        self._examples = gr.Dataset(
+            components=[gr.Image(type="filepath", label=strings.SKETCHES, render=False)],
+            samples=[[str(path)] for path in self._sketches],
+            type="index",
+            label=strings.SKETCHES,
+            visible=bool(self._sketches),
+        )
         labels = list(self._registry.names)
         self._model = gr.Radio(labels, value=labels[0], label=strings.MODEL, visible=len(labels) > 1)
-        self._seed = gr.Number(
-            None,
-            label=strings.SEED,
-            info=strings.TRANSLATION_SEED_INFO,
-            placeholder=strings.TYPICAL,
-            precision=0,
-            minimum=0,
-            maximum=MAX_SEED,
+        # Not a number: the page would show 0 for None.
+        self._seed = gr.Textbox(
+            label=strings.SEED, info=strings.TRANSLATION_SEED_INFO, placeholder=strings.TYPICAL, max_lines=1
         )
 
     def _add_results(self) -> None:
@@ -134,7 +129,7 @@ class TranslateTab:
             max_height=520,
             elem_classes="coloured",
         )
-        self._note = gr.Markdown(strings.DRAW_SOMETHING, elem_classes="hint")
+        self._note = gr.Markdown(strings.LOADING, elem_classes="hint")
         button: Any = {"size": "md", "min_width": 120}
         with gr.Row():
             self._another = gr.Button(strings.ANOTHER, variant="primary", **button)
@@ -165,8 +160,8 @@ class TranslateTab:
             for button, handler in ((self._another, self.another), (self._typical, self.typical))
         ]
         chosen: Any = {"trigger_mode": "always_last", **SILENT}  # else a second choice could be lost
-        sources = [self._drawing_part, self._upload_part]
-        self._source.input(self.show_source, self._source, sources, **chosen).then(
+        sources = [self._board, self._examples, self._picture, self._prepare]
+        self._source.input(self.show_source, [self._source, self._model], sources, **chosen).then(
             self.show, outputs=self._result_outputs, **live
         )
         self._model.input(self.show_model, self._model, self._model_outputs, **chosen).then(
@@ -233,19 +228,22 @@ class TranslateTab:
     def another(self, values: Mapping[Any, Any]) -> Updates:
         """Translate the same to another possible result."""
         seed = random_seed()
-        return {self._seed: seed, **self._show(values, seed)}
+        return {self._seed: str(seed), **self._show(values, seed)}
 
     @translate_errors
     def typical(self, values: Mapping[Any, Any]) -> Updates:
         """Translate the same to the most typical result."""
-        return {self._seed: None, **self._show(values, None)}
+        return {self._seed: "", **self._show(values, None)}
 
-    def show_source(self, source: str) -> Updates:
+    @translate_errors
+    def show_source(self, source: str, label: str) -> Updates:
         """Show the board or the upload."""
         drawn = source == strings.SOURCES[0]
         return {
-            self._drawing_part: gr.Column(visible=True if drawn else "hidden"),
-            self._upload_part: gr.Column(visible="hidden" if drawn else True),
+            self._board: gr.HTML(visible=True if drawn else "hidden"),
+            self._examples: gr.Dataset(visible=drawn and bool(self._sketches)),
+            self._picture: gr.Image(visible="hidden" if drawn else True),
+            self._prepare: gr.Checkbox(visible=not drawn and self._registry.get(label).input == "edges"),
         }
 
     def show_model(self, label: str) -> Updates:
@@ -253,16 +251,14 @@ class TranslateTab:
         try:
             translator = self._registry.get(label)
         except HubganError as error:
-            return {self._problem: gr.Markdown(self._registry.problem(label, error), visible=True), self._hint: ""}
+            return {self._problem: gr.Markdown(self._registry.problem(label, error), visible=True)}
         kind = translator.input
         source = strings.SOURCES[0 if kind in _DRAWN else 1]
         varied = gr.Button(visible=translator.latent_dim > 0)
         return {
             self._problem: gr.Markdown(visible=False),
             self._source: gr.Radio(value=source, visible=kind in _DRAWN),
-            **self.show_source(source),
-            self._prepare: gr.Checkbox(visible=kind == "edges"),
-            self._hint: strings.TRANSLATION_HINTS[kind],
+            **self.show_source(source, label),
             self._another: varied,
             self._typical: varied,
         }
@@ -276,11 +272,15 @@ class TranslateTab:
                 label = self._registry.label(wanted or None)
         except HubganError as error:
             reason = strings.BAD_TRANSLATION_LINK.format(reason=html.escape(sentences(error)))
-        updates = {**self.show_model(label), self._notice: gr.Markdown(reason, visible=bool(reason))}
+        updates = {
+            **self.show_model(label),
+            self._notice: gr.Markdown(reason, visible=bool(reason)),
+            self._note: self._hint(label),
+        }
         if label != self._registry.default:  # else keep what the visitor has chosen meanwhile
             updates[self._model] = label
         if seed is not None:
-            updates[self._seed] = seed
+            updates[self._seed] = str(seed)
         return updates
 
     # -- what the handlers return
@@ -292,7 +292,7 @@ class TranslateTab:
         translator = self._registry.get(label)
         picture, prepare = self._given(values)
         if picture is None:
-            return {**self._no_result(), self._link: link}
+            return {**self._no_result(label), self._link: link}
         made = models.translate(self._registry.names[label], picture, seed, None, prepare)
         file, compared = _save(made, label, seed), translator.input in _COMPARED
         sides = files.save_comparison(picture, made, files.new_folder()) if compared else None
@@ -317,16 +317,21 @@ class TranslateTab:
         if not values[self._picture]:
             return None, False
         path, name = check_uploaded(values[self._picture])
-        translator = self._registry.get(values[self._model])
-        return open_upload(path, name, self._limits.for_scale(1)), values[
-            self._prepare
-        ] and translator.input == "edges"
+        sketched = bool(values[self._prepare]) and self._registry.get(values[self._model]).input == "edges"
+        return open_upload(path, name, self._limits.for_scale(1)), sketched
 
-    def _no_result(self) -> Updates:
+    def _hint(self, label: str) -> str:
+        """What to give to a model; nothing for one that cannot be loaded."""
+        try:
+            return strings.TRANSLATION_HINTS[self._registry.get(label).input]
+        except HubganError:
+            return ""
+
+    def _no_result(self, label: str) -> Updates:
         return {
             self._made: gr.Image(None, visible=True),
             self._comparison: gr.ImageSlider(None, visible=False),
-            self._note: strings.DRAW_SOMETHING,
+            self._note: self._hint(label),
             self._download: gr.DownloadButton(value=None, interactive=False),
             self.send: gr.Button(interactive=False),
             self.result: None,
@@ -340,11 +345,12 @@ def _save(made: Image.Image, label: str, seed: int | None) -> str:
 
 
 def _seed(seed: object) -> int | None:
-    """A seed; a field can be empty, and programs may send whole numbers as floats."""
-    if seed is None:
+    """A seed; the field can be empty or hold any text, and programs may send whole numbers as floats."""
+    if seed is None or seed == "":
         return None
-    check_seed(seed)
-    return int(seed)  # type: ignore[call-overload, no-any-return]
+    number = int(seed) if isinstance(seed, str) and seed.strip().isdecimal() else seed
+    check_seed(number)
+    return int(number)  # type: ignore[call-overload, no-any-return]
 
 
 def _whole(size: Any) -> Any:
