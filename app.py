@@ -1,8 +1,8 @@
 """The demo, on this machine or as a Hugging Face Space: `python app.py`.
 
-The lists below name the models. The environment variables HUBGAN_GENERATORS and HUBGAN_UPSCALERS replace them: Hub
-names or folders, separated by commas. If there are several, visitors choose one. `hubgan space` makes a Space of this
-file and rewrites the two lists.
+The lists below name the models. The environment variables HUBGAN_GENERATORS, HUBGAN_UPSCALERS and HUBGAN_TRANSLATORS
+replace them: Hub names or folders, separated by commas. If there are several, visitors choose one. `hubgan space`
+makes a Space of this file and rewrites the lists. Without translators their tab is left out.
 
 HUBGAN_MAX_MEGAPIXELS, HUBGAN_MAX_VIDEO_MEGAPIXELS, HUBGAN_MAX_MINUTES and others limit what visitors may ask for.
 docs/demo.md, in hubgan's repository, lists them. On one's own machine the demo takes what the command line takes, in
@@ -26,6 +26,7 @@ from hubgan.errors import HubganError  # noqa: E402
 
 GENERATORS = ["model_cards/cifar-r3gan", "model_cards/cifar-dcgan"]
 UPSCALERS = ["model_cards/photo-x4", "model_cards/photo-x2", "model_cards/photo-x4-restore"]
+TRANSLATORS: list[str] = []
 
 
 def named(variable: str, otherwise: list[str]) -> list[str]:
@@ -35,7 +36,11 @@ def named(variable: str, otherwise: list[str]) -> list[str]:
 
 
 try:
-    demo = build_demo(named("HUBGAN_GENERATORS", GENERATORS), named("HUBGAN_UPSCALERS", UPSCALERS))
+    demo = build_demo(
+        named("HUBGAN_GENERATORS", GENERATORS),
+        named("HUBGAN_UPSCALERS", UPSCALERS),
+        named("HUBGAN_TRANSLATORS", TRANSLATORS),
+    )
 except HubganError as error:
     sys.stderr.write(f"app.py: {error.for_command_line()}\n")
     sys.exit(2)

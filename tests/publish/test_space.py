@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 from helpers.common import ROOT
 from helpers.loopback_hub import Fault, LoopbackHub
-from hubgan import Generator, Upscaler
+from hubgan import Generator, Translator, Upscaler
 from hubgan.demo.models import upscaling_seconds
 from hubgan.errors import ConfigError, HubganError, ModelError
 from hubgan.hub.upload import Pushed
@@ -263,6 +263,14 @@ def test_several_upscalers_travel_together(hub: LoopbackHub, folders: Path) -> N
     assert SpaceCard(text("README.md")).data.get("models") == ["tester/third"]
 
 
+def test_a_translator_travels_too(hub: LoopbackHub, folders: Path) -> None:
+    assert push(folders).changed and "TRANSLATORS = []" in text("app.py").splitlines()
+    Translator(width=8, depth=1, image_size=32).save_pretrained(folders / "draw")
+    push(folders, translators=[str(folders / "draw")])
+    assert 'TRANSLATORS = ["model_cards/draw"]' in text("app.py").splitlines()
+    assert {"model_cards/draw/model.safetensors", "src/hubgan/demo/examples/sketches/cat.png"} <= files()
+
+
 def test_zero_gpu_is_asked_for_more_time_by_larger_pictures() -> None:
     assert upscaling_seconds("", [Image.new("L", (100, 100))]) == 15
     assert upscaling_seconds("", [Image.new("L", (2000, 1000))] * 2) == 55  # as many as the demo takes
@@ -276,7 +284,7 @@ def test_zero_gpu_lends_its_gpu_to_those_that_compute(monkeypatch: pytest.Monkey
 
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))  # the real one acts on ZeroGPU alone
     runpy.run_path(str(ROOT / "src" / "hubgan" / "demo" / "models.py"))
-    assert set(lent) == {"make", "_enlarge", "clip_strength"}
+    assert set(lent) == {"make", "_enlarge", "clip_strength", "translate"}
     assert lent["make"][1] == 15 and lent["_enlarge"][1].__name__ == "upscaling_seconds"
 
 

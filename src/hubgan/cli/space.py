@@ -2,8 +2,8 @@
 
   hubgan space me/my-demo --generator me/cifar-dcgan --upscaler me/photo-x4
 
-If there are several generators or upscalers, visitors choose one. If a model is
-a folder on this machine, it is copied into the Space. Log in once with
+If there are several models of a kind, visitors choose one. A model that
+is a folder on this machine is copied into the Space. Log in once with
 `hf auth login`, or set HF_TOKEN.
 """
 
@@ -20,6 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--upscaler", metavar="MODEL", required=True, nargs="+", help=f"one or more image upscalers: {where}"
+    )
+    parser.add_argument(
+        "--translator", metavar="MODEL", default=[], nargs="+", help=f"one or more image translators: {where}"
     )
     parser.add_argument("--private", action="store_true", help="make a new Space private")
     parser.add_argument("--message", help="the commit's message")
@@ -38,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     from hubgan.hub.upload import check_reachable
 
     check_reachable(args.repository)
-    for model in (*args.generator, *args.upscaler):
+    for model in (*args.generator, *args.upscaler, *args.translator):
         look_up(model)
     from hubgan.publish.space import push_space
 
@@ -46,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
         args.repository,
         generators=args.generator,
         upscalers=args.upscaler,
+        translators=args.translator,
         checkout=args.checkout,
         private=args.private,
         commit_message=args.message,

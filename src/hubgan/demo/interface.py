@@ -15,40 +15,54 @@ from hubgan.demo.errors import translate_errors
 from hubgan.demo.events import SILENT, Updates
 from hubgan.demo.generate import GenerateTab
 from hubgan.demo.limits import Limits
+from hubgan.demo.links import has_translation
 from hubgan.demo.models import ModelRegistry
 from hubgan.demo.samples import GeneratedImages
 from hubgan.demo.theme import CSS, THEME, accept_any_file
+from hubgan.demo.translate import TranslateTab
 from hubgan.demo.upscale import UpscaleTab
 from hubgan.errors import ConfigError
 
 
-def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seconds: int = 4 * 3600) -> gr.Blocks:
-    """The demo of generators and upscalers.
+def build_demo(
+    generators: Sequence[str],
+    upscalers: Sequence[str],
+    translators: Sequence[str] = (),
+    *,
+    keep_seconds: int = 4 * 3600,
+) -> gr.Blocks:
+    """The demo of generators, upscalers and translators.
 
     The models load in the background. If one cannot be loaded, its tab says why.
 
     Args:
         generators: Hub names or folders, of which visitors choose one.
         upscalers: the same.
+        translators: the same; without any there is no tab for them.
         keep_seconds: the age at which visitors' files are deleted; it takes up to a quarter of that longer.
 
     Raises:
-        ConfigError: one of the lists is empty, or two of its names end in the same folder; or the environment holds
-            a limit that is no number.
+        ConfigError: one of the first two lists is empty, or two names of a list end in the same folder; or the
+            environment holds a limit that is no number.
     """
     limits = Limits.from_environment()
     generator_registry = ModelRegistry(models.load_generator, generators)
     upscaler_registry = ModelRegistry(models.load_upscaler, upscalers)
+    translator_registry = ModelRegistry(models.load_translator, translators) if translators else None
+    registries = [each for each in (generator_registry, upscaler_registry, translator_registry) if each is not None]
     delete_cache = (max(1, keep_seconds // 4), keep_seconds)
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=delete_cache) as demo:
-        headline = gr.Markdown(_headline(generator_registry, upscaler_registry), elem_classes="title")
+        headline = gr.Markdown(_headline(registries), elem_classes="title")
         with gr.Tabs() as tabs:
             with gr.Tab(strings.GENERATE_TAB, id="generate"):
                 generate_tab = GenerateTab(generator_registry)
             with gr.Tab(strings.UPSCALE_TAB, id="upscale"):
                 upscale_tab = UpscaleTab(upscaler_registry, limits)
+            if translator_registry is not None:
+                with gr.Tab(strings.TRANSLATE_TAB, id="translate"):
+                    translate_tab = TranslateTab(translator_registry, limits)
             with gr.Tab(strings.ABOUT_TAB, id="about"):
-                about_tab = AboutTab([generator_registry, upscaler_registry])
+                about_tab = AboutTab(registries)
 
         @translate_errors
         def send_to_upscale(images: GeneratedImages | None, picked: int | None) -> Updates:
@@ -56,18 +70,30 @@ def build_demo(generators: Sequence[str], upscalers: Sequence[str], *, keep_seco
                 raise ConfigError(*strings.NOT_PICKED)
             return {**upscale_tab.take(images.files[picked]), tabs: gr.Tabs(selected="upscale")}
 
+        def send_translation(file: str) -> Updates:
+            return {**upscale_tab.take(file), tabs: gr.Tabs(selected="upscale")}
+
+        def open_linked_tab(request: gr.Request) -> Any:
+            return gr.Tabs(selected="translate") if has_translation(request.query_params) else gr.skip()
+
         def load_headline() -> str:
-            return _headline(generator_registry, upscaler_registry, strings.HARDWARE[models.device()])
+            return _headline(registries, strings.HARDWARE[models.device()])
 
         generate_tab.send.click(
             send_to_upscale, [generate_tab.images, generate_tab.picked], [*upscale_tab.take_outputs, tabs], **SILENT
         )
+        if translator_registry is not None:
+            translate_tab.send.click(
+                send_translation, translate_tab.result, [*upscale_tab.take_outputs, tabs], **SILENT
+            )
+            demo.load(translate_tab.load, None, translate_tab.load_outputs, **SILENT)
+            demo.load(open_linked_tab, None, tabs, **SILENT)
         # None of these waits in the queue, so the page works even if it is full.
         for tab in (generate_tab, upscale_tab, about_tab):
             demo.load(tab.load, None, tab.load_outputs, **SILENT)
         demo.load(load_headline, None, headline, **SILENT)
-    generator_registry.load_in_background()
-    upscaler_registry.load_in_background()
+    for registry in registries:
+        registry.load_in_background()
     page: gr.Blocks = demo.queue(max_size=32, default_concurrency_limit=4)
     return page
 
@@ -88,11 +114,14 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def _headline(generators: ModelRegistry[Any], upscalers: ModelRegistry[Any], hardware: str = "") -> str:
+def _headline(registries: Sequence[ModelRegistry[Any]], hardware: str = "") -> str:
+    """What the tabs do, with the models of each registry, and on which hardware."""
+
     def names(registry: ModelRegistry[Any]) -> str:
         return strings.OR.join(_model_link(label, name) for label, name in registry.names.items())
 
-    return strings.HEADLINE.format(generators=names(generators), upscalers=names(upscalers), hardware=hardware)
+    tasks = [task.format(models=names(registry)) for task, registry in zip(strings.TASKS, registries, strict=False)]
+    return "\n".join([strings.HEADLINE, " ".join([*tasks, hardware])])
 
 
 def _model_link(label: str, name: str) -> str:

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from hubgan import Generator, Upscaler
+    from hubgan import Generator, Translator, Upscaler
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
-Model = TypeVar("Model", "Generator", "Upscaler")
+Model = TypeVar("Model", "Generator", "Upscaler", "Translator")
 
 # On ZeroGPU a decorated function runs in another process, where `progress` and a stop cannot reach it.
 SUPPORTS_PROGRESS = os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true")
@@ -72,6 +72,12 @@ def load_upscaler(name: str, where: str, fidelity: float = 0.0) -> Upscaler:
 def load_generator(name: str, where: str) -> Generator:
     """The generator called `name`, a Hub name or a folder; loaded at the first call."""
     return hubgan.Generator.from_pretrained(name).to(where)
+
+
+@lru_cache(maxsize=32)
+def load_translator(name: str, where: str) -> Translator:
+    """The translator called `name`, a Hub name or a folder; loaded at the first call."""
+    return hubgan.Translator.from_pretrained(name).to(where)
 
 
 @cache
@@ -201,6 +207,13 @@ def make(name: str, latents: Tensor, labels: Tensor | None) -> list[Image.Image]
     """The images of the generator called `name` for these latents (n, latent_dim) and labels (n,)."""
     with _by_its_label(name):
         return load_generator(name, device()).images_from(latents, labels)  # type: ignore[return-value]
+
+
+@on_gpu(duration=15)
+def translate(name: str, picture: Image.Image, seed: int | None, size: int | None, prepare: bool) -> Image.Image:
+    """The picture, translated by the translator called `name`."""
+    with _by_its_label(name):
+        return load_translator(name, device()).translate(picture, seed=seed, size=size, prepare=prepare)
 
 
 @on_gpu(duration=15)

@@ -13,12 +13,13 @@ def fill(texts: tuple[str, str], **values: object) -> tuple[str, str]:
 # -- the page
 
 TITLE = "hubgan"
-HEADLINE = "# hubgan\nGenerate images with {generators}. Upscale pictures with {upscalers}. {hardware}"
+HEADLINE = "# hubgan"
+TASKS = ["Generate images with {models}.", "Upscale pictures with {models}.", "Translate drawings with {models}."]
 HARDWARE = {"cpu": "The demo runs on the CPU.", "cuda": "The demo runs on the GPU."}
 OR = " or "
-GENERATE_TAB, UPSCALE_TAB, ABOUT_TAB = "Generate", "Upscale", "About"
+GENERATE_TAB, UPSCALE_TAB, TRANSLATE_TAB, ABOUT_TAB = "Generate", "Upscale", "Translate", "About"
 
-# -- both tabs
+# -- all tabs
 MODEL = "Model"
 LOADING = "The model is loading."
 UNUSABLE = "**This tab cannot be used now.** {reason}"
@@ -141,6 +142,26 @@ CLIP_TOO_LONG = (
     "Cut it to {seconds:.1f} seconds, or shrink it first",
 )
 CLIP_DONE = "{count:,} frames, {before} → **{after}** pixels by {model} in {seconds:.1f} s."
+
+# -- translate
+SOURCE, SOURCES = "Input", ["Draw", "Upload"]
+BOARD, DRAW, ERASE, UNDO, CLEAR = "Drawing board", "Brush", "Eraser", "Undo", "Clear"
+SKETCHES = "Example sketches"
+PREPARE = "It is a photo: sketch it first"
+TRANSLATION, GIVEN = "The translated picture", "Before: the picture"
+TRANSLATED = "{size} pixels by {model} in {seconds:.2f} s."
+ANOTHER, TYPICAL = "Another", "Typical"
+TRANSLATION_SEED_INFO = "Each seed gives another possible result. Empty: the most typical one."
+SIDE = "Longer side in pixels"
+TRANSLATION_HINTS = {
+    "": "Draw something, or upload a picture. The result appears here.",
+    "edges": "Draw something. The result follows each stroke.",
+    "grey": "Upload a picture. The model colours it, and keeps its brightness.",
+    "mask": "Upload a picture with transparent parts. The model fills them, and keeps the rest.",
+    "small": "Upload a small picture. The model draws it with more detail.",
+}
+NO_DRAWING = "The board holds no drawing", "Clear the board and draw again"
+BAD_TRANSLATION_LINK = "This link cannot be opened: {reason}"
 
 # -- about
 CARDS = "The model cards: what each model does, its training data and its measured results."

@@ -50,6 +50,35 @@ CSS = f"""
 .samples .thumbnail-lg {{ border: 0; border-radius: calc(16px / var(--columns)); box-shadow: none; }}
 .samples .thumbnail-lg img {{ border-radius: 0; }}
 .samples .grid-container .caption-label {{ display: none; }}
+.html-container:has(.board) {{ padding: 0 !important; }}
+.board canvas {{
+    display: block;
+    width: 100%;
+    max-width: 512px;
+    margin: 0 auto;
+    background: white;
+    border: 1px solid var(--border-color-primary);
+    border-radius: var(--radius-lg);
+    cursor: crosshair;
+    touch-action: none;  /* a finger draws, and does not scroll */
+}}
+.board .tools {{ display: flex; gap: var(--size-2); max-width: 512px; margin: var(--size-2) auto 0; }}
+.board button {{
+    flex: 1;
+    padding: var(--size-2);
+    border-radius: var(--button-medium-radius);
+    background: var(--button-secondary-background-fill);
+    color: var(--button-secondary-text-color);
+}}
+.board button:disabled {{ opacity: 0.5; }}
+.board button[aria-pressed=true] {{ background: var(--color-accent); color: white; }}
+.translation {{ aspect-ratio: 1; width: 100%; max-width: 512px; margin: 0 auto; }}
+.translation :is(.image-container, .image-container > button, .image-frame, .empty, img) {{
+    width: 100%;
+    height: 100%;
+    min-height: 0;
+    object-fit: contain;
+}}
 .pixels img {{ image-rendering: pixelated; }}
 
 .card table {{ display: block; overflow-x: auto; border: 0; }}
@@ -64,6 +93,7 @@ CSS = f"""
     .workspace .extras {{ order: 1; }}
     .workspace .action {{ position: sticky; bottom: var(--size-3); z-index: 10; box-shadow: var(--shadow-drop-lg); }}
     .comparison .empty {{ min-height: 0; height: var(--size-24); }}
+    .translation {{ aspect-ratio: 2; }}  /* so that it is seen with the board */
 }}
 
 /* Fingers need about 44 pixels. */

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from huggingface_hub import SpaceCard, SpaceCardData, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, HTTPError, RepositoryNotFoundError
@@ -16,7 +16,7 @@ from yaml import YAMLError
 from hubgan.errors import ConfigError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Pushed, Repository
-from hubgan.models import Generator, Upscaler
+from hubgan.models import Generator, Translator, Upscaler
 from hubgan.models.card import PICTURE
 from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS
 from hubgan.networks.community import CommunityNetwork
@@ -37,6 +37,7 @@ else:
 
 
 logger = logging.getLogger(__name__)
+_Kind: TypeAlias = type[Generator] | type[Upscaler] | type[Translator]
 
 RECORD = ".hubgan-files"
 _APP, _LICENSE, _PROJECT, _PACKAGE = "app.py", "LICENSE", "pyproject.toml", "src/hubgan"
@@ -64,6 +65,7 @@ def push_space(
     *,
     generators: Sequence[str],
     upscalers: Sequence[str],
+    translators: Sequence[str] = (),
     checkout: Path,
     private: bool = False,
     token: str | None = None,
@@ -83,6 +85,7 @@ def push_space(
         repo_id: the Space's name (user/space).
         generators: one or more, of which visitors choose: Hub names, or folders that hold a Generator.
         upscalers: likewise; also a folder or a file of weights that were made elsewhere.
+        translators: likewise; none are needed.
         checkout: the folder of hubgan's repository, from which the demo is copied.
         private: make the Space private if it is new; an error if it exists and is public.
         token: access token; by default the one of `hf auth login`.
@@ -94,14 +97,15 @@ def push_space(
         ModelError: a model cannot be found, reached or loaded; or the push fails.
     """
     _check_checkout(checkout)
-    kinds: tuple[tuple[str, type[Generator] | type[Upscaler], Sequence[str]], ...] = (
+    kinds: tuple[tuple[str, _Kind, Sequence[str]], ...] = (
         ("GENERATORS", Generator, generators),
         ("UPSCALERS", Upscaler, upscalers),
+        ("TRANSLATORS", Translator, translators),
     )
     shown: dict[str, list[str]] = {}
     models: list[_Model] = []
     for variable, kind, names in kinds:
-        if not names:
+        if not names and kind is not Translator:
             what = kind.__name__.lower()
             raise ConfigError(
                 f"no {what} was given", Remedy(f"Pass at least one in {what}s=", f"Pass at least one with --{what}")
@@ -110,7 +114,7 @@ def push_space(
         shown[variable] = [model.shown for model in found]
         models += found
     by_name: dict[str, str] = {}
-    for name, model in zip([*generators, *upscalers], models, strict=True):
+    for name, model in zip([*generators, *upscalers, *translators], models, strict=True):
         if model.shown in by_name:
             raise ConfigError(
                 f"{by_name[model.shown]} and {name} would both become {model.shown}", "Rename one of the folders"
@@ -179,7 +183,7 @@ class _Model:
     community: bool
 
 
-def _model(kind: type[Generator] | type[Upscaler], name: str, token: str | None) -> _Model:
+def _model(kind: _Kind, name: str, token: str | None) -> _Model:
     """A model, once it has been loaded: so it is of this kind, and whole."""
     community = isinstance(kind.from_pretrained(name, token=token).network, CommunityNetwork)
     if (file := Path(name)).is_file():
@@ -218,7 +222,7 @@ def _app(checkout: Path, shown: dict[str, list[str]]) -> str:
     """`app.py` with the names of these models, by its variables."""
     text = (checkout / _APP).read_text(encoding="utf-8")
     for variable, value in shown.items():
-        lines = re.findall(rf"^{variable} = .*$", text, re.MULTILINE)
+        lines = re.findall(rf"^{variable}(?:: list\[str\])? = .*$", text, re.MULTILINE)
         if len(lines) != 1:
             raise ConfigError(
                 f"{checkout / _APP} must have one line '{variable} = ...', but has {len(lines)}",

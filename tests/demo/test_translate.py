@@ -1,0 +1,220 @@
+"""The demo's tab of translators: its handlers, its endpoint, and a drawing in a real browser."""
+
+import base64
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops, ImageDraw
+
+gr = pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from helpers.browsing import download, running
+from helpers.demo_server import environment
+from helpers.pictures import farthest
+from hubgan import Translator
+from hubgan.demo.board import as_drawing, open_drawing
+from hubgan.demo.limits import Limits
+from hubgan.demo.links import read_translation, write_translation
+from hubgan.demo.models import ModelRegistry, load_translator
+from hubgan.demo.translate import TranslateTab
+from hubgan.errors import HubganError, ImageError
+
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained translators: `sketch`, which takes drawings, and `colour`, which takes grey pictures."""
+    folder = tmp_path_factory.mktemp("translators")
+    for name, kind in (("sketch", "edges"), ("colour", "grey")):
+        Translator(width=8, depth=1, image_size=SIDE, input=kind).save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture
+def drawing(tmp_path: Path) -> Path:
+    """A PNG file with a thick line on white."""
+    picture = Image.new("L", (64, 64), "white")
+    ImageDraw.Draw(picture).line((10, 10, 50, 40), fill="black", width=4)
+    picture.save(tmp_path / "drawing.png")
+    return tmp_path / "drawing.png"
+
+
+class Tab(TranslateTab):
+    """The tab, with what a visitor has set."""
+
+    def __init__(self, models: Path) -> None:
+        registry = ModelRegistry(load_translator, [str(models / "sketch"), str(models / "colour")])
+        with gr.Blocks():
+            super().__init__(registry, Limits())
+        self.values: dict[Any, Any] = {
+            self._source: "Draw",
+            self._board: "",
+            self._picture: None,
+            self._prepare: False,
+            self._model: "sketch",
+            self._seed: "",
+        }
+
+    def file(self, updates: dict[Any, Any]) -> Image.Image:
+        return Image.open(updates[self.result])
+
+
+def uploaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A file as Gradio tells of it after an upload."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(path.parent))
+    return {"path": str(path), "orig_name": path.name}
+
+
+def test_a_drawing_becomes_the_models_picture(models: Path, drawing: Path) -> None:
+    tab = Tab(models)
+    shown = tab.show(tab.values | {tab._board: as_drawing(drawing)})
+    expected = Translator.from_pretrained(models / "sketch").translate(drawing)
+    assert ImageChops.difference(tab.file(shown), expected).getbbox() is None
+    assert shown[tab._note].startswith(f"{SIDE} x {SIDE} pixels by sketch")
+    assert Path(shown[tab.result]).name == "sketch-typical.png" and shown[tab._link] == ""
+
+
+@pytest.mark.parametrize("white", [False, True])
+def test_a_blank_board_is_no_error(models: Path, tmp_path: Path, white: bool) -> None:
+    Image.new("RGB", (8, 8), "white").save(tmp_path / "white.png")
+    tab = Tab(models)
+    shown = tab.show(tab.values | {tab._board: as_drawing(tmp_path / "white.png") if white else ""})
+    assert shown[tab.result] is None and "Draw something" in shown[tab._note]
+
+
+def test_another_is_a_seed_that_leads_back(models: Path, drawing: Path) -> None:
+    tab = Tab(models)
+    values = tab.values | {tab._board: as_drawing(drawing)}
+    another = tab.another(values)
+    seed = int(another[tab._seed])
+    expected = Translator.from_pretrained(models / "sketch").translate(drawing, seed=seed)
+    assert ImageChops.difference(tab.file(another), expected).getbbox() is None
+    assert another[tab._link] == write_translation("", seed)
+    again = tab.show(values | {tab._seed: another[tab._seed]})
+    assert tab.file(again) == tab.file(another)
+    assert tab.typical(values)[tab._seed] == ""
+    with pytest.raises(gr.Error, match="The seed must be a whole number"):
+        tab.show(values | {tab._seed: "many"})
+
+
+def test_a_photo_is_sketched_first(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.effect_noise((40, 30), 60).convert("RGB").save(tmp_path / "photo.png")
+    tab = Tab(models)
+    values = tab.values | {tab._source: "Upload", tab._picture: uploaded(tmp_path / "photo.png", monkeypatch)}
+    model = Translator.from_pretrained(models / "sketch")
+    for prepare in (True, False):
+        made = tab.file(tab.show(values | {tab._prepare: prepare}))
+        expected = model.translate(tmp_path / "photo.png", prepare=prepare)
+        assert ImageChops.difference(made, expected).getbbox() is None
+    assert tab.show(tab.values | {tab._source: "Upload"})[tab.result] is None
+
+
+def test_a_colouriser_takes_an_upload_and_compares(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.linear_gradient("L").resize((40, 30)).save(tmp_path / "grey.png")
+    tab = Tab(models)
+    controls = tab.show_model("colour")
+    assert controls[tab._source].value == "Upload" and not controls[tab._source].visible
+    assert controls[tab._board].visible == "hidden" and not controls[tab._prepare].visible
+    assert tab.show_model("sketch")[tab._board].visible is True
+    grey = {tab._picture: uploaded(tmp_path / "grey.png", monkeypatch), tab._source: "Upload", tab._model: "colour"}
+    shown = tab.show(tab.values | grey)
+    assert tab.file(shown).size == (40, 30) and shown[tab._comparison].visible and not shown[tab._made].visible
+    assert shown[tab._link] == write_translation("colour", None)
+
+
+def test_what_is_no_drawing_is_refused(drawing: Path) -> None:
+    assert open_drawing(as_drawing(drawing)) is not None
+    Image.new("1", (2000, 2000)).save(drawing)
+    for value in ("data:image/png;base64,?", "/etc/passwd", base64.b64encode(b"text").decode(), as_drawing(drawing)):
+        with pytest.raises(ImageError):
+            open_drawing(value)
+
+
+def test_a_link_has_the_model_and_the_seed() -> None:
+    assert write_translation("", None) == ""
+    assert write_translation("user/model", 7) == "translator=user%2Fmodel&look=7"
+    assert read_translation({"translator": "mine", "look": "7"}) == ("mine", 7)
+    assert read_translation({"translator": ""}) == ("", None)
+    for look in ("many", "-1"):
+        with pytest.raises(HubganError):
+            read_translation({"translator": "", "look": look})
+
+
+@pytest.fixture(scope="module")
+def translator_url(space: Path, models: Path) -> Iterator[str]:
+    """The address of a running demo with the translators."""
+    folders = f"{models / 'sketch'},{models / 'colour'}"
+    changes = {"HUBGAN_TRANSLATORS": folders, "GRADIO_TEMP_DIR": str(models / "cache")}
+    with running(sys.executable, space, environment(space, **changes), models / "log.txt") as url:
+        yield url
+
+
+@pytest.mark.slow
+def test_drawing_in_the_page_and_the_endpoint(
+    browser: "playwright.Browser", translator_url: str, models: Path, drawing: Path, tmp_path: Path
+) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(60_000)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{translator_url}/?translator=sketch&look=5")  # the link opens the tab
+    board, made = page.get_by_label("Drawing board"), page.get_by_alt_text("The translated picture")
+    box = board.bounding_box()
+    assert box is not None
+    page.get_by_text("Draw something.").wait_for()
+    playwright.expect(page.get_by_label("Seed").last).to_have_value("5")
+    page.mouse.move(box["x"] + 50, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 250, steps=4)
+    page.mouse.up()
+    made.wait_for()
+    path = download(page, "Download (PNG)", tmp_path)
+    assert path.name == "sketch-seed5.png"
+    sent = tmp_path / "sent.png"
+    value = page.evaluate(
+        """() => {
+            const small = Object.assign(document.createElement("canvas"), {width: 256, height: 256});
+            const context = small.getContext("2d");
+            context.imageSmoothingQuality = "high";
+            context.drawImage(document.querySelector(".board canvas"), 0, 0, 256, 256);
+            return small.toDataURL();
+        }"""
+    )
+    sent.write_bytes(base64.b64decode(value.partition(",")[2]))
+    expected = Translator.from_pretrained(models / "sketch").translate(sent, seed=5)
+    assert farthest(Image.open(path), expected) <= 1
+
+    page.get_by_role("button", name="Typical").click()
+    playwright.expect(made).to_have_attribute("src", re.compile("sketch-typical"))
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Draw something.").wait_for()
+    playwright.expect(made).to_have_count(0)
+    page.close()
+    assert not problems
+
+    client = Client(translator_url, verbose=False)
+    described = client.view_api(return_format="dict")["named_endpoints"]["/translate"]
+    assert [each["parameter_name"] for each in described["parameters"]] == [
+        "picture",
+        "model",
+        "seed",
+        "size",
+        "prepare",
+    ]
+    file = client.predict(handle_file(drawing), seed=3, size=48, model="sketch", prepare=False, api_name="/translate")
+    expected = Translator.from_pretrained(models / "sketch").translate(drawing, seed=3, size=48)
+    assert farthest(Image.open(file), expected) <= 1
+    with pytest.raises(AppError, match="size is 5"):
+        client.predict(handle_file(drawing), size=5, api_name="/translate")
