@@ -78,7 +78,7 @@ def test_what_is_mistyped_is_told_on_stderr_with_the_nearest_that_is_known(run: 
         ("trian",): "unknown command 'trian'. Did you mean 'train'?",
         ("--verson",): "unknown option --verson. Did you mean '--version'?",
         ("sample", "gen", "--sed", "3"): "unknown option --sed. Did you mean '--seed'?",
-        ("sample", "gen", "more"): "unexpected more",
+        ("sample", "gen", "more"): "unexpected argument: more",
         ("sample", "gen", "-n", "0"): "'0' is not a whole number from 1 to 1000000",
         ("sample", "gen", "--se", "3"): "unknown option --se",
         ("upscale",): "required: MODEL",
