@@ -254,9 +254,9 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         config_file = source.file(CONFIG)
         config = read_config(config_file)
         if config.kind and config.kind not in [kind.__name__ for kind in cls.__mro__]:
-            article = "an" if config.kind[0] in "AEIOU" else "a"
-            remedy = Remedy(f"Load it with {config.kind}.from_pretrained", f"Name a model that is a {cls.__name__}")
-            message = f"{config_file} describes {article} {config.kind}, where {cls.__name__} is wanted"
+            found, wanted = (f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in (config.kind, cls.__name__))
+            remedy = Remedy(f"Load it with {config.kind}.from_pretrained", f"Name a model that is {wanted}")
+            message = f"{config_file} describes {found}, where {cls.__name__} is wanted"
             raise ConfigError(message, remedy).with_context(remedy=config.upgrade)
         try:
             # On the meta device the model takes no memory until the weights are known to fit.
