@@ -40,3 +40,18 @@ def test_a_folder_goes_on_after_a_blank_drawing(hubgan: Run, model: Path, drawin
     status, _, error = hubgan("translate", model, drawings, "-o", tmp_path / "coloured")
     assert status == 2 and "1 of 3 pictures failed" in error and "blank.png: the drawing is blank" in error
     assert sorted(path.name for path in (tmp_path / "coloured").iterdir()) == ["0.png", "1.png"]
+
+
+def test_what_is_left_out_is_told_once(hubgan: Run, model: Path, drawings: Path) -> None:
+    pages = [Image.open(drawings / f"{number}.png") for number in range(2)]
+    for file in ("moving.gif", "pages.tif"):
+        pages[0].save(drawings / file, save_all=True, append_images=pages[1:])
+    status, _, said = hubgan("translate", model, drawings / "moving.gif", drawings / "pages.tif", "--seeds", "2")
+    assert status == 0
+    assert said.count("moving.gif is animated: only its first frame is translated") == 1
+    assert said.count("pages.tif has 2 pages: only its first is translated") == 1
+
+
+def test_a_result_that_cannot_be_written(hubgan: Run, model: Path, drawings: Path) -> None:
+    status, _, said = hubgan("translate", model, drawings / "0.png", "-o", "result.jpg")
+    assert status == 2 and "-o result.jpg must end in .png, because results are PNG" in said

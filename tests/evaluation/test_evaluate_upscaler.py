@@ -370,9 +370,11 @@ def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[s
     )
 
 
-def test_without_the_train_extra_an_error_says_what_to_install(launch_environment: dict[str, str]) -> None:
+def test_without_the_train_extra_an_error_says_what_to_install(
+    launch_environment: dict[str, str], tmp_path: Path
+) -> None:
     code = "import sys; sys.modules['torchmetrics'] = None; from hubgan.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "evaluate", "model", "--dataset", "data"]
+    command = [sys.executable, "-c", code, "evaluate", str(tmp_path), "--dataset", "data"]
     done = subprocess.run(command, env=launch_environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
     assert "the package torchmetrics is missing. Run: pip install 'hubgan[train]'" in done.stderr

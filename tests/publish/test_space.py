@@ -192,8 +192,8 @@ def test_the_websites_own_readme_gives_way_but_for_its_title(hub: LoopbackHub, f
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"generators": ["up"]}, "describes an Upscaler, but Generator is needed"),
-        ({"upscalers": ["gen"]}, "describes a Generator, but Upscaler is needed"),
+        ({"generators": ["up"]}, "describes an Upscaler, but a Generator is needed"),
+        ({"upscalers": ["gen"]}, "describes a Generator, but an Upscaler is needed"),
         ({"generators": ["tester/nothing"]}, "'tester/nothing' is neither a folder .* nor a model you can see"),
         ({"upscalers": ["empty"]}, r"has no .*safetensors|has no config\.json"),
         ({"upscalers": ["other/gen"]}, r"would both become model_cards/gen\. Rename"),

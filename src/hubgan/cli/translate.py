@@ -66,9 +66,13 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from hubgan import Translator
-    from hubgan.cli.inputs import find, how_to_tell_apart, plan
+    from hubgan.cli.inputs import find, how_to_tell_apart, is_file_name, plan
     from hubgan.media.writing import save_picture
 
+    if args.output and args.output.suffix.lower() not in ("", ".png") and is_file_name(args.output):
+        raise ConfigError(
+            f"-o {args.output} must end in .png, because results are PNG", "Name a .png file, or a folder"
+        )
     pictures = find([*map(Path, args.inputs)], recursive=args.recursive, leave_out=args.output)
     announce(f"Loading {args.model} ...")
     translator = Translator.from_pretrained(

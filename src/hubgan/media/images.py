@@ -260,7 +260,7 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     chunks = read_chunks(image)
     numbers = colour_numbers(image, chunks)
     if damage := _damage(image, only_colours=srgb):
-        _warn(f"{name}: damaged parts of the file are skipped: {damage}")
+        warn_once(f"{name}: damaged parts of the file are skipped: {damage}")
     image = decode(as_stored(image, chunks))
     try:
         upright = ImageOps.exif_transpose(corrected(image))
@@ -306,7 +306,7 @@ def _damage(image: Image.Image, only_colours: bool) -> str:
 
 
 @lru_cache(maxsize=256)
-def _warn(words: str) -> None:
+def warn_once(words: str) -> None:
     """Warn once, although an animation has many frames, and a data set many pictures without a name."""
     logger.warning(words)
 

@@ -256,9 +256,9 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
         config_file = source.file(CONFIG)
         config = read_config(config_file)
         if config.kind and config.kind not in [kind.__name__ for kind in cls.__mro__]:
-            article = "an" if config.kind[0] in "AEIOU" else "a"
-            remedy = Remedy(f"Load it with {config.kind}.from_pretrained", f"Pass a model of the kind {cls.__name__}")
-            message = f"{config_file} describes {article} {config.kind}, but {cls.__name__} is needed"
+            found, wanted = (f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in (config.kind, cls.__name__))
+            remedy = Remedy(f"Load it with {config.kind}.from_pretrained", f"Pass a model that is {wanted}")
+            message = f"{config_file} describes {found}, but {wanted} is needed"
             raise ConfigError(message, remedy).with_context(remedy=config.upgrade)
         try:
             # On the meta device the model takes no memory until the weights are known to fit.

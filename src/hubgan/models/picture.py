@@ -3,14 +3,27 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from hubgan.media.alpha import refine_alpha
-from hubgan.media.images import ImageInput, open_image, split_alpha, to_floats, to_image
+from hubgan.media.animation import is_animation
+from hubgan.media.images import ImageInput, open_image, split_alpha, to_floats, to_image, warn_once
 from hubgan.media.metadata import METADATA
+from hubgan.media.pages import page_sizes
+
+
+def warn_of_parts(image: ImageInput, done: str) -> None:
+    """Warn that of an animation or of a file with several pages only the first is `done`, such as "enlarged"."""
+    if not isinstance(image, str | Path):
+        return
+    if is_animation(image):
+        warn_once(f"{image} is animated, but only its first frame is {done}")
+    elif (pages := len(page_sizes(image))) > 1:
+        warn_once(f"{image} has {pages:,} pages, but only the first is {done}")
 
 
 @dataclass(frozen=True)

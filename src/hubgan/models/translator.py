@@ -11,6 +11,7 @@ from hubgan.media.derived import INPUTS
 from hubgan.media.images import ImageInput, flatten, open_image, to_floats, to_image
 from hubgan.models.base import HubModel
 from hubgan.models.finite import is_finite, not_finite
+from hubgan.models.picture import warn_of_parts
 from hubgan.networks import TRANSLATORS
 from hubgan.runtime.seeding import normals, torch_generator
 
@@ -91,6 +92,7 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
             ModelError: the network computes NaN or infinity.
         """
         side = self.checked_size(self.image_size if size is None else size, "size")
+        warn_of_parts(image, "translated")
         picture = open_image(image, srgb=True)
         scale = side / max(picture.size)
         small = tuple(max(round(length * scale), 1) for length in picture.size)

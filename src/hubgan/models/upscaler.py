@@ -17,15 +17,13 @@ from torch.nn.functional import interpolate
 
 from hubgan.errors import ConfigError, ModelError, Remedy
 from hubgan.hub.download import ModelSource
-from hubgan.media.animation import is_animation
 from hubgan.media.images import LUMA, WHITE_16, ImageInput
-from hubgan.media.pages import page_sizes
 from hubgan.models import community
 from hubgan.models.base import HubModel
 from hubgan.models.card import upscaler_purpose
 from hubgan.models.config import CONFIG, PIXEL_WEIGHTS
 from hubgan.models.finite import check_weights, is_finite, not_finite
-from hubgan.models.picture import Picture
+from hubgan.models.picture import Picture, warn_of_parts
 from hubgan.models.tiling import upscale_tiled
 from hubgan.models.upscale_pipeline import AUTO, UpscalePipeline
 from hubgan.models.weights import mix
@@ -144,14 +142,7 @@ class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["
             )
         wanted = self.checked_scale(scale)
         self.check_strength(strength)
-        if isinstance(image, str | Path) and is_animation(image):
-            logger.warning(
-                "%s is animated, but only its first frame is enlarged. `hubgan upscale` enlarges all frames", image
-            )
-        elif isinstance(image, str | Path) and (pages := len(page_sizes(image))) > 1:
-            logger.warning(
-                "%s has %d pages, but only the first is enlarged. `hubgan upscale` enlarges all pages", image, pages
-            )
+        warn_of_parts(image, "enlarged. `hubgan upscale` enlarges all")
         if tile is None:
             tile = _TILE if getattr(self.network, "tiles", True) else _LARGE_TILE
         was_training = self.training
