@@ -48,8 +48,8 @@ def test_what_is_left_out_is_told_once(hubgan: Run, model: Path, drawings: Path)
         pages[0].save(drawings / file, save_all=True, append_images=pages[1:])
     status, _, said = hubgan("translate", model, drawings / "moving.gif", drawings / "pages.tif", "--seeds", "2")
     assert status == 0
-    assert said.count("moving.gif is animated: only its first frame is translated") == 1
-    assert said.count("pages.tif has 2 pages: only its first is translated") == 1
+    assert said.count("moving.gif is animated, but only its first frame is translated") == 1
+    assert said.count("pages.tif has 2 pages, but only the first is translated") == 1
 
 
 def test_a_result_that_cannot_be_written(hubgan: Run, model: Path, drawings: Path) -> None:

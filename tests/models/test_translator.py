@@ -104,7 +104,7 @@ def test_what_cannot_be_translated_is_an_error(translator: Translator) -> None:
     for size in (8, 4096, 31.5, True):
         with pytest.raises(ConfigError, match="size is"):
             translator.translate(drawing(), size=size)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="learned from pairs"):
+    with pytest.raises(ConfigError, match="was trained on pairs"):
         Translator(**SMALL).translate(drawing(), prepare=True)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"unknown input 'edge'.*edges"):
         Translator(input="edge")
