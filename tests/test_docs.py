@@ -80,7 +80,11 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             launched = launch_command_parser().parse_args(options)
             program = ["-m", launched.training_script] if launched.module else [launched.training_script]
             check(["python", *program, *launched.training_script_args], monkeypatch)
-        case ["python", "train.py", *options]:
+        case (
+            ["python", "train.py", *options]
+            | ["hubgan", "train", *options]
+            | ["python", "-m", "hubgan", "train", *options]
+        ):
             with contextlib.suppress(SystemExit) if "--help" in options else contextlib.nullcontext():
                 parse(options)
         case ["hubgan", name, *options] | ["python", "-m", "hubgan", name, *options]:
