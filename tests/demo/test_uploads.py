@@ -73,7 +73,7 @@ def test_a_bad_file_is_explained_without_a_traceback_or_a_path(client: Client, t
 @pytest.mark.parametrize(
     ("part", "complaint"),
     [
-        (None, "wide.png has 4001 x 1000 pixels, .* up to 4 megapixels. Shrink it first, or upscale a part of it"),
+        (None, "wide.png has 4001 x 1000 pixels; .* up to 4 megapixels. Shrink it first, or upscale a part of it"),
         ("middle", "wide.png cannot be read"),  # of this file there is only the header
     ],
 )
