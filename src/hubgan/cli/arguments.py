@@ -66,7 +66,7 @@ def refuse_unused(args: argparse.Namespace, what: str, *options: str) -> None:
     """
     flags = {name: f"--{'no-' if getattr(args, name) is False else ''}{name.replace('_', '-')}" for name in options}
     if given := [flags[name] for name in options if name in args.typed]:
-        raise ConfigError(f"{what} does not use {', '.join(given)}", f"Leave out {', '.join(given)}")
+        raise ConfigError(f"{what} does not use {', '.join(given)}", f"Remove {', '.join(given)}")
 
 
 def add_truncation(parser: argparse.ArgumentParser) -> None:
