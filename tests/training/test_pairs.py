@@ -126,7 +126,7 @@ def test_a_generator_does_not_learn_from_pairs(tmp_path: Path) -> None:
 def test_an_upscaler_of_scale_1_restores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = train_here(*RESTORE, *OWN, "--max_steps", "2", "--eval_samples", "3", "--output_dir", str(tmp_path / "run"))
     card = (run / "README.md").read_text()
-    assert "An image restorer, made with hubgan" in card and "image-restoration" in card
+    assert "An image restorer for everyday photos, at the same size" in card and "image-restoration" in card
     assert "Left to right: degraded pictures, this model, the original" in card and "of the inputs degraded" in card
     assert "| PSNR of everyday pictures | " in card and ", input " not in card and " | input " in card
     assert "| PSNR | " not in card and "Sharpness" not in card and "bicubic 2" not in card
