@@ -215,7 +215,9 @@ def test_small_pictures_may_be_given(tmp_path: Path) -> None:
     assert given[0]["settings"]["small_pictures"] == "given" != made[0]["settings"]["small_pictures"]
     for file in folder.iterdir():
         shutil.copy(file, little)
-    with pytest.raises(DataError, match=r"none of its images can be used: a small picture has .* belong to"):
+    with pytest.raises(
+        DataError, match=r"none of its images can be used: a small picture has .* its large picture needs"
+    ):
         evaluate_upscaler(upscaler, pairs)
 
 

@@ -177,7 +177,7 @@ def test_a_commit_whose_answer_is_lost_is_not_made_twice(hub: LoopbackHub, run: 
     push_folder(run, "tester/run")
     (run / "recipe.yaml").write_text("task: upscaling\n")
     hub.inject(Fault(method="POST", path="/commit/", cut=True))
-    with pytest.raises(ModelError, match="whole or not at all"):
+    with pytest.raises(ModelError, match="the complete commit, or nothing of it"):
         push_folder(run, "tester/run")
     assert not push_folder(run, "tester/run").changed
 

@@ -71,7 +71,7 @@ def alter(checkpoint: Path) -> None:
 
 
 DAMAGES: list[tuple[Callable[[Path], object], str]] = [
-    (cut, r"optimizer.bin is cut short \("),
+    (cut, r"optimizer.bin is incomplete \("),
     (alter, "model.safetensors is altered"),
     (lambda c: (c / "custom_checkpoint_0.pkl").unlink(), "custom_checkpoint_0.pkl is missing"),
     (lambda c: (c / CHECKSUMS).unlink(), "checksums.json is missing"),
@@ -131,7 +131,9 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(
 def test_all_damaged_is_no_reason_to_start_afresh(run: Run, tmp_path: Path) -> None:
     cut(run.save(tmp_path, 1))
     alter(run.save(tmp_path, 2))
-    words = "every checkpoint .*step-00000002, model.safetensors is altered; step-00000001, optimizer.bin is cut short"
+    words = (
+        "every checkpoint .*step-00000002, model.safetensors is altered; step-00000001, optimizer.bin is incomplete"
+    )
     with pytest.raises(TrainingError, match=words):
         find_checkpoint("auto", tmp_path)
 
@@ -317,7 +319,7 @@ def test_two_processes(run: Run, tmp_path: Path) -> None:
     assert first == second  # every process learns of an error on one
     assert first[:3] == ["done"] * 3  # one process's checkpoint, and their own
     assert [line.split()[0] for line in first[3:]] == ["TrainingError", "TrainingError", "ModelError"]
-    assert "optimizer.bin is cut short" in first[4]
+    assert "optimizer.bin is incomplete" in first[4]
     assert {"random_states_0.pkl", "random_states_1.pkl"} < set(names(tmp_path / "two" / "step-00000001"))
     load_checkpoint(run.accelerator, tmp_path / "two" / "step-00000001")  # theirs, on one process
     assert run.counter.steps == 2

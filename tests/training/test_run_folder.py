@@ -330,6 +330,7 @@ def test_samples_and_curves_count_images(tmp_path: Path) -> None:
     """Samples stand between two lines of the log, or after the last one."""
     folder = open_folder(tmp_path)
     log(folder, 4, 8)
+    (tmp_path / "samples").mkdir()
     for step in (6, 10):
         Image.new("RGB", (8, 8)).save(tmp_path / "samples" / f"step-{step:08d}.png")
     write_report(tmp_path)
@@ -508,6 +509,6 @@ def test_the_plan_estimates_the_time() -> None:
         return _budget(task, limited, Accelerator(cpu=True), None, seconds=(1, 9))[3]
 
     # Three quarters of 1,000 steps take a second each, the last quarter nine.
-    assert time(None).startswith("about 50 min for 4,000 images on this machine, by a few timed steps")
+    assert time(None).startswith("about 50 min for 4,000 images on this machine, estimated by a few timed steps")
     assert time(90).startswith("about 50 min for 4,000 images")
     assert time(10).startswith("about 1,900 images in 10 minutes on this machine")

@@ -477,7 +477,7 @@ def test_the_command_line_ends_with_one_clear_line(launch_environment: dict[str,
     assert done.stderr.splitlines()[-1].startswith(
         "hubgan train: error: 'uoft-cs/cifar10' is not a folder on this machine"
     )
-    assert "Pass --dataset" in done.stderr
+    assert "with --dataset" in done.stderr
 
 
 # -- parts

@@ -181,7 +181,10 @@ class Repository:
     def _translate_errors(self) -> Iterator[None]:
         """Turn what the Hub's client raises into a ModelError that says what to do."""
         check_token(self._token)
-        what, whole = f"cannot push to {self.name}", "The branch is unchanged" if self._again else ""
+        what, whole = (
+            f"cannot push to {self.name}",
+            "The branch has the complete commit, or nothing of it" if self._again else "",
+        )
         try:
             yield
         except ModelError:
