@@ -66,8 +66,6 @@ def test_work_can_be_stopped(page: "playwright.Page", tmp_path: Path) -> None:
     upload(page, tmp_path / "large.jpg")
     stop, start = (page.get_by_role("button", name=name, exact=True) for name in ("Stop", f"Upscale {SCALE}x"))
     stop.wait_for()
-    playwright.expect(start).not_to_be_visible()
-    page.get_by_text("Upscaling").first.wait_for()
     stop.click(force=True)  # without waiting until it stands still: the work may be done before
     start.wait_for()
     page.get_by_text("Stopped.").first.wait_for()
