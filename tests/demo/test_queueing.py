@@ -87,7 +87,7 @@ def test_several_pictures_can_be_stopped(page: "playwright.Page", tmp_path: Path
         page.locator("input[type=file][multiple]").set_input_files(pictures)
     start = page.get_by_role("button", name="Upscale all")
     start.click()
-    page.get_by_text("Upscaling").first.wait_for()
+    page.get_by_text("Upscaling").filter(visible=True).first.wait_for()
     page.get_by_role("button", name="Stop", exact=True).click(force=True)
     page.get_by_text("Stopped.").first.wait_for()
     start.wait_for()
