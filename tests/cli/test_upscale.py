@@ -468,10 +468,10 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
         ("up", "a.png", *words): "INPUT and --dataset were both given. Remove one",
         ("up", "--dataset", "rows.parquet"): "--dataset rows.parquet needs a folder for the results. Pass one with -o",
         ("up", "a.png", "--split", "test"): "--split needs a data set. Pass the data set",
-        ("up", *words, "--recursive", "--no-steady"): "--dataset does not use --recursive, --no-steady. Leave out",
-        ("up", "a.png", "--format", "png", "--quality", "95"): "--format png does not use --quality. Leave out",
+        ("up", *words, "--recursive", "--no-steady"): "--dataset does not use --recursive, --no-steady. Remove",
+        ("up", "a.png", "--format", "png", "--quality", "95"): "--format png does not use --quality. Remove",
         ("up", "a.png", "-o", "b.png", "--keep-extensions"): "a file name, which does not use --keep-ext",
-        ("up", "a.png", "--revision", "main"): "up, which is on this machine, does not use --revision. Leave out",
+        ("up", "a.png", "--revision", "main"): "up, which is on this machine, does not use --revision. Remove",
         ("up", *words[:2], "-o", "large.png"): "which cannot hold a data set",
         ("up", "--dataset", "nowhere/at-all", "-o", "x"): "nowhere/at-all",
     }.items():

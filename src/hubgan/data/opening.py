@@ -108,7 +108,7 @@ def _part(rows: datasets.Dataset, name: str, split: str) -> datasets.Dataset:
     if unknown := [word for word in words(asked) if word != own]:
         raise DataError(
             f"{name} has no split {unknown[0]!r}: all of its rows are in the split {own!r}",
-            Remedy("Leave split out", "Leave out --split"),
+            Remedy("Leave out split", "Remove --split"),
         )
     chosen = [row for _, part in rows_of(asked, {own: len(rows)}) for row in part]
     return rows if chosen == list(range(len(rows))) else rows.select(chosen)
@@ -118,7 +118,7 @@ def _refuse_config(name: str, config: str | None) -> None:
     if config is not None:
         raise DataError(
             f"{name} has no configurations, but the configuration {config!r} was given",
-            Remedy("Leave config out", "Leave out --dataset-config"),
+            Remedy("Leave out config", "Remove --dataset-config"),
         )
 
 
