@@ -32,9 +32,10 @@ import torch
 from helpers.common import ROOT, forget_accelerator
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from hubgan import Upscaler
 
-pytest_plugins = ["helpers.demo_server"]
 torch.set_num_threads(1)
 
 
@@ -51,9 +52,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Several workers begin with what takes long, so that none waits for another at the end."""
+    """Several workers begin with groups and what takes long, so that none waits for another at the end."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        items.sort(key=lambda item: not any(map(item.get_closest_marker, ("xdist_group", "slow"))))
 
 
 @pytest.fixture
@@ -85,6 +86,16 @@ def launch_environment() -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """A browser, for the whole session."""
+    pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    from helpers.browsing import chromium
+
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

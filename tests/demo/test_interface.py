@@ -1,7 +1,6 @@
 """The demo's page: how it starts, how it looks, and how it is used by the keyboard."""
 
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import pytest
@@ -10,26 +9,22 @@ pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
 from helpers.browsing import open_tab
+from helpers.demo_server import in_the_same_tab
 
 
 def test_the_copy_is_what_runs(space: Path, url: str) -> None:
     assert list((space / "src" / "hubgan" / "demo" / "__pycache__").glob("interface.*.pyc"))
 
 
-@pytest.mark.e2e
-@pytest.mark.slow
-def test_the_page_needs_no_torch() -> None:
-    code = "import sys; from hubgan.demo import build_demo; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "False\n", done.stderr
+def test_the_page_needs_no_torch(space: Path, url: str) -> None:
+    imported = re.findall(r"^import time:.*\| +(\S+)$", (space / "log.txt").read_text(), re.MULTILINE)
+    assert "torch" not in imported[: imported.index("hubgan.demo") + 1]
 
 
 @pytest.mark.parametrize(("width", "theme"), [(375, "light"), (1280, "dark")])
-def test_it_fits_the_window(
-    browser: "playwright.Browser", url: str, width: int, theme: str, screenshots: Path
-) -> None:
-    phone = width < 700
-    page = browser.new_page(viewport={"width": width, "height": 800}, is_mobile=phone, has_touch=phone)
+def test_it_fits_the_window(blank: "playwright.Page", url: str, width: int, theme: str, screenshots: Path) -> None:
+    phone, page = width < 700, blank
+    page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{url}/?__theme={theme}")
     page.locator(".samples .thumbnail-lg").first.wait_for()
     for tab in ("Generate", "Upscale", "About"):
@@ -49,9 +44,9 @@ def test_it_fits_the_window(
     assert (pictures["y"] + pictures["height"] <= settings["y"]) == phone
     dark = page.evaluate("document.body.classList.contains('dark')")
     assert dark == (theme == "dark")
-    page.close()
 
 
+@in_the_same_tab
 def test_the_keyboard_is_enough(page: "playwright.Page") -> None:
     first = page.locator(".samples .thumbnail-lg img").first
     before = first.get_attribute("src")

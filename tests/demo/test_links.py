@@ -9,6 +9,7 @@ pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
 from helpers.browsing import generate, samples
+from helpers.demo_server import in_the_same_tab
 from hubgan.demo.links import read_link, write_link
 from hubgan.demo.samples import GenerationSettings
 from hubgan.errors import ConfigError
@@ -48,6 +49,7 @@ def test_a_link_with_a_bad_number_is_refused(query: str, complaint: str) -> None
         read_link(QueryParams(query), DEFAULT)
 
 
+@in_the_same_tab
 def test_a_link_leads_to_the_same_images(page: "playwright.Page", url: str) -> None:
     page.get_by_label("tiny-classes", exact=True).check()
     page.get_by_label("Classes", exact=True).click()

@@ -1,5 +1,6 @@
 """The demo's models: which there are, what the page says of each, and one that cannot be loaded."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,65 +13,60 @@ from safetensors.torch import save_file
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
-from helpers.browsing import open_tab, running
-from helpers.demo_server import environment
+from helpers.browsing import open_tab, upload
+from helpers.common import ROOT
+from helpers.demo_server import environment, launched_here
 from hubgan import Generator, Upscaler
 from hubgan.demo.models import enlarge, make
 from hubgan.errors import ModelError
 
 
-@pytest.mark.e2e
 @pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_leaves_the_rest_usable(
-    browser: "playwright.Browser", space: Path, tmp_path: Path
+    blank: "playwright.Page", space: Path, red_picture: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "broken").mkdir()
-    upscalers = f"{tmp_path / 'absent'},{space / 'tiny-upscaler'}"
-    missing = environment(space, HUBGAN_GENERATORS=str(tmp_path / "broken"), HUBGAN_UPSCALERS=upscalers)
-    with running(sys.executable, space, missing, tmp_path / "log.txt") as url:
-        page = browser.new_page()
+    page, upscalers = blank, [tmp_path / "absent", space / "tiny-upscaler"]
+    with launched_here(space / "cache", [tmp_path / "broken"], upscalers) as url:
         page.goto(url)
         page.get_by_text("This tab cannot be used now.").wait_for()
         assert str(tmp_path) not in page.content()
         playwright.expect(page.get_by_role("button", name="Generate", exact=True)).to_be_disabled()
-        open_tab(page, "Upscale")
-        page.locator("button.gallery-item").first.click()
-        page.get_by_label("Remove Image").wait_for()
-        page.get_by_role("button", name="Upscale 3x").click()
-        page.get_by_text("10 x 20 → 30 x 60 pixels by tiny-upscaler").wait_for()
+        upload(page, red_picture)
+        page.get_by_text("8 x 8 → 24 x 24 pixels by tiny-upscaler").wait_for()
         page.get_by_label("absent", exact=True).check()
         page.get_by_text("absent cannot be used now. Choose another model.").wait_for()
-        page.close()
-    assert f"{tmp_path / 'broken'} cannot be loaded" in (tmp_path / "log.txt").read_text()
+        page.goto("about:blank")
+    assert f"{tmp_path / 'broken'} cannot be loaded" in caplog.text
 
 
 @pytest.mark.e2e
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({"HUBGAN_UPSCALERS": "me/one, you/one,me/one"}, "name others in HUBGAN_GENERATORS and HUBGAN_UPSCALERS"),
-        ({"HUBGAN_MAX_MINUTES": "long"}, "HUBGAN_MAX_MINUTES is long. Give a number above 0, or inf for no limit"),
-    ],
-)
-def test_bad_settings_end_the_demo_with_one_line(space: Path, changes: dict[str, str], complaint: str) -> None:
+def test_bad_settings_end_the_demo_with_one_line(space: Path) -> None:
+    twice = environment(space, HUBGAN_UPSCALERS="me/one, you/one,me/one")
     result = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=space,
-        env=environment(space, **changes),
-        capture_output=True,
-        text=True,
-        timeout=120,
+        [sys.executable, "app.py"], cwd=space, env=twice, capture_output=True, text=True, timeout=120
     )
     assert result.returncode == 2, result.stderr
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1 and complaint in lines[0]
+    (line,) = result.stderr.splitlines()
+    assert "name others in HUBGAN_GENERATORS and HUBGAN_UPSCALERS" in line
+
+
+def test_a_bad_limit_ends_the_demo_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HUBGAN_MAX_MINUTES", "long")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "HUBGAN_MAX_MINUTES is long. Give a number above 0, or inf for no limit" in line
 
 
 @pytest.mark.slow
-def test_the_page_says_what_a_model_is_for(browser: "playwright.Browser", other_url: str) -> None:
-    page = browser.new_page()
-    page.goto(other_url)
+def test_the_page_says_what_a_model_is_for(other_page: "playwright.Page") -> None:
+    page = other_page
     page.locator(".samples:not(.pixels) .thumbnail-lg").first.wait_for()
     open_tab(page, "Upscale")
     purpose = page.get_by_text("Worn pictures, twice as large")
@@ -78,7 +74,6 @@ def test_the_page_says_what_a_model_is_for(browser: "playwright.Browser", other_
     page.get_by_label("worn").click()
     purpose.wait_for()
     page.get_by_role("button", name="Upscale 2x").wait_for()
-    page.close()
 
 
 def test_the_fidelity_mixes_the_weights_of_both_parts(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 from gradio_client import Client, handle_file
 
 from helpers.browsing import open_tab, upload
-from helpers.demo_server import SCALE
+from helpers.demo_server import SCALE, in_the_same_tab
 
 
 def test_visitors_at_the_same_time_get_their_own_pictures(url: str, tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_visitors_at_the_same_time_get_their_own_pictures(url: str, tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_full_queue_refuses_visitors_and_the_page_still_works(
-    browser: "playwright.Browser", other_url: str, tmp_path: Path
+    blank: "playwright.Page", other_url: str, tmp_path: Path
 ) -> None:
     """Thirty-two may wait. The next one gets an error and a page that works; later the demo works as before."""
     client = Client(other_url, verbose=False)
@@ -43,12 +43,10 @@ def test_a_full_queue_refuses_visitors_and_the_page_still_works(
     while not any(job.done() and job.exception() for job in jobs):  # somebody was refused
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    page = browser.new_page()
-    page.goto(other_url)
-    playwright.expect(page.get_by_role("button", name="Generate", exact=True)).to_be_enabled()
-    open_tab(page, "About")
-    page.get_by_role("button", name="tiny-classes").wait_for()
-    page.close()
+    blank.goto(other_url)
+    playwright.expect(blank.get_by_role("button", name="Generate", exact=True)).to_be_enabled()
+    open_tab(blank, "About")
+    blank.get_by_role("button", name="tiny-classes").wait_for()
     said: list[str] = []
     for job in jobs:
         try:
@@ -60,6 +58,7 @@ def test_a_full_queue_refuses_visitors_and_the_page_still_works(
     assert client.predict(model="tiny-classes", api_name="/generate")
 
 
+@in_the_same_tab
 def test_work_can_be_stopped(page: "playwright.Page", tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1900, 2000, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "large.jpg")

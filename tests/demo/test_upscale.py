@@ -64,14 +64,13 @@ def test_16_bit_grey_stays_16_bit_grey(page: "playwright.Page", space: Path, tmp
 
 
 def test_other_peoples_weights_upscale_in_the_demo(
-    browser: "playwright.Browser", other_url: str, other_models: Path, tmp_path: Path
+    other_page: "playwright.Page", other_url: str, other_models: Path, tmp_path: Path
 ) -> None:
     picture = Image.radial_gradient("L").resize((24, 16)).convert("RGBA")
     picture.putalpha(Image.linear_gradient("L").resize((24, 16)))
     picture.save(tmp_path / "theirs.png")
 
-    page = browser.new_page()
-    page.goto(other_url)
+    page = other_page
     page.get_by_text("Upscale pictures with tiny-upscaler or worn or 2x_theirs.safetensors").wait_for()
     open_tab(page, "Upscale")
     page.get_by_label("2x_theirs.safetensors").click()
@@ -86,7 +85,6 @@ def test_other_peoples_weights_upscale_in_the_demo(
     with pytest.raises(AppError, match=r"There is no model mine\. Choose one of: tiny-upscaler, worn, 2x"):
         client.predict(handle_file(tmp_path / "theirs.png"), model="mine", api_name="/upscale")
     result = Image.open(download(page, "Download (PNG)", tmp_path))
-    page.close()
     expected = Upscaler.from_pretrained(other_models / "2x_theirs.safetensors").upscale(tmp_path / "theirs.png")
     assert (result.mode, result.size) == ("RGBA", (48, 32))
     for ours, theirs in zip(result.split(), expected.split(), strict=True):

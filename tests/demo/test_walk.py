@@ -26,6 +26,7 @@ def test_a_walk_from_seed_to_seed(page: "playwright.Page", space: Path, tmp_path
     page.get_by_role("button", name="Make the walk").click()
     playwright.expect(page.get_by_role("button", name="Download the walk (GIF)")).to_be_enabled()
     walk = Image.open(download(page, "Download the walk (GIF)", tmp_path))
+    page.get_by_label("tiny-generator", exact=True).check()
     assert (walk.format, walk.size) == ("GIF", (256, 256))
     shown_for = 0
     for frame in range(walk.n_frames):  # equal ones are one

@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -61,8 +62,12 @@ def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (chromium, chromium-browser or google-chrome)")
     expect.set_options(timeout=30_000)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+    with sync_playwright() as driver, tempfile.NamedTemporaryFile(suffix=".y4m") as camera:
+        # Chromium's own camera makes pictures of two megapixels.
+        camera.write(b"YUV4MPEG2 W64 H48 F10:1\nFRAME\n" + bytes(range(16, 112)) * 48)
+        camera.flush()
+        options = [*CHROMIUM_OPTIONS, f"--use-file-for-fake-video-capture={camera.name}"]
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
         yield browser
         browser.close()
 

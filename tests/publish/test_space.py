@@ -350,6 +350,7 @@ def test_what_was_uploaded_runs_with_its_requirements_alone(
         made = browsing.generate(page, count=3, seed=7)
         browsing.upload(page, folders / "picture.png")
         page.get_by_text(f"24 x 16 → {24 * SCALE} x {16 * SCALE} pixels").wait_for()
+        page.close()
 
     expected = Generator.from_pretrained("tester/dcgan").sample(3, seed=7)
     (folders / "made.png").write_bytes(made[2])

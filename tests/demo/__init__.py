@@ -1,0 +1,1 @@
+"""The demo's tests: a package, so that its servers and tabs, which compute even when idle, end with its last test."""
