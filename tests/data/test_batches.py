@@ -4,8 +4,6 @@ import json
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,12 +14,12 @@ import torch
 from PIL import Image
 
 from helpers.common import SAMPLE
+from helpers.forking import as_main, fork, run_script
 from helpers.images_at_hand import (
     FLIPPED,
     SAME,
     SMALL,
     decoded,
-    python,
     same_batches,
     save,
     stream,
@@ -84,17 +82,18 @@ def test_a_cache_that_cannot_be_written(cache: Path, caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.slow
-def test_a_full_disk(tmp_path: Path, launch_environment: dict[str, str]) -> None:
-    code = f"""
-import resource
+def test_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(f"""
+import datasets, pathlib, resource
 from hubgan.data import DecodedImages, Squares, load_images
+datasets.config.HF_DATASETS_CACHE = pathlib.Path("cache").absolute()
 source = load_images({str(SAMPLE)!r})
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 images = DecodedImages(source, Squares(size=32, channels=3, flip=True), memory=10**9, progress=False)
-print(images.complete, len(images), images.pixels.path)"""
-    environment = launch_environment | {"HF_DATASETS_CACHE": str(tmp_path)}
-    assert python(code, environment) == "True 500 None"
-    assert [path.suffix for path in (tmp_path / "hubgan").iterdir()] == [".lock"]
+print(images.complete, len(images), images.pixels.path)""")
+    said = run_script(tmp_path / "script.py", folder=tmp_path)
+    assert said.splitlines()[-1] == "True 500 None"
+    assert [path.suffix for path in (tmp_path / "cache" / "hubgan").iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize("memory", [0, 10 * 32 * 32 * 3, 10 * 32 * 32 * 3 + 1])
@@ -278,8 +277,9 @@ def test_an_error_in_a_worker_keeps_its_words(tmp_path: Path) -> None:
 
 
 SCRIPT = f"""
-import signal, sys
+import multiprocessing, signal
 from hubgan.data import DecodedImages, Squares, batches, load_images
+multiprocessing.set_start_method("fork", force=True)  # as it is in a process of one's own
 images = DecodedImages(load_images({str(SAMPLE)!r}), Squares(size=32, channels=3, flip=True), memory=0, progress=False)
 images = batches(images, batch_size=8, seed=0, num_workers=2)
 wish = []
@@ -295,22 +295,22 @@ raise SystemExit(7)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_workers_outlive_a_signal_but_not_their_process(number: int, launch_environment: dict[str, str]) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT], env=launch_environment, stdout=subprocess.PIPE, start_new_session=True
-    )
-    assert process.stdout.readline()
+def test_workers_outlive_a_signal_but_not_their_process(number: int, tmp_path: Path) -> None:
+    log, deadline = tmp_path / "log", time.monotonic() + 120
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (process,) = fork(as_main, tmp_path / "script.py", [], tmp_path, log=log)
+    while not log.exists() or log.read_text().count("torch.Size") < 100:  # they have begun, and ignore the signals
+        assert process.is_alive() and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
     children = psutil.Process(process.pid).children()
     assert len(children) == 2
-    for _ in range(100):  # until they have begun, and with it ignore the signals
-        process.stdout.readline()
     if number == signal.SIGKILL:
         process.kill()
     else:
         os.killpg(process.pid, number)
-    process.stdout.close() if number == signal.SIGKILL else process.stdout.read()
     begun = time.monotonic()
-    assert process.wait(30) == (-9 if number == signal.SIGKILL else 7)
+    process.join(30)
+    assert process.exitcode == (-9 if number == signal.SIGKILL else 7), log.read_text()
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     assert time.monotonic() - begun < 20

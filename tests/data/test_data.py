@@ -322,21 +322,21 @@ def test_a_class_without_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_fingerprint_is_that_of_the_data(tmp_path: Path, launch_environment: dict[str, str]) -> None:
+def test_the_fingerprint_is_that_of_the_data(cache: Path, tmp_path: Path, launch_environment: dict[str, str]) -> None:
+    """In another process too, with another cache."""
     for index in range(4):
         save(tmp_path / "images" / "ab"[index % 2] / f"{index}.png", value=index)
-    code = f"""
-from hubgan.data import load_images
-for streaming in (False, True):
-    for classes in ((), ("a",)):
-        print(load_images({str(tmp_path / "images")!r}, classes=classes, streaming=streaming).fingerprint)"""
+    found = f"""[
+    load_images({str(tmp_path / "images")!r}, classes=classes, streaming=streaming).fingerprint
+    for streaming in (False, True) for classes in ((), ("a",))
+]"""
     environment = launch_environment | {"HF_DATASETS_CACHE": str(tmp_path / "cache")}
-    first = python(code, environment)
-    assert python(code, environment) == first
-    every, chosen, *streamed = first.split()
+    first = eval(found)
+    assert eval(python(f"from hubgan.data import load_images\nprint({found})", environment)) == first
+    every, chosen, *streamed = first
     assert every != chosen and streamed == [every, chosen]
     save(tmp_path / "images" / "a" / "0.png", value=99)
-    assert not set(python(code, environment).split()) & set(first.split())
+    assert not set(eval(found)) & set(first)
 
 
 # -- views -------------------------------------------------------------------------------------------------------

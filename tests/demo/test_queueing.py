@@ -36,9 +36,10 @@ def test_a_full_queue_refuses_visitors_and_the_page_still_works(
     """Thirty-two may wait. The next one gets an error and a page that works; later the demo works as before."""
     client = Client(other_url, verbose=False)
     client.predict(model="tiny-classes", api_name="/generate")  # it has started
-    noise = np.random.default_rng(0).integers(0, 256, (240, 240, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "noise.png")
-    jobs = [client.submit(handle_file(tmp_path / "noise.png"), api_name="/upscale") for _ in range(45)]
+    for side in (8, 500):  # four that take seconds, and many that take no time
+        Image.new("RGB", (side, side), "teal").save(tmp_path / f"{side}.png")
+    pictures = [tmp_path / f"{side}.png" for side in [500] * 4 + [8] * 41]
+    jobs = [client.submit(handle_file(picture), api_name="/upscale") for picture in pictures]
     deadline = time.monotonic() + 60
     while not any(job.done() and job.exception() for job in jobs):  # somebody was refused
         assert time.monotonic() < deadline

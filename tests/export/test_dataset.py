@@ -14,8 +14,9 @@ import pytest
 from huggingface_hub import DatasetCard
 from PIL import Image
 
-from helpers.command_line import Run
+from helpers.command_line import Run, hubgan
 from helpers.common import ROOT
+from helpers.forking import finish, fork
 from helpers.pictures import same
 from hubgan import Generator
 from hubgan.data import load_images
@@ -32,9 +33,9 @@ def alone(cache: Path) -> None:
 
 
 @pytest.fixture
-def run(hubgan: Run) -> Run:
+def run(request: pytest.FixtureRequest) -> Run:
     """Run `hubgan synthesize`."""
-    return partial(hubgan, "synthesize")
+    return partial(request.getfixturevalue("hubgan"), "synthesize")
 
 
 @pytest.fixture
@@ -132,17 +133,12 @@ def test_two_processes_make_the_files_of_one(
 
 
 @pytest.mark.slow
-def test_accelerate_launch_makes_the_same_files(
-    run: Run, tmp_path: Path, generator: Generator, launch_environment: dict[str, str]
-) -> None:
-    words = ["gen", "-n", "9", "--shard-size", "5"]
+def test_processes_of_accelerate_make_the_same_files(run: Run, tmp_path: Path, generator: Generator) -> None:
+    """With the variables that its launcher sets; `test_processes_share_a_folder` starts the launcher itself."""
+    words, log = ["gen", "-n", "9", "--shard-size", "5"], tmp_path / "log"
     assert run(*words, "-o", "one/x")[0] == 0
-    done = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-         "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "hubgan", "synthesize", *words, "-o", "two/x"],
-        cwd=tmp_path, env=launch_environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    children = fork(hubgan, ["synthesize", *words, "-o", "two/x"], tmp_path, log=log, processes=2)
+    assert finish(children), log.read_text()[-3000:]
     assert contents(tmp_path / "one" / "x") == contents(tmp_path / "two" / "x")
 
 

@@ -4,8 +4,6 @@ import itertools
 import math
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from helpers.common import ROOT, SAMPLE
-from helpers.forking import run_script
+from helpers.forking import as_main, fork, run_script
 from helpers.launching import (
     CLEAN,
     PHOTO,
@@ -469,15 +467,15 @@ def test_folders_that_cannot_take_a_run(run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_line_ends_with_one_clear_line(launch_environment: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "train.py"), "--output_dir", str(tmp_path / "run")]
-    done = subprocess.run(command, env=launch_environment, capture_output=True, text=True, timeout=120, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith(
-        "hubgan train: error: 'uoft-cs/cifar10' is not a folder on this machine"
-    )
-    assert "with --dataset" in done.stderr
+def test_the_command_line_ends_with_one_clear_line(tmp_path: Path) -> None:
+    log, options = tmp_path / "log", ["--output_dir", str(tmp_path / "run")]
+    (child,) = fork(as_main, ROOT / "train.py", options, tmp_path, log=log)
+    child.join(120)
+    assert child.exitcode == 2
+    said = log.read_text()
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("hubgan train: error: 'uoft-cs/cifar10' is not a folder on this machine")
+    assert "with --dataset" in said
 
 
 # -- parts
