@@ -12,7 +12,7 @@ from PIL import Image
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
-from helpers.browsing import download, generate, samples
+from helpers.browsing import download, generate, open_tab, samples
 from helpers.demo_server import SCALE, SIZE, in_the_same_tab, on_each_screen
 from helpers.pictures import farthest
 from hubgan import Generator
@@ -141,6 +141,8 @@ def test_images_like_one_that_is_clicked(page: "playwright.Page", space: Path) -
 
 @in_the_same_tab
 def test_a_generated_image_can_be_upscaled(page: "playwright.Page") -> None:
+    for tab in ("Upscale", "Generate"):  # also by those who have looked at the other tab before
+        open_tab(page, tab)
     generate(page, count=2, seed=1)
     page.locator(".samples .thumbnail-lg").nth(1).click()
     page.get_by_role("button", name="Upscale this").click()

@@ -22,9 +22,11 @@ def test_the_page_needs_no_torch(space: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "theme"), [(375, "light"), (1280, "dark")])
-def test_it_fits_the_window(blank: "playwright.Page", url: str, width: int, theme: str, screenshots: Path) -> None:
-    phone, page = width < 700, blank
-    page.set_viewport_size({"width": width, "height": 800})
+def test_it_fits_the_window(
+    browser: "playwright.Browser", url: str, width: int, theme: str, screenshots: Path
+) -> None:
+    phone = width < 700
+    page = browser.new_page(viewport={"width": width, "height": 800}, is_mobile=phone, has_touch=phone)
     page.goto(f"{url}/?__theme={theme}")
     page.locator(".samples .thumbnail-lg").first.wait_for()
     for tab in ("Generate", "Upscale", "About"):
@@ -44,6 +46,7 @@ def test_it_fits_the_window(blank: "playwright.Page", url: str, width: int, them
     assert (pictures["y"] + pictures["height"] <= settings["y"]) == phone
     dark = page.evaluate("document.body.classList.contains('dark')")
     assert dark == (theme == "dark")
+    page.close()
 
 
 @in_the_same_tab

@@ -38,7 +38,7 @@ class BatchPart:
             stop = gr.Button(strings.STOP, variant="stop", size="md", visible=False)
             self._report = gr.Markdown(elem_classes="hint", label=strings.BATCH)
             self._archive = gr.DownloadButton(strings.BATCH_DOWNLOAD, size="md", interactive=False)
-        add_stoppable_event(
+        (done,) = add_stoppable_event(
             start,
             stop,
             _WORK,
@@ -48,7 +48,8 @@ class BatchPart:
             outputs=[self._archive, self._report],
             api_name="upscale_several",
             show_progress_on=self._report,
-        ).success(lambda: gr.DownloadButton(interactive=True), None, self._archive, **SILENT)
+        )
+        done.success(lambda: gr.DownloadButton(interactive=True), None, self._archive, **SILENT)
 
     @translate_errors
     def upscale_several(

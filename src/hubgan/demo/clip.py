@@ -62,7 +62,7 @@ class ClipPart:
                 self._result = gr.Video(label=strings.CLIP_RESULT, interactive=False, buttons=[], height=360)
                 self._report = gr.Markdown(elem_classes="hint", label=strings.CLIP)
                 self._file = gr.DownloadButton(strings.CLIP_DOWNLOAD, size="md", interactive=False)
-        add_stoppable_event(
+        (done,) = add_stoppable_event(
             start,
             stop,
             _WORK,
@@ -72,7 +72,8 @@ class ClipPart:
             outputs=[self._result, self._file, self._report],
             api_name="upscale_video",
             show_progress_on=self._result,
-        ).success(lambda: gr.DownloadButton(interactive=True), None, self._file, **SILENT)
+        )
+        done.success(lambda: gr.DownloadButton(interactive=True), None, self._file, **SILENT)
 
     @translate_errors
     def upscale_video(

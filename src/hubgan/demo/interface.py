@@ -79,15 +79,14 @@ def build_demo(
         def load_headline() -> str:
             return _headline(registries, strings.HARDWARE[models.device()])
 
-        generate_tab.send.click(
-            send_to_upscale, [generate_tab.images, generate_tab.picked], [*upscale_tab.take_outputs, tabs], **SILENT
-        )
+        take_outputs = [*upscale_tab.take_outputs, tabs]
+        picked = [generate_tab.images, generate_tab.picked]
+        taken = [generate_tab.send.click(send_to_upscale, picked, take_outputs, **SILENT)]
         if translator_registry is not None:
-            translate_tab.send.click(
-                send_translation, translate_tab.result, [*upscale_tab.take_outputs, tabs], **SILENT
-            )
+            taken.append(translate_tab.send.click(send_translation, translate_tab.result, take_outputs, **SILENT))
             demo.load(translate_tab.load, None, translate_tab.load_outputs, **SILENT)
             demo.load(open_linked_tab, None, tabs, **SILENT)
+        upscale_tab.connect(*taken)
         # None of these waits in the queue, so the page works even if it is full.
         for tab in (generate_tab, upscale_tab, about_tab):
             demo.load(tab.load, None, tab.load_outputs, **SILENT)

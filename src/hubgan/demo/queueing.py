@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import gradio as gr
 
 from hubgan.demo import models, strings
-from hubgan.demo.events import MODEL_QUEUE, SILENT, Updates
+from hubgan.demo.events import MODEL_QUEUE, PRIVATE, SILENT, Updates
 from hubgan.errors import HubganError
 
 ENLARGED = 0.9
@@ -62,18 +62,19 @@ def stoppable(session: str | None, work: str, progress: gr.Progress, minutes: fl
 
 
 def add_stoppable_event(
-    start: gr.Button, stop: gr.Button, work: str, stopped: Updates, *triggers: Any, **event: Any
-) -> gr.events.Dependency:
+    start: gr.Button, stop: gr.Button, work: str, stopped: Updates, *triggers: Any, api_name: str, **event: Any
+) -> list[gr.events.Dependency]:
     """Let `start` begin work in the model's queue, and `stop`, which is visible meanwhile, end it.
 
     Args:
         work: the kind of work, by which `stoppable` knows it.
-        triggers: what begins the work besides a click on `start`, such as `textbox.submit`.
         stopped: updates of components when it is stopped.
+        triggers: what begins the work besides a click on `start`, such as `earlier_event.success`.
+        api_name: the name of the endpoint.
         event: options of a Gradio event, among them `fn`, `inputs` and `outputs`.
 
     Returns:
-        The event.
+        The event for each trigger, that of the click first.
     """
 
     def show_buttons(*, busy: bool) -> Updates:
@@ -84,10 +85,13 @@ def add_stoppable_event(
             running.set()
         return {**show_buttons(busy=False), **stopped}
 
-    begun = gr.on([start.click, *triggers], lambda: show_buttons(busy=True), None, [start, stop], **SILENT)
-    done: gr.events.Dependency = begun.then(**event, **MODEL_QUEUE, preprocess=False)
-    for ended in (done.success, done.failure):  # "then" is not called after an error
-        ended(lambda: show_buttons(busy=False), None, [start, stop], **SILENT)
+    events = list[gr.events.Dependency]()
+    for trigger in (start.click, *triggers):
+        endpoint: dict[str, Any] = PRIVATE if events else {"api_name": api_name}
+        begun = trigger(lambda: show_buttons(busy=True), None, [start, stop], **SILENT)
+        events.append(begun.then(**event, **endpoint, **MODEL_QUEUE, preprocess=False))
+        for ended in (events[-1].success, events[-1].failure):  # "then" is not called after an error
+            ended(lambda: show_buttons(busy=False), None, [start, stop], **SILENT)
     # Gradio cancels what waits in the queue; what runs already stops by its event.
-    stop.click(stop_work, None, [start, stop, *stopped], cancels=done, **SILENT)
-    return done
+    stop.click(stop_work, None, [start, stop, *stopped], cancels=list[Any](events), **SILENT)
+    return events

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import secrets
 import time
 from functools import partial
 from pathlib import Path
@@ -55,7 +54,6 @@ class UpscaleTab:
                 with gr.Column(elem_classes="extras"):
                     BatchPart(registry, limits, self._controls)
                     ClipPart(registry, limits, self._controls)
-        self._taken = gr.State()  # when `take` changes it, the picture is enlarged
         self._model_outputs = [self._problem, self._purpose, self._upscale, self._hint, *self._controls.components]
         self._picture_outputs = [
             self._comparison,
@@ -66,8 +64,7 @@ class UpscaleTab:
             self._looks,
         ]
         self.load_outputs = [*self._model_outputs, self._model]
-        self.take_outputs = [self._picture, *self._picture_outputs, self._taken]
-        self._connect()
+        self.take_outputs = [self._picture, *self._picture_outputs]
 
     def _add_picture(self) -> None:
         self._problem = gr.Markdown(visible=False, elem_classes="problem")
@@ -117,7 +114,12 @@ class UpscaleTab:
         self._note = gr.Markdown(strings.EMPTY, label=strings.NOTE, elem_classes="hint")
         self._result = gr.DownloadButton(strings.DOWNLOAD, size="md", interactive=False)
 
-    def _connect(self) -> None:
+    def connect(self, *taken: gr.events.Dependency) -> None:
+        """Connect the components with what they do.
+
+        Args:
+            taken: events that call `take`; when one has succeeded, the picture is enlarged.
+        """
         silent: Any = {"trigger_mode": "always_last", **SILENT}  # else a second choice could be lost
         picture: Any = {"inputs": [self._picture, self._model], "preprocess": False, **silent}
         about = [self._complaint, self._part, self._looks]
@@ -134,13 +136,15 @@ class UpscaleTab:
         )
         self._model.input(self.show_model, self._model, self._model_outputs, **silent)
         self._controls.scale.change(_button, self._controls.scale, self._upscale, **SILENT)
-        gr.on([self._upscale.click, self._taken.change], None, js=scroll_to("comparison"), **PRIVATE)
-        done = add_stoppable_event(
+        triggers: list[Any] = [event.success for event in taken]
+        for begun in (self._upscale.click, *triggers):
+            begun(None, js=scroll_to("comparison"), **PRIVATE)
+        enlarged = add_stoppable_event(
             self._upscale,
             self._stop,
             _WORK,
             {self._comparison: None, self._note: strings.STOPPED},
-            self._taken.change,
+            *triggers,
             fn=self.upscale,
             inputs=[
                 self._picture,
@@ -156,8 +160,9 @@ class UpscaleTab:
             api_name="upscale",
             show_progress_on=self._comparison,
         )
-        done.success(_download, self._result, self._result, preprocess=False, **PRIVATE)
-        done.success(None, js=set_alternative_texts("comparison", strings.BEFORE, strings.AFTER), **PRIVATE)
+        for done in enlarged:
+            done.success(_download, self._result, self._result, preprocess=False, **PRIVATE)
+            done.success(None, js=set_alternative_texts("comparison", strings.BEFORE, strings.AFTER), **PRIVATE)
 
     @translate_errors
     def upscale(
@@ -213,8 +218,8 @@ class UpscaleTab:
         return {self._comparison: sides, self._result: result, self._note: " ".join([note, *enlarged.remarks])}
 
     def take(self, path: str) -> Updates:
-        """Take this picture from the other tab, and enlarge it."""
-        return {self._picture: path, **self._no_result(), **self._about(), self._taken: secrets.token_hex(8)}
+        """Take this picture from another tab."""
+        return {self._picture: path, **self._no_result(), **self._about()}
 
     def change_picture(self, picture: dict[str, Any] | None, label: str) -> Updates:
         """Remove the result of the picture before, and look at the new one."""
