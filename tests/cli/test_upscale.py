@@ -479,7 +479,7 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
         assert (status, said) == (2, "") and complaint in complained and complained.count("\n") == 1, complained
 
 
-@pytest.mark.parametrize("labels", [["train", "test"], ["hr", "lr", "x"], ["a", "b"]])
+@pytest.mark.parametrize("labels", [["train", "test"], ["hr", "lr", "x"], ["-A ", "-a", "日本.png"]])
 def test_results_read_back_whole_whatever_their_labels_are_called(
     labels: list[str], run: Run, tmp_path: Path, upscaler: Upscaler
 ) -> None:
@@ -491,7 +491,7 @@ def test_results_read_back_whole_whatever_their_labels_are_called(
         assert run("up", "--dataset", "rows.parquet", "-o", "large")[0] == 0
         large = load_images("large")
         assert sorted(large.classes[label] for label in large.labels()) == sorted(labels[number] for number in numbers)
-    assert (tmp_path / "large" / "metadata.csv").exists() == (labels != ["a", "b"])
+    assert (tmp_path / "large" / "metadata.csv").exists() == ("-a" not in labels)
     assert run("up", "--dataset", "large", "-o", "larger")[0] == 0
     assert load_images("larger").size == 4
 
@@ -531,9 +531,11 @@ def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upsca
         datasets.Dataset.from_dict(table, features).to_parquet(place)
         return place
 
-    for label in ("..", ".", ".hidden", "a/b", "c:", " "):
+    for label in ("..", ".", ".hidden", "a/b", "c:", " ", "__MACOSX"):
         status, _, complained = run("up", "--dataset", rows([label, "x"], [0], tmp_path / "a.parquet"), "-o", "out")
         assert status == 2 and "is not a valid folder name" in complained
+    accents = rows(["\u00e4", "a\u0308"], [0, 1], tmp_path / "a.parquet")
+    assert r"'\xe4' and 'a\u0308', which would be read as one" in run("up", "--dataset", accents, "-o", "out")[2]
     unlabelled = rows(["a", "b"], [-1, 1], tmp_path / "b.parquet")
     assert run("up", "--dataset", unlabelled, "-o", "out")[0] == 0
     assert names(tmp_path / "out") == {"00000000.png", "b/00000001.png"}

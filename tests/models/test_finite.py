@@ -146,6 +146,4 @@ def test_the_commands_refuse_a_broken_model(words: list[str], hubgan: Run, cache
     status, said, complained = hubgan(*words, *([] if words[0] == "export" else ["--device", "cpu"]))
     assert (status, said) == (2, "")
     assert f"hubgan {words[0]}: error: the weights of {words[1]} hold NaN or infinity" in complained
-    assert before == {
-        path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")
-    }  # nor a card
+    assert before == {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}  # nor a card

@@ -72,7 +72,7 @@ def walk(folder: Path, *, recursive: bool = True, leave_out: Path | None = None)
     around = (real, *map(str, Path(real).parents))
     for entry in _files(str(folder), around, recursive, passed):
         path = Path(entry.path)
-        if _is_hidden(entry.name):
+        if is_hidden(entry.name):
             tree.unseen["hidden"] += 1
         elif _is_dir(entry):
             tree.unseen["folders"] += 1
@@ -96,7 +96,8 @@ def is_picture(file: Path) -> bool:
     return (found := format_by_signature(file)) is not None and (found != "TIFF" or not ending)
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is passed over: it begins with a dot, or systems make such folders."""
     return name.startswith(".") or name in _OF_SYSTEMS
 
 
@@ -120,7 +121,7 @@ def _files(
     with os.scandir(folder) as entries:
         inside = sorted(entries, key=lambda entry: entry.name)
     for entry in inside:
-        if _is_hidden(entry.name) or not _is_dir(entry):
+        if is_hidden(entry.name) or not _is_dir(entry):
             yield entry
         elif (real := os.path.realpath(entry)) not in around and real != leave_out:
             if recursive:
