@@ -518,7 +518,7 @@ def test_other_files_in_a_folder_are_counted(run: Run, tmp_path: Path, upscaler:
     assert "in: skipped: 2 .txt, 1 .mp4, 1 hidden (--videos enlarges the videos too)\n" in said
     picture_file(tmp_path / "albums" / "a" / "a.png")
     picture_file(tmp_path / "albums" / "b.png")
-    assert "albums: skipped: 1 folders (--recursive looks into the subfolders)\n" in run("up", "albums")[2]
+    assert "albums: skipped: 1 folder (--recursive looks into the subfolders)\n" in run("up", "albums")[2]
     assert "skipped" not in run("up", "albums", "--recursive")[2]
     assert "in: 2 pictures; skipped: 2 .txt, 1 .mp4, 1 hidden\n" in run("up", "--dataset", "in", "-o", "out")[2]
 

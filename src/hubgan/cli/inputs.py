@@ -104,7 +104,7 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
             found = sorted([*tree.pictures, *tree.clips]) if videos else tree.pictures
             if left_out := tree.left_out(clips=not videos):
                 hints = ["--videos enlarges the videos too"] if tree.clips and not videos else []
-                hints += ["--recursive looks into the subfolders"] if tree.unseen["folders"] else []
+                hints += ["--recursive looks into the subfolders"] if tree.unseen["folder"] else []
                 logger.info("%s: skipped: %s%s", path, left_out, f" ({', '.join(hints)})" if hints else "")
             if not found:
                 remedy = "" if recursive else "Add --recursive to look into its subfolders"

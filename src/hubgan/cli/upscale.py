@@ -71,6 +71,7 @@ from hubgan.cli.arguments import (
 )
 from hubgan.cli.enlarging import Done, Outcome, enlarge, enlarge_all
 from hubgan.errors import ConfigError, ImageError
+from hubgan.runtime.counting import counted
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -302,5 +303,5 @@ def _counted(files: list[Path]) -> str:
 
     clips = sum(map(is_clip, files))
     numbers = {"picture": len(files) - clips, "video": clips}
-    words = [f"{number:,} {name}{'' if number == 1 else 's'}" for name, number in numbers.items() if number]
+    words = [counted(number, name) for name, number in numbers.items() if number]
     return " and ".join(words) or "0 pictures"

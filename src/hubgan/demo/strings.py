@@ -53,7 +53,7 @@ CAPTION, CAPTION_CLASS = "Image {index} of seed {seed}", "{name}, image {index} 
 CAPTION_SIMILAR = "{original}, variation {number}"
 DOWNLOAD_ALL, DOWNLOAD_GRID = "Download all (ZIP)", "Download grid (PNG)"
 NOT_PICKED = "No image is selected", "Select an image first"
-NO_IMAGE = "There is no image {index}", "Choose one of the {count} images, numbered from 0"
+NO_IMAGE = "There is no image {index}", "Choose one of the {images}, numbered from 0"
 SEED_RANGE = "The seed must be a whole number from 0 to {maximum}"
 COUNT_RANGE = "The number of images must be a whole number from 1 to {maximum}"
 VARIETY_RANGE = "Variety must be between {minimum:g} and {maximum:g}"
@@ -122,7 +122,7 @@ BATCH = "Several pictures"
 FILES, BATCH_BUTTON, BATCH_DOWNLOAD = "Pictures", "Upscale all", "Download the pictures (ZIP)"
 BATCH_HINT = "The model and the settings of this tab apply. "
 BATCH_COUNT, BATCH_TOTAL = (
-    "The limit is {count:g} pictures at once. ",
+    "The limit is {pictures} at once. ",
     "They may have {megapixels:.3g} megapixels in total. ",
 )
 TOO_MANY = "There are {count} pictures; this demo takes up to {maximum:g} at once", "Choose fewer pictures"
@@ -142,7 +142,7 @@ CLIP_TOO_LONG = (
     "{name} has more than {megapixels:.3g} megapixels in all its frames of {width} x {height} pixels",
     "Cut it to {seconds:.1f} seconds, or shrink it first",
 )
-CLIP_DONE = "{count:,} frames, {before} → **{after}** pixels by {model} in {seconds:.1f} s."
+CLIP_DONE = "{frames}, {before} → **{after}** pixels by {model} in {seconds:.1f} s."
 
 # -- translate
 SOURCE, SOURCES = "Input", ["Draw", "Upload"]

@@ -30,6 +30,7 @@ from tqdm.auto import tqdm
 from hubgan.errors import ConfigError, Remedy
 from hubgan.models.generator import GROUP, Generator, Labels
 from hubgan.models.latents import truncate
+from hubgan.runtime.counting import counted
 from hubgan.runtime.files import atomic_write, new_folder, remove_leftovers, write_text
 from hubgan.runtime.processes import join_processes
 from hubgan.version import __version__
@@ -321,10 +322,10 @@ def _card(
     title: str, shards: list[Path], settings: Settings, generator: Generator, counts: dict[int, int], origin: Origin
 ) -> str:
     name, licence = origin.name, (generator.training_run or {}).get("license")
-    classes = generator.labels
+    classes, files = generator.labels, counted(len(shards), "file")
     facts = {
         "model": f"`{name}`, fingerprint `{settings.fingerprint}`",
-        "images": f"{settings.n:,} PNG, {'RGB' if generator.channels == 3 else 'grey'}, in {len(shards)} files",
+        "images": f"{settings.n:,} PNG, {'RGB' if generator.channels == 3 else 'grey'}, in {files}",
         "seed": settings.seed,
         "truncation": settings.truncation or "none",
         "labels": f"{len(counts)} classes in turn" if counts else "none",
@@ -342,7 +343,7 @@ def _card(
         title=title,
         n=settings.n,
         size=generator.image_size,
-        of_classes=f", of {len(counts)} classes" if counts else "",
+        of_classes=f", of {counted(len(counts), 'class')}" if counts else "",
         model=f"[{name}](https://huggingface.co/{name})" if "/" in name else f"`{name}`",
         version=__version__,
         column=settings.image_column,
