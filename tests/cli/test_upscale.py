@@ -244,8 +244,10 @@ def test_a_broken_picture_does_not_keep_the_others_from_being_done(
     assert complained.startswith("hubgan upscale: error: 2 of 4 pictures failed:\n  in/b.jpg cannot be read")
     assert "\n  in/c.png is empty" in complained
     assert names(tmp_path / "in-x2") == {"a.jpg", "d.png"}
+    (tmp_path / "broken").mkdir()
     shutil.copy(whole, tmp_path / "in" / "b.jpg")
-    (tmp_path / "in" / "c.png").unlink()
+    (tmp_path / "in" / "c.png").rename(tmp_path / "broken" / "c.png")
+    assert run("up", "broken")[:2] == (2, "") and not (tmp_path / "broken-x2").exists()
     assert run("up", "in")[:2] == (
         0,
         "1 picture enlarged 2 times, in in-x2\n"
