@@ -244,8 +244,10 @@ def test_a_broken_picture_does_not_keep_the_others_from_being_done(
     assert complained.startswith("hubgan upscale: error: 2 of 4 pictures failed:\n  in/b.jpg cannot be read")
     assert "\n  in/c.png is empty" in complained
     assert names(tmp_path / "in-x2") == {"a.jpg", "d.png"}
+    (tmp_path / "broken").mkdir()
     shutil.copy(whole, tmp_path / "in" / "b.jpg")
-    (tmp_path / "in" / "c.png").unlink()
+    (tmp_path / "in" / "c.png").rename(tmp_path / "broken" / "c.png")
+    assert run("up", "broken")[:2] == (2, "") and not (tmp_path / "broken-x2").exists()
     assert run("up", "in")[:2] == (
         0,
         "1 picture enlarged 2 times, in in-x2\n"
@@ -479,7 +481,7 @@ def test_a_data_set_becomes_one(run: Run, tmp_path: Path, upscaler: Upscaler) ->
         assert (status, said) == (2, "") and complaint in complained and complained.count("\n") == 1, complained
 
 
-@pytest.mark.parametrize("labels", [["train", "test"], ["hr", "lr", "x"], ["a", "b"]])
+@pytest.mark.parametrize("labels", [["train", "test"], ["hr", "lr", "x"], ["-A ", "-a", "日本.png"]])
 def test_results_read_back_whole_whatever_their_labels_are_called(
     labels: list[str], run: Run, tmp_path: Path, upscaler: Upscaler
 ) -> None:
@@ -491,7 +493,7 @@ def test_results_read_back_whole_whatever_their_labels_are_called(
         assert run("up", "--dataset", "rows.parquet", "-o", "large")[0] == 0
         large = load_images("large")
         assert sorted(large.classes[label] for label in large.labels()) == sorted(labels[number] for number in numbers)
-    assert (tmp_path / "large" / "metadata.csv").exists() == (labels != ["a", "b"])
+    assert (tmp_path / "large" / "metadata.csv").exists() == ("-a" not in labels)
     assert run("up", "--dataset", "large", "-o", "larger")[0] == 0
     assert load_images("larger").size == 4
 
@@ -518,7 +520,7 @@ def test_other_files_in_a_folder_are_counted(run: Run, tmp_path: Path, upscaler:
     assert "in: skipped: 2 .txt, 1 .mp4, 1 hidden (--videos enlarges the videos too)\n" in said
     picture_file(tmp_path / "albums" / "a" / "a.png")
     picture_file(tmp_path / "albums" / "b.png")
-    assert "albums: skipped: 1 folders (--recursive looks into the subfolders)\n" in run("up", "albums")[2]
+    assert "albums: skipped: 1 folder (--recursive looks into the subfolders)\n" in run("up", "albums")[2]
     assert "skipped" not in run("up", "albums", "--recursive")[2]
     assert "in: 2 pictures; skipped: 2 .txt, 1 .mp4, 1 hidden\n" in run("up", "--dataset", "in", "-o", "out")[2]
 
@@ -531,9 +533,11 @@ def test_labels_stay_inside_the_folder(run: Run, tmp_path: Path, upscaler: Upsca
         datasets.Dataset.from_dict(table, features).to_parquet(place)
         return place
 
-    for label in ("..", ".", ".hidden", "a/b", "c:", " "):
+    for label in ("..", ".", ".hidden", "a/b", "c:", " ", "__MACOSX"):
         status, _, complained = run("up", "--dataset", rows([label, "x"], [0], tmp_path / "a.parquet"), "-o", "out")
         assert status == 2 and "is not a valid folder name" in complained
+    accents = rows(["\u00e4", "a\u0308"], [0, 1], tmp_path / "a.parquet")
+    assert r"'\xe4' and 'a\u0308', which would be read as one" in run("up", "--dataset", accents, "-o", "out")[2]
     unlabelled = rows(["a", "b"], [-1, 1], tmp_path / "b.parquet")
     assert run("up", "--dataset", unlabelled, "-o", "out")[0] == 0
     assert names(tmp_path / "out") == {"00000000.png", "b/00000001.png"}

@@ -113,7 +113,7 @@ def test_crops_are_random_and_of_their_size(tmp_path: Path, caplog: pytest.LogCa
     save(tmp_path / "b.png", size=(64, 32))
     save(tmp_path / "small.png", size=(31, 64))
     crops = decoded(tmp_path, Crops(size=32, channels=3, flip=True))
-    assert "skipped 1 images smaller than a crop of 32 pixels" in caplog.text
+    assert "skipped 1 image smaller than a crop of 32 pixels" in caplog.text
     assert len(crops) == 2
     assert crops._prepared(0).shape == (3, 40, 50)
     assert torch.equal(crops.batch([0], 0), crops.batch([0], 0))
@@ -125,7 +125,9 @@ def test_crops_are_random_and_of_their_size(tmp_path: Path, caplog: pytest.LogCa
 
 def test_images_smaller_than_every_crop(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="all 1 images are smaller than a crop of 32 pixels"):
+    with pytest.raises(
+        DataError, match="none of its 1 image can be used, because all are smaller than a crop of 32 pixels"
+    ):
         decoded(tmp_path, Crops(size=32, channels=3, flip=True))
 
 

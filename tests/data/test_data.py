@@ -86,7 +86,7 @@ def test_local_data_sets_of_other_makes(tmp_path: Path) -> None:
         "split": "no split 'test': all of its rows are",
         "config": "no configurations, but the configuration",
     }.items():
-        with pytest.raises(DataError, match=rf"saved has {complaint}.* Leave {option} out"):
+        with pytest.raises(DataError, match=rf"saved has {complaint}.* Leave out {option}"):
             load_images(saved, **{option: "test"})
     datasets.DatasetDict(train=rows, test=rows).save_to_disk(tmp_path / "dict")
     assert len(load_images(str(tmp_path / "dict"), split="test")) == 5
@@ -144,7 +144,7 @@ def test_empty_cells_are_broken_images(tmp_path: Path) -> None:
 def test_only_broken_images(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("not a picture")
     for _ in range(2):
-        with pytest.raises(DataError, match="none of its 1 images can be read"):
+        with pytest.raises(DataError, match="none of its 1 image can be read"):
             decoded(tmp_path)
     with pytest.raises(DataError, match="none of its images can be used"):
         load_images(str(tmp_path)).examples(SMALL, 1)

@@ -71,7 +71,7 @@ def test_all_kinds_of_pictures(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     picture().save(tmp_path / "a.jp2")
     assert len(names(tmp_path)) == 10
     assert decoded(tmp_path).skipped == 0
-    assert "1 pictures are in formats that hubgan does not read, such as" in caplog.text and "a.jp2" in caplog.text
+    assert "hubgan cannot read the format of 1 picture, such as" in caplog.text and "a.jp2" in caplog.text
 
 
 def test_other_files_are_counted_and_left_alone(
@@ -86,8 +86,8 @@ def test_other_files_are_counted_and_left_alone(
     os.mkfifo(tmp_path / "pipe.jpg")
     assert names(tmp_path) == ["0.jpg", "1.jpg", "cat/2.jpg"]
     assert (
-        f"{tmp_path}: 3 pictures in 1 classes; skipped: 3 .txt, 3 hidden, 2 without an ending, 2 broken links,"
-        " 1 .json, 1 .mp4, 1 devices" in caplog.messages
+        f"{tmp_path}: 3 pictures in 1 class; skipped: 3 .txt, 3 hidden, 2 without an ending, 2 broken links,"
+        " 1 .json, 1 .mp4, 1 device" in caplog.messages
     )
 
 
@@ -160,6 +160,18 @@ def test_folders_of_splits_and_nothing_beside_are_splits(pixels: Callable[..., P
     assert labels(folder, split="validation") == labels(folder, split="val") == ["dog"]
     assert names(folder, split="train[1:]+val") == ["Train/cat/0.png", "Train/dog/1.png", "val/dog/3.png"]
     assert load_images(str(folder), split="all").size == 4
+
+
+def test_what_is_used_of_a_folder_is_reported_once(
+    pixels: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    folder = pixels(tmp_path, "train/cat/0.png", "train/cat/1.png", "val/cat/2.png")
+    for split in ("val", "all"):
+        load_images(str(folder), split=split)
+    with pytest.raises(DataError, match="has no split"):  # as for a recipe's split to measure on
+        load_images(str(folder), split="test")
+    assert caplog.messages == [f"{folder}: 1 of 3 pictures in 1 class", f"{folder}: 3 pictures in 1 class"]
 
 
 def test_a_split_is_never_made_up(

@@ -181,7 +181,7 @@ def test_pairs_that_cannot_be_used(tmp_path: Path, caplog: pytest.LogCaptureFixt
     images = decoded(load_images(str(folder), pairs=True), TWICE)
     assert len(images) == 3
     assert "skipped 1 of 5 images that cannot be read" in caplog.text
-    assert "skipped 1 images smaller than a crop of 16 pixels" in caplog.text
+    assert "skipped 1 image smaller than a crop of 16 pixels" in caplog.text
     with pytest.raises(ImageError, match="14 x 60 pixels are smaller than a crop"):
         TWICE.prepare(Image.new("RGB", (14, 60)), Image.new("L", (7, 30)))
     with pytest.raises(ConfigError, match="a crop of 16 pixels has no input at scale 3"):

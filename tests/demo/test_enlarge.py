@@ -11,6 +11,7 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
 
+from helpers.colour_kinds import RGB, png_file, profile_chunk
 from hubgan import Upscaler
 from hubgan.demo import models, uploads
 from hubgan.demo.enlarge import Enlarged, UpscaleRequest
@@ -79,6 +80,14 @@ def test_pages_that_are_left_out_are_reported(registry: Registry, tmp_path: Path
     pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
     enlarged = enlarge(registry, tmp_path / "scan.tif")
     assert enlarged.ending == ".png" and "Only the first of 3 pages was upscaled" in enlarged.remarks[0]
+
+
+def test_damaged_parts_that_are_skipped_are_reported_each_time(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "p.png").write_bytes(png_file(np.full((6, 8, 3), 99), 8, RGB, profile_chunk(b"garbage")))
+    for _ in range(2):
+        assert enlarge(registry, tmp_path / "p.png").remarks == [
+            "Damaged parts of the file were skipped: ICC profile."
+        ]
 
 
 def test_a_format_that_cannot_hold_the_result_is_replaced_and_reported(registry: Registry, tmp_path: Path) -> None:

@@ -3,22 +3,29 @@
 import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
+gr = pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'hubgan[demo]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
 from helpers.browsing import open_tab, upload
 from helpers.common import ROOT
 from helpers.demo_server import environment, launched_here
-from hubgan import Generator, Upscaler
-from hubgan.demo.models import enlarge, make
+from hubgan import Generator, Translator, Upscaler
+from hubgan.demo.generate import GenerateTab
+from hubgan.demo.limits import Limits
+from hubgan.demo.models import ModelRegistry, enlarge, load_generator, load_translator, load_upscaler, make, translate
+from hubgan.demo.translate import TranslateTab
+from hubgan.demo.upscale import UpscaleTab
 from hubgan.errors import ModelError
+from hubgan.models import HubModel
 
 
 @pytest.mark.slow
@@ -89,15 +96,46 @@ def test_the_fidelity_mixes_the_weights_of_both_parts(tmp_path: Path) -> None:
 
 
 def test_broken_weights_are_an_error_that_tells_the_label_and_not_the_path(tmp_path: Path) -> None:
-    generator, upscaler = Generator(width=4), Upscaler(scale=2, width=4, depth=1)
-    for model, name in ((generator, "g"), (upscaler, "u")):
+    generator, upscaler, translator = Generator(width=4), Upscaler(scale=2, width=4, depth=1), Translator(width=8)
+    for model, name in ((generator, "g"), (upscaler, "u"), (translator, "t")):
         torch.nn.init.constant_(next(model.parameters()), float("nan"))
         model.save_pretrained(tmp_path / name)
     with pytest.raises(ModelError, match="the weights of g hold NaN"):
         make(str(tmp_path / "g"), generator.latents(2, seed=0), None)
     with pytest.raises(ModelError, match="the weights of u hold NaN"):
         enlarge(str(tmp_path / "u"), [Image.new("RGB", (8, 8))])
+    with pytest.raises(ModelError, match="the weights of t hold NaN"):
+        translate(str(tmp_path / "t"), Image.new("RGB", (8, 8)), None, None, False)
     (tmp_path / "u" / "pixel.safetensors").write_bytes(b"cut short")
     with pytest.raises(ModelError, match=r"u/pixel\.safetensors is damaged") as raised:
         enlarge(str(tmp_path / "u"), [Image.new("RGB", (8, 8))], 1.0)
     assert str(tmp_path) not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("tab", "load", "model"),
+    [
+        (GenerateTab, load_generator, Generator(width=4)),
+        (partial(UpscaleTab, limits=Limits()), load_upscaler, Upscaler(scale=2, width=4, depth=1)),
+        (partial(TranslateTab, limits=Limits()), load_translator, Translator(width=8)),
+    ],
+)
+def test_the_page_says_that_weights_are_broken(tab: Any, load: Any, model: HubModel, tmp_path: Path) -> None:
+    torch.nn.init.constant_(next(model.parameters()), float("nan"))
+    model.save_pretrained(tmp_path / "bad")
+    with gr.Blocks():
+        page = tab(ModelRegistry(load, [str(tmp_path / "bad")]))
+    words = page.show_model("bad")[page._problem].value
+    assert words.startswith("**This tab cannot be used now.** the weights of bad hold NaN"), words
+
+
+def test_the_page_says_that_a_generator_overflows(tmp_path: Path) -> None:
+    model = Generator(width=4, norm="none")
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=1e30)
+    model.save_pretrained(tmp_path / "bad")
+    with gr.Blocks():
+        page = GenerateTab(ModelRegistry(load_generator, [str(tmp_path / "bad")]))
+    shown = page.show_model_and_images("bad")
+    assert "bad computes NaN or infinity" in shown[page._problem].value
+    assert shown[page._gallery] == [] and not shown[page._generate].interactive

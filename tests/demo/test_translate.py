@@ -133,6 +133,23 @@ def test_a_colouriser_takes_an_upload_and_compares(
     assert shown[tab._link] == write_translation("colour", None)
 
 
+def test_what_is_left_out_of_a_file_is_reported(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green")]
+    frames[0].save(tmp_path / "dance.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "scan.tif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "worn.png", icc_profile=b"garbage")
+    tab = Tab(models)
+    for name, words in {
+        "dance.gif": "Only the first of 2 frames was translated",
+        "scan.tif": "Only the first of 2 pages was translated",
+        "worn.png": "Damaged parts of the file were skipped: ICC profile",
+    }.items():
+        given = {tab._picture: uploaded(tmp_path / name, monkeypatch), tab._source: "Upload"}
+        assert words in tab.show(tab.values | given)[tab._note]
+        with pytest.warns(UserWarning, match=words):
+            tab.translate(given[tab._picture])
+
+
 def test_what_is_no_drawing_is_refused(drawing: Path) -> None:
     assert open_drawing(as_drawing(drawing)) is not None
     Image.new("1", (2000, 2000)).save(drawing)

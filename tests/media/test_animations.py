@@ -64,6 +64,18 @@ def test_what_cannot_hold_an_animation_becomes_png(run: Run, tmp_path: Path, ups
     assert open_animation(tmp_path / "still-large.gif") is None
 
 
+def test_frames_and_pages_that_are_too_many_are_an_error_and_none_is_dropped(
+    run: Run, tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgan.media.animation.MAX_ENLARGED_PIXELS", 3_000_000)
+    first, *others = [frame(number).resize((700, 500)) for number in range(3)]
+    for name, what in (("a.gif", "frames"), ("a.tif", "pages")):
+        first.save(tmp_path / name, save_all=True, append_images=others)
+        status, said, complained = run("up", name)
+        assert (status, said) == (2, "") and not (tmp_path / name.replace("a.", "a-x2.")).exists()
+        assert f"{name}: its 3 {what} would have 4 megapixels, more than 3. Use a smaller --scale" in complained
+
+
 def test_of_an_animation_upscale_takes_the_first_frame_and_says_so(
     tmp_path: Path, upscaler: Upscaler, caplog: pytest.LogCaptureFixture
 ) -> None:

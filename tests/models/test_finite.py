@@ -11,10 +11,11 @@ from safetensors.torch import save_file
 from spandrel.architectures.Compact import Compact
 from torch import nn
 
+from helpers.clips import clip
 from helpers.command_line import Run
 from helpers.common import SAMPLE
 from helpers.pictures import noise, picture_file, same
-from hubgan import Generator, Upscaler
+from hubgan import Generator, Translator, Upscaler
 from hubgan.errors import ModelError
 from hubgan.export.onnx import export_onnx
 from hubgan.models import HubModel
@@ -122,22 +123,27 @@ def test_an_overflow_of_sound_weights_says_what_helps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["sample", "g"],
-        ["walk", "g", "--frames", "2"],
-        ["synthesize", "g", "-n", "2", "-o", "fakes"],
+        ["sample", "g", "-o", "new/images"],
+        ["walk", "g", "--frames", "2", "-o", "new/walk.mp4"],
+        ["synthesize", "g", "-n", "2", "-o", "new/fakes"],
         pytest.param(["evaluate", "g", "--dataset", SAMPLE, "--split", "train[:12]"], marks=pytest.mark.slow),
         ["evaluate", "u", "--dataset", "in"],
-        ["upscale", "u", "in/a.png"],
-        ["export", "g"],
+        ["upscale", "u", "in/a.png", "-o", "new"],
+        ["upscale", "u", "scan.tif", "-o", "new/scan.tif"],
+        ["upscale", "u", "clip.mp4", "-o", "new/clip.mp4"],
+        ["translate", "t", "in/a.png", "-o", "new"],
+        ["export", "g", "-o", "new/g.onnx"],
     ],
 )
 def test_the_commands_refuse_a_broken_model(words: list[str], hubgan: Run, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     noise(32, 32).save(tmp_path / "in" / "a.png")
-    model = Generator(width=4) if words[1] == "g" else Upscaler(scale=2, width=4, depth=1)
-    broken(model).save_pretrained(tmp_path / words[1])
-    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    noise(8, 8).save(tmp_path / "scan.tif", save_all=True, append_images=[noise(8, 8)])
+    clip(tmp_path / "clip.mp4", times=[0, 1000, 2000], sound=None)
+    models = {"g": Generator(width=4), "u": Upscaler(scale=2, width=4, depth=1), "t": Translator(width=8)}
+    broken(models[words[1]]).save_pretrained(tmp_path / words[1])
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
     status, said, complained = hubgan(*words, *([] if words[0] == "export" else ["--device", "cpu"]))
     assert (status, said) == (2, "")
     assert f"hubgan {words[0]}: error: the weights of {words[1]} hold NaN or infinity" in complained
-    assert before == {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}  # nor a new card
+    assert before == {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}  # nor a card

@@ -9,7 +9,7 @@ from threading import Barrier
 
 import pytest
 
-from hubgan.runtime.files import atomic_write, fitting, remedy_of, remove_leftovers
+from hubgan.runtime.files import atomic_write, fitting, new_folder, remedy_of, remove_leftovers
 
 
 def test_two_may_write_one_file(tmp_path: Path) -> None:
@@ -42,6 +42,16 @@ def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> No
         raise OSError(errno.ENOSPC, "No space left on device")  # as `write` does, without a name
     assert met.value.filename == str(tmp_path / "a") and "Free some space" in remedy_of(met.value)
     assert "can be written" in remedy_of(OSError(errno.EROFS, "")) and not remedy_of(OSError(errno.EACCES, ""))
+
+
+def test_a_new_folder_that_stays_empty_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(KeyError), new_folder(tmp_path / "there" / "new" / "folder"), new_folder(tmp_path):
+        raise KeyError
+    assert [*tmp_path.rglob("*")] == [tmp_path / "there"]
+    with new_folder(tmp_path / "there" / "new" / "folder"):
+        (tmp_path / "there" / "new" / "file").touch()
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "there", tmp_path / "there/new", tmp_path / "there/new/file"]
 
 
 def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from filelock import Timeout
 
 from hubgan.cli.arguments import enough_memory, say
 from hubgan.media.video import check_clip
+from hubgan.runtime.counting import counted
 from hubgan.runtime.files import fitting
 from hubgan.runtime.locks import locked
 
@@ -98,8 +99,8 @@ def _fingerprint(upscaler: "Upscaler") -> str:
 
 def _progress(writer: "ClipWriter", clip: "Clip") -> str:
     if not clip.frame_count:
-        return f"{writer.done:,} frames"
-    return f"{min(writer.done, clip.frame_count):,} of {clip.frame_count:,} frames"
+        return counted(writer.done, "frame")
+    return f"{min(writer.done, clip.frame_count):,} of {counted(clip.frame_count, 'frame')}"
 
 
 def _continues(writer: "ClipWriter", clip: "Clip") -> str:

@@ -12,7 +12,7 @@ from hubgan.errors import ConfigError, ImageError
 from hubgan.media.animation import Animation, is_animation, open_animation
 from hubgan.media.images import open_image
 from hubgan.media.pages import page_sizes
-from hubgan.media.tree import PICTURE_ENDINGS, walk
+from hubgan.media.tree import PICTURE_ENDINGS, is_hidden, walk
 from hubgan.media.video import CLIP_ENDINGS, WRITTEN_CLIPS, is_clip
 from hubgan.media.writing import WRITTEN
 from hubgan.runtime.files import fitting, refuse_address, write_text
@@ -104,7 +104,7 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
             found = sorted([*tree.pictures, *tree.clips]) if videos else tree.pictures
             if left_out := tree.left_out(clips=not videos):
                 hints = ["--videos enlarges the videos too"] if tree.clips and not videos else []
-                hints += ["--recursive looks into the subfolders"] if tree.unseen["folders"] else []
+                hints += ["--recursive looks into the subfolders"] if tree.unseen["folder"] else []
                 logger.info("%s: skipped: %s%s", path, left_out, f" ({', '.join(hints)})" if hints else "")
             if not found:
                 remedy = "" if recursive else "Add --recursive to look into its subfolders"
@@ -186,9 +186,11 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Ups
         ending: of all results, such as ".webp"; None for ".png".
 
     Raises:
-        ConfigError: `output` is a file, or lies in the folder of the data set, or the name of a label cannot be that
-            of a folder.
+        ConfigError: `output` is a file, or lies in the folder of the data set, or the names of the labels cannot be
+            those of different folders.
     """
+    from hubgan.data.metadata import composed
+
     if is_file_name(output) or (output.exists() and not output.is_dir()):
         raise ConfigError(f"-o {output} is a file, which cannot hold a data set", "Pass a folder")
     source = existing(data.name)
@@ -202,11 +204,18 @@ def plan_rows(data: "ImageSource", output: Path, ending: str | None) -> list[Ups
         numbers = [data.number_of(value) for value in data.rows[data.label_column]]
         names = ["" if number is None else data.classes[number] for number in numbers]
     for name in data.classes:
-        unusable = name.startswith(".") or not name.strip() or set(name) & set("/\\:\0")
+        unusable = is_hidden(name) or not name.strip() or set(name) & set("/\\:\0")
         if unusable or fitting(output, name, "").name != name:
             raise ConfigError(
                 f"{data.name} has the label {name!r}, which is not a valid folder name",
                 "Rename the label, or choose another column with --label-column",
+            )
+    spellings: dict[str, str] = {}
+    for name in data.classes:
+        if (first := spellings.setdefault(composed(name), name)) != name:
+            raise ConfigError(
+                f"{data.name} has the labels {first!a} and {name!a}, which would be read as one folder name",
+                "Rename one of them, or choose another column with --label-column",
             )
     return [
         UpscaleJob(Row(data, number), output / name / f"{number:08d}{ending or '.png'}", output)

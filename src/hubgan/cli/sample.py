@@ -27,6 +27,7 @@ from hubgan.cli.arguments import (
     whole,
 )
 from hubgan.errors import ConfigError, ImageError
+from hubgan.runtime.counting import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -98,9 +99,8 @@ def run(args: argparse.Namespace) -> None:
             save_picture(image, folder / _name(seed, index))
             if grid:
                 grid.add(image)
-    many = args.number > 1
-    last = f" to {_name(seed, args.number - 1)}" if many else ""
-    print(f"{args.number:,} image{'s' if many else ''}: {folder / _name(seed, 0)}{last}")
+    last = f" to {_name(seed, args.number - 1)}" if args.number > 1 else ""
+    print(f"{counted(args.number, 'image')}: {folder / _name(seed, 0)}{last}")
     if grid:
         save_picture(grid.image, grid_file)
         print(f"in one grid: {grid_file}")

@@ -30,6 +30,7 @@ from hubgan.cli.arguments import (
     training_packages,
     whole,
 )
+from hubgan.runtime.counting import counted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -103,5 +104,6 @@ def run(args: argparse.Namespace) -> None:
         )
     if state.is_main_process:
         many = f"in {len(shards)} files" if len(shards) > 1 else "in one file"
-        print(f'{args.output}: {args.number:,} images {many}. Load them with datasets.load_dataset("{args.output}")')
+        images = counted(args.number, "image")
+        print(f'{args.output}: {images} {many}. Load them with datasets.load_dataset("{args.output}")')
     state.destroy_process_group()

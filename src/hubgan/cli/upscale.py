@@ -71,6 +71,7 @@ from hubgan.cli.arguments import (
 )
 from hubgan.cli.enlarging import Done, Outcome, enlarge, enlarge_all
 from hubgan.errors import ConfigError, ImageError
+from hubgan.runtime.counting import counted
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -287,7 +288,7 @@ def _report(done: list[Done], folders: list[Path], scale: float) -> None:
     where = [str(folder) for folder in dict.fromkeys(folders)]
     more = f" and {len(where) - 3} more folders" if len(where) > 3 else ""
     what = "restored" if scale == 1 else f"enlarged {scale:g} times"
-    if new or not done:
+    if new:
         print(f"{_counted([result.file for result in new])} {what}, in {', '.join(where[:3])}{more}")
     if there := len(done) - len(new):
         print(f"{there:,} skipped, because their results exist already (--overwrite makes them again)")
@@ -302,5 +303,4 @@ def _counted(files: list[Path]) -> str:
 
     clips = sum(map(is_clip, files))
     numbers = {"picture": len(files) - clips, "video": clips}
-    words = [f"{number:,} {name}{'' if number == 1 else 's'}" for name, number in numbers.items() if number]
-    return " and ".join(words) or "0 pictures"
+    return " and ".join(counted(number, name) for name, number in numbers.items() if number)

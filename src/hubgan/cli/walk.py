@@ -32,6 +32,7 @@ from hubgan.cli.arguments import (
     whole,
 )
 from hubgan.errors import ConfigError
+from hubgan.runtime.counting import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -128,7 +129,7 @@ def run(args: argparse.Namespace) -> None:
         images = tqdm(_images(generator, latents, labels), total=count, unit="frame", disable=None)
         save_video(images, file, fps=args.fps, scale=scale, loop=args.loop)
     side = generator.image_size * scale
-    print(f"{file}: {side} x {side} pixels, {count:,} frames, {count / args.fps:.3g} seconds")
+    print(f"{file}: {side} x {side} pixels, {counted(count, 'frame')}, {count / args.fps:.3g} seconds")
     if labels is not None:
         names = dict.fromkeys(generator.labels[number] for number in labels.tolist())
         print(f"label: {', '.join(names)}")

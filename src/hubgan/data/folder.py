@@ -19,6 +19,7 @@ from hubgan.data.metadata import Metadata, composed, read_metadata
 from hubgan.data.splits import rows_of, spelled, split_of
 from hubgan.errors import DataError
 from hubgan.media.tree import HEIF_ENDINGS, Tree, walk
+from hubgan.runtime.counting import counted
 from hubgan.runtime.files import hashed
 
 logger = logging.getLogger(__name__)
@@ -63,12 +64,13 @@ def open_folder(path: Path, name: str, split: str) -> datasets.Dataset | None:
     depth = 0 if splits is None else 1
     labels = [composed(part[depth]) if len(part) > depth else None for part in parts]
     classes = sorted({label for label in labels if label is not None})
-    check_pictures(tree, name, f" in {len(classes):,} classes" if classes else "")
+    check_pictures(tree, name)
     if splits is None:
         _warn_of_splits(parts, name)
     splits = splits or {"train": list(range(len(parts)))}
     wanted = rows_of(spelled(split, splits, name, folder), {each: len(splits[each]) for each in splits})
     chosen = [splits[each][row] for each, rows in wanted for row in rows]
+    report_pictures(tree, name, len(chosen), f" in {counted(len(classes), 'class')}" if classes else "")
     return _rows([tree.pictures[k] for k in chosen], [labels[k] for k in chosen], classes, metadata, tree, name)
 
 
@@ -83,25 +85,26 @@ def is_listed(folder: Path) -> bool:
     return read_metadata(file for file in folder.iterdir() if file.is_file()) is not None
 
 
-def check_pictures(tree: Tree, name: str, about: str = "") -> None:
-    """Report what a folder holds.
-
-    Raises:
-        DataError: there are HEIF pictures, and pillow-heif is missing.
-    """
+def check_pictures(tree: Tree, name: str) -> None:
+    """Raise DataError if there are HEIF pictures, and pillow-heif is missing."""
     heif = [picture for picture in tree.pictures if picture.suffix.lower() in HEIF_ENDINGS]
     if heif and find_spec("pillow_heif") is None:
         raise DataError(
-            f"{name}: {len(heif):,} of {len(tree.pictures):,} pictures are HEIF (HEIC), which needs the package"
-            " pillow-heif",
+            f"{name}: {len(heif):,} of {counted(len(tree.pictures), 'picture')} are HEIF (HEIC), which needs the"
+            " package pillow-heif",
             "Run: pip install 'hubgan[heif]', or move these pictures to another folder",
         )
-    left_out = tree.left_out()
-    logger.info("%s: %s pictures%s%s", name, f"{len(tree.pictures):,}", about, left_out and f"; skipped: {left_out}")
+
+
+def report_pictures(tree: Tree, name: str, used: int, about: str = "") -> None:
+    """Report what a folder holds, and how many of its pictures are used, which a split may limit."""
+    left_out, held = tree.left_out(), counted(len(tree.pictures), "picture")
+    part = "" if used == len(tree.pictures) else f"{used:,} of "
+    logger.info("%s: %s%s%s%s", name, part, held, about, left_out and f"; skipped: {left_out}")
     if unread := tree.unread():
         logger.warning(
-            "%s: %s pictures are in formats that hubgan does not read, such as %s. Save them as PNG or JPEG",
-            name, f"{len(unread):,}", unread[0],
+            "%s: hubgan cannot read the format of %s, such as %s. Save them as PNG or JPEG",
+            name, counted(len(unread), "picture"), unread[0],
         )  # fmt: skip
 
 

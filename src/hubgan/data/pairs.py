@@ -7,7 +7,7 @@ import datasets
 import pyarrow as pa
 from datasets.table import InMemoryTable
 
-from hubgan.data.folder import PAIRS, check_pictures, fingerprint, image_column, is_listed
+from hubgan.data.folder import PAIRS, check_pictures, fingerprint, image_column, is_listed, report_pictures
 from hubgan.data.metadata import composed
 from hubgan.data.splits import rows_of, spelled, split_of, words
 from hubgan.errors import DataError, Remedy
@@ -117,6 +117,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     tree = walk(folder.resolve())
     check_pictures(tree, str(folder))
+    report_pictures(tree, str(folder), len(tree.pictures))
     for file in tree.pictures:
         key = composed(file.relative_to(folder.resolve()).with_suffix("").as_posix())
         if key in found:

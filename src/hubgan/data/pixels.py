@@ -26,6 +26,7 @@ from hubgan.data.decoding import Cells, decode_all, decoding_pool, map_ahead
 from hubgan.data.source import ImageSource
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError
+from hubgan.runtime.counting import counted
 
 logger = logging.getLogger(__name__)
 
@@ -238,22 +239,20 @@ def describe_skipped(source: ImageSource, transform: Transform, contents: Conten
         DataError: all of them are.
     """
     broken, unusable = len(contents.broken), len(contents.unusable)
-    total = len(source)
-    if broken + unusable == total:
+    if broken + unusable == len(source):
+        none = f"{source.name}: none of its {counted(len(source), 'image')} can be"
         if not broken:
-            raise DataError(f"{source.name}: all {total} images are {transform.unusable}")
+            raise DataError(f"{none} used, because all are {transform.unusable}")
         if not unusable:
-            first = contents.reasons["broken"]
-            raise DataError(f"{source.name}: none of its {total} images can be read, for example {first}")
+            raise DataError(f"{none} read, for example {contents.reasons['broken']}")
         raise DataError(
-            f"{source.name}: none of its {total} images can be used. {broken} cannot be read, for"
-            f" example {contents.reasons['broken']}; {unusable} are {transform.unusable}"
+            f"{none} used. {broken} cannot be read, for example {contents.reasons['broken']}; {unusable} are"
+            f" {transform.unusable}"
         )
     parts = []
     if broken:
-        parts.append(
-            f"skipped {broken} of {contents.read} images that cannot be read, for example {contents.reasons['broken']}"
-        )
+        read, example = counted(contents.read, "image"), contents.reasons["broken"]
+        parts.append(f"skipped {broken} of {read} that cannot be read, for example {example}")
     if unusable:
-        parts.append(f"skipped {unusable} images {transform.unusable}")
+        parts.append(f"skipped {counted(unusable, 'image')} {transform.unusable}")
     return f"{source.name}: {'; '.join(parts)}" if parts else ""

@@ -22,6 +22,7 @@ from hubgan.demo.samples import (
 )
 from hubgan.demo.samples import generate as generate_images
 from hubgan.errors import ConfigError
+from hubgan.runtime.counting import counted
 
 if TYPE_CHECKING:
     from hubgan import Generator
@@ -95,7 +96,7 @@ def add_generation_endpoints(
             The images as PNG files, a ZIP archive of them and their grid, the grid as a PNG file.
         """
         if not in_range(index, 0, MAX_IMAGES - 1):
-            raise ConfigError(*strings.fill(strings.NO_IMAGE, index=index, count=MAX_IMAGES))
+            raise ConfigError(*strings.fill(strings.NO_IMAGE, index=index, images=counted(MAX_IMAGES, "image")))
         settings = GenerationSettings(registry.label(model), int(index) + 1, seed, classes or (), variety)
         original = GenerationRequest.from_settings(registry, settings)
         return results(generate_images(registry, original.similar(int(index), difference, count)))

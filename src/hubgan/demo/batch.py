@@ -19,6 +19,7 @@ from hubgan.demo.models import ModelRegistry
 from hubgan.demo.queueing import ENLARGED, StoppedError, add_stoppable_event, stoppable
 from hubgan.demo.uploads import check_uploaded
 from hubgan.errors import ConfigError, HubganError
+from hubgan.runtime.counting import counted
 
 if TYPE_CHECKING:
     from hubgan import Upscaler
@@ -129,7 +130,7 @@ def _hint(limits: Limits) -> str:
     """What the part takes, in words."""
     hint = strings.BATCH_HINT
     if math.isfinite(limits.pictures):
-        hint += strings.BATCH_COUNT.format(count=limits.pictures)
+        hint += strings.BATCH_COUNT.format(pictures=counted(int(limits.pictures), "picture"))
     if math.isfinite(limits.total_megapixels):
         hint += strings.BATCH_TOTAL.format(megapixels=limits.total_megapixels)
     return hint

@@ -27,6 +27,7 @@ from hubgan.demo.queueing import ENLARGED, Report, add_stoppable_event, stoppabl
 from hubgan.demo.uploads import Header, check_uploaded
 from hubgan.errors import ImageError
 from hubgan.media.video import CLIP_ENDINGS, check_clip
+from hubgan.runtime.counting import counted
 
 if TYPE_CHECKING:
     from hubgan import Upscaler
@@ -121,7 +122,7 @@ class ClipPart:
                 raise without_path(without_path(error, str(source), name), str(unfinished), name) from error
             result = shutil.move(unfinished, files.new_folder())
         summary = strings.CLIP_DONE.format(
-            count=done.frames,
+            frames=counted(done.frames, "frame"),
             before=_size(done.before),
             after=_size(done.after),
             model=upscaling.label,

@@ -182,6 +182,8 @@ class UpscaleRequest:
             remarks = [strings.FIRST_FRAME.format(count=header.frames)]
         elif header.pages > 1:
             remarks = [strings.FIRST_PAGE.format(count=header.pages)]
+        if header.damage:
+            remarks.append(strings.DAMAGED.format(parts=header.damage))
         ending = f".{self.format}"
         if self.format == "same":
             ending = ".gif" if header.kind == "GIF" and moving else _ENDINGS.get(header.kind, ".png")

@@ -246,8 +246,7 @@ class GenerateTab:
         try:
             labels = list(self._registry.get(label).labels)
         except HubganError as error:
-            reason = gr.Markdown(self._registry.problem(label, error), visible=True)
-            return {self._problem: reason, self._generate: gr.Button(interactive=False)}
+            return self._refuse(label, error)
         return {
             self._problem: gr.Markdown(visible=False),
             self._classes: gr.Dropdown(labels, value=list(classes), visible=bool(labels)),
@@ -257,7 +256,11 @@ class GenerateTab:
 
     def show_model_and_images(self, label: str) -> Updates:
         """Show the classes of a model and its first images, or why it cannot be used."""
-        return {**self._first_results(label), **self.show_model(label)}
+        try:
+            results = self._results(save(*self._first_images(label)))
+        except HubganError as error:
+            return {**self._no_results(), **self._refuse(label, error)}
+        return {**results, **self.show_model(label)}
 
     def load(self, request: gr.Request) -> Updates:
         """Show what the page's address asks for, or else the images that are the same for every visitor."""
@@ -290,11 +293,9 @@ class GenerateTab:
         model = gr.Radio(value=label, interactive=True)
         return {**self.show_model_and_images(label), self._model: model, self._notice: notice}
 
-    def _first_results(self, label: str) -> Updates:
-        try:
-            return self._results(save(*self._first_images(label)))
-        except HubganError:  # `show_model` says why
-            return self._no_results()
+    def _refuse(self, label: str, error: HubganError) -> Updates:
+        reason = gr.Markdown(self._registry.problem(label, error), visible=True)
+        return {self._problem: reason, self._generate: gr.Button(interactive=False)}
 
     def _make_first_images(self, label: str) -> tuple[GenerationRequest, list[Image.Image]]:
         """The images that every visitor sees first; they are cached, so that nobody waits for them in the queue."""

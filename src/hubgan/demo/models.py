@@ -65,19 +65,27 @@ def device() -> str:
 @lru_cache(maxsize=32)
 def load_upscaler(name: str, where: str, fidelity: float = 0.0) -> Upscaler:
     """The upscaler called `name`, a Hub name or a folder, at that fidelity; loaded at the first call."""
-    return hubgan.Upscaler.from_pretrained(name, fidelity=fidelity).to(where)
+    return _sound(hubgan.Upscaler.from_pretrained(name, fidelity=fidelity)).to(where)
 
 
 @lru_cache(maxsize=32)
 def load_generator(name: str, where: str) -> Generator:
     """The generator called `name`, a Hub name or a folder; loaded at the first call."""
-    return hubgan.Generator.from_pretrained(name).to(where)
+    return _sound(hubgan.Generator.from_pretrained(name)).to(where)
 
 
 @lru_cache(maxsize=32)
 def load_translator(name: str, where: str) -> Translator:
     """The translator called `name`, a Hub name or a folder; loaded at the first call."""
-    return hubgan.Translator.from_pretrained(name).to(where)
+    return _sound(hubgan.Translator.from_pretrained(name)).to(where)
+
+
+def _sound(model: Model) -> Model:
+    """The model itself. Weights of NaN raise ModelError here, so that the page says so before the first picture."""
+    from hubgan.models.finite import check_weights
+
+    check_weights(model)
+    return model
 
 
 @cache

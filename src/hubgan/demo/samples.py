@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hubgan.demo import files, models, strings
 from hubgan.demo.models import ModelRegistry
 from hubgan.errors import ConfigError
+from hubgan.runtime.counting import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -103,7 +104,7 @@ class GenerationRequest:
 
         check_count(count)
         if not 0 <= index < len(self.latents):
-            raise ConfigError(*strings.fill(strings.NO_IMAGE, index=index, count=len(self.latents)))
+            raise ConfigError(*strings.fill(strings.NO_IMAGE, index=index, images=counted(len(self.latents), "image")))
         if not in_range(difference, 0, 1):
             raise ConfigError(strings.DIFFERENCE_RANGE)
         count, seed = int(count), random_seed()

@@ -53,7 +53,7 @@ CAPTION, CAPTION_CLASS = "Image {index} of seed {seed}", "{name}, image {index} 
 CAPTION_SIMILAR = "{original}, variation {number}"
 DOWNLOAD_ALL, DOWNLOAD_GRID = "Download all (ZIP)", "Download grid (PNG)"
 NOT_PICKED = "No image is selected", "Select an image first"
-NO_IMAGE = "There is no image {index}", "Choose one of the {count} images, numbered from 0"
+NO_IMAGE = "There is no image {index}", "Choose one of the {images}, numbered from 0"
 SEED_RANGE = "The seed must be a whole number from 0 to {maximum}"
 COUNT_RANGE = "The number of images must be a whole number from 1 to {maximum}"
 VARIETY_RANGE = "Variety must be between {minimum:g} and {maximum:g}"
@@ -101,6 +101,7 @@ FRAMES = "All {count} frames were upscaled."
 FIRST_FRAME = "**Only the first of {count:,} frames was upscaled.** All frames together have too many pixels."
 FIRST_PAGE = "**Only the first of {count:,} pages was upscaled.** The command `hubgan upscale` upscales all pages."
 TOO_MANY_PAGES = "{name} has more than {most:,} pages", "Send a file of fewer pages"
+DAMAGED = "Damaged parts of the file were skipped: {parts}."
 AS_PNG = "The result is a PNG file: {reason}."
 NOT_WRITTEN = "The result cannot be written as {kind}", "Choose the format PNG"
 ENLARGING, SAVING = "Upscaling", "Saving"
@@ -121,7 +122,7 @@ BATCH = "Several pictures"
 FILES, BATCH_BUTTON, BATCH_DOWNLOAD = "Pictures", "Upscale all", "Download the pictures (ZIP)"
 BATCH_HINT = "The model and the settings of this tab apply. "
 BATCH_COUNT, BATCH_TOTAL = (
-    "The limit is {count:g} pictures at once. ",
+    "The limit is {pictures} at once. ",
     "They may have {megapixels:.3g} megapixels in total. ",
 )
 TOO_MANY = "There are {count} pictures; this demo takes up to {maximum:g} at once", "Choose fewer pictures"
@@ -141,7 +142,7 @@ CLIP_TOO_LONG = (
     "{name} has more than {megapixels:.3g} megapixels in all its frames of {width} x {height} pixels",
     "Cut it to {seconds:.1f} seconds, or shrink it first",
 )
-CLIP_DONE = "{count:,} frames, {before} → **{after}** pixels by {model} in {seconds:.1f} s."
+CLIP_DONE = "{frames}, {before} → **{after}** pixels by {model} in {seconds:.1f} s."
 
 # -- translate
 SOURCE, SOURCES = "Input", ["Draw", "Upload"]
@@ -150,6 +151,8 @@ SKETCHES = "Example sketches"
 PREPARE = "It is a photo: sketch it first"
 TRANSLATION, GIVEN = "The translated picture", "Before: the picture"
 TRANSLATED = "{size} pixels by {model} in {seconds:.2f} s."
+TRANSLATED_FRAME = "**Only the first of {count:,} frames was translated.**"
+TRANSLATED_PAGE = "**Only the first of {count:,} pages was translated.**"
 ANOTHER, TYPICAL = "Another", "Typical"
 TRANSLATION_SEED_INFO = "Each seed gives another possible result. Empty: the most typical one."
 SIDE = "Longer side in pixels"

@@ -19,7 +19,7 @@ from hubgan.demo.links import SHOW_LINK, has_translation, read_translation, writ
 from hubgan.demo.models import ModelRegistry
 from hubgan.demo.samples import check_seed, file_name, random_seed
 from hubgan.demo.theme import set_alternative_texts
-from hubgan.demo.uploads import EXAMPLES, check_uploaded, open_upload
+from hubgan.demo.uploads import EXAMPLES, check_uploaded, open_upload, read_header
 from hubgan.errors import HubganError
 
 if TYPE_CHECKING:
@@ -211,6 +211,8 @@ class TranslateTab:
         self._registry.get(label)
         opened = open_upload(path, name, self._limits.for_scale(1))
         made = models.translate(self._registry.names[label], opened, _seed(seed), _whole(size), bool(prepare))
+        for remark in _remarks(path, name):
+            gr.Warning(remark)
         return {self._made: _save(made, label, _seed(seed))}
 
     @translate_errors
@@ -290,35 +292,39 @@ class TranslateTab:
         label, seed = self._registry.label(values[self._model]), _seed(seed)
         link = write_translation("" if label == self._registry.default else label, seed)
         translator = self._registry.get(label)
-        picture, prepare = self._given(values)
+        picture, prepare, remarks = self._given(values)
         if picture is None:
             return {**self._no_result(label), self._link: link}
         made = models.translate(self._registry.names[label], picture, seed, None, prepare)
         file, compared = _save(made, label, seed), translator.input in _COMPARED
         sides = files.save_comparison(picture, made, files.new_folder()) if compared else None
+        note = strings.TRANSLATED.format(
+            size=strings.SIZE.format(width=made.width, height=made.height),
+            model=label,
+            seconds=time.perf_counter() - start,
+        )
         return {
             self._made: gr.Image(None if compared else file, visible=not compared),
             self._comparison: gr.ImageSlider(sides, visible=compared),
-            self._note: strings.TRANSLATED.format(
-                size=strings.SIZE.format(width=made.width, height=made.height),
-                model=label,
-                seconds=time.perf_counter() - start,
-            ),
+            self._note: " ".join([note, *remarks]),
             self._download: gr.DownloadButton(value=file, interactive=True),
             self.send: gr.Button(interactive=True),
             self.result: file,
             self._link: link,
         }
 
-    def _given(self, values: Mapping[Any, Any]) -> tuple[Image.Image | None, bool]:
-        """What is drawn or uploaded, if anything, and whether the model's input is to be computed from it."""
+    def _given(self, values: Mapping[Any, Any]) -> tuple[Image.Image | None, bool, list[str]]:
+        """What is drawn or uploaded, if anything.
+
+        Besides, whether the model's input is to be computed from it, and what of its file is left out.
+        """
         if values[self._source] == strings.SOURCES[0]:
-            return open_drawing(values[self._board]), False
+            return open_drawing(values[self._board]), False, []
         if not values[self._picture]:
-            return None, False
+            return None, False, []
         path, name = check_uploaded(values[self._picture])
         sketched = bool(values[self._prepare]) and self._registry.get(values[self._model]).input == "edges"
-        return open_upload(path, name, self._limits.for_scale(1)), sketched
+        return open_upload(path, name, self._limits.for_scale(1)), sketched, _remarks(path, name)
 
     def _hint(self, label: str) -> str:
         """What to give to a model; nothing for one that cannot be loaded."""
@@ -336,6 +342,18 @@ class TranslateTab:
             self.send: gr.Button(interactive=False),
             self.result: None,
         }
+
+
+def _remarks(path: str, name: str) -> list[str]:
+    """Sentences on what of a file is not in its translation."""
+    header, remarks = read_header(path, name), []
+    if header.frames > 1:
+        remarks.append(strings.TRANSLATED_FRAME.format(count=header.frames))
+    elif header.pages > 1:
+        remarks.append(strings.TRANSLATED_PAGE.format(count=header.pages))
+    if header.damage:
+        remarks.append(strings.DAMAGED.format(parts=header.damage))
+    return remarks
 
 
 def _save(made: Image.Image, label: str, seed: int | None) -> str:

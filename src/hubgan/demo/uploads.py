@@ -14,7 +14,7 @@ from hubgan.demo.errors import without_path
 from hubgan.demo.limits import Limit
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.animation import is_animation
-from hubgan.media.images import MAX_PIXELS, identify, open_image
+from hubgan.media.images import MAX_PIXELS, damage, identify, open_image
 from hubgan.media.pages import page_sizes
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -34,6 +34,7 @@ class Header(NamedTuple):
         kind: its format, as Pillow calls it.
         frames: more than 1 in an animation.
         pages: more than 1 in some TIFF files.
+        damage: the parts of the file that are skipped because they are damaged.
     """
 
     width: int
@@ -41,6 +42,7 @@ class Header(NamedTuple):
     kind: str = ""
     frames: int = 1
     pages: int = 1
+    damage: str = ""
 
     @property
     def pixels(self) -> int:
@@ -96,7 +98,7 @@ def read_header(path: str, name: str) -> Header:
             pages = len(page_sizes(path, MAX_PAGES + 1)) or 1
             if pages > MAX_PAGES:
                 raise ImageError(*strings.fill(strings.TOO_MANY_PAGES, name=name, most=MAX_PAGES))
-            return Header(width, height, image.format or "", frames, pages)
+            return Header(width, height, image.format or "", frames, pages, damage(image))
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly every kind on broken bytes

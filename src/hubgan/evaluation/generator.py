@@ -28,7 +28,7 @@ from hubgan.metrics import (
 from hubgan.models import Generator
 from hubgan.models.card import Result
 from hubgan.models.latents import truncate
-from hubgan.runtime.files import atomic_write
+from hubgan.runtime.files import atomic_write, new_folder
 from hubgan.runtime.processes import decide
 
 logger = logging.getLogger(__name__)
@@ -184,7 +184,8 @@ def _check(reference: Reference, trained_on: Reference | None, truncation: float
                     command_line="Pass a .png file with --neighbours, and the training split with --train-split",
                 ),
             )
-        picture.parent.mkdir(parents=True, exist_ok=True)
+        with new_folder(picture.parent):  # an error now, if it cannot be made
+            pass
 
 
 def _labels(
@@ -227,5 +228,5 @@ def _draw_pairs(
         for place, pixels in enumerate((images[index], transform.prepare(reference.source.image(row)))):
             pair.paste(to_image(pixels).resize((side, side), Image.Resampling.NEAREST), (place * side, 0))
         grid.add(pair)
-    with atomic_write(file) as unfinished:
+    with new_folder(file.parent), atomic_write(file) as unfinished:
         grid.image.save(unfinished, "PNG")

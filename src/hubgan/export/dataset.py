@@ -30,7 +30,8 @@ from tqdm.auto import tqdm
 from hubgan.errors import ConfigError, Remedy
 from hubgan.models.generator import GROUP, Generator, Labels
 from hubgan.models.latents import truncate
-from hubgan.runtime.files import atomic_write, remove_leftovers, write_text
+from hubgan.runtime.counting import counted
+from hubgan.runtime.files import atomic_write, new_folder, remove_leftovers, write_text
 from hubgan.runtime.processes import join_processes
 from hubgan.version import __version__
 
@@ -181,7 +182,6 @@ def synthesize(
     mine = range(state.process_index, len(shards), state.num_processes)
     missing = [(shards[k], k * shard_size, min(n, (k + 1) * shard_size)) for k in mine if shards[k] not in kept]
     if missing:
-        (folder / "data").mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder / "data")
         latents = generator.latents(n, seed=seed)
         total = sum(stop - start for _, start, stop in missing)
@@ -237,7 +237,7 @@ def _write_shard(
     schema = _features(settings, classes).arrow_schema
     schema = schema.with_metadata({**schema.metadata, _KEY: json.dumps(asdict(settings)).encode()})
     done = 0
-    with atomic_write(file) as unfinished:
+    with new_folder(file.parent), atomic_write(file) as unfinished:
         # A dictionary and the extreme values are useless for the bytes of pictures.
         options = {"use_dictionary": False, "write_statistics": False, "write_page_index": True}
         with pq.ParquetWriter(unfinished, schema, **options) as writer:
@@ -322,10 +322,10 @@ def _card(
     title: str, shards: list[Path], settings: Settings, generator: Generator, counts: dict[int, int], origin: Origin
 ) -> str:
     name, licence = origin.name, (generator.training_run or {}).get("license")
-    classes = generator.labels
+    classes, files = generator.labels, counted(len(shards), "file")
     facts = {
         "model": f"`{name}`, fingerprint `{settings.fingerprint}`",
-        "images": f"{settings.n:,} PNG, {'RGB' if generator.channels == 3 else 'grey'}, in {len(shards)} files",
+        "images": f"{settings.n:,} PNG, {'RGB' if generator.channels == 3 else 'grey'}, in {files}",
         "seed": settings.seed,
         "truncation": settings.truncation or "none",
         "labels": f"{len(counts)} classes in turn" if counts else "none",
@@ -343,7 +343,7 @@ def _card(
         title=title,
         n=settings.n,
         size=generator.image_size,
-        of_classes=f", of {len(counts)} classes" if counts else "",
+        of_classes=f", of {counted(len(counts), 'class')}" if counts else "",
         model=f"[{name}](https://huggingface.co/{name})" if "/" in name else f"`{name}`",
         version=__version__,
         column=settings.image_column,

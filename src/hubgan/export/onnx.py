@@ -13,7 +13,7 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.models import Generator, Translator, Upscaler
 from hubgan.models.finite import check_weights
 from hubgan.networks.community import CommunityNetwork
-from hubgan.runtime.files import atomic_write, remedy_of
+from hubgan.runtime.files import atomic_write, new_folder, remedy_of
 from hubgan.version import __version__
 
 OPSET = 18
@@ -120,8 +120,7 @@ def export_onnx(model: Generator | Translator | Upscaler, file: str | Path, *, o
     if not difference <= _MOST_DIFFERENCE:
         raise ModelError(f"onnxruntime and PyTorch compute different images, by up to {difference:.2g}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(file) as unfinished:
+        with new_folder(file.parent), atomic_write(file) as unfinished:
             onnx.save(graph, unfinished)
     except OSError as error:
         raise ModelError(f"{file} cannot be written: {error.strerror or error}", remedy_of(error)) from error

@@ -14,7 +14,7 @@ from hubgan.media.colour import to_srgb
 from hubgan.media.images import NUMBERS, check_size, colour_numbers, identify, open_image
 from hubgan.media.metadata import save_options
 from hubgan.media.png import read_chunks
-from hubgan.runtime.files import atomic_write
+from hubgan.runtime.files import atomic_write, new_folder
 
 MAX_ENLARGED_PIXELS = 500_000_000
 """Of all frames of an enlarged animation together, because all of them are in memory."""
@@ -96,8 +96,7 @@ def save_animation(animation: Animation, path: Path, *, quality: int = 95) -> No
     else:
         options |= save_options(kind, frames[0].info)
         options |= {"quality": quality} if kind == "WEBP" else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
+    with new_folder(path.parent), atomic_write(path) as file:
         save_frames(frames, file, kind, durations, options)
 
 

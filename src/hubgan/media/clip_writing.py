@@ -35,7 +35,7 @@ from hubgan.errors import ImageError, Remedy
 from hubgan.media.clip import PRECISE, Clip, is_cover, swscale_matrix
 from hubgan.media.steady import MEMORY, Steadier
 from hubgan.media.video import WRITTEN_CLIPS, even
-from hubgan.runtime.files import atomic_write, fitting, sync
+from hubgan.runtime.files import atomic_write, fitting, new_folder, sync
 
 Enlarge: TypeAlias = Callable[[Iterator[Image.Image]], Iterable[Image.Image]]
 """Makes the enlarged frames of frames, one for each, in their order. It may take several before it gives the first."""
@@ -148,8 +148,7 @@ class ClipWriter:
                     yield image, frame.start
 
         frames = left()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        try:
+        with new_folder(self._folder):
             while (first := next(frames, None)) is not None:
                 part = self._part(len(self._parts))
                 with _translate_errors(part, self._target):
@@ -159,10 +158,6 @@ class ClipWriter:
             with _translate_errors(self._target, self._target):
                 self._join(end)
             shutil.rmtree(self._folder.parent)
-        finally:
-            with suppress(OSError):  # gone, or not empty
-                self._folder.rmdir()
-                self._folder.parent.rmdir()
         return number
 
     def _part(self, number: int) -> Path:

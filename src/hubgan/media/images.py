@@ -259,8 +259,8 @@ def _finish(image: Image.Image, name: str, max_pixels: int, deep: bool, srgb: bo
     check_size(image, name, max_pixels)
     chunks = read_chunks(image)
     numbers = colour_numbers(image, chunks)
-    if damage := _damage(image, only_colours=srgb):
-        warn_once(f"{name}: damaged parts of the file are skipped: {damage}")
+    if lost := damage(image, only_colours=srgb):
+        warn_once(f"{name}: damaged parts of the file are skipped: {lost}")
     image = decode(as_stored(image, chunks))
     try:
         upright = ImageOps.exif_transpose(corrected(image))
@@ -295,7 +295,7 @@ def colour_numbers(image: Image.Image, chunks: dict[bytes, bytes]) -> bytes | No
     return known if isinstance(known, bytes) else chunks.get(b"cICP") or read_nclx(image)
 
 
-def _damage(image: Image.Image, only_colours: bool) -> str:
+def damage(image: Image.Image, *, only_colours: bool = False) -> str:
     """The damaged parts of an opened file that are left out, such as chunks of a PNG file; empty if it is whole."""
     lost: set[str] = set(getattr(image, "left_out", ()))
     if only_colours:

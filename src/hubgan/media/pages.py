@@ -10,7 +10,7 @@ from PIL.TiffImagePlugin import AppendingTiffWriter, TiffImageFile
 from hubgan.errors import ImageError
 from hubgan.media.images import identify, open_image
 from hubgan.media.metadata import save_options
-from hubgan.runtime.files import atomic_write
+from hubgan.runtime.files import atomic_write, new_folder
 
 _SUBFILE, _REDUCED = 254, 1  # a tag, and its bit for a smaller copy of another page
 
@@ -51,9 +51,8 @@ def open_pages(path: str | Path) -> Iterator[Image.Image]:
 
 def save_pages(pages: Iterable[Image.Image], path: Path) -> None:
     """Write pictures as the pages of a TIFF file. Missing folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Page by page, as `save_all` gives pages the resolution of the first if they have none.
-    with atomic_write(path) as file, AppendingTiffWriter(file, new=True) as writer:
+    with new_folder(path.parent), atomic_write(path) as file, AppendingTiffWriter(file, new=True) as writer:
         for page in pages:
             page.save(writer, "TIFF", **save_options("TIFF", page.info))
             writer.newFrame()

@@ -11,6 +11,7 @@ from PIL import Image
 
 from hubgan.media.images import format_by_signature
 from hubgan.media.video import CLIP_ENDINGS, is_clip
+from hubgan.runtime.counting import counted
 
 PICTURE_ENDINGS = (".apng", ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jpe", ".jpeg", ".jpg",
                    ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")  # fmt: skip
@@ -21,6 +22,7 @@ _OTHER_ENDINGS = (".caption", ".csv", ".db", ".html", ".json", ".jsonl", ".md", 
                   ".safetensors", ".tags", ".tar", ".thm", ".tsv", ".txt", ".xml", ".yaml", ".yml",
                   ".zip")  # fmt: skip
 # Folders with thumbnails, remains of archives, and deleted files, which disks and systems make by themselves.
+_NOUNS = ("broken link", "device", "folder")  # the kinds of what is not looked at that have a plural
 _OF_SYSTEMS = ("#recycle", "$RECYCLE.BIN", "@eaDir", "__MACOSX", "lost+found")
 
 
@@ -44,7 +46,9 @@ class Tree:
         """How many files of each kind are no pictures, such as "10 .txt, 2 hidden"; videos count if `clips`."""
         files = [*self.others, *(self.clips if clips else [])]
         kinds = Counter(file.suffix.lower() or "without an ending" for file in files) + self.unseen
-        return ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common())
+        return ", ".join(
+            counted(number, kind) if kind in _NOUNS else f"{number:,} {kind}" for kind, number in kinds.most_common()
+        )
 
     def unread(self) -> list[Path]:
         """The files that other programs know as pictures, by their ending, and hubgan does not read."""
@@ -72,12 +76,12 @@ def walk(folder: Path, *, recursive: bool = True, leave_out: Path | None = None)
     around = (real, *map(str, Path(real).parents))
     for entry in _files(str(folder), around, recursive, passed):
         path = Path(entry.path)
-        if _is_hidden(entry.name):
+        if is_hidden(entry.name):
             tree.unseen["hidden"] += 1
         elif _is_dir(entry):
-            tree.unseen["folders"] += 1
+            tree.unseen["folder"] += 1
         elif not _is_file(entry):
-            tree.unseen["broken links" if entry.is_symlink() else "devices"] += 1
+            tree.unseen["broken link" if entry.is_symlink() else "device"] += 1
         elif is_clip(path):
             tree.clips.append(path)
         else:
@@ -96,7 +100,8 @@ def is_picture(file: Path) -> bool:
     return (found := format_by_signature(file)) is not None and (found != "TIFF" or not ending)
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is passed over: it begins with a dot, or systems make such folders."""
     return name.startswith(".") or name in _OF_SYSTEMS
 
 
@@ -120,7 +125,7 @@ def _files(
     with os.scandir(folder) as entries:
         inside = sorted(entries, key=lambda entry: entry.name)
     for entry in inside:
-        if _is_hidden(entry.name) or not _is_dir(entry):
+        if is_hidden(entry.name) or not _is_dir(entry):
             yield entry
         elif (real := os.path.realpath(entry)) not in around and real != leave_out:
             if recursive:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from hubgan.errors import ConfigError, HubganError, ImageError
 from hubgan.media.animation import in_palette, rounded_times, save_frames
-from hubgan.runtime.files import atomic_write
+from hubgan.runtime.files import atomic_write, new_folder
 
 CLIP_ENDINGS = (".3g2", ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
                 ".ogv", ".vob", ".webm", ".wmv")  # fmt: skip
@@ -75,8 +75,7 @@ def save_video(frames: Iterable[Image.Image], path: Path, *, fps: int, scale: in
     first = next(frames, None)
     if first is None:
         raise ConfigError(f"{path}: there are no frames to write")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
+    with new_folder(path.parent), atomic_write(path) as file:
         _WRITERS[path.suffix.lower()](chain([first], frames), file, fps, scale, loop)
 
 

@@ -10,7 +10,7 @@ from hubgan.media.animation import in_palette
 from hubgan.media.colour import to_srgb
 from hubgan.media.images import open_image
 from hubgan.media.metadata import save_options
-from hubgan.runtime.files import atomic_write
+from hubgan.runtime.files import atomic_write, new_folder
 
 WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
            ".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip
@@ -53,7 +53,6 @@ def save_picture(image: Image.Image, path: Path, quality: int = 95) -> None:
     if kind == "GIF":
         image = in_palette(to_srgb(image))
     options = by_kind.get(kind, {}) | save_options(kind, image.info)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as unfinished:
-        image.save(encoded := io.BytesIO(), kind, **options)  # into a file Pillow may write less, without an error
+    image.save(encoded := io.BytesIO(), kind, **options)  # into a file Pillow may write less, without an error
+    with new_folder(path.parent), atomic_write(path) as unfinished:
         unfinished.write_bytes(encoded.getbuffer())

@@ -49,6 +49,23 @@ def atomic_write(path: Path, folder: Path | None = None) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
 
 
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """A folder to write into, made if it is missing; what was made is removed if the block ends and left it empty.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for each in made:
+            with suppress(OSError):  # it holds something
+                each.rmdir()
+
+
 def remove_leftovers(folder: Path, age: float = 24 * 3600) -> None:
     """Delete the temporary files that killed processes have left in a folder.
 

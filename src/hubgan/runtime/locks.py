@@ -6,6 +6,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from hubgan.runtime.files import new_folder
+
 
 @contextmanager
 def locked(file: Path, wait: float = -1) -> Iterator[None]:
@@ -16,13 +18,13 @@ def locked(file: Path, wait: float = -1) -> Iterator[None]:
     locks, the file itself is the lock: that of a dead process on this machine counts for nothing.
 
     Args:
-        file: the lock's file; missing folders are made.
+        file: the lock's file; missing folders are made, and removed if they are empty at the end.
         wait: how many seconds to wait for another process; by default as long as it takes.
 
     Raises:
         filelock.Timeout: another process still holds it.
     """
-    with FileLock(file, timeout=wait):
+    with new_folder(file.parent), FileLock(file, timeout=wait):
         try:
             yield
         finally:

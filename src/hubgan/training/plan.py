@@ -7,6 +7,7 @@ from accelerate import Accelerator
 
 from hubgan.data import ImageSource
 from hubgan.errors import DataError
+from hubgan.runtime.counting import counted
 from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import Measurement
@@ -175,7 +176,7 @@ def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None, m
     if source is None:
         stand_ins = ["two classes are assumed in place of the real ones"] if task.labelled else []
         return [*lines, f"not opened: {missing}" if missing else "not opened", *stand_ins]
-    number = f"{source.size:,} images" if source.size is not None else "an unknown number of images"
+    number = counted(source.size, "image") if source.size is not None else "an unknown number of images"
     if source.streaming:
         how = f"streamed through a buffer of {config.shuffle_buffer:,}"
     else:
@@ -186,7 +187,7 @@ def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None, m
     lines.append(f"{number}, {columns}, {how}")
     if source.label_column:
         names = source.label_names
-        labels = f"{len(names)} labels" if names else "labels"
+        labels = counted(len(names), "label") if names else "labels"
         chosen = f"; only {', '.join(config.classes)}" if config.classes else ""
         lines.append(f"{labels} in column {source.label_column!r}{chosen}")
     lines.append(f"fingerprint {source.fingerprint}")

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from hubgan.data import DecodedImages, ImageSource, RawBatch, StreamedImages, batches
 from hubgan.errors import TrainingError
+from hubgan.runtime.counting import counted
 from hubgan.runtime.processes import decide, largest
 from hubgan.runtime.seeding import derive
 from hubgan.training.config import TrainingConfig
@@ -238,9 +239,9 @@ class Trainer:
         used, skipped = (len(images), images.skipped) if isinstance(images, DecodedImages) else (source.size, None)
         if used and used < self._global_batch:
             logger.warning(
-                "a batch of %d images holds each of the %d images of the data set more than once",
+                "a batch of %d images holds each of the data set's %s more than once",
                 self._global_batch,
-                used,
+                counted(used, "image"),
             )
         self.folder.begin(
             self.counters.steps,

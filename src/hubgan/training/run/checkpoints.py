@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from hubgan.errors import ConfigError, ModelError, TrainingError
+from hubgan.runtime.counting import counted
 from hubgan.runtime.files import sha256, sync
 from hubgan.runtime.names import at_home
 from hubgan.runtime.processes import decide, together
@@ -148,7 +149,10 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> None:
     saved = len(list(checkpoint.glob("random_states_*.pkl")))
     if saved != accelerator.num_processes and accelerator.is_main_process:
         logger.info(
-            "%s was saved by %d processes, and %d resume from it", checkpoint, saved, accelerator.num_processes
+            "%s was saved by %s, and %d resume from it",
+            checkpoint,
+            counted(saved, "process"),
+            accelerator.num_processes,
         )
 
 

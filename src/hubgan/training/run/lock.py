@@ -3,8 +3,8 @@
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -34,9 +34,7 @@ def only_run(folder: Path) -> Iterator[None]:
 
 
 def _take(folder: Path, stack: ExitStack) -> None:
-    stack.callback(_remove_empty, [each for each in (folder, *folder.parents) if not each.exists()])
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(folder / LOCK, _PATIENCE))
         holder = {
             "process": os.getpid(),
@@ -52,12 +50,6 @@ def _take(folder: Path, stack: ExitStack) -> None:
             f"the run's folder {folder} cannot be written ({error.strerror})",
             "Choose another folder with --output_dir",
         ) from error
-
-
-def _remove_empty(folders: Iterable[Path]) -> None:
-    with suppress(OSError):  # it holds something
-        for folder in folders:
-            folder.rmdir()
 
 
 def _refusal(folder: Path) -> ConfigError:

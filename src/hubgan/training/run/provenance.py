@@ -23,6 +23,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import get_int_from_env
 
+from hubgan.runtime.counting import counted
 from hubgan.runtime.files import write_text
 from hubgan.runtime.names import existing, without_folders
 from hubgan.training.config import TrainingConfig
@@ -270,7 +271,7 @@ def hardware_line(accelerator: Accelerator) -> str:
         return f"{processes} x {torch.cuda.get_device_name()}"
     threads = torch.get_num_threads()
     each = f", {processes} processes" if processes > 1 else ""
-    return f"{threads} CPU thread{'s' if threads > 1 else ''}{each} ({processor()}, {accelerator.device.type})"
+    return f"{counted(threads, 'CPU thread')}{each} ({processor()}, {accelerator.device.type})"
 
 
 def processor() -> str:
