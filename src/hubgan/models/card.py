@@ -62,9 +62,9 @@ class TrainingRun(TypedDict, total=False):
 
 _TEMPLATE = """\
 # {title}
-
-{summary}
 {picture}
+{summary}
+
 ```python
 {snippet}
 ```
