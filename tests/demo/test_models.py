@@ -49,7 +49,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_rest_usable(
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"HUBGAN_UPSCALERS": "me/one, you/one,me/one"}, "name others in HUBGAN_GENERATORS and HUBGAN_UPSCALERS"),
+        ({"HUBGAN_UPSCALERS": "me/one, you/one,me/one"}, "HUBGAN_GENERATORS, HUBGAN_UPSCALERS or HUBGAN_TRANSLATORS"),
         ({"HUBGAN_MAX_MINUTES": "long"}, "HUBGAN_MAX_MINUTES is long. Give a number above 0, or inf for no limit"),
     ],
 )

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FIRST_TRY = "Two minutes of quickstart give blobs in the colours of your pictures. Objects need hours, and thousands of pictures."
+_FIRST_TRY = (
+    "Two minutes of quickstart give blobs in the colours of your pictures."
+    " Objects need hours, and thousands of pictures."
+)
 
 
 def run_words(words: Sequence[str]) -> None:
