@@ -212,5 +212,9 @@ def test_sentences_are_short(guide: Path) -> None:
 
 
 def test_the_readme_stays_short() -> None:
-    readme = text(README)
-    assert len(readme.splitlines()) <= 140 and len(readme.split()) <= 1000
+    """`pytest -rP` shows the figures."""
+    readme, lengths = text(README), [len(sentence.split()) for sentence in sentences(README)]
+    lines, words = len(readme.splitlines()), len(readme.split())
+    mean = sum(lengths) / len(lengths)
+    sys.stdout.write(f"{lines} lines, {words} words; sentences: mean {mean:.1f} words, longest {max(lengths)}\n")
+    assert lines <= 140 and words <= 1000 and mean <= 12 and max(lengths) <= 25
