@@ -4,8 +4,8 @@
 
 `app.py` runs with the models in the repository in a process of its own. Each picture to enlarge has a colour of its
 own, so that a result that belongs to somebody else is seen. A client that meets a full queue is refused, and tries
-again after a second. How often each client was answered shows whether one of them starves. The server's memory is measured
-every second.
+again after a second. How often each client was answered shows whether one of them starves. The server's memory is
+measured every second.
 """
 
 import argparse
