@@ -54,7 +54,7 @@ def _draw(images: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _augmented(images: Tensor) -> Tensor:
-    """In [-1, 1], mirrored and moved by up to four pixels at random, all images of a batch alike in the latter."""
+    """In [-1, 1], mirrored and moved at random by up to four pixels; all images of a batch move alike."""
     images = images.float().div(127.5).sub(1)
     images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(-1), images)
     top, left = torch.randint(9, (2,)).tolist()

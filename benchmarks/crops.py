@@ -1,4 +1,4 @@
-"""Details of five pictures side by side, for a card: bicubic, other upscalers, a model of hubgan's, the original.
+"""Details of three pictures side by side, for a card: bicubic, other upscalers, a model of hubgan's, the original.
 
     python -m benchmarks.crops model_cards/photo-x4 --sr-eval FOLDER -o model_cards/photo-x4/samples.png
 
@@ -18,8 +18,8 @@ from hubgan.media.images import to_image, to_tensor
 from hubgan.metrics import shrink
 
 # A set, a picture's number, left and top.
-_PLACES = [("Set5", 2, 40, 40), ("Set5", 4, 30, 10), ("Set14", 4, 60, 20), ("B100", 2, 80, 90), ("B100", 8, 180, 10)]
-_CROP, _TITLE = 160, 18
+_PLACES = [("Set5", 2, 40, 64), ("Set14", 4, 60, 44), ("B100", 2, 80, 114)]
+_WIDTH, _HEIGHT, _TITLE = 160, 112, 18
 
 
 def main() -> None:
@@ -48,13 +48,13 @@ def main() -> None:
         title = Path(args.model).name + (f", fidelity {fidelity:g}" if len(models) > 1 else "")
         columns[title] = [model.upscale(each) for each in small]
     columns["original"] = [pair.large for pair in shown]
-    sheet = Image.new("RGB", (len(columns) * _CROP, _TITLE + len(places) * _CROP), "white")
+    sheet = Image.new("RGB", (len(columns) * _WIDTH, _TITLE + len(places) * _HEIGHT), "white")
     pen = ImageDraw.Draw(sheet)
     for column, (title, pictures) in enumerate(columns.items()):
-        pen.text((column * _CROP + 3, 3), title, fill="black")
+        pen.text((column * _WIDTH + 3, 3), title, fill="black")
         for row, (picture, (_, _, left, top)) in enumerate(zip(pictures, places, strict=True)):
-            detail = picture.crop((left, top, left + _CROP, top + _CROP))
-            sheet.paste(detail, (column * _CROP, _TITLE + row * _CROP))
+            detail = picture.crop((left, top, left + _WIDTH, top + _HEIGHT))
+            sheet.paste(detail, (column * _WIDTH, _TITLE + row * _HEIGHT))
     sheet.save(args.output)
 
 

@@ -3,9 +3,9 @@
     python -m benchmarks.demo_load --clients 50 --seconds 300
 
 `app.py` runs with the models in the repository in a process of its own. Each picture to enlarge has a colour of its
-own, so that a result that belongs to somebody else is seen. Who meets a full queue is told so, and comes again after
-a second; how often each client was answered tells whether one of them starves. The server's memory is looked at every
-second.
+own, so that a result that belongs to somebody else is seen. A client that meets a full queue is refused, and tries
+again after a second. How often each client was answered shows whether one of them starves. The server's memory is
+measured every second.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from benchmarks.common import markdown, write
 ROOT = Path(__file__).resolve().parents[1]
 _SIDE = 128  # pixels of the pictures to enlarge
 _START_SECONDS = 120
-_PARTS = 10  # of the time, in which memory is told
+_PARTS = 10  # of the time, for each of which memory is reported
 
 
 class Tally:

@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--dataset-name", help="what the results call it")
     parser.add_argument("--split", default="test")
     parser.add_argument("--floor-split", default="train")
-    parser.add_argument("--images", type=int, nargs="+", help="the checkpoints nearest to so many images; else all")
+    parser.add_argument("--images", type=int, nargs="+", help="checkpoints nearest to these numbers (default: all)")
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--grids", type=Path)
     parser.add_argument("--curves", type=Path, help="a .png or .svg to draw the figures and the overlap of pairs into")

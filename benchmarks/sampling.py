@@ -5,7 +5,7 @@
 Counted are images a second for 1, 64 and 10,000 images of 32 x 32 pixels, in batches of 64; the ways take turns.
 *Bare* is the network called on latents; *plain* its layers in PyTorch's usual memory format; the diffusion model is
 that of DDPM on CIFAR-10 (Ho et al. 2020, 35.7 million parameters, in one run) with random weights, for its
-time alone: of its thousand steps so many are made as `--steps` says, and counted as often as it takes.
+time alone. Of its thousand steps only `--steps` are run, and their time is multiplied.
 """
 
 import argparse

@@ -28,11 +28,10 @@ from hubgan.training.config import TrainingConfig
 from hubgan.training.tasks import TASKS
 
 TABLES = runpy.run_path(str(ROOT / "docs" / "tables.py"))
-# docs/colours.md and docs/experiments.md are records, not guides.
-PROSE = [guide for guide in GUIDES if guide.stem not in ("colours", "experiments")]
+PROSE = [guide for guide in GUIDES if guide.stem != "experiments"]  # a record, not a guide
 # Code with one of these needs a server, or weights that are not here.
 ELSEWHERE = ("gradio_client", "4x-model.safetensors", "runs/sketch-to-emoji")
-VARIABLES = {"HUBGAN_GENERATORS", "HUBGAN_UPSCALERS", "GRADIO_MCP_SERVER"}
+VARIABLES = {"HUBGAN_GENERATORS", "HUBGAN_UPSCALERS", "HUBGAN_TRANSLATORS", "GRADIO_MCP_SERVER"}
 
 
 def relative(guide: Path) -> str:
@@ -170,9 +169,20 @@ def test_pages_ask_only_for_tables_that_exist() -> None:
     assert asked == TABLES["PARTS"].keys()
 
 
-def test_the_demos_page_lists_its_limits() -> None:
-    listed = set(re.findall(r"`HUBGAN_MAX_(\w+)`", text(ROOT / "docs" / "demo.md")))
-    assert listed == {name.upper() for name in Limits.__dataclass_fields__}
+def test_the_demos_page_names_its_variables_and_endpoints() -> None:
+    page = text(ROOT / "docs" / "demo.md")
+    demo = "\n".join(file.read_text() for file in [ROOT / "app.py", *(ROOT / "src/hubgan/demo").glob("*.py")])
+    variable = r"\bHUBGAN_[A-Z_]*[A-Z]\b"
+    limits = {f"HUBGAN_MAX_{name.upper()}" for name in Limits.__dataclass_fields__}
+    assert set(re.findall(variable, page)) == set(re.findall(variable, demo)) | limits
+    assert all(f"`{name}`" in page for name in re.findall(r"environ(?:ment)?\.get\(\"(\w+)\"", demo))
+    listed = page.partition("describes the endpoints")[2].partition("```")[0]
+    assert set(re.findall(r"`/(\w+)`", listed)) == set(re.findall(r"api_name=\"(\w+)\"", demo))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_a_page_begins_with_a_task_and_a_command(page: Path) -> None:
+    assert re.match(r"# .+\n\n([^`\n].*\n){1,2}\n```(console|python)\n", text(page))
 
 
 # -- links and words
@@ -202,5 +212,9 @@ def test_sentences_are_short(guide: Path) -> None:
 
 
 def test_the_readme_stays_short() -> None:
-    readme = text(README)
-    assert len(readme.splitlines()) <= 140 and len(readme.split()) <= 1000
+    """`pytest -rP` shows the figures."""
+    readme, lengths = text(README), [len(sentence.split()) for sentence in sentences(README)]
+    lines, words = len(readme.splitlines()), len(readme.split())
+    mean = sum(lengths) / len(lengths)
+    sys.stdout.write(f"{lines} lines, {words} words; sentences: mean {mean:.1f} words, longest {max(lengths)}\n")
+    assert lines <= 140 and words <= 1000 and mean <= 12 and max(lengths) <= 25

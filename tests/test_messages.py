@@ -14,9 +14,10 @@ from pathlib import Path
 import docstring_parser
 
 from helpers.common import ROOT
-from helpers.guides import PAGES, README
+from helpers.guides import GUIDES
 
 PACKAGE = ROOT / "src" / "hubgan"
+OTHERS = [ROOT / "app.py", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "benchmarks").rglob("*.py")]
 LONGEST = 20  # words of a sentence; a value that is formatted into it is one
 BANNED = (
     r"(is|are|was|be) told|to be had|(takes?|took|taken) (no )?part\b|of several (name|the)|\bso many|\bthe latter"
@@ -73,7 +74,7 @@ def test_sentences_are_short() -> None:
 
 def test_words_are_plain() -> None:
     found = []
-    for file in [*modules(), *(PACKAGE / "recipes").glob("*.yaml"), *PAGES, README]:
+    for file in [*modules(), *(PACKAGE / "recipes").glob("*.yaml"), *GUIDES, *OTHERS]:
         text = re.sub(r"\s*\n\s*(# )?", " ", file.read_text(encoding="utf-8"))  # a phrase may go over two lines
         found += [f"{file.relative_to(ROOT)}: {text[max(match.start() - 40, 0) : match.end() + 30]}"
                   for match in re.finditer(BANNED, text, re.IGNORECASE)]  # fmt: skip

@@ -125,7 +125,7 @@ PEERS = {
 
 
 def _made(folder: Path, wanted: Path, *, now: bool = False) -> bool:
-    """Whether an environment was made to the end from the file as it is; `now` notes that it is."""
+    """Whether an environment was made completely from the file in its present state; `now` notes that it was."""
     note = folder / "made-from.txt"
     if now:
         note.write_text(wanted.read_text())

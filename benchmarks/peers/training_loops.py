@@ -122,7 +122,7 @@ def _cross_entropy(logits: Tensor, target: float) -> Tensor:
 
 
 def main() -> None:
-    """Train for so many images, and print the seconds."""
+    """Train for a number of images, and print the seconds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=["generation", "upscaling"])
     parser.add_argument("loop", choices=["plain", "with_transform", "bf16"])

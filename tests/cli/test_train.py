@@ -1,13 +1,15 @@
 """`hubgan train`, as a person meets it first."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
 from helpers.command_line import Run
-from helpers.common import names
+from helpers.common import SAMPLE, names
 from helpers.launching import TINY
+from hubgan.training import parse
 
 
 @pytest.fixture
@@ -31,6 +33,19 @@ def test_a_first_run_says_what_it_does_and_what_comes_next(run: Run, tmp_path: P
     assert push == "hubgan push runs/quickstart USER/quickstart"
     assert run(*shlex.split(use)[1:], "-n", 1, "--seed", 0)[0] == 0
     assert names(tmp_path / "quickstart-samples") == {"seed0-0000.png"}
+
+
+@pytest.mark.slow
+def test_a_first_try_with_pictures_of_ones_own_says_what_to_expect(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(SAMPLE, tmp_path / "my photos")
+    status, said, _ = run("train", *TINY, "--dataset", "./my photos", "--max_steps", 1)
+    assert status == 0
+    expect, heading, *commands = said.splitlines()
+    assert expect.startswith("Two minutes of quickstart give blobs") and heading == "Next steps:"
+    use, show, longer = (command.partition("  #")[0].strip() for command in commands)
+    assert (use, show) == ("hubgan sample runs/quickstart", "HUBGAN_GENERATORS=runs/quickstart python app.py")
+    assert longer == "hubgan train --config cifar-dcgan-relativistic --dataset './my photos'"
+    assert parse(shlex.split(longer)[2:]).dataset == "./my photos"
 
 
 @pytest.mark.slow

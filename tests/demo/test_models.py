@@ -56,7 +56,7 @@ def test_bad_settings_end_the_demo_with_one_line(space: Path) -> None:
     )
     assert result.returncode == 2, result.stderr
     (line,) = result.stderr.splitlines()
-    assert "name others in HUBGAN_GENERATORS and HUBGAN_UPSCALERS" in line
+    assert "HUBGAN_GENERATORS, HUBGAN_UPSCALERS or HUBGAN_TRANSLATORS" in line
 
 
 def test_a_bad_limit_ends_the_demo_with_one_line(

@@ -111,15 +111,17 @@ def test_figures_are_in_words_before_what_is_folded(saved: Path) -> None:
     screen, folded = (saved / "README.md").read_text().split("---", 2)[2].split("<details>", 1)
     assert "- **FD-ENL0 182**: the distance from real images (lower is better; real against real 18).\n" in screen
     assert "Measured on uoft-cs/cifar10, split test, 10,000 samples." in screen
-    assert "- Its pictures have 32x32 pixels" in screen and "Trained on uoft-cs/cifar10. CIFAR-10 states" in screen
-    assert str(RESULT["revision"]) not in screen and "images seen" not in screen
+    assert "pictures of 32x32 pixels" in screen and "pip install" in screen and "with their biases" in screen
+    for words in (str(RESULT["revision"]), "images seen", "parameters", "CIFAR-10 states"):
+        assert words not in screen
     assert "| FD-ENL0 |" in folded and "images seen" in folded
+    assert "Trained on uoft-cs/cifar10. CIFAR-10 states" in folded and "`dcgan` network with" in folded
     assert folded.count("<details>") + 1 == folded.count("</details>") == 2
 
 
 @pytest.mark.parametrize(("value", "words"), [(26.5, "1.5 dB above"), (24.96, "level with"), (24, "1.0 dB below")])
 def test_upscalers_are_compared_with_bicubic_in_words(value: float, words: str, tmp_path: Path) -> None:
-    def result(metric: str, name: str, value: float, bicubic: float, samples: int = 40) -> Result:
+    def result(metric: str, name: str, value: float, bicubic: float, samples: int = 100) -> Result:
         return Result(metric=metric, name=name, value=value, dataset="photos", samples=samples,
                       settings={"bicubic": bicubic})  # fmt: skip
 
@@ -130,14 +132,14 @@ def test_upscalers_are_compared_with_bicubic_in_words(value: float, words: str, 
             {**result("psnr", "PSNR", 31, 30, samples=5), "dataset": "few"},
             result("psnr", "PSNR", value, 25),
             result("pd-enl2", "PD-ENL2", 0.4, 0.53),
-            result("psnr", "PSNR of everyday pictures", 24.9, 24.4),
+            result("psnr", "PSNR of everyday pictures", 24.9, 24.4, samples=40),
         ],
     }
     model.save_pretrained(tmp_path)
     card = (tmp_path / "README.md").read_text()
-    assert f"- **{words} bicubic** (PSNR {value:.1f} dB, 40 pictures); perceptual distance 0.4, bicubic 0.53." in card
+    assert f"- **{words} bicubic** (PSNR {value:.1f} dB); perceptual distance 0.4, bicubic 0.53." in card
     assert "- Everyday pictures: **0.5 dB above bicubic** (PSNR 24.9 dB, 40 pictures)." in card
-    assert "Measured on photos." in card and "- Text of it is worse." in card and "31.0" not in card
+    assert "Measured on photos, 100 pictures." in card and " Text of it is worse.\n" in card and "31.0" not in card
 
 
 def test_the_picture_beside_the_card_is_shown(saved: Path) -> None:
@@ -151,7 +153,7 @@ def test_the_picture_beside_the_card_is_shown(saved: Path) -> None:
 
 
 def test_words_written_by_hand_stay_and_the_results_are_renewed(saved: Path) -> None:
-    change(saved / "README.md", "## Limits and bias", "## Cats\n\nMostly cats.\n\n## Limits and bias")
+    change(saved / "README.md", "## Limits", "## Cats\n\nMostly cats.\n\n## Limits")
     card = save_again(saved)
     assert "Mostly cats." in card
     assert "**150**" in card and "**FD-ENL0 150**" in card and "182" not in card
@@ -207,7 +209,7 @@ def test_results_that_are_no_longer_true_leave_the_header(saved: Path) -> None:
 def test_a_card_of_the_hubs_making_takes_the_body_and_keeps_its_licence(saved: Path) -> None:
     card = renewed("---\nlicense: mit\n---\n", (saved / "README.md").read_text())
     assert header(card)["license"] == "mit"
-    assert "## Load it" in card
+    assert "## How good it is" in card
     assert renewed("", (saved / "README.md").read_text()) == (saved / "README.md").read_text()
     mine = renewed("Only my words, no header.", (saved / "README.md").read_text())
     assert "Only my words" in mine and header(mine)["library_name"] == "hubgan"
@@ -255,9 +257,7 @@ def test_an_edited_card_names_its_repository_when_it_is_pushed(
     assert push_folder(Path("runs/mine"), "tester/mine").changed
     card = ModelSource("tester/mine", cache_dir=tmp_path / "cache").file("README.md").read_text()
     assert "Words of mine" in card and "runs" not in card
-    assert (
-        'Generator.from_pretrained("tester/mine")' in card and "`tester/mine` is the name of this repository" in card
-    )
+    assert 'Generator.from_pretrained("tester/mine")' in card and "`tester/mine` is this repository on the Hub" in card
     assert not push_folder(Path("runs/mine"), "tester/mine").changed
 
 
@@ -290,7 +290,10 @@ def test_a_published_card_is_what_hubgan_writes(folder: Path) -> None:
     about = {"picture": PICTURE} if (folder / PICTURE).is_file() else {}
     about |= {"subfolder": folder.name} if folder != top else {}
     assert (folder / "README.md").read_text() == str(model.generate_model_card(name=top.name, **about))
+    screen = ModelCard.load(folder / "README.md").text.split("<details>")[0]
+    assert len(screen.split()) <= 300  # with its picture it fits on one screen
     if not isinstance(model, Discriminator):
+        assert Image.open(folder / PICTURE).height <= 360
         assert ModelCard.load(folder / "README.md").data.eval_results
 
 

@@ -323,7 +323,7 @@ def test_a_repository_made_on_the_site_keeps_its_licence_and_takes_the_card(
     edit_on_hub("tester/run", "---\nlicense: mit\n---\n")
     push_folder(run, "tester/run")
     card = ModelCard(card_on_hub(tmp_path))
-    assert card.data.license == "mit" and "## Load it" in card.text
+    assert card.data.license == "mit" and "## How good it is" in card.text
     assert is_untouched((run / "README.md").read_text())
 
 

@@ -8,11 +8,20 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hubgan.cli.arguments import is_first_process, training_packages
 from hubgan.cli.launcher import start_missing_processes
 
+if TYPE_CHECKING:
+    from hubgan.training.config import TrainingConfig
+
 logger = logging.getLogger(__name__)
+
+_FIRST_TRY = (
+    "Two minutes of quickstart give blobs in the colours of your pictures."
+    " Objects need hours, and thousands of pictures."
+)
 
 
 def run_words(words: Sequence[str]) -> None:
@@ -30,27 +39,37 @@ def run_words(words: Sequence[str]) -> None:
     else:
         about = "\n  ".join(purpose(config.config))
         logger.info("Recipe %s%s", config.config, about and f": {about}")
-        text = _next(train(config), pushed=config.push_to_hub is not None)
+        own = config.dataset != parse(["--config", str(config.config)]).dataset
+        text = _next(train(config), config, first_try=own and config.config == "quickstart")
     if is_first_process():
         print(text)
 
 
-def _next(folder: Path, *, pushed: bool) -> str:
-    """The commands that use a model that has been trained."""
+def _next(folder: Path, config: "TrainingConfig", *, first_try: bool) -> str:
+    """The commands that use a model that has been trained.
+
+    Args:
+        folder: of the model.
+        config: of its training.
+        first_try: whether it was trained for two minutes on pictures of the user's own.
+    """
     from hubgan.models.config import CONFIG, read_config
 
     name = shlex.quote(str(folder))
     kind = read_config(folder / CONFIG).kind
     if kind == "Translator":
         commands = {f"hubgan translate {name} drawing.png": "translate a picture"}
-        demo = ""
     elif kind == "Upscaler":
         commands = {f"hubgan upscale {name} photo.jpg": "enlarge a picture"}
-        demo = f"HUBGAN_UPSCALERS={name} python app.py"
     else:
         commands = {f"hubgan sample {name}": "make images"}
-        demo = f"HUBGAN_GENERATORS={name} python app.py"
-    commands |= {demo: "show it in the demo"} if demo else {}
-    commands |= {} if pushed else {f"hubgan push {name} USER/{shlex.quote(folder.name)}": "put it on the Hub"}
+    commands[f"HUBGAN_{str(kind).upper()}S={name} python app.py"] = "show it in the demo"
+    if first_try:
+        longer = f"hubgan train --config cifar-dcgan-relativistic --dataset {shlex.quote(config.dataset)}"
+        commands[longer] = "train for about an hour"
+    elif not config.push_to_hub:
+        commands[f"hubgan push {name} USER/{shlex.quote(folder.name)}"] = "put it on the Hub"
     width = max(map(len, commands))
-    return "\n".join(["Next steps:", *(f"  {command:<{width}}  # {text}" for command, text in commands.items())])
+    about = [_FIRST_TRY] if first_try else []
+    lines = (f"  {command:<{width}}  # {text}" for command, text in commands.items())
+    return "\n".join([*about, "Next steps:", *lines])

@@ -27,7 +27,7 @@ UNUSABLE_MODEL = "**{model} cannot be used now. Choose another model.** {reason}
 UNKNOWN_MODEL = "There is no model {model}", "Choose one of: {models}"
 SAME_LABEL = (
     "{first} and {second} have the same name, {label}",
-    "Rename one of them, or name others in HUBGAN_GENERATORS and HUBGAN_UPSCALERS",
+    "Rename one of them, or name others in HUBGAN_GENERATORS, HUBGAN_UPSCALERS or HUBGAN_TRANSLATORS",
 )
 NO_MODEL = "The demo has no model", "Set HUBGAN_GENERATORS and HUBGAN_UPSCALERS to at least one model each"
 BAD_LIMIT, LIMIT, LIMIT_MOST = (

@@ -65,8 +65,6 @@ _TEMPLATE = """\
 {picture}
 {summary}
 
-## Load it
-
 ```python
 {snippet}
 ```
@@ -79,20 +77,20 @@ _TEMPLATE = """\
 {figures}
 <!-- end of figures -->
 
-## Limits and bias
+## Limits
 
 {limits}
-
-## Licence and training data
-
-{licence}
 
 <!-- results: written by hubgan -->
 {results}
 <!-- end of results -->
 
 <details>
-<summary>The network and how it was trained</summary>
+<summary>Licence, network and training</summary>
+
+{licence}
+
+{about_network}
 
 {network}
 {training}
@@ -128,9 +126,9 @@ translator.translate("drawing.png").save("translated.png")""",
 
 _NAMED = re.compile(r'\bfrom_pretrained\("(?P<name>[^"]+)"')
 
+_INVENTS = "It invents plausible detail. Never read faces, number plates, medical or legal evidence from its results."
 _LIMITS = {
     "Generator": (
-        "Its pictures have {size}x{size} pixels, no more.",
         "It makes only what its training data show, with their biases. What is rare there is rare or missing here.",
         "A picture may come close to a single training image.",
         "The pictures are not real: say so wherever you show them.",
@@ -140,8 +138,7 @@ _LIMITS = {
         "It does not detect generated pictures in general.",
     ),
     "Upscaler": (
-        "It invents plausible detail. Never use it to read what {input} does not show: faces, number plates, medical"
-        " or legal evidence.",
+        _INVENTS,
         "It does worse on pictures unlike those it was trained on.",
     ),
     "Translator": (
@@ -149,8 +146,7 @@ _LIMITS = {
         "It does worse on inputs unlike those it was trained on.",
     ),
     "Community": (
-        "It invents plausible detail. Never use it to read what the picture does not show: faces, number plates,"
-        " medical or legal evidence.",
+        _INVENTS,
         "Whoever made it can say on which pictures it was trained, and what it undoes.",
     ),
 }
@@ -234,7 +230,7 @@ def model_card(
     )
     body = _TEMPLATE.format(
         title=Path(name).name,
-        summary=_summary(kind, description, config, parameters, run),
+        summary=_summary(kind, description, config, run),
         picture=f"\n![{caption}]({picture})\n\n*{caption}.*\n" if picture else "",
         snippet=_SNIPPETS[kind].format(
             name=name,
@@ -248,9 +244,10 @@ def model_card(
         where=_where(name),
         figures=_figures(results),
         results=_results(results),
+        about_network=_about_network(config, parameters),
         network="\n".join(f"- {key}: `{json.dumps(value)}`" for key, value in config.items()),
         training=_training(config, run),
-        limits="\n".join(f"- {words}" for words in _limits(kind, config, run)),
+        limits=" ".join(_limits(kind, config, run)),
         licence=_licence(run),
     )
     return ModelCard(joined(str(data), body))
@@ -296,13 +293,12 @@ def upscaler_purpose(scale: int, run: TrainingRun) -> str:
 def _where(name: str) -> str:
     if name.startswith("./"):
         return f"`{name}` is this folder: run it in the folder that holds `{name.split('/')[1]}`."
-    return f"`{name}` is the name of this repository on the Hub, or the path of this folder."
+    return f"`{name}` is this repository on the Hub, or this folder."
 
 
 def _limits(kind: str, config: dict[str, Any], run: TrainingRun) -> list[str]:
     kind = "Community" if config["architecture"] == "community" else kind
-    picture = "the picture" if config.get("scale") == 1 else "the small picture"
-    limits = [words.format(size=config.get("image_size"), input=picture) for words in _LIMITS[kind]]
+    limits = [*_LIMITS[kind]]
     if kind == "Upscaler":
         if run.get("pairs"):
             limits.append(_LIMITS_PAIRS)
@@ -319,8 +315,8 @@ def _sampled(labels: list[str]) -> str:
     return f"labels={json.dumps(labels[:1], ensure_ascii=False)}, " if labels else ""
 
 
-def _summary(kind: str, description: str, config: dict[str, Any], parameters: int, run: TrainingRun) -> str:
-    """What the model is, in two sentences."""
+def _summary(kind: str, description: str, config: dict[str, Any], run: TrainingRun) -> str:
+    """What the model is, in a sentence."""
     what = description
     if kind == "Upscaler":
         purpose = upscaler_purpose(config["scale"], run)
@@ -333,9 +329,13 @@ def _summary(kind: str, description: str, config: dict[str, Any], parameters: in
         what += f", trained on {run['dataset']}" if "dataset" in run else ""
         what += f": pictures of {config['image_size']}x{config['image_size']} pixels"
         what += f", of {config['classes']} classes to choose from" if config.get("classes") else ""
+    return f"{what}."
+
+
+def _about_network(config: dict[str, Any], parameters: int) -> str:
     elsewhere = config["architecture"] == "community"
     network, made = (config["network"], "saved by") if elsewhere else (config["architecture"], "made with")
-    return f"{what}. It is the `{network}` network with {parameters:,} parameters, {made} hubgan."
+    return f"It is the `{network}` network with {parameters:,} parameters, {made} hubgan:"
 
 
 def _is_hub_name(name: str) -> bool:
@@ -364,17 +364,18 @@ def _figures(results: list[Result]) -> str:
     most = max(results, key=lambda result: result.get("samples", 0))
     same = [result for result in results if all(result.get(key) == most.get(key) for key in ("dataset", "split"))]
     where = f"{most['dataset']}, split {most['split']}" if "split" in most else most["dataset"]
+    samples = most.get("samples")
     if ways := _ways(same):
-        bullets = [_way(*way) for way in ways.items()][:_SHOWN]
+        bullets = [_way(*way, samples) for way in ways.items()][:_SHOWN]
         restored = any("input" in result.get("settings", {}) for result in same)
-        about = [f"Measured on {where}. {_INPUT if restored else _BICUBIC}"]
+        pictures = f", {samples:,} pictures" if samples else ""
+        about = [f"Measured on {where}{pictures}. {_INPUT if restored else _BICUBIC}"]
     else:
         keys = [match and match.figure.key for match in (registry.find(result["metric"]) for result in same)]
         telling = [result for wanted in _FIGURES for key, result in zip(keys, same, strict=True) if key == wanted]
         shown = (telling or same)[:_SHOWN]
         bullets = [_in_words(result) for result in shown]
-        samples = f", {most['samples']:,} samples" if "samples" in most else ""
-        about = [f"Measured on {where}{samples}."]
+        about = [f"Measured on {where}, {samples:,} samples." if samples else f"Measured on {where}."]
         words = registry.caution((result["metric"], images_of(result)) for result in shown)
         about += [f"\\{registry.MARK} {words}"] if words else []
     return "\n\n".join(["\n".join(f"- {bullet}" for bullet in bullets), *about])
@@ -391,9 +392,10 @@ def _ways(results: list[Result]) -> dict[str, dict[str, Result]]:
     return {way: figures for way, figures in ways.items() if "psnr" in figures}
 
 
-def _way(way: str, figures: dict[str, Result]) -> str:
+def _way(way: str, figures: dict[str, Result], samples: int | None) -> str:
+    """The figures of a way in words; the number of pictures too if it is not `samples`."""
     psnr = figures["psnr"]
-    pictures = f", {psnr['samples']} pictures" if "samples" in psnr else ""
+    pictures = f", {psnr['samples']:,} pictures" if psnr.get("samples") not in (None, samples) else ""
     words = f"{way.removeprefix('of ').capitalize()}: " if way else ""
     words += f"**{_apart(psnr)}** (PSNR {psnr['value']:.1f} dB{pictures})"
     if distance := figures.get("pd"):

@@ -315,7 +315,7 @@ class RunFolder:
             "penalties": describe.penalties(task),
             "augmentation": describe.augmentation(task),
             "averaging": describe.averaging(task),
-            "recipe": "`recipe.yaml` beside this card: `accelerate launch train.py --config recipe.yaml`, with"
+            "recipe": "`recipe.yaml` beside this card: `hubgan train --config recipe.yaml`, with"
             " `--dataset` where the data lies elsewhere",
             "software": f"hubgan {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
         }
