@@ -230,7 +230,6 @@ class Translation(Task[TranslationConfig]):
         return evaluate_translator(
             translator,
             reference,
-            derived=self.derived,
             samples=self.config.eval_samples,
             seed=self.config.seed,
             progress=True,
