@@ -62,6 +62,9 @@ class TranslationNetworks(NetworkOptions):
 class TranslationData(DataOptions):
     """The pictures, and where the inputs come from."""
 
+    dataset: str = ""
+    """The data set: a Hub name, a folder of images, a Parquet file, or a local data set. A folder of pairs has the
+    subfolders input and target. Recipes for a folder of yours name none."""
     image_size: PositiveInt = 128
     """Side of the images in pixels. Pictures are centre-cropped and resized to it."""
     input: InputName | None = None
