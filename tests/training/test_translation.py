@@ -11,7 +11,9 @@ from helpers.common import SAMPLE
 from helpers.launching import metrics, train_here, train_in_two
 from helpers.pictures import pairs
 from hubgan import Discriminator, Translator
+from hubgan.data import Squares, load_images
 from hubgan.errors import ConfigError, DataError
+from hubgan.media.images import to_tensor
 from hubgan.training import parse, plan
 from hubgan.training.options import load_recipe, recipes
 from hubgan.training.tasks.translation import _with_hints
@@ -39,7 +41,13 @@ def test_a_run_learns_to_colour_sketches_and_says_so(tmp_path: Path) -> None:
     results = {result["name"]: result for result in model.training_run["results"]}  # type: ignore[index]
     assert {"PSNR", "SSIM", "PD-ENL2"} <= results.keys()
     assert results["PSNR"]["samples"] == 3 and "input" in results["PSNR"]["settings"]
-    assert Image.open(run / "samples.png").width == 12 * 34 + 2
+    samples = Image.open(run / "samples.png")
+    assert samples.size == (12 * 34 + 2, 6 * 34 + 2)  # four pictures a row, each thrice
+    page, caption = (run / "report.html").read_text(), "input, this model, the original"
+    assert f"{caption}.</p>" in page and caption in (run / "README.md").read_text()
+    target = Squares(size=32, channels=3, flip=False).prepare(load_images(str(SAMPLE)).image(0))
+    third = samples.crop((2 + 2 * 34, 2, 2 + 2 * 34 + 32, 34))
+    assert torch.equal(to_tensor(third), target)
 
 
 @pytest.mark.slow

@@ -112,7 +112,7 @@ class Translation(Task[TranslationConfig]):
     averaged = ("translator",)
     published = MappingProxyType({"translator": "", "discriminator": "discriminator"})
     measures = "PSNR, SSIM and the perceptual distance of at most {samples:,} pictures"
-    caption = "Input, this model's picture, the original, in turn"
+    caption = "Left to right, in groups of three: input, this model, the original"
     marks_training_images = True
     takes_pairs = True
 
