@@ -273,6 +273,11 @@ def test_erasing_in_the_page(browser: "playwright.Browser", translator_url: str,
     changed = ImageChops.difference(made, photo).getbbox()
     assert changed is not None  # a line of 40 / 512 of the width, with round ends
     assert all(abs(side - wanted) <= 2 for side, wanted in zip(changed, (13, 18, 32, 22), strict=True)), changed
+    playwright.expect(page.locator(".coloured")).to_be_visible()  # the slider
+    page.get_by_role("button", name="Upscale this").click()
+    playwright.expect(page.get_by_role("tab", name="Upscale")).to_have_attribute("aria-selected", "true")
+    page.get_by_label("Remove Image").filter(visible=True).wait_for()
+    page.get_by_role("tab", name="Translate").click()
     page.get_by_role("button", name="Reset").click()
     playwright.expect(page.get_by_text("Upload a picture, and erase a part of it.")).to_be_visible()
     page.close()
