@@ -1,6 +1,6 @@
 """Kill training runs with SIGKILL at random moments, and check that they end bit for bit like one never stopped.
 
-    python tests/kill.py --trials 100 --task generation upscaling cycle
+    python tests/kill.py --trials 100 --task generation upscaling translation cycle
     python tests/kill.py --trials 20 --processes 2
 
 Each trial is a run in processes of its own, killed at moments drawn from the whole time that a run takes (start,
@@ -45,6 +45,12 @@ TASKS = {
         "--config", "photo-x4", "--dataset", str(SAMPLE), "--max_images", "None", "--max_steps", "16",
         "--upscaler.width", "8", "--upscaler.depth", "1", "--discriminator.width", "4", "--crop_size", "24",
         "--batch_size", "4", "--pixel_share", "0.4", "--augment", "cutout", "--gradient_accumulation_steps", "2",
+    ],
+    "translation": [
+        "--config", "sketch-to-emoji", "--dataset", str(SAMPLE), "--image_size", "32", "--max_images", "None",
+        "--max_steps", "16", "--translator.width", "8", "--translator.depth", "1", "--discriminator.width", "4",
+        "--discriminator.depth", "2", "--batch_size", "4", "--pixel_share", "0.4", "--augment", "cutout",
+        "--gradient_accumulation_steps", "2",
     ],
     # Two generators and two discriminators: not a task of hubgan's, but of the tests.
     "cycle": [

@@ -106,7 +106,7 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             project = (ROOT / "pyproject.toml").read_text()
             for extra in re.findall(r"[a-z]+", package):
                 assert re.search(rf"^{extra} = \[", project, re.MULTILINE)
-        case ["git", "clone", "--depth", "1", _]:
+        case ["git", "clone", "--depth", "1", _] | ["mkdir", _] | ["find", *_]:
             pass
         case _:
             raise AssertionError("no test knows this command")

@@ -1,12 +1,18 @@
 """`hubgan translate`."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import ExifTags, Image, ImageDraw
 
 from helpers.command_line import Run
+from helpers.pictures import picture
+from helpers.profiles import DISPLAY_P3, SRGB_CURVE, rgb_profile
 from hubgan import Translator
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a dc:creator="Ada"></a></x:xmpmeta>'
+PROFILE = rgb_profile(DISPLAY_P3, *SRGB_CURVE)
 
 
 @pytest.fixture
@@ -50,6 +56,44 @@ def test_what_is_left_out_is_told_once(hubgan: Run, model: Path, drawings: Path)
     assert status == 0
     assert said.count("moving.gif is animated, but only its first frame is translated") == 1
     assert said.count("pages.tif has 2 pages, but only the first is translated") == 1
+
+
+def tagged(file: Path, image: Image.Image, options: dict[str, Any]) -> Path:
+    """Write a picture that lies on its side, with metadata."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist], exif[ExifTags.Base.Orientation] = "Ada", 6
+    image.save(file, exif=exif, dpi=(300, 300), **options)
+    return file
+
+
+def test_a_coloured_photo_keeps_what_its_file_says(hubgan: Run, tmp_path: Path) -> None:
+    file = tagged(tmp_path / "old.jpg", picture(40, 24), {"xmp": XMP, "icc_profile": PROFILE})
+    for kind, size, kept in (("grey", (24, 40), True), ("edges", (19, 32), False), ("small", (19, 32), True)):
+        Translator(input=kind, width=8, depth=1, latent_dim=4, image_size=32).save_pretrained(tmp_path / kind)
+        assert hubgan("translate", tmp_path / kind, file, "-o", f"{kind}.png")[0] == 0
+        with Image.open(tmp_path / f"{kind}.png") as made:
+            assert made.size == size and "icc_profile" not in made.info
+            exif = made.getexif()
+            assert exif.get(ExifTags.Base.Artist) == ("Ada" if kept else None)
+            assert ExifTags.Base.Orientation not in exif
+            assert (made.info.get("xmp") == XMP) == kept
+            assert (round(made.info.get("dpi", (0, 0))[0]) == 300) == (kind == "grey")
+
+
+def test_a_filled_photo_keeps_its_pixels_and_their_profile(hubgan: Run, tmp_path: Path) -> None:
+    Translator(input="mask", width=8, depth=1, latent_dim=4, image_size=32).save_pretrained(tmp_path / "model")
+    alpha = Image.new("L", (40, 24), 255)
+    alpha.paste(0, (0, 0, 20, 24))
+    photo = picture(40, 24)
+    photo.putalpha(alpha)
+    file = tagged(tmp_path / "photo.png", photo, {"icc_profile": PROFILE})
+    assert hubgan("translate", tmp_path / "model", file, "-o", "filled.png")[0] == 0
+    with Image.open(tmp_path / "filled.png") as made:
+        assert made.info["icc_profile"] == PROFILE and round(made.info["dpi"][0]) == 300
+        assert made.getexif()[ExifTags.Base.Artist] == "Ada"
+        upright = photo.convert("RGB").transpose(Image.Transpose.ROTATE_270)
+        half = (0, 20, 24, 40)
+        assert made.size == (24, 40) and made.crop(half).tobytes() == upright.crop(half).tobytes()
 
 
 def test_a_result_that_cannot_be_written(hubgan: Run, model: Path, drawings: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,8 +11,10 @@ from torch import Tensor
 
 from helpers.images_at_hand import decoded, same_batches, take
 from helpers.pictures import pairs, picture_file
-from hubgan.data import PairedCrops, StreamedImages, batches, load_images
+from hubgan.data import PairedCrops, PairedSquares, StreamedImages, batches, load_images
+from hubgan.data.pairs import look_swapped
 from hubgan.errors import ConfigError, DataError, ImageError
+from hubgan.media.images import to_tensor
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -146,6 +149,37 @@ def test_a_picture_without_a_partner_is_named(tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(DataError, match="lr and hr hold no pictures"):
         load_images(str(folder))
+
+
+def test_columns_that_look_swapped_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = str(pairs(tmp_path / "pairs", (20, 20), scale=1, names=("input", "target")))
+    load_images(folder, column="input", input_column="target")
+    assert "the inputs are in column target, and the targets in input. If that is the wrong way" in caplog.text
+    for right in (
+        "lr hr",
+        "inputImage outputImage",
+        "imageB imageA",
+        "photo labels",
+        "photo low_poly",
+        "target_a target_b",
+    ):
+        assert not look_swapped(*right.split()), right
+    for wrong in ("HR LR", "image input_image", "groundTruth image", "edited_output mask"):
+        assert look_swapped(*wrong.split()), wrong
+
+
+def test_inputs_of_any_mode_are_the_same_pair(tmp_path: Path) -> None:
+    folder = pairs(tmp_path / "pairs", *[(16, 16)] * 4, scale=1, names=("input", "target"))
+    grey = Image.linear_gradient("L").resize((16, 16))
+    ink = Image.new("RGBA", grey.size)
+    ink.putalpha(grey.point(lambda value: 255 - value))  # black lines, else transparent
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    for number, image in enumerate((grey, grey.convert("RGB"), ink, deep)):
+        image.save(folder / "input" / f"{number}.png")
+    transform = PairedSquares(size=16, channels=3, flip=False, input_channels=1)
+    images = load_images(str(folder), pairs=True).examples(transform, 4)
+    given = transform.split(torch.stack(images))[1]
+    assert given.shape == (4, 1, 16, 16) and torch.equal(given, to_tensor(grey).expand(4, -1, -1, -1))
 
 
 @pytest.mark.parametrize(

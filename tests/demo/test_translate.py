@@ -18,7 +18,7 @@ from gradio_client.exceptions import AppError
 
 from helpers.browsing import download, running
 from helpers.demo_server import environment
-from helpers.pictures import farthest
+from helpers.pictures import farthest, picture
 from hubgan import Translator
 from hubgan.demo.board import as_drawing, open_drawing
 from hubgan.demo.limits import Limits
@@ -32,9 +32,9 @@ SIDE = 32
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained translators: `sketch`, which takes drawings, and `colour`, which takes grey pictures."""
+    """Untrained translators: `sketch` takes drawings, `colour` grey pictures, and `fill` pictures with holes."""
     folder = tmp_path_factory.mktemp("translators")
-    for name, kind in (("sketch", "edges"), ("colour", "grey")):
+    for name, kind in (("sketch", "edges"), ("colour", "grey"), ("fill", "mask")):
         Translator(width=8, depth=1, image_size=SIDE, input=kind).save_pretrained(folder / name)
     return folder
 
@@ -52,13 +52,14 @@ class Tab(TranslateTab):
     """The tab, with what a visitor has set."""
 
     def __init__(self, models: Path) -> None:
-        registry = ModelRegistry(load_translator, [str(models / "sketch"), str(models / "colour")])
+        registry = ModelRegistry(load_translator, [str(models / name) for name in ("sketch", "colour", "fill")])
         with gr.Blocks():
             super().__init__(registry, Limits())
         self.values: dict[Any, Any] = {
             self._source: "Draw",
             self._board: "",
             self._picture: None,
+            self._eraser: "",
             self._prepare: False,
             self._model: "sketch",
             self._seed: "",
@@ -127,6 +128,8 @@ def test_a_colouriser_takes_an_upload_and_compares(
     assert controls[tab._source].value == "Upload" and not controls[tab._source].visible
     assert controls[tab._board].visible == "hidden" and not controls[tab._prepare].visible
     assert tab.show_model("sketch")[tab._board].visible is True
+    # A page that opens the tab for the first time has lost what `load` showed.
+    assert tab.select("colour")[tab._picture].visible is True and tab._picture not in tab.select("sketch")
     grey = {tab._picture: uploaded(tmp_path / "grey.png", monkeypatch), tab._source: "Upload", tab._model: "colour"}
     shown = tab.show(tab.values | grey)
     assert tab.file(shown).size == (40, 30) and shown[tab._comparison].visible and not shown[tab._made].visible
@@ -150,6 +153,32 @@ def test_what_is_left_out_of_a_file_is_reported(models: Path, tmp_path: Path, mo
             tab.translate(given[tab._picture])
 
 
+def test_a_filler_fills_what_was_erased(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = picture(60, 40)
+    photo.save(tmp_path / "photo.png")
+    tab = Tab(models)
+    file = uploaded(tmp_path / "photo.png", monkeypatch)
+    values = tab.values | {tab._source: "Upload", tab._model: "fill", tab._picture: file}
+    eraser = tab.show_eraser(file, "fill")[tab._eraser]
+    assert eraser.visible is True and open_drawing(eraser.value).size == (512, 341)
+    assert tab.show_eraser(file, "colour")[tab._eraser].visible == "hidden"
+    shown = tab.show(values | {tab._eraser: eraser.value})
+    assert shown[tab.result] is None and "erase a part of it" in shown[tab._note]
+
+    mask = Image.new("LA", (512, 341), (255, 255))
+    mask.paste((255, 0), (128, 0, 256, 341))  # a fourth of the width
+    mask.save(tmp_path / "mask.png")
+    shown = tab.show(values | {tab._eraser: as_drawing(tmp_path / "mask.png")})
+    made = tab.file(shown)
+    assert made.size == (60, 40) and shown[tab._comparison].visible
+    for box in ((0, 0, 14, 40), (31, 0, 60, 40)):
+        assert made.crop(box).tobytes() == photo.crop(box).tobytes()
+    assert made.crop((16, 0, 29, 40)).tobytes() != photo.crop((16, 0, 29, 40)).tobytes()
+    photo.putalpha(Image.new("L", photo.size, 0))  # a file may have transparent parts too
+    photo.save(tmp_path / "photo.png")
+    assert tab.show(values)[tab.result]
+
+
 def test_what_is_no_drawing_is_refused(drawing: Path) -> None:
     assert open_drawing(as_drawing(drawing)) is not None
     Image.new("1", (2000, 2000)).save(drawing)
@@ -171,7 +200,7 @@ def test_a_link_has_the_model_and_the_seed() -> None:
 @pytest.fixture(scope="module")
 def translator_url(space: Path, models: Path) -> Iterator[str]:
     """The address of a running demo with the translators."""
-    folders = f"{models / 'sketch'},{models / 'colour'}"
+    folders = ",".join(str(models / name) for name in ("sketch", "colour", "fill"))
     changes = {"HUBGAN_TRANSLATORS": folders, "GRADIO_TEMP_DIR": str(models / "cache")}
     with running(sys.executable, space, environment(space, **changes), models / "log.txt") as url:
         yield url
@@ -235,3 +264,37 @@ def test_drawing_in_the_page_and_the_endpoint(
     assert farthest(Image.open(file), expected) <= 1
     with pytest.raises(AppError, match="size is 5"):
         client.predict(handle_file(drawing), size=5, api_name="/translate")
+
+
+@pytest.mark.slow
+def test_erasing_in_the_page(browser: "playwright.Browser", translator_url: str, models: Path, tmp_path: Path) -> None:
+    photo = picture(60, 40)
+    photo.save(tmp_path / "photo.png")
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(60_000)
+    page.goto(f"{translator_url}/?translator=fill")
+    page.get_by_text("Upload a picture, and erase a part of it.").wait_for()
+    page.locator(".picture:visible input[type=file]").set_input_files(tmp_path / "photo.png")
+    eraser = page.get_by_label("Picture to erase")
+    playwright.expect(eraser).to_be_visible()
+    playwright.expect(eraser).to_have_attribute("height", "341")  # the picture is there
+    box = eraser.bounding_box()
+    assert box is not None
+    across = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 4, across)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, across, steps=4)
+    page.mouse.up()
+    playwright.expect(page.get_by_text("60 x 40 pixels by fill")).to_be_visible()
+    made = Image.open(download(page, "Download (PNG)", tmp_path))
+    changed = ImageChops.difference(made, photo).getbbox()
+    assert changed is not None  # a line of 40 / 512 of the width, with round ends
+    assert all(abs(side - wanted) <= 2 for side, wanted in zip(changed, (13, 18, 32, 22), strict=True)), changed
+    playwright.expect(page.locator(".coloured")).to_be_visible()  # the slider
+    page.get_by_role("button", name="Upscale this").click()
+    playwright.expect(page.get_by_role("tab", name="Upscale")).to_have_attribute("aria-selected", "true")
+    page.get_by_label("Remove Image").filter(visible=True).wait_for()
+    page.get_by_role("tab", name="Translate").click()
+    page.get_by_role("button", name="Reset").click()
+    playwright.expect(page.get_by_text("Upload a picture, and erase a part of it.")).to_be_visible()
+    page.close()

@@ -11,16 +11,20 @@ from helpers.common import SAMPLE
 from helpers.launching import metrics, train_here, train_in_two
 from helpers.pictures import pairs
 from hubgan import Discriminator, Translator
+from hubgan.data import Squares, load_images
 from hubgan.errors import ConfigError, DataError
+from hubgan.media.images import to_tensor
 from hubgan.training import parse, plan
+from hubgan.training.options import load_recipe, recipes
 from hubgan.training.tasks.translation import _with_hints
 
 pytestmark = pytest.mark.usefixtures("cache")
 
-SKETCH = ["--config", "sketch-to-emoji", "--dataset", str(SAMPLE), "--image_size", "32", "--translator.width", "8",
-          "--translator.depth", "1", "--discriminator.width", "4", "--discriminator.depth", "2", "--batch_size", "4",
-          "--log_every", "1", "--perceptual_weight", "0", "--pixel_share", "0.5", "--max_images", "None",
-          "--eval_samples", "0"]  # fmt: skip
+TINY = ["--image_size", "32", "--translator.width", "8", "--translator.depth", "1", "--discriminator.width", "4",
+        "--discriminator.depth", "2", "--log_every", "1", "--perceptual_weight", "0", "--max_images", "None",
+        "--eval_samples", "0"]  # fmt: skip
+SKETCH = ["--config", "sketch-to-emoji", "--dataset", str(SAMPLE), *TINY, "--batch_size", "4", "--pixel_share", "0.5"]
+RECIPES = [name for name in recipes() if load_recipe(name).task == "translation"]
 SIZES = [(32, 32), (40, 30), (33, 33), (32, 48)]
 
 
@@ -37,7 +41,13 @@ def test_a_run_learns_to_colour_sketches_and_says_so(tmp_path: Path) -> None:
     results = {result["name"]: result for result in model.training_run["results"]}  # type: ignore[index]
     assert {"PSNR", "SSIM", "PD-ENL2"} <= results.keys()
     assert results["PSNR"]["samples"] == 3 and "input" in results["PSNR"]["settings"]
-    assert Image.open(run / "samples.png").width == 12 * 34 + 2
+    samples = Image.open(run / "samples.png")
+    assert samples.size == (12 * 34 + 2, 6 * 34 + 2)  # four pictures a row, each thrice
+    page, caption = (run / "report.html").read_text(), "input, this model, the original"
+    assert f"{caption}.</p>" in page and caption in (run / "README.md").read_text()
+    target = Squares(size=32, channels=3, flip=False).prepare(load_images(str(SAMPLE)).image(0))
+    third = samples.crop((2 + 2 * 34, 2, 2 + 2 * 34 + 32, 34))
+    assert torch.equal(to_tensor(third), target)
 
 
 @pytest.mark.slow
@@ -50,11 +60,22 @@ def test_a_run_on_pairs_learns_their_colours(tmp_path: Path) -> None:
     assert model.training_run["pairs"] == "inputs in column `input`, targets in column `target`"  # type: ignore[index]
 
 
+def recipe(name: str, folder: Path) -> list[str]:
+    """A recipe with tiny networks, on a small set of the kind that it wants."""
+    options, config = ["--config", name, *TINY, "--dataset"], load_recipe(name)
+    if config.input_column:
+        assert config.image_column
+        pairs(folder / "pairs", *SIZES, scale=1, names=(config.input_column, config.image_column))
+        return [*options, str(folder / "pairs")]
+    return [*options, str(SAMPLE), "--split", "train[:8]"]
+
+
 @pytest.mark.slow
-def test_a_run_goes_on_where_it_was(tmp_path: Path) -> None:
-    options = [*SKETCH, "--max_steps", "6", "--checkpoint_every", "4", "--keep_checkpoints", "9"]
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains_and_goes_on_where_it_was(name: str, tmp_path: Path) -> None:
+    options = [*recipe(name, tmp_path), "--batch_size", "2", "--max_steps", "4", "--checkpoint_every", "3"]
     whole = train_here(*options, "--output_dir", str(tmp_path / "whole"))
-    going_on = ["--resume", str(whole / "checkpoints" / "step-00000004")]
+    going_on = ["--resume", str(whole / "checkpoints" / "step-00000003")]
     resumed = train_here(*options, *going_on, "--output_dir", str(tmp_path / "resumed"))
     for key, value in load_file(whole / "model.safetensors").items():
         assert torch.equal(value, load_file(resumed / "model.safetensors")[key]), key
@@ -72,12 +93,28 @@ def test_some_latents_tell_the_colour_of_the_target() -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
-    options = [*SKETCH, "--input", "grey", "--max_steps", "4", "--mixed_precision", "no", "--learning_rate", "1e-4"]
-    one = train_here(*options, "--output_dir", str(tmp_path / "one"))
-    train_in_two(tmp_path / "two", *options, "--batch_size", "2")
+@pytest.mark.parametrize("name", ["colorize", "facades"])  # computed inputs, and pairs
+def test_two_processes_learn_what_one_does(name: str, tmp_path: Path) -> None:
+    options = [*recipe(name, tmp_path), "--pixel_share", "0.5", "--max_steps", "4", "--mixed_precision", "no"]
+    options += ["--learning_rate", "1e-4", "--batch_size"]
+    one = train_here(*options, "4", "--output_dir", str(tmp_path / "one"))
+    train_in_two(tmp_path / "two", *options, "2")
     losses = [[line["pixel"] for line in metrics(run)] for run in (one, tmp_path / "two")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_recipe_without_a_data_set_asks_for_one(tmp_path: Path) -> None:
+    options = ["--config", "sketch-to-emoji", *TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "run")]
+    with pytest.raises(DataError) as caught:
+        train_here(*options)
+    assert caught.value.for_command_line() == (
+        "the recipe sketch-to-emoji names no data set. Pass a folder of your pictures with --dataset."
+        " docs/translation.md says where to find some"
+    )
+    assert "not opened: the recipe sketch-to-emoji names no data set" in plan(parse(options))
+    named = parse([*options, "--dataset", str(SAMPLE), "--dataset_name", "fluent-emoji"])
+    assert (named.license, parse([*options, "--dataset", str(SAMPLE)]).license) == ("mit", None)
 
 
 @pytest.mark.parametrize(

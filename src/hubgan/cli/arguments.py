@@ -13,7 +13,7 @@ from hubgan.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     from accelerate import PartialState
 
-    from hubgan import Generator, Upscaler
+    from hubgan import Generator, Translator, Upscaler
 
 
 def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = False) -> None:
@@ -165,8 +165,8 @@ def process_device(name: str, state: "PartialState") -> str:
     return str(state.device) if state.num_processes > 1 and name == "auto" else find_device(name)
 
 
-def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upscaler, Path | None]":
-    """The generator or upscaler that MODEL and its options name.
+def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upscaler | Translator, Path | None]":
+    """The generator, upscaler or translator that MODEL and its options name.
 
     Returns:
         The model, and its folder on this machine if hubgan saved it there; else None.
@@ -175,7 +175,7 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
         ConfigError: the model is of another kind.
         HubganError: as `from_pretrained`.
     """
-    from hubgan import Generator, Upscaler
+    from hubgan import Generator, Translator, Upscaler
     from hubgan.hub.download import ModelSource
     from hubgan.models.config import CONFIG, read_config
 
@@ -187,8 +187,10 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
     where = {"subfolder": args.subfolder, "revision": args.revision, "device": device}
     if kind == "Generator":
         return Generator.from_pretrained(args.model, **where), folder
+    if kind == "Translator":
+        return Translator.from_pretrained(args.model, **where), folder
     if kind not in (None, "Upscaler"):
-        raise ConfigError(f"{args.model} holds a {kind}", "Pass a generator or an upscaler")
+        raise ConfigError(f"{args.model} holds a {kind}", "Pass a generator, an upscaler or a translator")
     known = {name: value for name, value in foreign.items() if value}
     return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **known), folder
 

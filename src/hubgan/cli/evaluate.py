@@ -4,13 +4,16 @@
     --train-split train
   hubgan evaluate runs/photo-x4 --dataset my-photos
   hubgan evaluate me/photo-x4 --dataset my-photos
+  hubgan evaluate runs/sketch-to-emoji --dataset my-pictures
   accelerate launch -m hubgan evaluate me/cifar-r3gan --dataset my-photos
 
 Generated images are compared with real ones by the features of a network.
 Enlarged pictures are compared with their originals on the Y channel. Their
-inputs are shrunk originals, or the small pictures of a data set of pairs. The
-metrics are listed below. Each figure is shown beside a reference: the figure
-of other real images, or of bicubic enlarging.
+inputs are shrunk originals, or the small pictures of a data set of pairs.
+Translated pictures are compared with their originals too. Their inputs are
+computed as in the training, or those of a data set of pairs. The metrics are
+listed below. Each figure is shown beside a reference: the figure of other real
+images, of bicubic enlarging, or of the input.
 
 The features of real images are cached. Processes started by `accelerate launch`
 or `torchrun` share the work.
@@ -49,14 +52,14 @@ if TYPE_CHECKING:
     from hubgan.data import ImageSource
     from hubgan.evaluation import Reference
     from hubgan.metrics import FeatureExtractor
-    from hubgan.models import Generator, Upscaler
+    from hubgan.models import Generator, Translator, Upscaler
     from hubgan.models.card import Result
 
 _SAMPLES, _BATCH = 10_000, 64
 _GENERATORS = (
     "floor_split", "train_split", "reals", "extractor", "inception_weights", "truncation", "neighbours", "batch_size"
 )  # fmt: skip
-_UPSCALERS = ("small_column", "fidelity", "strength", "degraded")
+_UPSCALERS = ("fidelity", "strength", "degraded")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -69,13 +72,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if there are several")
     data.add_argument("--split", default="train", help="its split to measure on (default: train)")
     data.add_argument(
-        "--image-column", metavar="NAME", help="the column with the (large) pictures; needed if there are several"
+        "--image-column",
+        metavar="NAME",
+        help="the column with the (large) pictures, or the targets; needed if there are several",
     )
     data.add_argument("--label-column", metavar="NAME", help="the column with the labels (default: the first)")
     data.add_argument("--classes", metavar="NAME", nargs="+", help="measure only on the images with these labels")
     data.add_argument("--small-column", "--input-column", metavar="NAME",
-                      help="upscalers: the column with the small pictures (the inputs). By default lr beside hr, or"
- " input beside target. If there is none, the inputs are made from the large pictures")  # fmt: skip
+                      help="upscalers and translators: the column with the inputs (the small pictures). By default lr"
+ " beside hr, or input beside target. If there is none, the inputs are made from the pictures")  # fmt: skip
     data.add_argument(
         "--degraded",
         nargs="?",
@@ -108,8 +113,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="with --train-split: a .png file for a picture of the samples nearest to training images,"
  " side by side")  # fmt: skip
     parser.add_argument("--samples", metavar="N", type=whole(1),
-                        help="the number of images (default: for upscalers all; for generators as many as the data"
- f" holds, at most {_SAMPLES:,})")  # fmt: skip
+                        help="the number of images (default: all; for generators as many as the data holds, at"
+ f" most {_SAMPLES:,})")  # fmt: skip
     parser.add_argument(
         "--seed", type=whole(0, 2**63 - 1), default=0, help="seed of the samples and random choices (default: 0)"
     )
@@ -133,14 +138,15 @@ def run(args: argparse.Namespace) -> None:
     with training_packages():
         import torchmetrics  # noqa: F401, so that its absence is reported before the work
 
-        from hubgan import Upscaler, evaluation
+        from hubgan import Generator, Translator, evaluation
     from hubgan.runtime.processes import join_processes
 
     state = join_processes(cpu=args.device == "cpu")
     model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)
     announce(f"Opening the data set {args.dataset} ...")
-    source = _open(args, args.split, pairs=isinstance(model, Upscaler))
+    pairs = not isinstance(model, Generator) and not (isinstance(model, Translator) and model.input)
+    source = _open(args, args.split, pairs=pairs)
     reference = evaluation.Reference(source, args.dataset_name or without_folders(args.dataset), args.split)
     if args.dry_run:
         where = f"written into {folder}" if folder else "printed"
@@ -174,7 +180,7 @@ class _MetricsHelp(UserString):
 
         groups = {
             "metrics of generators (the extractor's name follows, as in FD-ENL0)": registry.GENERATOR_NEEDS,
-            "metrics of upscalers": registry.UPSCALER_NEEDS,
+            "metrics of upscalers and translators": registry.UPSCALER_NEEDS,
         }
         lines = []
         for heading, needs in groups.items():
@@ -190,11 +196,16 @@ class _MetricsHelp(UserString):
         return "\n".join(lines)
 
 
-def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler") -> None:
+def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler | Translator") -> None:
     """Refuse options that the model does not use."""
-    from hubgan.models import Generator
+    from hubgan.models import Generator, Translator
 
-    kind, wrong = ("a generator", _UPSCALERS) if isinstance(model, Generator) else ("an upscaler", _GENERATORS)
+    kind: str = "an upscaler"
+    wrong: tuple[str, ...] = _GENERATORS
+    if isinstance(model, Generator):
+        kind, wrong = "a generator", ("small_column", *_UPSCALERS)
+    elif isinstance(model, Translator):
+        kind, wrong = "a translator", _GENERATORS + _UPSCALERS
     refuse_unused(args, f"{args.model} holds {kind}, which", *wrong)
     if args.extractor != "inception":
         refuse_unused(args, "--extractor enl0", "inception_weights")
@@ -240,11 +251,11 @@ def _extractor(args: argparse.Namespace) -> "FeatureExtractor":
 
 
 def _measure(
-    args: argparse.Namespace, model: "Generator | Upscaler", reference: "Reference", progress: bool
+    args: argparse.Namespace, model: "Generator | Upscaler | Translator", reference: "Reference", progress: bool
 ) -> "list[Result]":
     from hubgan.data.degradation import DEGRADATIONS
-    from hubgan.evaluation import Reference, evaluate_generator, evaluate_upscaler
-    from hubgan.models import Generator
+    from hubgan.evaluation import Reference, evaluate_generator, evaluate_translator, evaluate_upscaler
+    from hubgan.models import Generator, Translator
 
     if isinstance(model, Generator):
         floor, trained_on = (
@@ -266,6 +277,8 @@ def _measure(
             picture=args.neighbours,
             progress=progress,
         )
+    if isinstance(model, Translator):
+        return evaluate_translator(model, reference, samples=args.samples, seed=args.seed, progress=progress)
     return evaluate_upscaler(
         model,
         reference,

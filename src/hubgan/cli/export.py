@@ -58,10 +58,12 @@ def run(args: argparse.Namespace) -> None:
 
     find_model(args)
     announce_torch()
-    from hubgan import Generator
+    from hubgan import Generator, Translator
     from hubgan.export.onnx import export_onnx
 
     model, _ = load_model(args, "cpu")
+    if isinstance(model, Translator):
+        raise ConfigError(f"{args.model} holds a Translator", "Pass a generator or an upscaler")
     if isinstance(model, Generator):
         refuse_unused(args, f"{args.model} holds a generator, which", "fidelity")
     export_onnx(model, file, opset=args.opset)

@@ -11,7 +11,9 @@ Pictures that cannot be read are reported at the end, when the others are done.
 
 A model that colours pictures keeps their size and brightness. A model that
 fills holes fills the transparent parts. All other models scale a picture to the
-size they were trained at, or to --size.
+size they were trained at, or to --size. The orientation is applied. The camera's
+data (EXIF), resolution, XMP and IPTC are kept if size and content stay. Filled
+pictures keep their profile, and all other results are sRGB.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """Folders of pairs: two subfolders, in which a picture and its partner have the same name up to the ending."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from hubgan.errors import DataError, Remedy
 from hubgan.media.tree import is_picture, walk
 
 _SHOWN = 3
+# Words in the names of columns that tell a role. "photo" and "map" tell none: both ways are learned.
+_INPUTS = {"input", "inputs", "source", "condition", "conditioning", "lr"}
+_TARGETS = {"target", "targets", "output", "outputs", "truth", "gt", "hr"}
 
 
 def known_pair(names: Sequence[str]) -> tuple[str, str] | None:
@@ -24,6 +28,14 @@ def known_pair(names: Sequence[str]) -> tuple[str, str] | None:
 def _known_among(names: Sequence[str]) -> tuple[str, str] | None:
     words = {name.lower(): name for name in names}
     return next(((words[given], words[target]) for given, target in PAIRS if {given, target} <= words.keys()), None)
+
+
+def look_swapped(input_column: str, column: str) -> bool:
+    """Whether the names of two columns say that the one of the inputs holds the targets, or the other way round."""
+    given, target = (
+        {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)} for name in (input_column, column)
+    )
+    return bool(given & _TARGETS or target & _INPUTS) and not (given & _INPUTS or target & _TARGETS)
 
 
 def open_pairs(

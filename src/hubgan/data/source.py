@@ -12,9 +12,10 @@ from torch import Tensor
 
 from hubgan.data.decoding import Cells, decode, decode_all
 from hubgan.data.opening import Rows, open_rows, reason
-from hubgan.data.pairs import known_pair
+from hubgan.data.pairs import known_pair, look_swapped
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError, Remedy, nearest
+from hubgan.media.images import warn_once
 from hubgan.runtime.files import hashed, refuse_address, unwritable
 
 _CHUNK = 32  # rows read at once: enough to be fast, few enough to fit into memory if they are large photos
@@ -311,7 +312,13 @@ def _image_columns(
             f"{name} has several image columns: {', '.join(others)}",
             Remedy("Pass one of them as column", "Pass one of them with --image-column"),
         )
-    return column or others[0], input_column
+    column = column or others[0]
+    if input_column and look_swapped(input_column, column):
+        warn_once(
+            f"{name}: the inputs are in column {input_column}, and the targets in {column}."
+            " If that is the wrong way round, swap the two columns"
+        )
+    return column, input_column
 
 
 def _holds_files(feature: Any) -> bool:

@@ -59,7 +59,7 @@ def build_demo(
             with gr.Tab(strings.UPSCALE_TAB, id="upscale"):
                 upscale_tab = UpscaleTab(upscaler_registry, limits)
             if translator_registry is not None:
-                with gr.Tab(strings.TRANSLATE_TAB, id="translate"):
+                with gr.Tab(strings.TRANSLATE_TAB, id="translate") as translate:
                     translate_tab = TranslateTab(translator_registry, limits)
             with gr.Tab(strings.ABOUT_TAB, id="about"):
                 about_tab = AboutTab(registries)
@@ -84,8 +84,11 @@ def build_demo(
         taken = [generate_tab.send.click(send_to_upscale, picked, take_outputs, **SILENT)]
         if translator_registry is not None:
             taken.append(translate_tab.send.click(send_translation, translate_tab.result, take_outputs, **SILENT))
-            demo.load(translate_tab.load, None, translate_tab.load_outputs, **SILENT)
-            demo.load(open_linked_tab, None, tabs, **SILENT)
+            # The page loses what shows a component of a tab that was never open, so both come after that.
+            translate.select(translate_tab.select, translate_tab.select_inputs, translate_tab.load_outputs, **SILENT)
+            demo.load(open_linked_tab, None, tabs, **SILENT).then(
+                translate_tab.load, None, translate_tab.load_outputs, **SILENT
+            )
         upscale_tab.connect(*taken)
         # None of these waits in the queue, so the page works even if it is full.
         for tab in (generate_tab, upscale_tab, about_tab):

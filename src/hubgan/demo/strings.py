@@ -147,6 +147,7 @@ CLIP_DONE = "{frames}, {before} → **{after}** pixels by {model} in {seconds:.1
 # -- translate
 SOURCE, SOURCES = "Input", ["Draw", "Upload"]
 BOARD, DRAW, ERASE, UNDO, CLEAR = "Drawing board", "Brush", "Eraser", "Undo", "Clear"
+ERASER, RESET = "Picture to erase", "Reset"
 SKETCHES = "Example sketches"
 PREPARE = "It is a photo: sketch it first"
 TRANSLATION, GIVEN = "The translated picture", "Before: the picture"
@@ -160,7 +161,7 @@ TRANSLATION_HINTS = {
     "": "Draw something, or upload a picture. The result appears here.",
     "edges": "Draw something. The result follows each stroke.",
     "grey": "Upload a picture. The model colours it, and keeps its brightness.",
-    "mask": "Upload a picture with transparent parts. The model fills them, and keeps the rest.",
+    "mask": "Upload a picture, and erase a part of it. The model fills that part, and keeps the rest.",
     "small": "Upload a small picture. The model draws it with more detail.",
 }
 NO_DRAWING = "The board holds no drawing", "Clear the board and draw again"

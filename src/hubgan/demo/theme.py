@@ -62,6 +62,7 @@ CSS = f"""
     cursor: crosshair;
     touch-action: none;  /* a finger draws, and does not scroll */
 }}
+.board.erases canvas {{ background: repeating-conic-gradient(#e2e5ea 0 25%, white 0 50%) 0 0 / 32px 32px; }}
 .board .tools {{ display: flex; gap: var(--size-2); max-width: 512px; margin: var(--size-2) auto 0; }}
 .board button {{
     flex: 1;

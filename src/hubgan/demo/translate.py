@@ -11,7 +11,7 @@ import gradio as gr
 from PIL import Image
 
 from hubgan.demo import files, models, strings
-from hubgan.demo.board import add_board, as_drawing, open_drawing
+from hubgan.demo.board import add_board, add_eraser, as_drawing, erased, open_drawing, to_erase
 from hubgan.demo.errors import sentences, translate_errors
 from hubgan.demo.events import PRIVATE, SILENT, Updates
 from hubgan.demo.limits import Limits
@@ -38,7 +38,8 @@ class TranslateTab:
     Attributes:
         result: the file of the picture on the page, or None.
         send: the button that sends this picture to the other tab.
-        load_outputs: the components that `load` changes.
+        select_inputs: the component that `select` reads.
+        load_outputs: the components that `load` and `select` change.
     """
 
     def __init__(self, registry: ModelRegistry[Translator], limits: Limits) -> None:
@@ -72,6 +73,7 @@ class TranslateTab:
             self._another,
             self._typical,
         ]
+        self.select_inputs = self._model
         self.load_outputs = [*self._model_outputs, self._notice, self._note, self._model, self._seed]
         self._connect()
 
@@ -91,6 +93,7 @@ class TranslateTab:
             elem_classes="picture",
             visible="hidden",
         )
+        self._eraser = add_eraser()
         self._prepare = gr.Checkbox(False, label=strings.PREPARE, visible=False)
 
     def _add_settings(self) -> None:
@@ -141,10 +144,18 @@ class TranslateTab:
             )
 
     def _connect(self) -> None:
-        settings: Any = {self._source, self._board, self._picture, self._prepare, self._model, self._seed}
+        settings: Any = {
+            self._source,
+            self._board,
+            self._picture,
+            self._eraser,
+            self._prepare,
+            self._model,
+            self._seed,
+        }
         live: Any = {"inputs": settings, **_LIVE}
         changed = gr.on(
-            [self._board.input, self._picture.input, self._prepare.input, self._seed.input],
+            [self._board.input, self._eraser.input, self._prepare.input, self._seed.input],
             self.show,
             outputs=self._result_outputs,
             **live,
@@ -160,14 +171,23 @@ class TranslateTab:
             for button, handler in ((self._another, self.another), (self._typical, self.typical))
         ]
         chosen: Any = {"trigger_mode": "always_last", **SILENT}  # else a second choice could be lost
+        erasable: Any = {
+            "inputs": [self._picture, self._model],
+            "outputs": self._eraser,
+            "preprocess": False,
+            **chosen,
+        }
+        uploaded = self._picture.input(self.show_eraser, **erasable).success(
+            self.show, outputs=self._result_outputs, **live
+        )
         sources = [self._board, self._examples, self._picture, self._prepare]
         self._source.input(self.show_source, [self._source, self._model], sources, **chosen).then(
             self.show, outputs=self._result_outputs, **live
         )
         self._model.input(self.show_model, self._model, self._model_outputs, **chosen).then(
-            self.show, outputs=self._result_outputs, **live
-        )
-        for done in (changed, drawn, *seeded):
+            self.show_eraser, **erasable
+        ).then(self.show, outputs=self._result_outputs, **live)
+        for done in (changed, uploaded, drawn, *seeded):
             done.success(None, js=set_alternative_texts("coloured", strings.GIVEN, strings.TRANSLATION), **PRIVATE)
         self._link.change(None, self._link, js=SHOW_LINK, **PRIVATE)
         seed_field, size_field = (
@@ -248,6 +268,14 @@ class TranslateTab:
             self._prepare: gr.Checkbox(visible=not drawn and self._registry.get(label).input == "edges"),
         }
 
+    @translate_errors
+    def show_eraser(self, picture: dict[str, Any] | None, label: str) -> Updates:
+        """Show the uploaded picture on the eraser, for a model that fills holes."""
+        if not picture or self._registry.get(label).input != "mask":
+            return {self._eraser: gr.HTML("", visible="hidden")}
+        opened = open_upload(*check_uploaded(picture), self._limits.for_scale(1))
+        return {self._eraser: gr.HTML(to_erase(opened), visible=True)}
+
     def show_model(self, label: str) -> Updates:
         """Show what a model takes, or why it cannot be used."""
         try:
@@ -264,6 +292,14 @@ class TranslateTab:
             self._another: varied,
             self._typical: varied,
         }
+
+    def select(self, label: str) -> Updates:
+        """Show the upload when the tab is opened, if the model takes nothing else."""
+        try:
+            drawn = self._registry.get(label).input in _DRAWN
+        except HubganError:
+            drawn = False
+        return {self._notice: gr.skip()} if drawn else self.show_model(label)
 
     def load(self, request: gr.Request) -> Updates:
         """Show the model and the seed of the page's address, or else the first model that can be used."""
@@ -323,8 +359,11 @@ class TranslateTab:
         if not values[self._picture]:
             return None, False, []
         path, name = check_uploaded(values[self._picture])
-        sketched = bool(values[self._prepare]) and self._registry.get(values[self._model]).input == "edges"
-        return open_upload(path, name, self._limits.for_scale(1)), sketched, _remarks(path, name)
+        picture, remarks = open_upload(path, name, self._limits.for_scale(1)), _remarks(path, name)
+        kind = self._registry.get(values[self._model]).input
+        if kind == "mask":
+            return erased(picture, values[self._eraser]), False, remarks
+        return picture, bool(values[self._prepare]) and kind == "edges", remarks
 
     def _hint(self, label: str) -> str:
         """What to give to a model; nothing for one that cannot be loaded."""

@@ -9,10 +9,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hubgan.data import PairedSquares, Squares
-from hubgan.errors import ConfigError, DataError, ImageError
+from hubgan.errors import ConfigError, DataError, ImageError, Remedy
 from hubgan.evaluation.reference import Reference, prepare_ahead, shuffled_cells
 from hubgan.evaluation.results import mean, results_of, versions
-from hubgan.media.derived import DerivedInput
+from hubgan.media.derived import INPUTS, DerivedInput
 from hubgan.metrics import Measured, Pair, registry
 from hubgan.models import Translator
 from hubgan.models.card import Result
@@ -25,7 +25,6 @@ def evaluate_translator(
     translator: Translator,
     reference: Reference,
     *,
-    derived: DerivedInput | None = None,
     samples: int | None = None,
     seed: int = 0,
     progress: bool = False,
@@ -37,18 +36,31 @@ def evaluate_translator(
 
     Args:
         translator: on the device to measure on.
-        reference: pairs, or pictures if the inputs are derived. They are cropped and scaled as for the training.
-        derived: computes the inputs, by the seed.
+        reference: pairs, or pictures if the translator's `input` says how inputs are computed. They are cropped and
+            scaled as for the training.
         samples: the largest number of pictures, which the seed chooses; all by default.
-        seed: of that choice, and of derived inputs.
+        seed: of that choice, and of computed inputs.
         progress: show a progress bar.
 
     Raises:
-        ConfigError: the packages of the `train` extra are missing; or there are neither pairs nor derived inputs.
+        ConfigError: the packages of the `train` extra are missing; or there are no pairs, and none can be computed;
+            or there are pairs, whose inputs the translator would not see.
         DataError: no picture can be used, or reading breaks off.
     """
-    if derived is None and reference.source.input_column is None:
-        raise ConfigError(f"{reference} holds no pairs of an input and a target", "Pass the column of the inputs")
+    derived, paired = INPUTS.get(translator.input), reference.source.input_column is not None
+    if not derived and not paired:
+        raise ConfigError(
+            f"{reference} holds no pairs of an input and a target, which the translator learned from",
+            Remedy(
+                "Pass the column of the inputs as input_column",
+                "Pass two columns with --input-column and --image-column",
+            ),
+        )
+    if derived and paired:
+        raise ConfigError(
+            f"the translator computes its inputs ({translator.input}), so it takes no column of inputs",
+            Remedy("Leave out input_column", "Remove --input-column"),
+        )
     return decide(lambda: _evaluate(translator, reference, derived, samples, seed, progress))
 
 
@@ -63,7 +75,7 @@ def _evaluate(
     size, channels = translator.image_size, translator.channels
     pairs = PairedSquares(size=size, channels=channels, flip=False, input_channels=translator.input_channels)
     squares = Squares(size=size, channels=channels, flip=False)
-    source, unusable = reference.source, [ImageError("it is empty")]
+    source, unusable = reference.source, [ImageError("their inputs equal their originals")]
 
     def usable() -> Iterator[Tensor]:
         transform = squares if derived else pairs

@@ -9,6 +9,7 @@ from torch import Tensor
 from hubgan.errors import ConfigError, ImageError, nearest
 from hubgan.media.derived import INPUTS
 from hubgan.media.images import ImageInput, flatten, open_image, to_floats, to_image
+from hubgan.media.metadata import METADATA
 from hubgan.models.base import HubModel
 from hubgan.models.finite import is_finite, not_finite
 from hubgan.models.picture import warn_of_parts
@@ -16,6 +17,8 @@ from hubgan.networks import TRANSLATORS
 from hubgan.runtime.seeding import normals, torch_generator
 
 _SMALLEST, _LARGEST = 16, 2048  # a side in pixels, of what is translated at once
+# What the result says of its picture, if that shows the same; a drawing does not.
+_KEPT = {"grey": METADATA, "mask": (*METADATA, "icc_profile"), "small": [key for key in METADATA if key != "dpi"]}
 
 
 class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-translation"]):
@@ -77,6 +80,10 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
         and keeps its brightness. A model for `mask` fills its transparent parts, at its own size, and keeps the rest.
         All others scale the picture, keeping its shape, and make transparency white.
 
+        `info` of the result says what the picture's file says (`hubgan.media.metadata`), if both show the same: with
+        the inputs `grey`, `mask` and, but for the dots per inch, `small`. Colours are sRGB; a filled picture keeps its
+        own profile.
+
         Args:
             image: a path (of an animation the first frame), the bytes of a file, a PIL image, an array (H, W[, 1, 3 or
                 4]) or a tensor (1 or 3, H, W). Arrays and tensors are uint8, or floats in [0, 1].
@@ -93,16 +100,18 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
         """
         side = self.checked_size(self.image_size if size is None else size, "size")
         warn_of_parts(image, "translated")
-        picture = open_image(image, srgb=True)
+        filled = self.input == "mask" and not prepare
+        picture = open_image(image, srgb=not filled)
         scale = side / max(picture.size)
         small = tuple(max(round(length * scale), 1) for length in picture.size)
         given = self._given(picture.resize(small, Image.Resampling.LANCZOS), prepare)  # type: ignore[arg-type]
         latents = torch.zeros(1, self.latent_dim) if seed is None else self.latents(1, seed=seed)
         made = to_image(self.images_from(given, latents)[0])
         if self.input == "grey":
-            return _coloured(picture, made)
-        if self.input == "mask" and not prepare:
-            return _filled(picture, made)
+            made = _coloured(picture, made)
+        elif filled:
+            made = _filled(picture, made)
+        made.info = {key: picture.info[key] for key in _KEPT.get(self.input, ()) if key in picture.info}
         return made
 
     def _given(self, picture: Image.Image, prepare: bool) -> Tensor:

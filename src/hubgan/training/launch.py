@@ -129,8 +129,14 @@ def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource
     """The data set that a configuration names.
 
     Raises:
+        UnreachableError: it names none, as some recipes for a folder of one's own.
         DataError: it cannot be found or used.
     """
+    if not config.dataset:
+        raise UnreachableError(
+            f"the recipe {config.config} names no data set",
+            "Pass a folder of your pictures with --dataset. docs/translation.md says where to find some",
+        )
     logger.info("Opening the data set %s ...", config.dataset)
     with accelerator.main_process_first():  # the first process fills the cache of `datasets`, the others read it
         return load_images(

@@ -24,6 +24,8 @@ from hubgan.training.run.provenance import flat, read_run
 from hubgan.training.tasks import TASKS
 
 SAMPLES, REPORT = "samples", "report.html"
+CAPTION = "Description"
+"""The text in a PNG file of samples that says what it shows."""
 
 _EARLIER = 11
 _LARGE, _SMALL = 1200, 320
@@ -201,9 +203,19 @@ def _samples(folder: Path, lines: list[dict[str, Any]]) -> str:
     strip = "".join(f"<figure>{figure}</figure>" for figure in figures)
     large = _picture(latest, _LARGE) + _caption(latest, lines)
     return (
-        f'<h2>Samples</h2><div class="samples"><figure class="latest">{large}</figure>'
+        f'<h2>Samples</h2>{_shown(latest)}<div class="samples"><figure class="latest">{large}</figure>'
         f'<div class="strip">{strip}</div></div>'
     )
+
+
+def _shown(sample: Path) -> str:
+    """What samples show, as their file says."""
+    try:
+        with Image.open(sample) as image:
+            words = image.info.get(CAPTION)
+    except OSError:
+        return ""
+    return f'<p class="dim">{html.escape(words)}.</p>' if words else ""
 
 
 def _caption(sample: Path, lines: list[dict[str, Any]]) -> str:

@@ -16,6 +16,7 @@ import yaml
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors import SafetensorError
 from safetensors.torch import save
 
@@ -39,7 +40,7 @@ from hubgan.training.run.provenance import (
     read_run,
     record_run,
 )
-from hubgan.training.run.report import REPORT, SAMPLES, write_report
+from hubgan.training.run.report import CAPTION, REPORT, SAMPLES, write_report
 from hubgan.training.run.trackers import start_tracker, track, track_image
 from hubgan.training.task import Models, Task
 from hubgan.version import __version__
@@ -166,7 +167,7 @@ class RunFolder:
             logger.warning("no samples were made at step %d: %s", step, error)
             return
         try:
-            _save_image(image, self._samples / f"step-{step:08d}.png")
+            _save_image(image, self._samples / f"step-{step:08d}.png", task.caption)
         except OSError as error:
             logger.warning("the samples of step %d cannot be written: %s", step, error)
         track_image(self.accelerator, image, step)
@@ -201,7 +202,7 @@ class RunFolder:
         try:
             image = task.preview(models)
             for file in (self.path / "samples.png", self._samples / f"step-{counters['steps']:08d}.png"):
-                _save_image(image, file)
+                _save_image(image, file, task.caption)
             self._write_recipe()
         except OSError as error:
             raise ModelError(f"cannot save the model in {self.path}: {error}") from error
@@ -333,7 +334,10 @@ def _steps(line: str) -> float:
         return math.inf
 
 
-def _save_image(image: Image.Image, path: Path) -> None:
+def _save_image(image: Image.Image, path: Path, caption: str) -> None:
+    """Write a PNG file that says what it shows."""
     path.parent.mkdir(exist_ok=True)
+    texts = PngInfo()
+    texts.add_itxt(CAPTION, caption)
     with atomic_write(path) as file:
-        image.save(file, "PNG")
+        image.save(file, "PNG", pnginfo=texts)

@@ -62,6 +62,9 @@ class TranslationNetworks(NetworkOptions):
 class TranslationData(DataOptions):
     """The pictures, and where the inputs come from."""
 
+    dataset: str = ""
+    """The data set: a Hub name, a folder of images, a Parquet file, or a local data set. A folder of pairs has the
+    subfolders input and target. Recipes for a folder of yours name none."""
     image_size: PositiveInt = 128
     """Side of the images in pixels. Pictures are centre-cropped and resized to it."""
     input: InputName | None = None
@@ -109,7 +112,7 @@ class Translation(Task[TranslationConfig]):
     averaged = ("translator",)
     published = MappingProxyType({"translator": "", "discriminator": "discriminator"})
     measures = "PSNR, SSIM and the perceptual distance of at most {samples:,} pictures"
-    caption = "Input, this model's picture, the original, in turn"
+    caption = "Left to right, in groups of three: input, this model, the original"
     marks_training_images = True
     takes_pairs = True
 
@@ -230,7 +233,6 @@ class Translation(Task[TranslationConfig]):
         return evaluate_translator(
             translator,
             reference,
-            derived=self.derived,
             samples=self.config.eval_samples,
             seed=self.config.seed,
             progress=True,
