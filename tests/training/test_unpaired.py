@@ -1,9 +1,9 @@
 """Training of translators without pairs: CUT and CycleGAN."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pytest
 import torch
@@ -21,7 +21,10 @@ SMALL = ["--image_size", "16", "--translator.width", "8", "--translator.depth", 
          "--discriminator.depth", "2", "--batch_size", "4", "--max_images", "None", "--log_every", "1",
          "--eval_samples", "0", "--max_steps", "4"]  # fmt: skip
 CUT = ["--config", "horse2zebra-cut", *SMALL, "--nce_layers", "0", "2", "3", "--nce_patches", "8"]
-TASKS = {"cut": CUT}
+CYCLEGAN = ["--config", "horse2zebra-cyclegan", *SMALL]
+TASKS = {"cut": CUT, "cyclegan": CYCLEGAN}
+FOLDERS = {"cut": {"", "discriminator"}, "cyclegan": {"", "backward", "discriminator", "backward_discriminator"}}
+TERMS = {"cut": {"contrastive", "identity"}, "cyclegan": {"cycle", "identity", "adversarial_backward"}}
 
 
 def domain(folder: Path, count: int, colour: Sequence[int]) -> Path:
@@ -47,18 +50,61 @@ def test_a_run_goes_on_where_it_was(task: str, domains: list[str], tmp_path: Pat
     whole = train_here(*options, "--output_dir", str(tmp_path / "whole"))
     going_on = ["--resume", str(whole / "checkpoints" / "step-00000002"), "--output_dir", str(tmp_path / "resumed")]
     resumed = train_here(*options, *going_on)
-    files = sorted(
-        path.relative_to(whole) for path in whole.glob("**/model.safetensors") if "checkpoints" not in path.parts
-    )
-    assert len(files) == {"cut": 2, "cyclegan": 4}[task]
-    for file in files:
-        for key, value in load_file(whole / file).items():
-            assert torch.equal(value, load_file(resumed / file)[key]), (file, key)
-    assert {"discriminator", "adversarial", *{"cut": ["contrastive", "identity"]}[task]} <= metrics(whole)[-1].keys()
-    model = Translator.from_pretrained(whole)
-    assert model.translate(Image.new("RGB", (20, 16))).size == (16, 13)
-    assert Discriminator.from_pretrained(whole, subfolder="discriminator").config["architecture"] == "patch"
-    assert (
-        "from column 'image' of red (7 images) to column 'image' of blue (5 images)"
-        in (whole / "README.md").read_text()
-    )
+    for folder in FOLDERS[task]:
+        weights, others = (load_file(run / folder / "model.safetensors") for run in (whole, resumed))
+        for key, value in weights.items():
+            assert torch.equal(value, others[key]), (folder, key)
+    assert {path.parent.relative_to(whole).as_posix().strip(".") for path in whole.glob("**/config.json")} == FOLDERS[
+        task
+    ]
+    assert {"discriminator", "adversarial", *TERMS[task]} <= metrics(whole)[-1].keys()
+    for folder in FOLDERS[task]:
+        if "discriminator" in folder:
+            assert Discriminator.from_pretrained(whole, subfolder=folder).config["architecture"] == "patch"
+        else:
+            translator = Translator.from_pretrained(whole, subfolder=folder or None)
+            assert translator.translate(Image.new("RGB", (20, 16))).size == (16, 13)
+    card = (whole / "README.md").read_text()
+    assert "from column 'image' of red (7 images) to column 'image' of blue (5 images)" in card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_two_processes_learn_what_one_does(task: str, domains: list[str], tmp_path: Path) -> None:
+    options = [*TASKS[task], *domains, "--mixed_precision", "no"]
+    one = train_here(*options, "--output_dir", str(tmp_path / "one"))
+    train_in_two(tmp_path / "two", *options, "--batch_size", "2")
+    for name in ("adversarial", "discriminator", *TERMS[task]):
+        losses = [[line[name] for line in metrics(run)] for run in (one, tmp_path / "two")]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4), name
+    for folder in FOLDERS[task]:
+        weights, others = (load_file(tmp_path / run / folder / "model.safetensors") for run in ("one", "two"))
+        for key, value in weights.items():
+            torch.testing.assert_close(value, others[key], rtol=1e-2, atol=2e-5, msg=key)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ([*CUT, "--target_dataset", "None"], r"holds one domain of images.*--target_dataset"),
+        ([*CUT, "--image_size", "20"], r"must be a multiple of 8\. Set --image_size 16"),
+        ([*CUT, "--nce_layers", "0", "9"], r"nce_layers is 0 9, but the translator has the layers 0 to 3"),
+        ([*CUT, "--streaming"], r"cannot be streamed.*Remove --streaming"),
+        ([*CUT, "--translator.architecture", "unet"], r"translator.architecture is 'unet'"),
+        ([*CUT, "--schedule_share", "0.4"], r"Set --schedule_start below"),
+        ([*CYCLEGAN, "--eval_target_dataset", "x"], r"Pass it with --eval_dataset"),
+        ([*CYCLEGAN, "--input_column", "imageA"], r"no image column 'imageA'"),
+    ],
+)
+def test_wrong_options_are_refused(options: list[str], complaint: str, domains: list[str], tmp_path: Path) -> None:
+    with pytest.raises((ConfigError, DataError)) as caught:
+        plan(parse([*domains, *options, "--output_dir", str(tmp_path / "run")]))
+    assert re.search(complaint, caught.value.for_command_line())
+
+
+def test_a_plan_says_what_is_translated_to_what(domains: list[str], tmp_path: Path) -> None:
+    text = plan(parse([*CUT, *domains, "--output_dir", str(tmp_path / "run")]))
+    assert "from column 'image' of red (7 images) to column 'image' of blue (5 images)" in text
+    assert "projection: PatchProjection" in text and "contrast: 8 patches of the layers 0, 2, 3" in text
+    assert "2e-4 to 0, linear, from 50 % on, up to 100 % of the run" in text
+    assert not (tmp_path / "run").exists()

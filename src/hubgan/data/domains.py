@@ -18,7 +18,7 @@ from hubgan.runtime.names import existing
 from hubgan.runtime.seeding import derive, uniforms
 
 _COLUMNS = (("imagea", "imageb"),)  # as unpaired data sets on the Hub call them
-_PARTNERS = 1  # what a stream of random numbers is for
+_PARTNERS, _AUGMENTATION = 1, 2  # what streams of random numbers are for
 
 
 def load_domains(
@@ -143,5 +143,5 @@ class UnpairedImages(DecodedImages):
         """Augmented images of both domains: the channels of the target, then those of the input."""
         given, numbers, count = super().batch(keys, seed), torch.tensor(keys), len(self.targets)
         partners = uniforms(derive(seed, _PARTNERS), numbers, 1)[:, 0].double().mul(count).long()
-        target = self.targets.batch((numbers * count + partners).tolist(), seed)
+        target = self.targets.batch((numbers * count + partners).tolist(), derive(seed, _AUGMENTATION))
         return torch.cat([target.to(given.device), given], 1)
