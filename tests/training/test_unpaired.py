@@ -108,3 +108,22 @@ def test_a_plan_says_what_is_translated_to_what(domains: list[str], tmp_path: Pa
     assert "projection: PatchProjection" in text and "contrast: 8 patches of the layers 0, 2, 3" in text
     assert "2e-4 to 0, linear, from 50 % on, up to 100 % of the run" in text
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_run_measures_the_distance_to_the_target_and_what_is_left_of_the_input(tmp_path: Path) -> None:
+    source, target = domain(tmp_path / "red", 12, (120, 0, 0)), domain(tmp_path / "blue", 13, (0, 0, 120))
+    options = [*CUT, "--dataset", str(source), "--target_dataset", str(target), "--eval_split", "None"]
+    options += ["--eval_samples", "99", "--eval_every", "2", "--max_steps", "3"]
+    run = train_here(*options, "--output_dir", str(tmp_path / "run"))
+    measured = [line for line in metrics(run) if {"fd_enl0", "kd_enl0", "ssim", "pd_enl2"} <= line.keys()]
+    assert [line["steps"] for line in measured] == [2, 3]
+    model = Translator.from_pretrained(run)
+    results = {result["name"]: result for result in model.training_run["results"]}  # type: ignore[index]
+    distance, likeness = results["FD-ENL0"], results["SSIM to the input"]
+    assert distance["samples"] == 12 and distance["settings"]["input"] > 0
+    assert distance["settings"]["from"] == "image of red" and distance["settings"]["to"] == "image of blue"
+    assert -1 <= likeness["value"] <= 1 and likeness["settings"]["real"] < 0.5
+    card = (run / "README.md").read_text()
+    assert "**FD-ENL0 " in card and "the input " in card and "**SSIM to the input " in card
+    assert "SSIM to the input" in (run / "report.html").read_text()

@@ -101,7 +101,7 @@ def _two_columns(
 class UnpairedImages(DecodedImages):
     """The images of a source domain, each with any one of the target domain.
 
-    An epoch is the source domain. The partner of an image is drawn from the whole target domain in each epoch anew,
+    An epoch is the source domain. The partner of an image is drawn again in each epoch, from the whole target domain,
     by the seed and the place in the order alone.
 
     Args:

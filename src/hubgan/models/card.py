@@ -187,6 +187,7 @@ _FIGURES = (
     "copies",
     "inception_score",
     "kd",
+    "ssim",
 )  # the first five are shown
 _BESIDE = {"floor": "real against real", "real": "real images", "input": "the input"}
 _SHOWN = 5  # figures in words
