@@ -31,7 +31,7 @@ from hubgan.training.task import Batch, Models, OptimizerConfig, Part, Phase, Ta
 logger = logging.getLogger(__name__)
 
 _EXAMPLES = 24
-_COLUMNS = 8  # at most, of the preview
+_COLUMNS = 12  # at most, of the preview
 _TRANSLATORS = {name: network for name, network in TRANSLATORS.items() if hasattr(network, "features")}
 _SHARED = ("channels", "image_size", "classes", "condition_channels")
 
