@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ from safetensors.torch import load_file
 from helpers.launching import metrics, train_here, train_in_two
 from hubgan import Discriminator, Translator
 from hubgan.errors import ConfigError, DataError
+from hubgan.runtime.seeding import SharedRandom
 from hubgan.training import parse, plan
+from hubgan.training.task import Batch, Network
+from hubgan.training.tasks.cut import CUT as CUTTask
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -58,6 +62,7 @@ def test_a_run_goes_on_where_it_was(task: str, domains: list[str], tmp_path: Pat
         task
     ]
     assert {"discriminator", "adversarial", *TERMS[task]} <= metrics(whole)[-1].keys()
+    assert [line["learning_rate"] for line in metrics(whole)] == pytest.approx([2e-4, 2e-4, 2e-4, 1e-4])
     for folder in FOLDERS[task]:
         if "discriminator" in folder:
             assert Discriminator.from_pretrained(whole, subfolder=folder).config["architecture"] == "patch"
@@ -71,7 +76,7 @@ def test_a_run_goes_on_where_it_was(task: str, domains: list[str], tmp_path: Pat
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_two_processes_learn_what_one_does(task: str, domains: list[str], tmp_path: Path) -> None:
-    options = [*TASKS[task], *domains, "--mixed_precision", "no"]
+    options = [*TASKS[task], *domains, "--mixed_precision", "no", "--max_steps", "2"]
     one = train_here(*options, "--output_dir", str(tmp_path / "one"))
     train_in_two(tmp_path / "two", *options, "--batch_size", "2")
     for name in ("adversarial", "discriminator", *TERMS[task]):
@@ -81,6 +86,19 @@ def test_two_processes_learn_what_one_does(task: str, domains: list[str], tmp_pa
         weights, others = (load_file(tmp_path / run / folder / "model.safetensors") for run in ("one", "two"))
         for key, value in weights.items():
             torch.testing.assert_close(value, others[key], rtol=1e-2, atol=2e-5, msg=key)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_the_contrast_finds_the_same_places_in_a_mirrored_input(flipped: bool, domains: list[str]) -> None:
+    task = CUTTask(parse([*CUT, *domains, "--nce_layers", "0"]))
+    random = SharedRandom(0, SimpleNamespace(device=torch.device("cpu"), process_index=0, num_processes=1))  # type: ignore[arg-type]
+    networks = {name: Network(network, network) for name, network in task.networks.items()}
+    given = torch.rand(2, 3, 16, 16)
+    batch = Batch({"input": given}, random=random)
+    right = task._contrast(networks, batch, given, given)
+    made = given.flip(3) if flipped else given
+    torch.testing.assert_close(task._contrast(networks, batch, given, made, flipped=flipped), right)
+    assert task._contrast(networks, batch, given, made, flipped=not flipped) > right
 
 
 @pytest.mark.parametrize(
