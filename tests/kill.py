@@ -32,6 +32,13 @@ SAMPLE = Path(__file__).resolve().parents[1] / "src" / "hubgan" / "recipes" / "c
 _TIMES = {"seconds", "images_per_second", "data_wait"}
 _KILLS = 3
 
+SKETCHES = SAMPLE.parents[1] / "demo" / "examples" / "sketches"
+_DOMAINS = [
+    "--dataset", str(SAMPLE), "--target_dataset", str(SKETCHES), "--max_images", "None", "--max_steps", "16",
+    "--image_size", "16", "--translator.width", "8", "--translator.depth", "1", "--discriminator.width", "4",
+    "--discriminator.depth", "2", "--batch_size", "4", "--augment", "cutout", "--augment_target", "0.6",
+]  # fmt: skip
+
 # Everything that has a state is on: lazy penalties, adaptive augmentation, several discriminator steps, schedules.
 TASKS = {
     "generation": [
@@ -52,6 +59,8 @@ TASKS = {
         "--discriminator.depth", "2", "--batch_size", "4", "--pixel_share", "0.4", "--augment", "cutout",
         "--gradient_accumulation_steps", "2",
     ],
+    "cut": ["--config", "horse2zebra-cut", *_DOMAINS, "--nce_layers", "0", "2", "3", "--flip_equivariance"],
+    "cyclegan": ["--config", "horse2zebra-cyclegan", *_DOMAINS, "--discriminator_steps", "2"],
     # Two generators and two discriminators: not a task of hubgan's, but of the tests.
     "cycle": [
         "--config", str(Path(__file__).parent / "helpers" / "toy_cycle.yaml"), "--max_steps", "25",

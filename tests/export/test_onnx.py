@@ -143,11 +143,15 @@ def test_the_command(hubgan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_a_translator_makes_the_same_pictures_of_any_size(tmp_path: Path) -> None:
-    model = trained(Translator(input="edges", width=8, depth=1, latent_dim=4))
+@pytest.mark.parametrize(
+    "options", [{"input": "edges", "latent_dim": 4}, {"architecture": "resnet", "input_channels": 1}]
+)
+def test_a_translator_makes_the_same_pictures_of_any_size(tmp_path: Path, options: dict[str, Any]) -> None:
+    model = trained(Translator(width=8, depth=1, **options))
     file = export_onnx(model, tmp_path / "model.onnx")
     for n, height, width in ((1, 32, 48), (3, 64, 16)):
-        inputs = {"images": torch.rand(n, 1, height, width), "latents": model.latents(n, seed=1)}
+        inputs = {"images": torch.rand(n, 1, height, width)}
+        inputs |= {"latents": model.latents(n, seed=1)} if model.latent_dim else {}
         with torch.inference_mode():
             wanted = model(**inputs).clamp(0, 1)
         torch.testing.assert_close(run_file(file, **inputs), wanted, rtol=0, atol=1e-3)

@@ -121,3 +121,51 @@ def test_no_pattern_is_woven_at_the_start(translator: Translator) -> None:
         without_input = torch.zeros(1, layer.beside.in_channels, 12, 12)  # type: ignore[union-attr]
         blocks = layer(torch.randn(1, width, 6, 6), without_input).unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # type: ignore[operator]
         torch.testing.assert_close(blocks, blocks[..., :1].expand_as(blocks))
+
+
+# -- resnet
+
+
+def test_a_resnet_translates_any_size_without_latents(tmp_path: Path) -> None:
+    model = Translator("resnet", width=8, depth=2, image_size=32).eval()
+    model.save_pretrained(tmp_path)
+    loaded = Translator.from_pretrained(tmp_path)
+    photo = picture(40, 24)
+    assert loaded.translate(photo).size == (32, 19)
+    assert loaded.translate(photo, size=16).tobytes() == model.translate(photo, size=16).tobytes()
+    with pytest.raises(ConfigError, match=r"takes no seed\. Leave out seed"):
+        loaded.translate(photo, seed=1)
+    with pytest.raises(ConfigError, match="multiple of 4"):
+        Translator("resnet", width=10)
+
+
+def test_a_resnet_of_the_default_size_suits_a_cpu() -> None:
+    with torch.device("meta"):
+        assert 1e6 < Translator("resnet").num_parameters() < 3e6
+
+
+def test_a_resnet_has_latents_if_asked() -> None:
+    model = Translator("resnet", width=8, depth=2, latent_dim=4, image_size=32).eval()
+    for name, parameter in model.named_parameters():
+        if "style" in name:
+            torch.nn.init.normal_(parameter)
+    made = [model.translate(picture(32, 32), seed=seed).tobytes() for seed in (None, 1, 2)]
+    assert len({*made}) == 3
+
+
+def test_a_resnet_weaves_no_pattern_into_a_flat_picture() -> None:
+    model = Translator("resnet", width=8, depth=2, image_size=32).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    with torch.no_grad():
+        made = model(torch.full((1, 3, 32, 32), 0.3))
+    assert made.std((2, 3)).max() < 1e-3
+
+
+def test_features_are_those_of_the_chosen_layers() -> None:
+    network = Translator("resnet", width=8, depth=2).network
+    images = torch.rand(2, 3, 32, 16)
+    found = network.features(images, (0, 3, 1))  # type: ignore[operator]
+    assert [each.shape[1] for each in found] == [network.layer_channels[layer] for layer in (0, 3, 1)]  # type: ignore[index]
+    assert [each.shape[2:] for each in found] == [(32, 16), (8, 4), (16, 8)]
+    torch.testing.assert_close(found[0], images * 2 - 1)

@@ -20,14 +20,20 @@ _INPUTS = {"input", "inputs", "source", "condition", "conditioning", "lr"}
 _TARGETS = {"target", "targets", "output", "outputs", "truth", "gt", "hr"}
 
 
-def known_pair(names: Sequence[str]) -> tuple[str, str] | None:
-    """The names of inputs and targets among two names: `lr` and `hr`, or `input` and `target`, in any case."""
-    return _known_among(names) if len(names) == 2 else None
+def known_pair(names: Sequence[str], more: Sequence[tuple[str, str]] = ()) -> tuple[str, str] | None:
+    """The names of inputs and targets among two names: `lr` and `hr`, or `input` and `target`, in any case.
+
+    Args:
+        names: two of them, or there is no pair.
+        more: further names to know, in lower case.
+    """
+    return _known_among(names, more) if len(names) == 2 else None
 
 
-def _known_among(names: Sequence[str]) -> tuple[str, str] | None:
+def _known_among(names: Sequence[str], more: Sequence[tuple[str, str]] = ()) -> tuple[str, str] | None:
     words = {name.lower(): name for name in names}
-    return next(((words[given], words[target]) for given, target in PAIRS if {given, target} <= words.keys()), None)
+    known = (*PAIRS, *more)
+    return next(((words[given], words[target]) for given, target in known if {given, target} <= words.keys()), None)
 
 
 def look_swapped(input_column: str, column: str) -> bool:
@@ -58,11 +64,11 @@ def open_pairs(
             not clear whether the folder holds pairs, because there are other pictures beside the two subfolders.
         ValueError: the part of the split is malformed.
     """
-    if pair := _subfolders(path, column, input_column):
+    if pair := subfolders(path, column, input_column):
         wanted, found = spelled(split, ["train"], name, path), {"train": (path, pair)}
     else:
         inner = sorted(each for each in path.iterdir() if split_of(each.name) or each.name in words(split))
-        found = {each.name: (each, pair) for each in inner if (pair := _subfolders(each, column, input_column))}
+        found = {each.name: (each, pair) for each in inner if (pair := subfolders(each, column, input_column))}
         if not found:
             return None
         wanted = spelled(split, [each.name for each in inner if each.is_dir()], name, path)
@@ -73,8 +79,12 @@ def open_pairs(
     return datasets.concatenate_datasets([rows[each].select(numbers) for each, numbers in parts])
 
 
-def _subfolders(folder: Path, column: str | None, input_column: str | None) -> tuple[str, str] | None:
-    """The subfolders with the inputs and with the targets."""
+def subfolders(folder: Path, column: str | None, input_column: str | None) -> tuple[str, str] | None:
+    """The subfolders with the inputs and with the targets: those that are named, or of known names; or None.
+
+    Raises:
+        DataError: it is not clear which ones, because there are other pictures beside two of known names.
+    """
     if not folder.is_dir():
         return None
     inside = [path for path in folder.iterdir() if not path.name.startswith(".")]

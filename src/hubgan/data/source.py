@@ -39,6 +39,7 @@ class ImageSource:
             a class is its index here.
         numbers: maps the values of the label column, as text, to the numbers of the classes.
         input_column: the column with the inputs, if the rows are pairs.
+        targets: the images of the target domain, if these are the source domain of two (`hubgan.data.domains`).
     """
 
     rows: Rows
@@ -51,6 +52,7 @@ class ImageSource:
     classes: tuple[str, ...] = ()
     numbers: dict[str, int] = field(default_factory=dict)
     input_column: str | None = None
+    targets: "ImageSource | None" = None
 
     @property
     def columns(self) -> list[str]:

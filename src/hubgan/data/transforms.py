@@ -118,6 +118,24 @@ class PairedSquares(Squares):
         return target, given
 
 
+class UnpairedSquares(PairedSquares):
+    """Pictures of two domains, inputs and targets that do not belong together, each as `Squares` makes it.
+
+    A picture of each is one image, as in `PairedSquares`, but each is prepared and mirrored by itself.
+
+    Attributes:
+        inputs, targets: the transforms of the two domains. `prepare` is that of the inputs.
+    """
+
+    def __init__(self, *, size: int, channels: int, flip: bool) -> None:
+        super().__init__(size=size, channels=channels, flip=flip, input_channels=channels)
+        self.inputs, self.targets = (Squares(size=size, channels=channels, flip=flip) for _ in range(2))
+
+    def prepare(self, image: Image.Image, given: Image.Image | None = None) -> Tensor:
+        """The fixed part of an input, to uint8 (channels, size, size)."""
+        return self.inputs.prepare(image)
+
+
 class Crops(Transform):
     """A random crop of `size` x `size` pixels; mirrored and turned at random if `flip`.
 

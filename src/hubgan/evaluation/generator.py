@@ -33,7 +33,7 @@ from hubgan.runtime.processes import decide
 
 logger = logging.getLogger(__name__)
 
-_FEWEST = 12  # half of them, for the floor, is more than the neighbours that density needs
+FEWEST = 12  # half of them, for the floor, is more than the neighbours that density needs
 _PAIRS = 36
 _ENLARGED = 2
 
@@ -98,9 +98,9 @@ def evaluate_generator(
     real = features_of(reference, positions=range(wanted))
     found = len(real.features)
     count = samples if reals else found
-    if min(found, count) < _FEWEST:
+    if min(found, count) < FEWEST:
         raise DataError(
-            f"{reference}: the figures need at least {_FEWEST} images, not {min(found, count)}",
+            f"{reference}: the figures need at least {FEWEST} images, not {min(found, count)}",
             "Use more images",
         )
     if found < wanted:

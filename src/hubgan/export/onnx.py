@@ -45,13 +45,13 @@ class _Large(nn.Module):
 
 
 class _Translated(nn.Module):
-    """Images, and latents, to other images, in [0, 1]."""
+    """Images, and latents if there are any, to other images, in [0, 1]."""
 
     def __init__(self, translator: Translator) -> None:
         super().__init__()
         self.network = translator
 
-    def forward(self, images: Tensor, latents: Tensor) -> Tensor:
+    def forward(self, images: Tensor, latents: Tensor | None = None) -> Tensor:
         return self.network.forward(images, latents).clamp(0, 1)
 
 
@@ -61,9 +61,10 @@ def export_onnx(model: Generator | Translator | Upscaler, file: str | Path, *, o
     A generator takes `latents` (batch, latent_dim) from a standard normal and, if it has classes, `labels` (batch,),
     int64; it gives `images` (batch, channels, size, size). An upscaler takes `images` (batch, channels, height, width)
     and, if it has a strength, `strength` (batch,) from 0 to 1; it gives `large` (batch, channels, height x scale,
-    width x scale). A translator takes `images` (batch, input_channels, height, width) and `latents` (batch,
-    latent_dim); it gives `translated`, as large. Its sides are multiples of its network's grid, 16 for `unet`. Images
-    are float32 in [0, 1]. The batch size is free, and so are height and width from 2 pixels on.
+    width x scale). A translator takes `images` (batch, input_channels, height, width) and, if it has
+    any, `latents` (batch, latent_dim); it gives `translated`, as large. Its sides are multiples of its network's grid,
+    16 for `unet` and 8 for `resnet`. Images are float32 in [0, 1]. The batch size is free, and so are height and width
+    from 2 pixels on.
     The file's metadata hold the model's configuration under the key `hubgan`.
 
     The file holds only the network: `Upscaler.upscale` does tiling, transparency, colour profiles and the like.
@@ -143,13 +144,15 @@ def _network(model: Generator | Translator | Upscaler) -> tuple[nn.Module, dict[
         multiple = int(model.network.multiple)  # type: ignore[arg-type]
         height, width = (multiple * torch.export.Dim(name, min=1) for name in ("rows", "columns"))
         given, others = (
-            {
-                "images": torch.rand(n, model.input_channels, rows * multiple, columns * multiple),
-                "latents": model.latents(n, seed=0),
-            }
+            {"images": torch.rand(n, model.input_channels, rows * multiple, columns * multiple)}
             for n, rows, columns in ((2, 2, 3), (1, 4, 2))
         )
-        return _Translated(model), given, others, ({0: batch, 2: height, 3: width}, {0: batch})
+        sizes = [{0: batch, 2: height, 3: width}]
+        if model.latent_dim:
+            for each in (given, others):
+                each["latents"] = model.latents(len(each["images"]), seed=0)
+            sizes.append({0: batch})
+        return _Translated(model), given, others, tuple(sizes)
     given, others = ({"latents": model.latents(n, seed=0)} for n in (2, 1))
     sizes = [{0: batch}]
     if model.labels:

@@ -45,13 +45,15 @@ class TrainingRun(TypedDict, total=False):
 
     `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed, and `degradation`
     says how: everyday, or heavy, as in all runs that do not say. `pairs` names the columns, if the data set held the
-    small pictures too. `limits` says in a sentence or two where this model fails.
+    small pictures too. `domains` says which images are translated to which, if they were no pairs. `limits` says in a
+    sentence or two where this model fails.
     """
 
     dataset: str
     degraded: float
     degradation: str
     pairs: str
+    domains: str
     facts: dict[str, str]
     results: list[Result]
     picture_caption: str
@@ -181,6 +183,7 @@ _FIGURES = (
     "copies",
     "inception_score",
     "kd",
+    "ssim",
 )  # the first five are shown
 _BESIDE = {"floor": "real against real", "real": "real images", "input": "the input"}
 _SHOWN = 5  # figures in words

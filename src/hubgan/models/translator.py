@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hubgan.errors import ConfigError, ImageError, nearest
+from hubgan.errors import ConfigError, ImageError, Remedy, nearest
 from hubgan.media.derived import INPUTS
 from hubgan.media.images import ImageInput, flatten, open_image, to_floats, to_image
 from hubgan.media.metadata import METADATA
@@ -29,12 +29,12 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
         image_size: the longer side, in pixels, to which pictures are scaled; that of the training.
         input: the kind of input that the network learned from (`hubgan.media.derived.INPUTS`), empty for pairs.
         **options: options of the network; for `unet` channels (3), input_channels (1), width (48), depth (2) and
-            latent_dim (16).
+            latent_dim (16); for `resnet` channels (3), input_channels (3), width (96), depth (9) and latent_dim (0).
 
     Attributes:
         image_size: see above.
         channels, input_channels: of the results and of the inputs.
-        latent_dim: numbers that choose among the possible results of one input.
+        latent_dim: numbers that choose among the possible results of one input; 0 if there is only one.
 
     Raises:
         ConfigError: an unknown architecture or option, or a value out of bounds.
@@ -58,8 +58,8 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
     def forward(self, images: Tensor, latents: Tensor | None = None) -> Tensor:
         """Images (N, input_channels, H, W) in [0, 1], and latents (N, latent_dim), to (N, channels, H, W).
 
-        The sides are multiples of the network's grid, 16 for `unet`. The result is nominally in [0, 1]. Without
-        latents those of zero are taken, the most typical.
+        The sides are multiples of the network's grid, 16 for `unet` and 8 for `resnet`. The result is nominally in
+        [0, 1]. Without latents those of zero are taken, the most typical.
         """
         images = self.network(images, latents)
         return images
@@ -95,10 +95,16 @@ class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-tr
         Raises:
             ImageError: the picture cannot be read, is empty, or too large; it is blank; or a model that fills
                 transparent parts finds none.
-            ConfigError: `size` is out of range, or `prepare` is asked of a model that learned from pairs.
+            ConfigError: `size` is out of range, `prepare` is asked of a model that learned from pairs, or a seed of
+                one that makes one result of each picture.
             ModelError: the network computes NaN or infinity.
         """
         side = self.checked_size(self.image_size if size is None else size, "size")
+        if seed is not None and not self.latent_dim:
+            raise ConfigError(
+                "this model makes one result of each picture, so it takes no seed",
+                Remedy("Leave out seed", "Remove --seed and --seeds"),
+            )
         warn_of_parts(image, "translated")
         filled = self.input == "mask" and not prepare
         picture = open_image(image, srgb=not filled)

@@ -12,6 +12,7 @@ from hubgan.networks.edsr import EDSR
 from hubgan.networks.patch import PatchDiscriminator
 from hubgan.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from hubgan.networks.residual_unet import ResidualUNet
+from hubgan.networks.resnet import ResNet
 from hubgan.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from hubgan.networks.unet import UNetDiscriminator
 
@@ -27,5 +28,5 @@ DISCRIMINATORS: Mapping[str, type[nn.Module]] = {
     "sngan": SNGANDiscriminator,
     "unet": UNetDiscriminator,
 }
-TRANSLATORS: Mapping[str, type[nn.Module]] = {"unet": ResidualUNet}
+TRANSLATORS: Mapping[str, type[nn.Module]] = {"resnet": ResNet, "unet": ResidualUNet}
 UPSCALERS: Mapping[str, type[nn.Module]] = {"edsr": EDSR}

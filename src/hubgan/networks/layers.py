@@ -1,4 +1,4 @@
-"""Initial weights and memory layout, shared by several networks."""
+"""Initial weights, memory layout and styles, shared by several networks."""
 
 import torch
 from torch import Tensor, nn
@@ -35,3 +35,18 @@ def _without_bias(layer: nn.Module) -> None:
 def in_fast_layout(x: Tensor) -> Tensor:
     """(N, channels, H, W) in channels-last layout on a CPU, where convolutions are faster in it; else unchanged."""
     return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+
+
+class Style(nn.Module):
+    """Latents (N, latent_dim) to what scales and shifts `channels`; at first it changes nothing."""
+
+    def __init__(self, latent_dim: int, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(latent_dim, 2 * channels)
+        for parameter in self.linear.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor, latents: Tensor) -> Tensor:
+        scale, shift = self.linear(latents)[:, :, None, None].chunk(2, 1)
+        styled: Tensor = x * (1 + scale) + shift
+        return styled

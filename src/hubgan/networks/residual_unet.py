@@ -14,7 +14,7 @@ from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle, silu
 
-from hubgan.networks.layers import in_fast_layout
+from hubgan.networks.layers import Style, in_fast_layout
 from hubgan.networks.validation import STRICT, Channels, Depth, InputChannels, LatentDim, Width
 
 _SHUFFLED = 2  # times, a pixel shuffle enlarges
@@ -24,21 +24,6 @@ _MIDDLE = 3  # blocks at the lowest resolution
 _GROUP = 8  # channels that are normalised together
 
 
-class _Style(nn.Module):
-    """Latents (N, latent_dim) to what scales and shifts `channels`; at first it changes nothing."""
-
-    def __init__(self, latent_dim: int, channels: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(latent_dim, 2 * channels)
-        for parameter in self.linear.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, x: Tensor, latents: Tensor) -> Tensor:
-        scale, shift = self.linear(latents)[:, :, None, None].chunk(2, 1)
-        styled: Tensor = x * (1 + scale) + shift
-        return styled
-
-
 class _Block(nn.Module):
     """(N, width, H, W), and latents (N, latent_dim), to the same; at first the identity."""
 
@@ -46,7 +31,7 @@ class _Block(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = (nn.GroupNorm(max(width // _GROUP, 1), width) for _ in range(2))
         self.conv1, self.conv2 = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-        self.style = _Style(latent_dim, width)
+        self.style = Style(latent_dim, width)
         for parameter in self.conv2.parameters():
             nn.init.zeros_(parameter)
 

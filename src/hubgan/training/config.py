@@ -160,6 +160,8 @@ class OptimisationOptions(OptionGroup):
     """The schedule of values that are given as two numbers: how they change from the first to the second."""
     schedule_share: float = Field(1.0, gt=0, le=1)
     """The share of the budget after which a schedule has reached its second number."""
+    schedule_start: float = Field(0.0, ge=0, lt=1)
+    """The share of the budget up to which a schedule stays at its first number."""
     clip_grad_norm: NonNegativeFloat = 0.0
     """Clip the norm of the gradients to this value. 0 means no clipping."""
     ema_half_life: NonNegativeSchedule = 90_000

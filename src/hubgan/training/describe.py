@@ -4,6 +4,8 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from hubgan.data import ImageSource
+from hubgan.runtime.names import without_folders
 from hubgan.training.config import TrainingConfig
 from hubgan.training.schedules import Schedule, is_used
 from hubgan.training.task import Task
@@ -12,6 +14,16 @@ from hubgan.training.task import Task
 def without_remark(name: str) -> str:
     """A data set's name without the remark of "uoft-cs/cifar10 (JPEG copy)"."""
     return name.partition(" (")[0]
+
+
+def domains(source: ImageSource) -> str:
+    """Which domain is translated to which."""
+    from_, to = (
+        f"column {each.column!r} of {without_folders(each.name)} ({len(each):,} images)"
+        for each in (source, source.targets)
+        if each is not None
+    )
+    return f"from {from_} to {to}"
 
 
 def number(value: float) -> str:
@@ -41,7 +53,8 @@ def schedule(value: Schedule, task: Task[Any]) -> str:
         return number(value)
     config, each = task.config, "each part of " if len(task.active_parts) > 1 else ""
     share = f"{config.schedule_share * 100:g} % of {each}the run"
-    return f"{number(value[0])} to {number(value[1])}, {config.schedule}, over {share}"
+    begins = f"from {config.schedule_start * 100:g} % on, up to" if config.schedule_start else "over"
+    return f"{number(value[0])} to {number(value[1])}, {config.schedule}, {begins} {share}"
 
 
 def penalties(task: Task[Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import ProjectConfiguration, set_seed
 
-from hubgan.data import ImageSource, load_images
+from hubgan.data import ImageSource
 from hubgan.errors import ConfigError, UnreachableError
 from hubgan.runtime.processes import decide
 from hubgan.training.accelerator import make_accelerator
@@ -102,6 +102,11 @@ def plan(config: TrainingConfig) -> str:
 def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
     if not (config.max_images or config.max_steps or config.max_minutes):
         raise ConfigError("the run has no budget", "Set --max_images, --max_steps or --max_minutes")
+    if config.schedule_start >= config.schedule_share:
+        raise ConfigError(
+            f"schedule_start is {config.schedule_start:g}, but schedule_share is {config.schedule_share:g}",
+            "Set --schedule_start below --schedule_share",
+        )
     if config.eval_every and not config.eval_samples:
         raise ConfigError("eval_every needs a number of images to measure", "Set --eval_samples, for example to 10000")
     if not config.augment and (config.augment_target is not None or config.augment_probability != 1):
@@ -139,13 +144,13 @@ def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource
         )
     logger.info("Opening the data set %s ...", config.dataset)
     with accelerator.main_process_first():  # the first process fills the cache of `datasets`, the others read it
-        return load_images(
+        return TASKS[config.task].load_images(
+            config,
             config.dataset,
             config=config.dataset_config,
             split=config.split,
             column=config.image_column,
             input_column=config.input_column,
-            pairs=TASKS[config.task].takes_pairs,
             label_column=config.label_column,
             classes=config.classes,
             streaming=config.streaming,

@@ -7,7 +7,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from hubgan.data import ImageSource, load_images
+from hubgan.data import ImageSource
 from hubgan.errors import DataError
 from hubgan.evaluation import Reference, table
 from hubgan.models.card import Result, images_of
@@ -122,24 +122,25 @@ def _open(task: Task[Any], *, paired: bool) -> Reference:
     config: TrainingConfig = task.config
     if config.eval_dataset is not None:
         split = config.eval_split or "train"
-        found = load_images(
+        found = task.load_images(
+            config,
             config.eval_dataset,
+            measured=True,
             split=split,
             column=config.image_column if config.input_column else None,
             input_column=config.input_column,
-            pairs=task.takes_pairs,
         )
         if paired and found.input_column is None:
             raise DataError(f"{config.eval_dataset} has no pairs, but the training data has")
         return Reference(found, without_folders(config.eval_dataset), split)
     assert config.eval_split is not None
-    source = load_images(
+    source = task.load_images(
+        config,
         config.dataset,
         config=config.dataset_config,
         split=config.eval_split,
         column=config.image_column,
         input_column=config.input_column,
-        pairs=task.takes_pairs,
         label_column=config.label_column,
         classes=config.classes,
         streaming=config.streaming,

@@ -176,6 +176,8 @@ def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None, m
     if source is None:
         stand_ins = ["two classes are assumed in place of the real ones"] if task.labelled else []
         return [*lines, f"not opened: {missing}" if missing else "not opened", *stand_ins]
+    if source.targets is not None:
+        lines.append(describe.domains(source))
     number = counted(source.size, "image") if source.size is not None else "an unknown number of images"
     if source.streaming:
         how = f"streamed through a buffer of {config.shuffle_buffer:,}"
@@ -197,7 +199,8 @@ def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None, m
         except DataError as error:
             return [*lines, str(error)]
         mean = sum(example.numel() for example in examples) / len(examples)
-        lines.append(f"about {size(mean * source.size)} decoded, estimated from {len(examples)} of them")
+        total = source.size + (len(source.targets) if source.targets else 0)
+        lines.append(f"about {size(mean * total)} decoded, estimated from {len(examples)} of them")
     return lines
 
 

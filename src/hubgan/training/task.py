@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from hubgan.data import ImageSource, RawBatch, Transform
+from hubgan.data import ImageSource, RawBatch, Transform, load_images
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference
 from hubgan.models import HubModel
@@ -231,7 +231,8 @@ class Task(ABC, Generic[C]):
         """A schedule's value at this share of the budget."""
         part = self.part(progress)
         done = (progress - part.start) / max(part.end - part.start, 1e-9)
-        return value_at(schedule, done / self.config.schedule_share, self.config.schedule)
+        start, end = self.config.schedule_start, self.config.schedule_share
+        return value_at(schedule, (done - start) / max(end - start, 1e-9), self.config.schedule)
 
     @property
     def follows_budget(self) -> bool:
@@ -266,6 +267,21 @@ class Task(ABC, Generic[C]):
         return []
 
     # -- before and after
+
+    @classmethod
+    def load_images(cls, config: C, name: str, /, *, measured: bool = False, **options: Any) -> ImageSource:
+        """A data set to train or to measure on, opened as this task needs it.
+
+        Args:
+            config: the run's options.
+            name: the data set.
+            measured: it is `config.eval_dataset`.
+            options: as `hubgan.data.load_images` takes them.
+
+        Raises:
+            DataError: it cannot be found or used.
+        """
+        return load_images(name, pairs=cls.takes_pairs, **options)
 
     def setup_data(self, source: ImageSource) -> None:
         """Called once with the data set, before the networks are used."""

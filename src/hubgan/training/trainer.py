@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from tqdm.auto import tqdm
 
-from hubgan.data import DecodedImages, ImageSource, RawBatch, StreamedImages, batches
+from hubgan.data import DecodedImages, ImageSource, RawBatch, StreamedImages, UnpairedImages, batches
 from hubgan.errors import TrainingError
 from hubgan.runtime.counting import counted
 from hubgan.runtime.processes import decide, largest
@@ -295,8 +295,9 @@ class Trainer:
                 self.source, self.task.transform, buffer=self.config.shuffle_buffer, labelled=self.task.labelled
             )
         memory = int(self.config.decoded_gb * 1e9)
+        kind = DecodedImages if self.source.targets is None else UnpairedImages
         with self.accelerator.local_main_process_first():
-            images = DecodedImages(
+            images = kind(
                 self.source,
                 self.task.transform,
                 memory=memory,

@@ -38,8 +38,9 @@ class Panel:
     scale: str = "linear"
 
 
+_LOSSES = ("discriminator", "adversarial", "pixel", "perceptual", "contrastive", "cycle", "identity")
 _TRAINING_PANELS = (
-    Panel("Losses", {key: key for key in ("discriminator", "adversarial", "pixel", "perceptual")}),
+    Panel("Losses", {key: key for key in _LOSSES}),
     Panel("Penalties", {"r1": "R1", "r2": "R2", "gradient_penalty": "gradient penalty"}),
     Panel("Discriminator is right", {"real_accuracy": "real images", "fake_accuracy": "fakes"}, "share"),
     Panel(

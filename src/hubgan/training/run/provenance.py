@@ -39,14 +39,16 @@ _PACKAGES = (
 )  # fmt: skip
 _SECRET = re.compile(r"hf_[A-Za-z0-9]{8,}|(?<=://)[^/@\s]+@")
 _LOCAL_PROCESSES = ["LOCAL_WORLD_SIZE", "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"]
-PATHS = ("dataset", "eval_dataset", "pretrained_model", "pretrained_discriminator")
+PATHS = (
+    "dataset", "target_dataset", "eval_dataset", "eval_target_dataset", "pretrained_model", "pretrained_discriminator",
+)  # fmt: skip
 """Options that may name something on this machine."""
 _BUDGET = {"max_images", "max_steps", "max_minutes"}
 # Options that a run may change when it resumes, as its weights do not depend on them.
 _FREE = {
     "config", "resume", "dry_run", "output_dir", "push_to_hub", "private", "dataset_name", "license", "notice",
     "num_workers", "decoded_gb", "log_every", "report_to", "sample_every", "checkpoint_every", "keep_checkpoints",
-    "on_nonfinite", "eval_every", "eval_samples", "eval_dataset", "eval_split",
+    "on_nonfinite", "eval_every", "eval_samples", "eval_dataset", "eval_target_dataset", "eval_split",
 }  # fmt: skip
 
 

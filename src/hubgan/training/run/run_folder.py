@@ -305,6 +305,7 @@ class RunFolder:
         facts = {
             "data set": f"{self._dataset_name()}, split {config.split}{classes}",
             "pairs": more.get("pairs", ""),
+            "domains": more.get("domains", ""),
             "images seen": f"{counters['images']:,}, in {counters['steps']:,} steps of"
             f" {describe.batch(config, accelerator)}",
             "began with": f"the weights of {began}" if began else "",
