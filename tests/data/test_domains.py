@@ -109,5 +109,5 @@ def test_a_missing_domain_is_an_error(source: ImageSource, tmp_path: Path) -> No
         load_domains(alone, str(tmp_path / "empty"))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "0.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match="none of its 1 images can be read"):
+    with pytest.raises(DataError, match="none of its 1 image can be read"):
         opened(load_domains(alone, str(tmp_path / "broken")))

@@ -38,7 +38,7 @@ def test_the_figures_of_a_folder_go_into_its_card(hubgan: Run, pictures: Path, t
     assert {result["name"] for result in results} == {"PSNR", "SSIM", "PD-ENL2"}
     assert {result["samples"] for result in results} == {3}
     card = (tmp_path / "model" / "README.md").read_text()
-    assert "Measured on data, split train." in card and "inputs sketches, by an edge detector" in card
+    assert "Measured on data, split train, 3 pictures." in card and "inputs sketches, by an edge detector" in card
     assert "PSNR" in hubgan("info", "model")[1]
     hubgan(*command, "--samples", "2", "--seed", "1")  # replaces the older figures
     results = Translator.from_pretrained(tmp_path / "model").training_run["results"]  # type: ignore[index]
