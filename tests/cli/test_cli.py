@@ -128,6 +128,27 @@ print({"torch", "datasets", "accelerate"} & set(sys.modules))
 
 
 @pytest.mark.e2e
+def test_a_data_set_that_the_hub_cannot_give_is_an_error_before_the_imports_that_take_seconds(tmp_path: Path) -> None:
+    Upscaler(scale=2, width=4, depth=1).save_pretrained(tmp_path / "up")
+    done = shell(
+        code="""
+import os, sys
+os.environ["HF_HUB_OFFLINE"] = "1"
+from hubgan.cli import main
+for words in (["train"], ["evaluate", "up"], ["upscale", "up", "-o", "large"]):
+    assert main([*words, "--dataset", "me/x"]) == 2
+print({"torch", "datasets", "accelerate"} & set(sys.modules))
+""",
+        capture_output=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout == "set()\n", done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3 and all("'me/x' is not a folder on this machine" in line for line in lines), lines
+    assert [file.name for file in tmp_path.iterdir()] == ["up"]
+
+
+@pytest.mark.e2e
 def test_who_reads_the_output_may_leave() -> None:
     reader, writer = os.pipe()
     os.close(reader)

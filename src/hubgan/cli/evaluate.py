@@ -46,7 +46,8 @@ from hubgan.cli.arguments import (
     whole,
 )
 from hubgan.errors import ConfigError
-from hubgan.runtime.names import without_folders
+from hubgan.runtime.counting import counted
+from hubgan.runtime.names import check_data_set, without_folders
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
@@ -134,6 +135,7 @@ def run(args: argparse.Namespace) -> None:
     if args.neighbours and args.neighbours.exists():
         raise ConfigError(f"{args.neighbours} exists already", "Pass another file with --neighbours")
     find_model(args)
+    check_data_set(args.dataset)
     announce_torch()
     with training_packages():
         import torchmetrics  # noqa: F401, so that its absence is reported before the work
@@ -150,10 +152,8 @@ def run(args: argparse.Namespace) -> None:
     reference = evaluation.Reference(source, args.dataset_name or without_folders(args.dataset), args.split)
     if args.dry_run:
         where = f"written into {folder}" if folder else "printed"
-        size = f"{reference.source.size:,}" if reference.source.size is not None else "some"
-        print(
-            f"{type(model).__name__} {args.model}, against {reference} ({size} images); the figures would be {where}"
-        )
+        size = "some images" if reference.source.size is None else counted(reference.source.size, "image")
+        print(f"{type(model).__name__} {args.model}, against {reference} ({size}); the figures would be {where}")
         return
     with enough_memory("use fewer --samples, or for a generator a smaller --batch-size"):
         results = _measure(args, model, reference, state.is_main_process)

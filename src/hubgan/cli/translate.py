@@ -31,6 +31,7 @@ from hubgan.cli.arguments import (
     whole,
 )
 from hubgan.errors import ConfigError, ImageError
+from hubgan.runtime.counting import counted
 
 if TYPE_CHECKING:
     from hubgan.cli.inputs import UpscaleJob
@@ -103,7 +104,8 @@ def run(args: argparse.Namespace) -> None:
     if problems or clashes:
         failed = len(problems) + sum(len(clash.sources) for clash in clashes)
         raise ImageError(
-            f"{failed:,} of {len(pictures):,} pictures failed:\n  " + "\n  ".join([*problems, *map(str, clashes)]),
+            f"{failed:,} of {counted(len(pictures), 'picture')} failed:\n  "
+            + "\n  ".join([*problems, *map(str, clashes)]),
             how_to_tell_apart(clashes) if clashes else "",
         )
 

@@ -72,6 +72,7 @@ from hubgan.cli.arguments import (
 from hubgan.cli.enlarging import Done, Outcome, enlarge, enlarge_all
 from hubgan.errors import ConfigError, ImageError
 from hubgan.runtime.counting import counted
+from hubgan.runtime.names import check_data_set
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -153,6 +154,8 @@ def run(args: argparse.Namespace) -> None:
     """Enlarge, and print where the results are."""
     _check(args)
     find_model(args)
+    if args.dataset:
+        check_data_set(args.dataset)
     announce_torch()
     from hubgan import Upscaler
     from hubgan.cli.inputs import (

@@ -7,14 +7,13 @@ from typing import Any, TypeAlias
 import datasets
 from datasets.load import CachedDatasetModuleFactory
 from datasets.packaged_modules.cache.cache import Cache
-from huggingface_hub import constants
 
 from hubgan.data.folder import open_folder
 from hubgan.data.pairs import open_pairs
 from hubgan.data.splits import rows_of, words
-from hubgan.errors import DataError, Remedy, UnreachableError, nearest
+from hubgan.errors import DataError, Remedy, nearest
 from hubgan.runtime.files import hashed
-from hubgan.runtime.names import did_you_mean, existing, hub_answers, is_path
+from hubgan.runtime.names import did_you_mean, existing, hub_answers, is_path, unreachable
 
 Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
@@ -125,15 +124,7 @@ def _refuse_config(name: str, config: str | None) -> None:
 def _unreachable(name: str, path: Path | None, error: Exception) -> DataError:
     if path:
         return DataError(f"{name} holds neither a data set nor images ({' '.join(str(error).split())[:200]})")
-    similar = did_you_mean(name)
-    return UnreachableError(
-        f"{name!r} is not a folder on this machine, and the Hub ({constants.ENDPOINT}) returned no"
-        " data set of that name. It may not exist or be private, or the Hub cannot be reached",
-        Remedy(
-            similar or "Pass the path of a folder of images, or of a local copy of the data set",
-            similar or "Pass the path of a folder of images, or of a local copy of the data set, with --dataset",
-        ),
-    )
+    return unreachable(name)
 
 
 def reason(error: Exception) -> str:

@@ -101,7 +101,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
                 return None
             return torch.randint(len(self.labels), (n,), generator=torch_generator(seed, "labels"))
         if not self.labels:
-            raise ConfigError("this model has no classes", "Leave the labels out")
+            raise ConfigError("this model has no classes", "Leave out labels")
         wanted = [labels] if isinstance(labels, int | str) else list(labels)
         if not wanted:
             raise ConfigError("labels is empty", "Pass at least one label, or leave out labels")
@@ -422,7 +422,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if (labels is not None) != bool(self.labels):
             if self.labels:
                 raise ConfigError(f"this model has {len(self.labels)} classes", "Pass labels, as label_ids makes them")
-            raise ConfigError("this model has no classes", "Leave the labels out")
+            raise ConfigError("this model has no classes", "Leave out labels")
         if labels is None:
             return
         if labels.shape != (n,) or labels.dtype != torch.int64:

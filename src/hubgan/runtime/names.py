@@ -9,6 +9,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from huggingface_hub import constants
 
+from hubgan.errors import Remedy, UnreachableError
+
 _PATIENCE = 2.0  # seconds
 
 
@@ -77,3 +79,37 @@ def hub_answers() -> bool:
             return True
     except (OSError, ValueError):
         return False
+
+
+def check_data_set(name: str) -> None:
+    """Raise UnreachableError for a data set of the Hub that can be had neither from there nor from the cache.
+
+    Commands call it before their imports, which take seconds.
+    """
+    if not (existing(name) or is_path(name) or "://" in name or _is_prepared(name) or hub_answers()):
+        raise unreachable(name)
+
+
+def _is_prepared(name: str) -> bool:
+    """Whether the cache of `datasets` has a folder for a data set of the Hub."""
+    cache = Path(os.environ.get("HF_DATASETS_CACHE") or Path(constants.HF_HOME) / "datasets")
+    folders = {folder.name for folder in cache.iterdir()} if cache.is_dir() else set()
+    return _key(name.replace("/", "_")) in map(_key, folders)
+
+
+def _key(name: str) -> str:
+    """A name as `datasets` may spell it: it puts underscores for slashes and before capital letters."""
+    return name.replace("_", "").lower()
+
+
+def unreachable(name: str) -> UnreachableError:
+    """The error for a data set that is neither on this machine nor on the Hub."""
+    similar = did_you_mean(name)
+    return UnreachableError(
+        f"{name!r} is not a folder on this machine, and the Hub ({constants.ENDPOINT}) returned no"
+        " data set of that name. It may not exist or be private, or the Hub cannot be reached",
+        Remedy(
+            similar or "Pass the path of a folder of images, or of a local copy of the data set",
+            similar or "Pass the path of a folder of images, or of a local copy of the data set, with --dataset",
+        ),
+    )

@@ -15,6 +15,7 @@ from hubgan.errors import ConfigError
 from hubgan.metrics import registry
 from hubgan.models.card import Result, images_of
 from hubgan.models.config import CONFIG, read_config
+from hubgan.runtime.counting import counted
 from hubgan.runtime.files import write_text
 from hubgan.training.config import NetworkConfig, TrainingConfig
 from hubgan.training.options import complete_block
@@ -285,8 +286,9 @@ def _sessions(run: dict[str, Any]) -> str:
     last = sessions[-1]
     machine, versions, git = last.get("hardware") or {}, last.get("versions") or {}, last.get("git")
     gpus = ", ".join(f"{gpu['name']} ({gpu['memory_gib']} GiB)" for gpu in machine.get("gpus") or [])
+    machines = counted(last.get("machines", 1), "machine")
     facts = {
-        "processes": f"{last.get('processes')}, on {last.get('machines')} machine(s), {last.get('precision')}",
+        "processes": f"{last.get('processes')}, on {machines}, {last.get('precision')}",
         "processor": f"{machine.get('processor')}; {machine.get('usable_cpus')} usable CPUs, {machine.get('threads')}"
         f" threads a process, {machine.get('memory_gib')} GiB",
         "GPUs": gpus or "none",
