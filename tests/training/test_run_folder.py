@@ -32,7 +32,7 @@ from hubgan.training.tasks.generation import Generation
 from hubgan.training.tasks.upscaling import Upscaling
 
 TINY = ["--config", "quickstart", "--generator.width", "8", "--discriminator.width", "8", "--batch_size", "16"]
-TASK: Any = SimpleNamespace(preview=lambda models: Image.new("RGB", (64, 64), "red"))
+TASK: Any = SimpleNamespace(preview=lambda models: Image.new("RGB", (64, 64), "red"), caption="")
 
 
 def configure(folder: Path, *options: str) -> TrainingConfig:
@@ -101,7 +101,7 @@ def test_a_full_disk_stops_no_figures(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_samples_of_broken_weights_do_not_end_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder, generator = open_folder(tmp_path), Generator(width=4)
     torch.nn.init.constant_(next(generator.parameters()), float("nan"))
-    task: Any = SimpleNamespace(preview=lambda models: models["generator"].sample()[0])
+    task: Any = SimpleNamespace(preview=lambda models: models["generator"].sample()[0], caption="")
     with caplog.at_level(logging.WARNING, "hubgan"):
         folder.preview(task, {"generator": generator}, 1)
     assert "no samples were made at step 1: the weights of this Generator hold NaN" in caplog.text
