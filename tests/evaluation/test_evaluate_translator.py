@@ -74,4 +74,5 @@ def test_what_does_not_go_with_a_translator(hubgan: Run, pictures: Path, tmp_pat
     status, _, said = hubgan(*command, "known", "--input-column", "input")
     assert status == 2 and "computes its inputs (grey)" in said and "Remove --input-column" in said
     assert "several image columns: input, target" in hubgan(*command, "known")[2]
-    assert "holds a Translator. Pass a generator or an upscaler" in hubgan("export", "model")[2]
+    said = hubgan("export", "model", "--fidelity", "1")[2]
+    assert "holds a translator, which does not use --fidelity. Remove --fidelity" in said

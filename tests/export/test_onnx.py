@@ -155,3 +155,12 @@ def test_a_translator_makes_the_same_pictures_of_any_size(tmp_path: Path, option
         with torch.inference_mode():
             wanted = model(**inputs).clamp(0, 1)
         torch.testing.assert_close(run_file(file, **inputs), wanted, rtol=0, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_command_takes_a_translator(hubgan: Run, tmp_path: Path) -> None:
+    Translator("resnet", width=4, depth=1).save_pretrained(tmp_path / "run" / "backward")
+    status, said, _ = hubgan("export", "run", "--subfolder", "backward")
+    assert status == 0 and said.startswith("backward.onnx: ") and "multiples of 8" in said
+    assert "images (batch, 3, height, width) to translated (batch, 3, height, width)" in said
+    assert run_file(tmp_path / "backward.onnx", images=torch.rand(1, 3, 8, 16)).shape == (1, 3, 8, 16)

@@ -1,13 +1,16 @@
-"""Write a generator or an upscaler as ONNX, for runtimes without PyTorch.
+"""Write a model as ONNX, for runtimes without PyTorch.
 
   hubgan export me/cifar-dcgan                       makes cifar-dcgan.onnx
   hubgan export me/photo-x4 --fidelity 1 -o photo-x4.onnx
+  hubgan export me/sketch-to-emoji
 
 A generator takes "latents" (batch, latent_dim), drawn from a standard normal
 distribution, and returns "images". If it has classes, it also takes "labels"
 (int64, batch). An upscaler takes "images" (batch, channels, height, width) and
-returns "large". All images are float32 from 0 to 1. Batch, height and width may
-have any size; height and width are at least 8.
+returns "large". A translator takes "images" and, if seeds change its results, "latents".
+It returns "translated". All images are float32 from 0 to 1. Batch, height and
+width may have any size, of at least 8 pixels. For a translator they are multiples
+of 16 with the network unet, and of 8 with resnet.
 
 The results of onnxruntime are compared with those of PyTorch before the file is
 written. The command needs pip install 'hubgan[onnx]'.
@@ -58,19 +61,23 @@ def run(args: argparse.Namespace) -> None:
 
     find_model(args)
     announce_torch()
-    from hubgan import Generator, Translator
+    from hubgan import Generator, Translator, Upscaler
     from hubgan.export.onnx import export_onnx
 
     model, _ = load_model(args, "cpu")
-    if isinstance(model, Translator):
-        raise ConfigError(f"{args.model} holds a Translator", "Pass a generator or an upscaler")
-    if isinstance(model, Generator):
-        refuse_unused(args, f"{args.model} holds a generator, which", "fidelity")
+    if not isinstance(model, Upscaler):
+        refuse_unused(args, f"{args.model} holds a {type(model).__name__.lower()}, which", "fidelity")
     export_onnx(model, file, opset=args.opset)
     if isinstance(model, Generator):
         labels = " and labels (batch)" if model.labels else ""
         sizes = f"latents (batch, {model.latent_dim}){labels} to images (batch, {model.channels}, "
         sizes += f"{model.image_size}, {model.image_size})"
+    elif isinstance(model, Translator):
+        latents = f" and latents (batch, {model.latent_dim})" if model.latent_dim else ""
+        sizes = (
+            f"images (batch, {model.input_channels}, height, width){latents} to translated (batch, {model.channels}"
+        )
+        sizes += f", height, width), of sides that are multiples of {model.network.multiple}"
     else:
         strength = " and strength (batch)" if model.has_strength else ""
         sizes = f"images (batch, {model.channels}, height, width){strength} to large, {model.scale} times as large"
