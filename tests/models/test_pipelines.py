@@ -13,7 +13,8 @@ from diffusers import DDPMPipeline, DDPMScheduler, ImagePipelineOutput, UNet2DMo
 from diffusers.utils import make_image_grid
 from PIL import Image
 
-from hubgan import Generator, Upscaler
+from helpers import pictures
+from hubgan import Generator, Translator, Upscaler
 from hubgan.errors import ConfigError, ImageError
 
 
@@ -98,8 +99,33 @@ def test_an_upscaler_takes_a_picture_by_position(caplog: pytest.LogCaptureFixtur
         model(prompt="a cat")
 
 
+def test_a_translator_is_called_with_a_picture(tmp_path: Path) -> None:
+    model = Translator("resnet", width=4, depth=1, latent_dim=2, image_size=16).eval()
+    for name, parameter in model.named_parameters():
+        if "style" in name:  # they start at zero, and would hide what latents do
+            torch.nn.init.normal_(parameter)
+    picture = pictures.picture(6, 4)
+    picture.save(tmp_path / "picture.png")
+    array = np.asarray(picture)
+    for seed in (None, 1):
+        wanted = model.translate(picture, seed=seed)
+        for given in (picture, str(tmp_path / "picture.png"), torch.from_numpy(array.copy()).permute(2, 0, 1)):
+            assert model(given, seed=seed).images[0].tobytes() == wanted.tobytes()
+    assert model(picture, seed=1).images[0].tobytes() != model(picture).images[0].tobytes()
+    assert model([picture, picture], size=24, output_type="np").images.shape == (2, 16, 24, 3)
+    (made,) = model(np.stack([array, array]), return_dict=False)
+    assert [each.size for each in made] == [(16, 11)] * 2
+    assert model(torch.rand(1, 3, 8, 16)).shape == (1, 3, 8, 16)  # a batch goes through the network
+    with pytest.raises(ImageError, match="there is no picture"):
+        model([])
+    with pytest.raises(ConfigError, match="output_type"):
+        model(picture, output_type="latent")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="strength"):
+        model(picture, strength=1)  # type: ignore[call-overload]
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="typing.get_overloads")
-@pytest.mark.parametrize("kind", [Generator, Upscaler])
+@pytest.mark.parametrize("kind", [Generator, Upscaler, Translator])
 def test_editors_know_what_a_call_returns(kind: type[Any]) -> None:
     found = [inspect.signature(each).return_annotation for each in typing.get_overloads(kind.__call__)]
     types = ["list[Image.Image]", "np.ndarray", "Tensor"]

@@ -1,6 +1,7 @@
 """The inputs and outputs of diffusers' pipelines: pictures one by one or in a batch; as PIL, arrays or tensors."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
@@ -12,6 +13,8 @@ from hubgan.errors import ConfigError, ImageError
 from hubgan.media.images import WHITE_16, ImageInput, to_image
 
 OutputType: TypeAlias = Literal["pil", "np", "pt"]
+Pictures: TypeAlias = str | Path | bytes | Image.Image | np.ndarray | list[Any]
+"""A picture, several, or a batch; a tensor is one too, but a batch as the first argument goes to `forward`."""
 Images: TypeAlias = list[Image.Image] | np.ndarray | Tensor
 
 

@@ -13,6 +13,7 @@ from hubgan.media.metadata import METADATA
 from hubgan.models.base import HubModel
 from hubgan.models.finite import is_finite, not_finite
 from hubgan.models.picture import warn_of_parts
+from hubgan.models.translate_pipeline import TranslatePipeline
 from hubgan.networks import TRANSLATORS
 from hubgan.runtime.seeding import normals, torch_generator
 
@@ -21,7 +22,7 @@ _SMALLEST, _LARGEST = 16, 2048  # a side in pixels, of what is translated at onc
 _KEPT = {"grey": METADATA, "mask": (*METADATA, "icc_profile"), "small": [key for key in METADATA if key != "dpi"]}
 
 
-class Translator(HubModel, pipeline_tag="image-to-image", tags=["gan", "image-translation"]):
+class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tags=["gan", "image-translation"]):
     """Pictures to other pictures, such as sketches to coloured ones.
 
     Args:

@@ -3,8 +3,7 @@
 import logging
 from abc import abstractmethod
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from PIL import Image
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from hubgan.errors import ConfigError, ImageError
 from hubgan.media.images import ImageInput
-from hubgan.models.pipeline import as_output, check_output_type, one_by_one, pipeline_output
+from hubgan.models.pipeline import Pictures, as_output, check_output_type, one_by_one, pipeline_output
 
 if TYPE_CHECKING:
     from hubgan.models.pipeline import PipelineOutput
@@ -32,9 +31,6 @@ _WITHOUT_EFFECT = {
     "cross_attention_kwargs",
     "clip_skip",
 }
-
-Pictures: TypeAlias = str | Path | bytes | Image.Image | np.ndarray | list[Any]
-"""A picture, several, or a batch; a tensor is one too, but a batch as the first argument goes to `forward`."""
 
 
 class UpscalePipeline(nn.Module):
