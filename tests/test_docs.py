@@ -30,7 +30,7 @@ from hubgan.training.tasks import TASKS
 TABLES = runpy.run_path(str(ROOT / "docs" / "tables.py"))
 PROSE = [guide for guide in GUIDES if guide.stem != "experiments"]  # a record, not a guide
 # Code with one of these needs a server, or weights that are not here.
-ELSEWHERE = ("gradio_client", "4x-model.safetensors", "runs/sketch-to-emoji")
+ELSEWHERE = ("gradio_client", "4x-model.safetensors", "runs/sketch-to-emoji", "user/horse2zebra")
 VARIABLES = {"HUBGAN_GENERATORS", "HUBGAN_UPSCALERS", "HUBGAN_TRANSLATORS", "GRADIO_MCP_SERVER"}
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from helpers.common import ROOT, equal
 from helpers.loopback_hub import LoopbackHub
-from hubgan import Discriminator, Generator, Upscaler
+from hubgan import Discriminator, Generator, Translator, Upscaler
 from hubgan.errors import ModelError
 from hubgan.hub.download import ModelSource
 from hubgan.models import MODELS, HubModel
@@ -238,6 +238,50 @@ def test_the_snippet_of_a_new_card_runs(model: HubModel, tmp_path: Path, monkeyp
     model.save_pretrained(tmp_path.parent / f"{tmp_path.name}-elsewhere")
     card = (tmp_path.parent / f"{tmp_path.name}-elsewhere" / "README.md").read_text()
     assert f"run it in the folder that holds `{tmp_path.name}-elsewhere`" in card and str(tmp_path.parent) not in card
+
+
+@pytest.mark.parametrize(
+    ("kind", "run", "file", "words"),
+    [
+        ("edges", {}, "drawing.png", "It takes a drawing with dark lines on white."),
+        ("grey", {}, "photo.jpg", "It takes any picture, and keeps its size and brightness."),
+        ("mask", {}, "picture.png", "It takes a picture with transparent parts, and fills these."),
+        ("small", {}, "photo.jpg", "It takes a picture that was shrunk, and gives it more detail."),
+        ("", {"pairs": "inputs in `map`"}, "picture.png", "It takes a picture like the inputs of the pairs"),
+        (
+            "",
+            {"domains": "from horses"},
+            "photo.jpg",
+            "It takes a picture like those of the domain it translates from.",
+        ),
+    ],
+)
+def test_a_translators_card_says_what_it_takes(
+    kind: str, run: TrainingRun, file: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture = Image.new("RGBA" if file == "picture.png" else "RGB", (9, 7), "teal")
+    if kind == "mask":
+        picture.putpixel((4, 4), (0, 0, 0, 0))
+    picture.save(file)
+    model = Translator("resnet", width=4, depth=1, image_size=16, input=kind)
+    model.training_run = run
+    model.save_pretrained("mine")
+    card = Path("mine/README.md").read_text()
+    run_snippet(Path("mine/README.md"))
+    assert words in card and Path("translated.png").is_file() and "seed" not in card
+
+
+def test_a_cyclegans_card_shows_the_other_direction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (9, 7), "teal").save("photo.jpg")
+    models = [Translator("resnet", width=4, depth=1, image_size=16) for _ in range(2)]
+    for model, folder in zip(models, ("", "backward"), strict=True):
+        model.training_run = {"domains": "from horses to zebras", "backward": "backward"}
+        about = {"name": "./mine", **({"subfolder": folder} if folder else {})}
+        model.save_pretrained(Path("mine", folder), model_card_kwargs=about)
+    assert equal(run_snippet(Path("mine/README.md"))["backward"], models[1])
+    assert equal(run_snippet(Path("mine/backward/README.md"))["translator"], models[1])
 
 
 def test_the_snippet_of_a_subfolder_loads_what_lies_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

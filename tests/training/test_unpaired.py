@@ -71,6 +71,7 @@ def test_a_run_goes_on_where_it_was(task: str, domains: list[str], tmp_path: Pat
             assert translator.translate(Image.new("RGB", (20, 16))).size == (16, 13)
     card = (whole / "README.md").read_text()
     assert "from column 'image' of red (7 images) to column 'image' of blue (5 images)" in card
+    assert ('subfolder="backward")  # the other way' in card) == (task == "cyclegan")
 
 
 @pytest.mark.slow

@@ -45,8 +45,8 @@ class TrainingRun(TypedDict, total=False):
 
     `degraded` is the share of the small pictures, 0 to 1, that were blurred, noisy and compressed, and `degradation`
     says how: everyday, or heavy, as in all runs that do not say. `pairs` names the columns, if the data set held the
-    small pictures too. `domains` says which images are translated to which, if they were no pairs. `limits` says in a
-    sentence or two where this model fails.
+    small pictures too. `domains` says which images are translated to which, if they were no pairs. `backward` is the
+    subfolder of the model that translates the other way. `limits` says in a sentence or two where this model fails.
     """
 
     dataset: str
@@ -54,6 +54,7 @@ class TrainingRun(TypedDict, total=False):
     degradation: str
     pairs: str
     domains: str
+    backward: str
     facts: dict[str, str]
     results: list[Result]
     picture_caption: str
@@ -123,8 +124,13 @@ upscaler.upscale("photo.jpg").save("photo-x{scale}.png")""",
 from hubgan import Translator
 
 translator = Translator.from_pretrained("{name}"{subfolder})
-translator.translate("drawing.png").save("translated.png")""",
+translator.translate("{given}").save("translated.png"){backward}""",
 }
+
+_BACKWARD = """
+
+backward = Translator.from_pretrained("{name}", subfolder="{folder}")  # the other way
+backward.translate("translated.png").save("back.png")"""
 
 _NAMED = re.compile(r'\bfrom_pretrained\("(?P<name>[^"]+)"')
 
@@ -172,6 +178,14 @@ _TRANSLATES = {
     "mask": " that fills holes in pictures",
     "small": " that sharpens small pictures",
 }
+_GIVEN = {  # a file name, and what the picture is
+    "edges": ("drawing.png", "a drawing with dark lines on white"),
+    "grey": ("photo.jpg", "any picture, and keeps its size and brightness"),
+    "mask": ("picture.png", "a picture with transparent parts, and fills these"),
+    "small": ("photo.jpg", "a picture that was shrunk, and gives it more detail"),
+}
+_GIVEN_PAIRS = ("picture.png", "a picture like the inputs of the pairs it learned from")
+_GIVEN_UNPAIRED = ("photo.jpg", "a picture like those of the domain it translates from")
 _LARGER = {1: "at the same size", 2: "twice as large", 3: "three times as large", 4: "four times as large"}
 _ELSEWHERE = "These weights were made elsewhere and only loaded and saved by hubgan."
 _UNTRAINED = "It was not trained: these are the random weights the network starts with, or nobody recorded a run."
@@ -243,6 +257,10 @@ def model_card(
             size=config.get("image_size", 64),
             of_classes=", torch.tensor([0, 1, 0, 1])" if config.get("classes") else "",
             sampled=_sampled(config.get("labels", [])),
+            given=_given(config, run)[0],
+            backward=_BACKWARD.format(name=name, folder=run["backward"])
+            if "backward" in run and not subfolder
+            else "",
         ),
         where=_where(name),
         figures=_figures(results),
@@ -327,12 +345,19 @@ def _summary(kind: str, description: str, config: dict[str, Any], run: TrainingR
     elif kind == "Translator":
         what += _TRANSLATES.get(config["input"], "")
         what += f", trained on {run['dataset']}" if "dataset" in run else ""
-        what += f" at {config['image_size']}x{config['image_size']} pixels"
+        what += f" at {config['image_size']}x{config['image_size']} pixels. It takes {_given(config, run)[1]}"
     elif kind == "Generator":
         what += f", trained on {run['dataset']}" if "dataset" in run else ""
         what += f": pictures of {config['image_size']}x{config['image_size']} pixels"
         what += f", of {config['classes']} classes to choose from" if config.get("classes") else ""
     return f"{what}."
+
+
+def _given(config: dict[str, Any], run: TrainingRun) -> tuple[str, str]:
+    """What a translator takes: the name of such a file, and a noun phrase."""
+    if kind := config.get("input"):
+        return _GIVEN[kind]
+    return _GIVEN_UNPAIRED if "domains" in run else _GIVEN_PAIRS
 
 
 def _about_network(config: dict[str, Any], parameters: int) -> str:

@@ -107,7 +107,8 @@ class CycleGAN(Unpaired[CycleGANConfig]):
         ]
 
     def card(self) -> TrainingRun:
-        return {"domains": f"{self._domains}; the model in `backward` translates the other way"}
+        folder = self.published["backward"]
+        return {"domains": f"{self._domains}; the model in `{folder}` translates the other way", "backward": folder}
 
 
 def _error(images: Tensor, wanted: Tensor) -> Tensor:
