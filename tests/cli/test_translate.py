@@ -41,6 +41,17 @@ def test_a_picture_and_its_seeds(hubgan: Run, model: Path, drawings: Path) -> No
     assert Image.open(drawings / "1-translated-seed1.png").size == (48, 48)
 
 
+def test_a_model_without_latents_takes_no_seed(hubgan: Run, drawings: Path, tmp_path: Path) -> None:
+    model = Translator("resnet", width=8, depth=1, image_size=32)
+    for subfolder in ("", "backward"):
+        model.save_pretrained(tmp_path / "plain" / subfolder)
+    for option in (("--seed", "1"), ("--seeds", "2")):
+        status, _, said = hubgan("translate", "plain", drawings, *option)
+        assert status == 2 and "takes no seed. Remove --seed and --seeds" in said
+    assert hubgan("translate", "plain", drawings / "0.png", "--subfolder", "backward")[0] == 0
+    assert "seed" not in hubgan("info", "plain")[1]
+
+
 def test_a_folder_goes_on_after_a_blank_drawing(hubgan: Run, model: Path, drawings: Path, tmp_path: Path) -> None:
     Image.new("L", (20, 20), 255).save(drawings / "blank.png")
     status, _, error = hubgan("translate", model, drawings, "-o", tmp_path / "coloured")

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,10 +33,11 @@ SIDE = 32
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained translators: `sketch` takes drawings, `colour` grey pictures, and `fill` pictures with holes."""
+    """Untrained translators: `sketch` takes drawings, `colour` grey pictures, `fill` those with holes; `plain` has no seeds."""
     folder = tmp_path_factory.mktemp("translators")
     for name, kind in (("sketch", "edges"), ("colour", "grey"), ("fill", "mask")):
         Translator(width=8, depth=1, image_size=SIDE, input=kind).save_pretrained(folder / name)
+    Translator("resnet", width=8, depth=1, image_size=SIDE).save_pretrained(folder / "plain")
     return folder
 
 
@@ -52,7 +54,9 @@ class Tab(TranslateTab):
     """The tab, with what a visitor has set."""
 
     def __init__(self, models: Path) -> None:
-        registry = ModelRegistry(load_translator, [str(models / name) for name in ("sketch", "colour", "fill")])
+        registry = ModelRegistry(
+            load_translator, [str(models / name) for name in ("sketch", "colour", "fill", "plain")]
+        )
         with gr.Blocks():
             super().__init__(registry, Limits())
         self.values: dict[Any, Any] = {
@@ -105,6 +109,18 @@ def test_another_is_a_seed_that_leads_back(models: Path, drawing: Path) -> None:
     assert tab.typical(values)[tab._seed] == ""
     with pytest.raises(gr.Error, match="The seed must be a whole number"):
         tab.show(values | {tab._seed: "many"})
+
+
+def test_a_model_without_latents_has_no_seed(models: Path, drawing: Path) -> None:
+    tab = Tab(models)
+    for name, varied in (("plain", False), ("sketch", True)):
+        shown = tab.show_model(name)
+        assert [shown[each].visible for each in (tab._seed, tab._another, tab._typical)] == [varied] * 3
+    assert tab.show_model("plain")[tab._seed].value == ""  # that of another model would be refused
+    linked = tab.load(SimpleNamespace(query_params={"translator": "plain", "look": "3"}))  # type: ignore[arg-type]
+    assert "takes no seed" in linked[tab._notice].value and not linked[tab._seed].visible
+    linked = tab.load(SimpleNamespace(query_params={"translator": "", "look": "3"}))  # type: ignore[arg-type]
+    assert not linked[tab._notice].visible and linked[tab._seed].value == "3"
 
 
 def test_a_photo_is_sketched_first(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

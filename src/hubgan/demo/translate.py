@@ -70,11 +70,12 @@ class TranslateTab:
             self._examples,
             self._picture,
             self._prepare,
+            self._seed,
             self._another,
             self._typical,
         ]
         self.select_inputs = self._model
-        self.load_outputs = [*self._model_outputs, self._notice, self._note, self._model, self._seed]
+        self.load_outputs = [*self._model_outputs, self._notice, self._note, self._model]
         self._connect()
 
     def _add_inputs(self) -> None:
@@ -284,13 +285,14 @@ class TranslateTab:
             return {self._problem: gr.Markdown(self._registry.problem(label, error), visible=True)}
         kind = translator.input
         source = strings.SOURCES[0 if kind in _DRAWN else 1]
-        varied = gr.Button(visible=translator.latent_dim > 0)
+        varied = translator.latent_dim > 0
         return {
             self._problem: gr.Markdown(visible=False),
             self._source: gr.Radio(value=source, visible=kind in _DRAWN),
             **self.show_source(source, label),
-            self._another: varied,
-            self._typical: varied,
+            self._seed: gr.Textbox(visible=True) if varied else gr.Textbox("", visible=False),
+            self._another: gr.Button(visible=varied),
+            self._typical: gr.Button(visible=varied),
         }
 
     def select(self, label: str) -> Updates:
@@ -308,7 +310,10 @@ class TranslateTab:
             if has_translation(request.query_params):
                 wanted, seed = read_translation(request.query_params)
                 label = self._registry.label(wanted or None)
+                if seed is not None:
+                    self._registry.get(label).check_seed(seed)
         except HubganError as error:
+            seed = None
             reason = strings.BAD_TRANSLATION_LINK.format(reason=html.escape(sentences(error)))
         updates = {
             **self.show_model(label),
@@ -318,7 +323,7 @@ class TranslateTab:
         if label != self._registry.default:  # else keep what the visitor has chosen meanwhile
             updates[self._model] = label
         if seed is not None:
-            updates[self._seed] = str(seed)
+            updates[self._seed] = gr.Textbox(str(seed), visible=True)
         return updates
 
     # -- what the handlers return

@@ -101,11 +101,7 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
             ModelError: the network computes NaN or infinity.
         """
         side = self.checked_size(self.image_size if size is None else size, "size")
-        if seed is not None and not self.latent_dim:
-            raise ConfigError(
-                "this model makes one result of each picture, so it takes no seed",
-                Remedy("Leave out seed", "Remove --seed and --seeds"),
-            )
+        self.check_seed(seed)
         warn_of_parts(image, "translated")
         filled = self.input == "mask" and not prepare
         picture = open_image(image, srgb=not filled)
@@ -120,6 +116,18 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
             made = _filled(picture, made)
         made.info = {key: picture.info[key] for key in _KEPT.get(self.input, ()) if key in picture.info}
         return made
+
+    def check_seed(self, seed: int | None) -> None:
+        """Check a seed that `translate` is to be called with.
+
+        Raises:
+            ConfigError: there is one, but the model makes one result of each picture.
+        """
+        if seed is not None and not self.latent_dim:
+            raise ConfigError(
+                "this model makes one result of each picture, so it takes no seed",
+                Remedy("Leave out seed", "Remove --seed and --seeds"),
+            )
 
     def _given(self, picture: Image.Image, prepare: bool) -> Tensor:
         """What the network is given of a picture, (1, input_channels, H, W) in [0, 1].
