@@ -33,7 +33,7 @@ SIDE = 32
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained translators: `sketch` takes drawings, `colour` grey pictures, `fill` those with holes; `plain` has no seeds."""
+    """Untrained translators: `sketch` takes drawings, `colour` grey pictures, `fill` holes; `plain` has no seeds."""
     folder = tmp_path_factory.mktemp("translators")
     for name, kind in (("sketch", "edges"), ("colour", "grey"), ("fill", "mask")):
         Translator(width=8, depth=1, image_size=SIDE, input=kind).save_pretrained(folder / name)

@@ -64,6 +64,31 @@ def test_a_model_of_pairs_is_measured_on_pairs(hubgan: Run, pictures: Path, tmp_
     )
 
 
+@pytest.mark.slow
+def test_a_model_without_pairs_is_measured_on_two_domains(hubgan: Run, tmp_path: Path) -> None:
+    model = Translator("resnet", width=4, depth=1, image_size=32)
+    model.save_pretrained(tmp_path / "unknown")
+    model.training_run = {"domains": "from horses to zebras"}
+    model.save_pretrained(tmp_path / "model")
+    for folder in ("both/input", "both/target", "alone"):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(12):
+            noise(40, 36 + number).rotate(len(folder)).save(tmp_path / folder / f"{number}.png")
+    data = ["--dataset", "both/input", "--target-dataset", "both/target"]
+    assert "(12 images, to 12 images of the target domain)" in hubgan("evaluate", "model", *data, "--dry-run")[1]
+    assert hubgan("evaluate", "unknown", *data, "--device", "cpu")[0] == 0
+    assert hubgan("evaluate", "model", "--dataset", "both", "--device", "cpu")[0] == 0
+    measured = [Translator.from_pretrained(tmp_path / name).training_run["results"] for name in ("unknown", "model")]  # type: ignore[index]
+    assert {"FD-ENL0", "KD-ENL0", "SSIM to the input", "PD-ENL2 to the input"} <= {
+        each["name"] for each in measured[0]
+    }
+    assert [each["value"] for each in measured[0]] == [each["value"] for each in measured[1]]
+    status, _, said = hubgan("evaluate", "model", "--dataset", "alone")
+    assert status == 2 and "holds one domain of images" in said and "--target-dataset" in said
+    status, _, said = hubgan("evaluate", "unknown", "--dataset", "alone")
+    assert status == 2 and "For a model trained without pairs pass the target domain with --target-dataset" in said
+
+
 def test_what_does_not_go_with_a_translator(hubgan: Run, pictures: Path, tmp_path: Path) -> None:
     Translator(input="grey", **SMALL).save_pretrained(tmp_path / "model")  # type: ignore[arg-type]
     pairs(tmp_path / "known", (32, 32), scale=1, names=("input", "target"))
@@ -74,5 +99,7 @@ def test_what_does_not_go_with_a_translator(hubgan: Run, pictures: Path, tmp_pat
     status, _, said = hubgan(*command, "known", "--input-column", "input")
     assert status == 2 and "computes its inputs (grey)" in said and "Remove --input-column" in said
     assert "several image columns: input, target" in hubgan(*command, "known")[2]
+    status, _, said = hubgan(*command, "data", "--target-dataset", "known")
+    assert status == 2 and "computes its inputs (grey), does not use --target-dataset" in said
     said = hubgan("export", "model", "--fidelity", "1")[2]
     assert "holds a translator, which does not use --fidelity. Remove --fidelity" in said

@@ -5,15 +5,18 @@
   hubgan evaluate runs/photo-x4 --dataset my-photos
   hubgan evaluate me/photo-x4 --dataset my-photos
   hubgan evaluate runs/sketch-to-emoji --dataset my-pictures
+  hubgan evaluate runs/horse2zebra-cut --dataset horses --target-dataset zebras
   accelerate launch -m hubgan evaluate me/cifar-r3gan --dataset my-photos
 
 Generated images are compared with real ones by the features of a network.
 Enlarged pictures are compared with their originals on the Y channel. Their
 inputs are shrunk originals, or the small pictures of a data set of pairs.
 Translated pictures are compared with their originals too. Their inputs are
-computed as in the training, or those of a data set of pairs. The metrics are
-listed below. Each figure is shown beside a reference: the figure of other real
-images, of bicubic enlarging, or of the input.
+computed as in the training, or those of a data set of pairs. Without pairs,
+pictures are compared with those of the target domain, and with their inputs.
+The metrics are listed below. Each figure is shown
+beside a reference: the figure of other real images, of bicubic enlarging, or of
+the input.
 
 The features of real images are cached. Processes started by `accelerate launch`
 or `torchrun` share the work.
@@ -71,6 +74,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
                       help="a Hub name, a folder of pictures, a Parquet file, or a local data set")  # fmt: skip
     data.add_argument("--dataset-name", metavar="NAME", help="its name in the card (default: the same)")
     data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if there are several")
+    data.add_argument("--target-dataset", metavar="DATA",
+                      help="translators trained without pairs: the data set of the target domain. By default --dataset"
+ " holds both, as two columns or two folders")  # fmt: skip
     data.add_argument("--split", default="train", help="its split to measure on (default: train)")
     data.add_argument(
         "--image-column",
@@ -135,7 +141,8 @@ def run(args: argparse.Namespace) -> None:
     if args.neighbours and args.neighbours.exists():
         raise ConfigError(f"{args.neighbours} exists already", "Pass another file with --neighbours")
     find_model(args)
-    check_data_set(args.dataset)
+    for name in filter(None, (args.dataset, args.target_dataset)):
+        check_data_set(name)
     announce_torch()
     with training_packages():
         import torchmetrics  # noqa: F401, so that its absence is reported before the work
@@ -147,12 +154,16 @@ def run(args: argparse.Namespace) -> None:
     model, folder = load_model(args, process_device(args.device, state))
     _check_kind(args, model)
     announce(f"Opening the data set {args.dataset} ...")
-    pairs = not isinstance(model, Generator) and not (isinstance(model, Translator) and model.input)
-    source = _open(args, args.split, pairs=pairs)
+    if _is_unpaired(args, model):
+        source = _open_domains(args)
+    else:
+        pairs = not isinstance(model, Generator) and not (isinstance(model, Translator) and model.input)
+        source = _open(args, args.split, pairs=pairs)
     reference = evaluation.Reference(source, args.dataset_name or without_folders(args.dataset), args.split)
     if args.dry_run:
         where = f"written into {folder}" if folder else "printed"
         size = "some images" if reference.source.size is None else counted(reference.source.size, "image")
+        size += f", to {counted(len(source.targets), 'image')} of the target domain" if source.targets else ""
         print(f"{type(model).__name__} {args.model}, against {reference} ({size}); the figures would be {where}")
         return
     with enough_memory("use fewer --samples, or for a generator a smaller --batch-size"):
@@ -180,7 +191,7 @@ class _MetricsHelp(UserString):
 
         groups = {
             "metrics of generators (the extractor's name follows, as in FD-ENL0)": registry.GENERATOR_NEEDS,
-            "metrics of upscalers and translators": registry.UPSCALER_NEEDS,
+            "metrics of upscalers and translators (of those without pairs also FD and KD)": registry.UPSCALER_NEEDS,
         }
         lines = []
         for heading, needs in groups.items():
@@ -201,11 +212,13 @@ def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler | Transla
     from hubgan.models import Generator, Translator
 
     kind: str = "an upscaler"
-    wrong: tuple[str, ...] = _GENERATORS
+    wrong: tuple[str, ...] = ("target_dataset", *_GENERATORS)
     if isinstance(model, Generator):
-        kind, wrong = "a generator", ("small_column", *_UPSCALERS)
+        kind, wrong = "a generator", ("small_column", "target_dataset", *_UPSCALERS)
     elif isinstance(model, Translator):
         kind, wrong = "a translator", _GENERATORS + _UPSCALERS
+        if model.input:
+            refuse_unused(args, f"{args.model}, which computes its inputs ({model.input}),", "target_dataset")
     refuse_unused(args, f"{args.model} holds {kind}, which", *wrong)
     if args.extractor != "inception":
         refuse_unused(args, "--extractor enl0", "inception_weights")
@@ -221,6 +234,28 @@ def _open(args: argparse.Namespace, split: str, *, pairs: bool = False) -> "Imag
         column=args.image_column,
         input_column=args.small_column,
         pairs=pairs,
+        label_column=args.label_column,
+        classes=tuple(args.classes or ()),
+    )
+
+
+def _is_unpaired(args: argparse.Namespace, model: "Generator | Upscaler | Translator") -> bool:
+    """Whether a model is measured on two domains: it was trained without pairs, or the command asks for that."""
+    from hubgan.models import Translator
+
+    return isinstance(model, Translator) and bool(args.target_dataset or "domains" in (model.training_run or {}))
+
+
+def _open_domains(args: argparse.Namespace) -> "ImageSource":
+    from hubgan.data import load_domains
+
+    return load_domains(
+        args.dataset,
+        args.target_dataset,
+        config=args.dataset_config,
+        split=args.split,
+        column=args.image_column,
+        input_column=args.small_column,
         label_column=args.label_column,
         classes=tuple(args.classes or ()),
     )
@@ -254,7 +289,13 @@ def _measure(
     args: argparse.Namespace, model: "Generator | Upscaler | Translator", reference: "Reference", progress: bool
 ) -> "list[Result]":
     from hubgan.data.degradation import DEGRADATIONS
-    from hubgan.evaluation import Reference, evaluate_generator, evaluate_translator, evaluate_upscaler
+    from hubgan.evaluation import (
+        Reference,
+        evaluate_generator,
+        evaluate_translator,
+        evaluate_unpaired,
+        evaluate_upscaler,
+    )
     from hubgan.models import Generator, Translator
 
     if isinstance(model, Generator):
@@ -277,6 +318,10 @@ def _measure(
             picture=args.neighbours,
             progress=progress,
         )
+    if reference.source.targets is not None:
+        assert isinstance(model, Translator)
+        samples = args.samples or len(reference.source)
+        return evaluate_unpaired(model, reference, samples=samples, seed=args.seed, progress=progress)
     if isinstance(model, Translator):
         return evaluate_translator(model, reference, samples=args.samples, seed=args.seed, progress=progress)
     return evaluate_upscaler(

@@ -91,8 +91,8 @@ def _two_columns(
             f"{name} holds {found}, but a source and a target domain are needed",
             Remedy(
                 "Pass the data set of the target domain as target, or two columns as input_column and column",
-                "Pass the target domain's data set with --target_dataset, or --eval_target_dataset to measure on."
-                " Or pass two columns with --input_column and --image_column",
+                "Pass the target domain's data set with --target_dataset, or --eval_target_dataset to measure on"
+                " (hubgan evaluate: --target-dataset). Or pass two columns with --input_column and --image_column",
             ),
         )
     return input_column, column

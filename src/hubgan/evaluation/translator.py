@@ -53,7 +53,8 @@ def evaluate_translator(
             f"{reference} holds no pairs of an input and a target, which the translator learned from",
             Remedy(
                 "Pass the column of the inputs as input_column",
-                "Pass two columns with --input-column and --image-column",
+                "Pass two columns with --input-column and --image-column. For a model trained without pairs pass the"
+                " target domain with --target-dataset",
             ),
         )
     if derived and paired:
