@@ -1,6 +1,7 @@
 """Training of translators without pairs: CUT and CycleGAN."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from hubgan.runtime.seeding import SharedRandom
 from hubgan.training import parse, plan
 from hubgan.training.task import Batch, Network
 from hubgan.training.tasks.cut import CUT as CUTTask
+from hubgan.training.tasks.cyclegan import CycleGAN as CycleGANTask
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -72,6 +74,26 @@ def test_a_run_goes_on_where_it_was(task: str, domains: list[str], tmp_path: Pat
     card = (whole / "README.md").read_text()
     assert "from column 'image' of red (7 images) to column 'image' of blue (5 images)" in card
     assert ('subfolder="backward")  # the other way' in card) == (task == "cyclegan")
+
+
+@pytest.mark.slow
+def test_a_cyclegan_begins_with_all_networks_of_another(domains: list[str], tmp_path: Path) -> None:
+    before = {name: tmp_path / "before" / folder for name, folder in CycleGANTask.published.items()}
+    for name, network in CycleGANTask(parse([*CYCLEGAN, *domains, "--seed", "5"])).networks.items():
+        torch.nn.init.constant_(next(network.parameters()), len(name))
+        network.save_pretrained(before[name])
+    still = ["--learning_rate", "1e-12", "--discriminator_learning_rate", "1e-12", "--max_steps", "1"]
+    begin = ["--pretrained_model", str(tmp_path / "before"), *still]
+    run = train_here(*CYCLEGAN, *domains, *begin, "--output_dir", str(tmp_path / "run"))
+    for name, folder in before.items():
+        kind = Discriminator if "discriminator" in name else Translator
+        made, given = (kind.from_pretrained(each) for each in (run / CycleGANTask.published[name], folder))
+        torch.testing.assert_close([*made.parameters()], [*given.parameters()])
+    shutil.rmtree(before["backward"])
+    task = CycleGANTask(parse([*CYCLEGAN, *domains, *begin, "--pretrained_discriminator", "mine"]))
+    found = task.pretrained()
+    assert found.keys() == {"translator", "discriminator", "backward_discriminator"}
+    assert found["discriminator"].name == "mine"
 
 
 @pytest.mark.slow

@@ -14,9 +14,8 @@ inputs are shrunk originals, or the small pictures of a data set of pairs.
 Translated pictures are compared with their originals too. Their inputs are
 computed as in the training, or those of a data set of pairs. Without pairs,
 pictures are compared with those of the target domain, and with their inputs.
-The metrics are listed below. Each figure is shown
-beside a reference: the figure of other real images, of bicubic enlarging, or of
-the input.
+The metrics are listed below. Each figure is shown beside a reference: the figure
+of other real images, of bicubic enlarging, or of the input.
 
 The features of real images are cached. Processes started by `accelerate launch`
 or `torchrun` share the work.

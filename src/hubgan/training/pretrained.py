@@ -23,8 +23,8 @@ def find_pretrained(task: Task[Any]) -> None:
     Raises:
         ModelError: one cannot be found or reached.
     """
-    for name in task.pretrained().values():
-        decide(partial(look_up, name))
+    for source in task.pretrained().values():
+        decide(partial(look_up, source.name))
 
 
 def load_pretrained(task: Task[Any], accelerator: Accelerator) -> None:
@@ -38,15 +38,17 @@ def load_pretrained(task: Task[Any], accelerator: Accelerator) -> None:
         ConfigError: a network is not the one that the run asks for.
         ModelError: it cannot be found or reached, or is damaged.
     """
-    for network_name, name in task.pretrained().items():
+    for network_name, source in task.pretrained().items():
+        name = f"{source.name}/{source.subfolder}" if source.subfolder else source.name
         with accelerator.main_process_first():  # the first process fills the Hub's cache, the others read it
-            found = task.load_pretrained(network_name, name)
+            found = task.load_pretrained(network_name, source)
         network = task.networks[network_name]
         _compare(name, found, network)
         own, given = network.state_dict(), found.state_dict()
         fresh = [key for key in own if key not in given or own[key].shape != given[key].shape]
         if fresh:
             logger.info("%s lacks these weights, which start from random values: %s", name, ", ".join(fresh))
+        logger.info("The network %s begins with the weights of %s", network_name, name)
         network.load_state_dict(given | {key: own[key] for key in fresh})
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hubgan.data import ImageSource, RawBatch, Transform, load_images
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference
+from hubgan.hub.download import ModelSource
 from hubgan.models import HubModel
 from hubgan.models.card import Result, TrainingRun
 from hubgan.runtime.seeding import SharedRandom
@@ -289,8 +290,8 @@ class Task(ABC, Generic[C]):
     def setup_without_data(self) -> None:
         """Called in place of `setup_data` in a dry run whose data set cannot be reached."""
 
-    def pretrained(self) -> dict[str, str]:
-        """The published models to begin with: network to Hub name or folder.
+    def pretrained(self) -> dict[str, ModelSource]:
+        """The published models that networks begin with.
 
         Raises:
             ConfigError: one is given for a network that the task does not have.
@@ -298,11 +299,11 @@ class Task(ABC, Generic[C]):
         options = {self.main: self.config.pretrained_model, "discriminator": self.config.pretrained_discriminator}
         if self.config.pretrained_discriminator and "discriminator" not in self.networks:
             raise ConfigError("this task has no network called discriminator", "Remove --pretrained_discriminator")
-        return {network: name for network, name in options.items() if name}
+        return {network: ModelSource(name) for network, name in options.items() if name}
 
-    def load_pretrained(self, network: str, name: str) -> HubModel:
-        """The published model called `name`, with the weights that `network` begins with."""
-        return type(self.networks[network]).from_pretrained(name)
+    def load_pretrained(self, network: str, source: ModelSource) -> HubModel:
+        """A published model, with the weights that `network` begins with."""
+        return type(self.networks[network]).from_pretrained(source.name, subfolder=source.subfolder)
 
     @abstractmethod
     def preview(self, models: Models) -> Image.Image:

@@ -4,6 +4,7 @@ A picture that is translated to the other domain and back must be the same again
 the discriminators is left out: a resumed run would have to keep these images too.
 """
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -12,7 +13,10 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
+from hubgan.hub.download import ModelSource
 from hubgan.models.card import TrainingRun
+from hubgan.models.config import CONFIG
+from hubgan.runtime.processes import decide
 from hubgan.training.adversarial import AdversarialLoss
 from hubgan.training.config import LossOptions
 from hubgan.training.task import Batch, Losses, Models, Networks, Phase
@@ -70,6 +74,16 @@ class CycleGAN(Unpaired[CycleGANConfig]):
         self.adversarial, self.backward_adversarial = (AdversarialLoss(config, stream=stream) for stream in (0, 1))
         self.adversarial.check(self.networks["discriminator"])
         self.parts = self.make_parts(("discriminator", "backward_discriminator"), ("translator", "backward"))
+
+    def pretrained(self) -> dict[str, ModelSource]:
+        """Those of all four networks, if the published model holds them: one direction is half of a cycle."""
+        given = super().pretrained()
+        if main := given.get(self.main):
+            for network, folder in self.published.items():
+                source = replace(main, subfolder=folder)
+                if network not in given and CONFIG in decide(source.files):
+                    given[network] = source
+        return given
 
     def losses(self, phase: Phase, networks: Networks, batch: Batch) -> Losses:
         c, given, real = self.config, batch["input"], batch["real"]

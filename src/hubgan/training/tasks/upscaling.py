@@ -14,6 +14,7 @@ from hubgan.data import Crops, ImageSource, PairedCrops, RawBatch, Transform
 from hubgan.data.degradation import DEGRADATIONS, Degradation, DegradationName, Range
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_upscaler
+from hubgan.hub.download import ModelSource
 from hubgan.media.grid import ImageGrid
 from hubgan.media.images import LUMA, to_image
 from hubgan.metrics import PerceptualDistance, reduced, shrink
@@ -177,12 +178,12 @@ class Upscaling(Task[UpscalingConfig]):
             before = f"{before} enlarged by bicubic interpolation" if before else "bicubic"
         return f"Left to right: {before}, this model, the original; pictures of the training set"
 
-    def load_pretrained(self, network: str, name: str) -> HubModel:
+    def load_pretrained(self, network: str, source: ModelSource) -> HubModel:
         """With the weights of the pixel part, if the model has them and this training has such a part."""
         if network != "upscaler":
-            return super().load_pretrained(network, name)
-        pixel = self.config.pixel_share > 0 and Upscaler.has_fidelity(name)
-        return Upscaler.from_pretrained(name, fidelity=float(pixel))
+            return super().load_pretrained(network, source)
+        pixel = self.config.pixel_share > 0 and Upscaler.has_fidelity(source.name)
+        return Upscaler.from_pretrained(source.name, fidelity=float(pixel))
 
     def batch(self, raw: RawBatch, random: SharedRandom) -> Batch:
         offset = random.integers(2, self._shift + 1)
