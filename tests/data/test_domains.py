@@ -76,6 +76,16 @@ def test_each_picture_is_mirrored_by_itself(tmp_path: Path) -> None:
     assert len(drawn.unique(dim=0)) == 4
 
 
+def test_each_picture_is_cropped_by_itself(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.linear_gradient("L").resize((10, 10)).save(tmp_path / name / "0.png")
+    transform = UnpairedSquares(size=8, channels=1, flip=False, load_size=10)
+    images = opened(load_domains(str(tmp_path / "a"), str(tmp_path / "b")), transform)
+    drawn = images.batch([*range(64)], 0)
+    assert drawn.shape == (64, 2, 8, 8) and len(drawn[:, :, 0, 0].unique(dim=0)) == 9  # rows of one and of the other
+
+
 def test_two_columns_and_two_folders_hold_domains_too(source: ImageSource, tmp_path: Path) -> None:
     rows = {"imageA": [grey(each) for each in (*SOURCE, *SOURCE[:2])], "imageB": [grey(each) for each in TARGET]}
     image = datasets.Image()

@@ -182,6 +182,22 @@ def test_inputs_of_any_mode_are_the_same_pair(tmp_path: Path) -> None:
     assert given.shape == (4, 1, 16, 16) and torch.equal(given, to_tensor(grey).expand(4, -1, -1, -1))
 
 
+@pytest.mark.parametrize("memory", [10**9, 0])
+def test_both_pictures_of_a_pair_have_the_same_crop(memory: int, tmp_path: Path) -> None:
+    folder = pairs(tmp_path / "pairs", (16, 16), scale=1, names=("input", "target"))
+    transform = PairedSquares(size=12, channels=3, flip=True, load_size=16)
+    images = decoded(load_images(str(folder), pairs=True), transform, memory=memory)
+    drawn = images.batch([*range(600)], 0)
+    assert drawn.shape == (600, *transform.shape) and len(drawn.unique(dim=0)) == 2 * 5 * 5
+    target, given = transform.split(drawn)
+    assert torch.equal(target, given)
+    assert torch.equal(images.batch([*range(600)], 0), drawn) and not torch.equal(
+        images.batch([*range(600)], 1), drawn
+    )
+    whole = load_images(str(folder), pairs=True).examples(transform, 1)[0]
+    assert whole.shape == (6, 16, 16) and torch.equal(transform.middle(whole), whole[:, 2:14, 2:14])
+
+
 @pytest.mark.parametrize(
     ("given", "target", "remedy"),
     [

@@ -62,7 +62,7 @@ def test_a_run_on_pairs_learns_their_colours(tmp_path: Path) -> None:
 
 def recipe(name: str, folder: Path) -> list[str]:
     """A recipe with tiny networks, on a small set of the kind that it wants."""
-    options, config = ["--config", name, *TINY, "--dataset"], load_recipe(name)
+    options, config = ["--config", name, *TINY, "--load_size", "36", "--dataset"], load_recipe(name)
     if config.input_column:
         assert config.image_column
         pairs(folder / "pairs", *SIZES, scale=1, names=(config.input_column, config.image_column))

@@ -23,9 +23,9 @@ from hubgan.training.tasks.cyclegan import CycleGAN as CycleGANTask
 
 pytestmark = pytest.mark.usefixtures("cache")
 
-SMALL = ["--image_size", "16", "--translator.width", "8", "--translator.depth", "1", "--discriminator.width", "4",
-         "--discriminator.depth", "2", "--batch_size", "4", "--max_images", "None", "--log_every", "1",
-         "--eval_samples", "0", "--max_steps", "4"]  # fmt: skip
+SMALL = ["--image_size", "16", "--load_size", "18", "--translator.width", "8", "--translator.depth", "1",
+         "--discriminator.width", "4", "--discriminator.depth", "2", "--batch_size", "4", "--max_images", "None",
+         "--log_every", "1", "--eval_samples", "0", "--max_steps", "4"]  # fmt: skip
 CUT = ["--config", "horse2zebra-cut", *SMALL, "--nce_layers", "0", "2", "3", "--nce_patches", "8"]
 CYCLEGAN = ["--config", "horse2zebra-cyclegan", *SMALL]
 TASKS = {"cut": CUT, "cyclegan": CYCLEGAN}
@@ -128,8 +128,9 @@ def test_the_contrast_finds_the_same_places_in_a_mirrored_input(flipped: bool, d
     ("options", "complaint"),
     [
         ([*CUT, "--target_dataset", "None"], r"holds one domain of images.*--target_dataset"),
-        ([*CUT, "--image_size", "20"], r"must be a multiple of 8\. Set --image_size 16"),
+        ([*CUT, "--image_size", "20", "--load_size", "None"], r"must be a multiple of 8\. Set --image_size 16"),
         ([*CUT, "--nce_layers", "0", "9"], r"nce_layers is 0 9, but the translator has the layers 0 to 3"),
+        ([*CUT, "--load_size", "15"], r"load_size is 15, but a crop has 16 pixels.*--load_size to 16 or more"),
         ([*CUT, "--streaming"], r"cannot be streamed.*Remove --streaming"),
         ([*CUT, "--translator.architecture", "unet"], r"translator.architecture is 'unet'"),
         ([*CUT, "--schedule_share", "0.4"], r"Set --schedule_start below"),
@@ -148,7 +149,18 @@ def test_a_plan_says_what_is_translated_to_what(domains: list[str], tmp_path: Pa
     assert "from column 'image' of red (7 images) to column 'image' of blue (5 images)" in text
     assert "projection: PatchProjection" in text and "contrast: 8 patches of the layers 0, 2, 3" in text
     assert "2e-4 to 0, linear, from 50 % on, up to 100 % of the run" in text
+    assert "random crops of pictures of 18 pixels; mirrored" in text
     assert not (tmp_path / "run").exists()
+
+
+def test_crops_of_small_parts_are_warned_of(
+    domains: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = [*CUT, *domains, "--output_dir", str(tmp_path / "run")]
+    plan(parse(options))
+    assert "show small parts" not in caplog.text
+    plan(parse([*options, "--load_size", "286"]))
+    assert "16 pixels show small parts of pictures of 286 pixels. For larger parts set --load_size 18" in caplog.text
 
 
 @pytest.mark.slow

@@ -58,19 +58,35 @@ class Squares(Transform):
     """The largest centred square, scaled to `size` x `size`; mirrored left to right at random if `flip`.
 
     Transparency becomes white, grey becomes RGB, and RGB becomes grey when `channels` is 1.
+
+    Args:
+        load_size: the side to scale to, of which `augment` takes a random crop of `size`; by default `size`.
     """
 
     unusable = "unusable"
 
-    def __init__(self, *, size: int, channels: int, flip: bool) -> None:
+    def __init__(self, *, size: int, channels: int, flip: bool, load_size: int | None = None) -> None:
         super().__init__(size=size, channels=channels, flip=flip)
-        self.draws = int(flip)
-        self.key = f"squares-{size}-{channels}"
+        self.load_size = size if load_size is None else load_size
+        if self.load_size < size:
+            raise ConfigError(
+                f"load_size is {load_size}, but a crop has {size} pixels",
+                Remedy(f"Use {size} or more, or None", f"Set --load_size to {size} or more, or to None"),
+            )
+        self.draws = int(flip) + 2 * (self.load_size > size)
+        self.key = f"squares-{self.load_size}-{channels}"
 
     def prepare(self, image: Image.Image) -> Tensor:
-        return to_tensor(fit(image, self.size, self.channels))
+        return to_tensor(fit(image, self.load_size, self.channels))
+
+    def middle(self, images: Tensor) -> Tensor:
+        """The middle of prepared images, as large as training images."""
+        start = (self.load_size - self.size) // 2
+        return images[..., start : start + self.size, start : start + self.size]
 
     def augment(self, pixels: Sequence[Tensor] | Tensor, draws: Tensor) -> Tensor:
+        if self.load_size > self.size:
+            pixels = _cropped(pixels, self.size, draws[:, -2:])
         images = pixels if isinstance(pixels, Tensor) else torch.stack(list(pixels))
         if not self.flip:
             return images.clone() if images is pixels else images
@@ -78,7 +94,7 @@ class Squares(Transform):
 
 
 class PairedSquares(Squares):
-    """Both pictures of a pair, an input and a target, as `Squares` makes them; mirrored together.
+    """Both pictures of a pair, an input and a target, as `Squares` makes them; cropped and mirrored together.
 
     A pair is one image, so that it is kept and carried as one: the channels of the target, then those of the input.
 
@@ -86,17 +102,20 @@ class PairedSquares(Squares):
         input_channels: of the input, 1 or 3.
     """
 
-    def __init__(self, *, size: int, channels: int, flip: bool, input_channels: int = 3) -> None:
-        super().__init__(size=size, channels=channels, flip=flip)
+    def __init__(
+        self, *, size: int, channels: int, flip: bool, load_size: int | None = None, input_channels: int = 3
+    ) -> None:
+        super().__init__(size=size, channels=channels, flip=flip, load_size=load_size)
         self.input_channels = input_channels
-        self.key = f"paired-squares-{size}-{channels}-{input_channels}"
+        self.key = f"paired-squares-{self.load_size}-{channels}-{input_channels}"
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.channels + self.input_channels, self.size, self.size
 
     def prepare(self, image: Image.Image, given: Image.Image | None = None) -> Tensor:
-        """The fixed part: the target and the input of a pair, to uint8 (channels + input_channels, size, size).
+        """The fixed part: the target and the input of a pair, to uint8 (channels + input_channels, load_size,
+        load_size).
 
         Raises:
             DataError: the pictures have different shapes.
@@ -110,7 +129,7 @@ class PairedSquares(Squares):
                 " Their aspect ratios differ, so they do not show the same",
                 "Crop or resize one of them, or remove this pair",
             )
-        return torch.cat([super().prepare(image), to_tensor(fit(given, self.size, self.input_channels))])
+        return torch.cat([super().prepare(image), to_tensor(fit(given, self.load_size, self.input_channels))])
 
     def split(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The targets (..., channels, H, W) and the inputs (..., input_channels, H, W) of prepared images."""
@@ -121,15 +140,17 @@ class PairedSquares(Squares):
 class UnpairedSquares(PairedSquares):
     """Pictures of two domains, inputs and targets that do not belong together, each as `Squares` makes it.
 
-    A picture of each is one image, as in `PairedSquares`, but each is prepared and mirrored by itself.
+    A picture of each is one image, as in `PairedSquares`, but each is prepared, cropped and mirrored by itself.
 
     Attributes:
         inputs, targets: the transforms of the two domains. `prepare` is that of the inputs.
     """
 
-    def __init__(self, *, size: int, channels: int, flip: bool) -> None:
-        super().__init__(size=size, channels=channels, flip=flip, input_channels=channels)
-        self.inputs, self.targets = (Squares(size=size, channels=channels, flip=flip) for _ in range(2))
+    def __init__(self, *, size: int, channels: int, flip: bool, load_size: int | None = None) -> None:
+        super().__init__(size=size, channels=channels, flip=flip, load_size=load_size, input_channels=channels)
+        self.inputs, self.targets = (
+            Squares(size=size, channels=channels, flip=flip, load_size=load_size) for _ in range(2)
+        )
 
     def prepare(self, image: Image.Image, given: Image.Image | None = None) -> Tensor:
         """The fixed part of an input, to uint8 (channels, size, size)."""

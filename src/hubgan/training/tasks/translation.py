@@ -6,15 +6,15 @@ discriminator sees the input beside the output.
 
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from PIL import Image
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from hubgan.data import ImageSource, PairedSquares, RawBatch, Squares, Transform
+from hubgan.data import ImageSource, PairedSquares, RawBatch, Squares
 from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference, evaluate_translator
 from hubgan.media.derived import INPUTS, InputName
@@ -28,7 +28,6 @@ from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.adversarial import AdversarialLoss
 from hubgan.training.config import (
     Architectures,
-    DataOptions,
     LossOptions,
     NetworkConfig,
     NetworkOptions,
@@ -37,6 +36,7 @@ from hubgan.training.config import (
 )
 from hubgan.training.schedules import PositiveSchedule
 from hubgan.training.task import Batch, Losses, Models, Networks, OptimizerConfig, Part, Phase, Task
+from hubgan.training.tasks.squares import SquareData, crops, warn_of_small_crops
 
 _SHIFT = 8  # pixels by which the discriminator's view is moved at random
 _EXAMPLES = 24
@@ -59,14 +59,12 @@ class TranslationNetworks(NetworkOptions):
     """The discriminator's network: patch or unet, which see the input beside the output."""
 
 
-class TranslationData(DataOptions):
+class TranslationData(SquareData):
     """The pictures, and where the inputs come from."""
 
     dataset: str = ""
     """The data set: a Hub name, a folder of images, a Parquet file, or a local data set. A folder of pairs has the
     subfolders input and target. Recipes for a folder of yours name none."""
-    image_size: PositiveInt = 128
-    """Side of the images in pixels. Pictures are centre-cropped and resized to it."""
     input: InputName | None = None
     """Compute the inputs from the pictures: edges (sketches), grey, mask (holes) or small. Without this option the
     data set must hold pairs."""
@@ -138,10 +136,9 @@ class Translation(Task[TranslationConfig]):
         self.adversarial = AdversarialLoss(c)
         self.adversarial.check(discriminator)
         self.parts = _parts(c)
-        self._pairs = None if self.derived else PairedSquares(
-            size=c.image_size, channels=c.channels, flip=c.flip, input_channels=c.input_channels
-        )  # fmt: skip
-        self.transform: Transform = self._pairs or Squares(size=c.image_size, channels=c.channels, flip=c.flip)
+        square: Any = {"size": c.image_size, "channels": c.channels, "flip": c.flip, "load_size": c.load_size}
+        self._pairs = None if self.derived else PairedSquares(**square, input_channels=c.input_channels)
+        self.transform: Squares = self._pairs or Squares(**square)
         self.perceptual = _perceptual() if c.perceptual_weight else None
         self._columns = ""
         self._examples: tuple[Tensor, Tensor] = torch.empty(0), torch.empty(0)
@@ -170,7 +167,9 @@ class Translation(Task[TranslationConfig]):
                 f" {' or '.join(INPUTS)}",
             )
         self._columns = f"inputs in column `{source.input_column}`, targets in column `{source.column}`"
-        self._examples = self._split(torch.stack(source.examples(self.transform, _EXAMPLES)))
+        warn_of_small_crops(c)
+        examples = torch.stack(source.examples(self.transform, _EXAMPLES))
+        self._examples = self._split(self.transform.middle(examples))
 
     def _split(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
         """Prepared images, uint8, as targets and inputs in [0, 1]; computed ones are drawn by the seed."""
@@ -248,6 +247,9 @@ class Translation(Task[TranslationConfig]):
             f"inputs: {self.derived.description if self.derived else self._columns or 'those of the pairs'}",
             weights,
         ]
+
+    def augmentation(self) -> list[str]:
+        return crops(self.config) + super().augmentation()
 
     def card(self) -> TrainingRun:
         return {} if self.derived else {"pairs": self._columns}

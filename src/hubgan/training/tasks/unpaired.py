@@ -20,13 +20,13 @@ from hubgan.runtime.seeding import SharedRandom
 from hubgan.training import describe
 from hubgan.training.config import (
     Architectures,
-    DataOptions,
     EvaluationOptions,
     NetworkConfig,
     NetworkOptions,
     TrainingConfig,
 )
 from hubgan.training.task import Batch, Models, OptimizerConfig, Part, Phase, Task
+from hubgan.training.tasks.squares import SquareData, crops, warn_of_small_crops
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +49,11 @@ class UnpairedNetworks(NetworkOptions):
     """The discriminator's network: patch or unet, which judge parts of a picture."""
 
 
-class UnpairedData(DataOptions):
+class UnpairedData(SquareData):
     """The two domains. Without a second data set they are two columns, or two subfolders of a folder."""
 
     image_size: PositiveInt = 256
-    """Side of the images in pixels. Pictures are centre-cropped and resized to it."""
+    """Side of the images in pixels. Pictures are centre-cropped and resized to it, or to load_size."""
     target_dataset: str | None = None
     """The data set of the target domain: a Hub name, a folder of images, or a Parquet file. Without this option
     --dataset holds both domains: the columns imageA and imageB, the folders input and target, or those that
@@ -89,7 +89,7 @@ class Unpaired(Task[C]):
             raise ConfigError(
                 "eval_target_dataset needs the data set of the source domain too", "Pass it with --eval_dataset"
             )
-        self.transform = UnpairedSquares(size=c.image_size, channels=c.channels, flip=c.flip)
+        self.transform = UnpairedSquares(size=c.image_size, channels=c.channels, flip=c.flip, load_size=c.load_size)
         self._domains = ""
         self._examples: tuple[Tensor, Tensor] = torch.empty(0), torch.empty(0)
 
@@ -133,7 +133,10 @@ class Unpaired(Task[C]):
         self._domains = describe.domains(source)
         logger.info("Translating %s", self._domains)
         domains = (source, self.transform.inputs), (source.targets, self.transform.targets)
-        inputs, targets = (torch.stack(each.examples(transform, _EXAMPLES)) for each, transform in domains)
+        warn_of_small_crops(self.config)
+        inputs, targets = (
+            transform.middle(torch.stack(each.examples(transform, _EXAMPLES))) for each, transform in domains
+        )
         self._examples = inputs.float() / 255, targets.float() / 255
 
     def batch(self, raw: RawBatch, random: SharedRandom) -> Batch:
@@ -149,6 +152,9 @@ class Unpaired(Task[C]):
         assert isinstance(translator, Translator)
         samples, seed = self.config.eval_samples, self.config.seed
         return evaluate_unpaired(translator, reference, samples=samples, seed=seed, progress=True)
+
+    def augmentation(self) -> list[str]:
+        return crops(self.config) + super().augmentation()
 
     def card(self) -> TrainingRun:
         return {"domains": self._domains}
