@@ -9,6 +9,8 @@ import pytest
 from helpers.command_line import Run
 from helpers.common import SAMPLE, names
 from helpers.launching import TINY
+from hubgan import Translator
+from hubgan.cli.train import _next
 from hubgan.training import parse
 
 
@@ -70,3 +72,10 @@ def test_what_cannot_be_trained_is_told_in_a_line(run: Run) -> None:
     )
     status, _, complained = run("train", "--max_stepz", 3)
     assert status == 2 and "--max_steps" in complained
+
+
+@pytest.mark.parametrize(("kind", "picture"), [("edges", "drawing.png"), ("grey", "photo.jpg")])
+def test_the_next_command_names_a_picture_that_suits_the_translator(kind: str, picture: str, tmp_path: Path) -> None:
+    Translator("resnet", width=4, depth=1, input=kind).save_pretrained(tmp_path)
+    said = _next(tmp_path, parse(["--config", "colorize"]), first_try=False)
+    assert f"hubgan translate {tmp_path} {picture}" in said

@@ -127,7 +127,7 @@ def test_the_contrast_finds_the_same_places_in_a_mirrored_input(flipped: bool, d
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ([*CUT, "--target_dataset", "None"], r"holds one domain of images.*--target_dataset"),
+        ([*CUT, "--target_dataset", "None"], r"holds one domain of images.*--target-dataset"),
         ([*CUT, "--image_size", "20", "--load_size", "None"], r"must be a multiple of 8\. Set --image_size 16"),
         ([*CUT, "--nce_layers", "0", "9"], r"nce_layers is 0 9, but the translator has the layers 0 to 3"),
         ([*CUT, "--load_size", "15"], r"load_size is 15, but a crop has 16 pixels.*--load_size to 16 or more"),

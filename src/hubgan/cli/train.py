@@ -56,12 +56,15 @@ def _next(folder: Path, config: "TrainingConfig", *, first_try: bool) -> str:
         config: of its training.
         first_try: whether it was trained for two minutes on pictures of the user's own.
     """
+    from hubgan.models.card import translator_input
     from hubgan.models.config import CONFIG, read_config
 
     name = shlex.quote(str(folder))
-    kind = read_config(folder / CONFIG).kind
+    saved = read_config(folder / CONFIG)
+    kind = saved.kind
     if kind == "Translator":
-        commands = {f"hubgan translate {name} drawing.png": "translate a picture"}
+        picture, _ = translator_input(saved.options, saved.training_run or {})
+        commands = {f"hubgan translate {name} {picture}": "translate a picture"}
     elif kind == "Upscaler":
         commands = {f"hubgan upscale {name} photo.jpg": "enlarge a picture"}
     else:

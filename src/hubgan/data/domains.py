@@ -70,7 +70,7 @@ def load_domains(
     if inputs.fingerprint == targets.fingerprint:
         raise DataError(
             f"{inputs.name}: the source and the target domain are the same images",
-            Remedy("Pass another data set as target", "Pass another data set with --target_dataset"),
+            Remedy("Pass another data set as target", "Pass another data set with --target-dataset"),
         )
     return replace(inputs, targets=targets, fingerprint=hashed(inputs.fingerprint, targets.fingerprint))
 
@@ -91,8 +91,8 @@ def _two_columns(
             f"{name} holds {found}, but a source and a target domain are needed",
             Remedy(
                 "Pass the data set of the target domain as target, or two columns as input_column and column",
-                "Pass the target domain's data set with --target_dataset, or --eval_target_dataset to measure on"
-                " (hubgan evaluate: --target-dataset). Or pass two columns with --input_column and --image_column",
+                "Pass the target domain's data set with --target-dataset, or with --eval-target-dataset for the"
+                " figures of a run. Or pass two columns with --input-column and --image-column",
             ),
         )
     return input_column, column

@@ -257,10 +257,8 @@ def model_card(
             size=config.get("image_size", 64),
             of_classes=", torch.tensor([0, 1, 0, 1])" if config.get("classes") else "",
             sampled=_sampled(config.get("labels", [])),
-            given=_given(config, run)[0],
-            backward=_BACKWARD.format(name=name, folder=run["backward"])
-            if "backward" in run and not subfolder
-            else "",
+            given=translator_input(config, run)[0],
+            backward=_backward(name, run) if not subfolder else "",
         ),
         where=_where(name),
         figures=_figures(results),
@@ -311,6 +309,13 @@ def upscaler_purpose(scale: int, run: TrainingRun) -> str:
     return purpose.format(larger=_LARGER.get(scale, f"{scale} times as large"))
 
 
+def translator_input(config: dict[str, Any], run: TrainingRun) -> tuple[str, str]:
+    """What a translator takes: the name of such a file, and a noun phrase."""
+    if kind := config.get("input"):
+        return _GIVEN[kind]
+    return _GIVEN_UNPAIRED if "domains" in run else _GIVEN_PAIRS
+
+
 def _where(name: str) -> str:
     if name.startswith("./"):
         return f"`{name}` is this folder: run it in the folder that holds `{name.split('/')[1]}`."
@@ -332,6 +337,11 @@ def _limits(kind: str, config: dict[str, Any], run: TrainingRun) -> list[str]:
     return [*limits, *filter(None, [run.get("limits", "").strip()])]
 
 
+def _backward(name: str, run: TrainingRun) -> str:
+    """The lines of a snippet for the model that translates the other way, if there is one."""
+    return _BACKWARD.format(name=name, folder=run["backward"]) if "backward" in run else ""
+
+
 def _sampled(labels: list[str]) -> str:
     return f"labels={json.dumps(labels[:1], ensure_ascii=False)}, " if labels else ""
 
@@ -345,19 +355,14 @@ def _summary(kind: str, description: str, config: dict[str, Any], run: TrainingR
     elif kind == "Translator":
         what += _TRANSLATES.get(config["input"], "")
         what += f", trained on {run['dataset']}" if "dataset" in run else ""
-        what += f" at {config['image_size']}x{config['image_size']} pixels. It takes {_given(config, run)[1]}"
+        what += (
+            f" at {config['image_size']}x{config['image_size']} pixels. It takes {translator_input(config, run)[1]}"
+        )
     elif kind == "Generator":
         what += f", trained on {run['dataset']}" if "dataset" in run else ""
         what += f": pictures of {config['image_size']}x{config['image_size']} pixels"
         what += f", of {config['classes']} classes to choose from" if config.get("classes") else ""
     return f"{what}."
-
-
-def _given(config: dict[str, Any], run: TrainingRun) -> tuple[str, str]:
-    """What a translator takes: the name of such a file, and a noun phrase."""
-    if kind := config.get("input"):
-        return _GIVEN[kind]
-    return _GIVEN_UNPAIRED if "domains" in run else _GIVEN_PAIRS
 
 
 def _about_network(config: dict[str, Any], parameters: int) -> str:
