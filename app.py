@@ -2,7 +2,7 @@
 
 The lists below name the models. The environment variables HUBGAN_GENERATORS, HUBGAN_UPSCALERS and HUBGAN_TRANSLATORS
 replace them: Hub names or folders, separated by commas. If there are several, visitors choose one. `hubgan space`
-makes a Space of this file and rewrites the lists. Without translators their tab is left out.
+makes a Space of this file and rewrites the lists. If HUBGAN_TRANSLATORS is set and empty, their tab is left out.
 
 HUBGAN_MAX_MEGAPIXELS, HUBGAN_MAX_VIDEO_MEGAPIXELS, HUBGAN_MAX_MINUTES and others limit what visitors may ask for.
 docs/demo.md, in hubgan's repository, lists them. On one's own machine the demo takes what the command line takes, in
@@ -26,13 +26,14 @@ from hubgan.errors import HubganError  # noqa: E402
 
 GENERATORS = ["model_cards/cifar-r3gan", "model_cards/cifar-dcgan"]
 UPSCALERS = ["model_cards/photo-x4", "model_cards/photo-x2", "model_cards/photo-x4-restore"]
-TRANSLATORS: list[str] = []
+TRANSLATORS = ["model_cards/sketch-to-emoji"]
 
 
 def named(variable: str, otherwise: list[str]) -> list[str]:
-    """The models that an environment variable names, or else `otherwise`, whose folders lie beside this file."""
-    names = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
-    return names or [str(HERE / name) if (HERE / name).is_dir() else name for name in otherwise]
+    """The models that an environment variable names, or `otherwise` if it is not set; those lie beside this file."""
+    if variable in os.environ:
+        return [name.strip() for name in os.environ[variable].split(",") if name.strip()]
+    return [str(HERE / name) if (HERE / name).is_dir() else name for name in otherwise]
 
 
 try:

@@ -37,6 +37,7 @@ def environment(space: Path, **changes: str) -> dict[str, str]:
         **{key: value for key, value in os.environ.items() if key not in dropped},
         "HUBGAN_GENERATORS": f"{space / 'tiny-generator'},{space / 'tiny-classes'}",
         "HUBGAN_UPSCALERS": str(space / "tiny-upscaler"),
+        "HUBGAN_TRANSLATORS": "",
         "GRADIO_TEMP_DIR": str(space / "cache"),
         "HF_HUB_OFFLINE": "1",
         "SPACE_ID": "tester/demo",

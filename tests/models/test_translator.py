@@ -11,6 +11,7 @@ from helpers.common import equal
 from helpers.pictures import picture
 from hubgan import Translator
 from hubgan.errors import ConfigError, ImageError, ModelError
+from hubgan.models.translator import HINT_COUNTS, HINTS
 
 SMALL = {"width": 8, "depth": 1, "latent_dim": 4, "image_size": 32}
 
@@ -169,3 +170,13 @@ def test_features_are_those_of_the_chosen_layers() -> None:
     assert [each.shape[1] for each in found] == [network.layer_channels[layer] for layer in (0, 3, 1)]  # type: ignore[index]
     assert [each.shape[2:] for each in found] == [(32, 16), (8, 4), (16, 8)]
     torch.testing.assert_close(found[0], images * 2 - 1)
+
+
+def test_each_seed_gives_a_colour_if_there_are_hints() -> None:
+    model = Translator(width=8, depth=1, image_size=32, input="edges", latent_dim=HINTS, colour_hints=True)
+    latents = model.latents(20, seed=0)
+    plain = Translator(width=8, depth=1, image_size=32, input="edges", latent_dim=HINTS).latents(20, seed=0)
+    assert (latents[:, HINTS - 1] > HINT_COUNTS).all() and not (plain[:, HINTS - 1] > HINT_COUNTS).all()
+    assert torch.equal(latents[:, : HINTS - 1], plain[:, : HINTS - 1])
+    with pytest.raises(ConfigError, match="colour_hints needs 4 latents, but the translator has 3"):
+        Translator(width=8, depth=1, input="edges", latent_dim=3, colour_hints=True)

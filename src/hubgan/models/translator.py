@@ -17,6 +17,12 @@ from hubgan.models.translate_pipeline import TranslatePipeline
 from hubgan.networks import TRANSLATORS
 from hubgan.runtime.seeding import normals, torch_generator
 
+HINTS = 4
+"""Latents of a colour hint: a colour, and whether it counts."""
+
+HINT_COUNTS = 0.5
+"""Above this last one it does, as for three latents of ten. At zero, the most typical, there is no hint."""
+
 _SMALLEST, _LARGEST = 16, 2048  # a side in pixels, of what is translated at once
 # What the result says of its picture, if that shows the same; a drawing does not.
 _KEPT = {"grey": METADATA, "mask": (*METADATA, "icc_profile"), "small": [key for key in METADATA if key != "dpi"]}
@@ -29,6 +35,7 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
         architecture: the network, `unet` by default.
         image_size: the longer side, in pixels, to which pictures are scaled; that of the training.
         input: the kind of input that the network learned from (`hubgan.media.derived.INPUTS`), empty for pairs.
+        colour_hints: the first `HINTS` latents were a colour and whether it counts, so each seed gives a colour.
         **options: options of the network; for `unet` channels (3), input_channels (1), width (48), depth (2) and
             latent_dim (16); for `resnet` channels (3), input_channels (3), width (96), depth (9) and latent_dim (0).
 
@@ -38,13 +45,21 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
         latent_dim: numbers that choose among the possible results of one input; 0 if there is only one.
 
     Raises:
-        ConfigError: an unknown architecture or option, or a value out of bounds.
+        ConfigError: an unknown architecture or option, a value out of bounds, or too few latents for colour hints.
     """
 
     networks = TRANSLATORS
     description = "An image translator"
 
-    def __init__(self, architecture: str = "unet", *, image_size: int = 128, input: str = "", **options: Any) -> None:
+    def __init__(
+        self,
+        architecture: str = "unet",
+        *,
+        image_size: int = 128,
+        input: str = "",
+        colour_hints: bool = False,
+        **options: Any,
+    ) -> None:
         if input and input not in INPUTS:
             raise ConfigError(f"unknown input {input!r}", nearest(input, INPUTS))
         if input:
@@ -55,6 +70,15 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
         self.channels: int = self.config["channels"]
         self.input_channels: int = self.config["input_channels"]
         self.latent_dim: int = self.config["latent_dim"]
+        self._colour_hints = self.config["colour_hints"] = colour_hints
+        if colour_hints and self.latent_dim < HINTS:
+            raise ConfigError(
+                f"colour_hints needs {HINTS} latents, but the translator has {self.latent_dim}",
+                Remedy(
+                    f"Pass latent_dim={HINTS} or more, or colour_hints=False",
+                    f"Set --translator.latent_dim {HINTS} or more, or --colour_hints False",
+                ),
+            )
 
     def forward(self, images: Tensor, latents: Tensor | None = None) -> Tensor:
         """Images (N, input_channels, H, W) in [0, 1], and latents (N, latent_dim), to (N, channels, H, W).
@@ -68,9 +92,12 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
     def latents(self, n: int, *, seed: int | None = None) -> Tensor:
         """`n` latents (n, latent_dim) from a standard normal, drawn on the CPU: a seed gives the same ones everywhere.
 
-        With a larger `n` the first latents stay the same.
+        With a larger `n` the first latents stay the same. If the model was trained with colour hints, these count.
         """
-        return normals(torch_generator(seed), n, self.latent_dim)
+        latents = normals(torch_generator(seed), n, self.latent_dim)
+        if self._colour_hints:
+            latents[:, HINTS - 1] = latents[:, HINTS - 1].abs() + HINT_COUNTS
+        return latents
 
     def translate(
         self, image: ImageInput, *, seed: int | None = None, size: int | None = None, prepare: bool = False

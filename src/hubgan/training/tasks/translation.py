@@ -23,6 +23,7 @@ from hubgan.media.images import to_image
 from hubgan.metrics import PerceptualDistance
 from hubgan.models import Discriminator, Translator
 from hubgan.models.card import Result, TrainingRun
+from hubgan.models.translator import HINT_COUNTS, HINTS
 from hubgan.networks import DISCRIMINATORS, TRANSLATORS
 from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.adversarial import AdversarialLoss
@@ -40,8 +41,6 @@ from hubgan.training.tasks.squares import SquareData, crops, warn_of_small_crops
 
 _SHIFT = 8  # pixels by which the discriminator's view is moved at random
 _EXAMPLES = 24
-_HINTS = 4  # latents: a colour, and whether it counts
-_HINTED = 0.5  # above this last one it does, as for three latents of ten; zero, the most typical, gives no hint
 _COLUMNS = 4  # of examples in the preview
 _SHARED = ("channels", "image_size", "classes", "condition_channels")
 
@@ -120,18 +119,14 @@ class Translation(Task[TranslationConfig]):
         self.derived = INPUTS[c.input] if c.input else None
         if self.derived is not None and c.channels != 3:
             raise ConfigError(f"--input {c.input} needs colour pictures", "Set --channels 3")
-        kind = {"input": c.input} if c.input else {"input_channels": c.input_channels}
-        translator = c.translator.build("translator", Translator, channels=c.channels, image_size=c.image_size, **kind)
+        kind: Any = {"input": c.input} if c.input else {"input_channels": c.input_channels}
+        kind |= {"channels": c.channels, "image_size": c.image_size, "colour_hints": c.colour_hints}
+        translator = c.translator.build("translator", Translator, **kind)
         discriminator = c.discriminator.build(
             "discriminator", Discriminator, channels=c.channels, condition_channels=translator.input_channels
         )
         self.networks = {"translator": translator, "discriminator": discriminator}
         self._latent_dim = translator.latent_dim
-        if c.colour_hints and self._latent_dim < _HINTS:
-            raise ConfigError(
-                f"colour_hints needs {_HINTS} latents, but the translator has {self._latent_dim}",
-                f"Set --translator.latent_dim {_HINTS} or more, or --colour_hints False",
-            )
         self._check_size(int(translator.network.multiple))  # type: ignore[arg-type]
         self.adversarial = AdversarialLoss(c)
         self.adversarial.check(discriminator)
@@ -264,8 +259,8 @@ def _with_hints(latents: Tensor, targets: Tensor) -> Tensor:
     shares = 1 - colours.amin(1, keepdim=True) + 1e-3
     means = (colours * shares).sum((2, 3)) / shares.sum((2, 3))
     hints = (means - 0.55) / 0.2  # about a standard normal, as latents are
-    hinted = torch.where(latents[:, _HINTS - 1 : _HINTS] > _HINTED, hints, latents[:, : _HINTS - 1])
-    return torch.cat([hinted, latents[:, _HINTS - 1 :]], 1)
+    hinted = torch.where(latents[:, HINTS - 1 : HINTS] > HINT_COUNTS, hints, latents[:, : HINTS - 1])
+    return torch.cat([hinted, latents[:, HINTS - 1 :]], 1)
 
 
 def _inner(images: Tensor, batch: Batch) -> Tensor:
