@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_file_to_cache
 from huggingface_hub import ModelCard
 
 from hubgan.demo import strings
@@ -45,18 +46,19 @@ class AboutTab:
         """Show the picture and the text of each card, without its metadata."""
         updates: Updates = {}
         for name, picture, text in self._cards:
-            updates[picture], updates[text] = _card(name)
+            updates[picture], updates[text] = _card(name, picture.GRADIO_CACHE)
         return updates
 
 
-def _card(name: str) -> tuple[gr.Image, str]:
+def _card(name: str, cache: str) -> tuple[gr.Image, str]:
     from hubgan.models.card import PICTURE
     from hubgan.models.config import CARD
 
     source = ModelSource(name)
     try:
         card = ModelCard(source.file(CARD).read_text(encoding="utf-8"), ignore_metadata_errors=True)
-        picture = str(source.file(PICTURE)) if PICTURE in source.files() else None
+        # Gradio shows files of few folders only, and the Hub's cache or another disk is none of them.
+        picture = save_file_to_cache(source.file(PICTURE), cache) if PICTURE in source.files() else None
     except (HubganError, OSError, ValueError):
         return gr.Image(visible=False), strings.NO_CARD
     return gr.Image(picture, visible=picture is not None), _IMAGE.sub("", card.text)
