@@ -2,10 +2,10 @@
 
   hubgan evaluate runs/cifar-dcgan --dataset uoft-cs/cifar10 --split test \\
     --train-split train
-  hubgan evaluate runs/photo-x4 --dataset my-photos
-  hubgan evaluate me/photo-x4 --dataset my-photos
-  hubgan evaluate runs/sketch-to-emoji --dataset my-pictures
-  accelerate launch -m hubgan evaluate me/cifar-r3gan --dataset my-photos
+  hubgan evaluate runs/photo-x4 --dataset ./my-photos
+  hubgan evaluate me/photo-x4 --dataset ./my-photos
+  hubgan evaluate runs/sketch-to-emoji --dataset ./my-pictures
+  accelerate launch -m hubgan evaluate me/cifar-r3gan --dataset ./my-photos
 
 Generated images are compared with real ones by the features of a network.
 Enlarged pictures are compared with their originals on the Y channel. Their
