@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Arguments of `pip install`. The CPU build of PyTorch is smaller by several GB:
+# make demo PIP_ARGS='--extra-index-url https://download.pytorch.org/whl/cpu'
+PIP_ARGS ?=
 # Three on two cores: some tests wait, and each worker takes seconds to import what they need, and up to 2 GB of memory.
 WORKERS ?= 3
 # Quick tests wait for nothing.
@@ -10,7 +13,8 @@ QUICK_WORKERS ?= 2
 
 .PHONY: demo test test-quick quality style docs clean
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.demo
+	@echo 'The demo starts. For the command hubgan, run in another terminal: . $(BIN)/activate'
 	$(BIN)/python app.py
 
 test: $(VENV)/.installed
@@ -30,12 +34,21 @@ style: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo 'Open the web site in a browser: site/index.html'
 
-$(VENV)/.installed: pyproject.toml
+# .demo stands for the packages of the demo, .installed for all packages of development.
+$(VENV)/.demo: EXTRA = demo
+$(VENV)/.installed: EXTRA = dev
+$(VENV)/.demo $(VENV)/.installed: pyproject.toml | $(VENV)/.created
+	@echo 'Installing hubgan[$(EXTRA)] into $(VENV): several GB with CUDA, which takes minutes.'
+	$(if $(PIP_ARGS),,@echo 'Smaller, for CPUs: make $(EXTRA:dev=test) PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"')
+	$(BIN)/pip install $(PIP_ARGS) --editable '.[$(EXTRA)]'
+	touch $@
+
+$(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "hubgan needs Python 3.10 or newer; name one by PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
 clean:

@@ -21,6 +21,9 @@ ELSEWHERE = (
     "model_cards/*/README.md",
     "model_cards/*/samples.png",
 )
+GITHUB = re.compile(r"<!-- on GitHub -->.*?<!-- end -->\n*", re.DOTALL)
+CODE = re.compile(r"<code>[^<]*</code>")
+OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w.-]*")
 LINK = re.compile(r"\[(?P<text>[^]]*)]\((?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 
 
@@ -32,7 +35,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in the tables, and turn links from file to file into links from page to page."""
+    """Remove what only GitHub shows, fill in the tables, and turn links between files into links between pages."""
     source = Path(str(page.file.abs_src_path)).relative_to(ROOT).parent.as_posix()
 
     def lead(link: re.Match[str]) -> str:
@@ -43,4 +46,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return f"[{link['text']}]({relative}{link['anchor'] or ''})"
         return f"{link['text']} (`{path}`)"
 
-    return LINK.sub(lead, fill(markdown))
+    return LINK.sub(lead, fill(GITHUB.sub("", markdown)))
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Keep options in one piece: browsers break lines after hyphens."""
+    return CODE.sub(lambda code: OPTION.sub(r'<span class="option">\g<0></span>', code[0]), html)

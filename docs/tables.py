@@ -76,8 +76,8 @@ def _fields(kind: type[TrainingConfig], names: Iterable[str]) -> Iterator[str]:
     fields = ((name, kind.model_fields[name]) for name in names)
     plain = ((n, f) for n, f in fields if not any(isinstance(mark, Architectures) for mark in f.metadata))
     rows = (
-        (f"`--{name}`", _default("" if field.is_required() else field.default), _described(field.description, field))
-        for name, field in plain
+        (f"`--{n}`", "none (required)" if f.is_required() else _default(f.default), _described(f.description, f))
+        for n, f in plain
     )
     yield from _table(("option", "default", "meaning"), rows)
 
@@ -113,16 +113,18 @@ def _recipes() -> Iterator[str]:
 
 def _default(value: object) -> str:
     if value in ("", None, ()):
-        return ""
+        return "none"
     return f"`{' '.join(map(str, value)) if isinstance(value, tuple) else value}`"
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """A table, in a box that the style sheet knows."""
+    yield '<div class="options" markdown>\n'
     yield f"| {' | '.join(columns)} |"
     yield f"|{'---|' * len(columns)}"
     for row in rows:
         yield "| " + " | ".join(" ".join(cell.split()).replace("|", r"\|") for cell in row) + " |"
-    yield ""
+    yield "\n</div>\n"
 
 
 PARTS: Mapping[str, Callable[[], Iterator[str]]] = {"commands": _commands, "options": _options, "recipes": _recipes}

@@ -2,11 +2,11 @@
 
   hubgan evaluate runs/cifar-dcgan --dataset uoft-cs/cifar10 --split test \\
     --train-split train
-  hubgan evaluate runs/photo-x4 --dataset my-photos
-  hubgan evaluate me/photo-x4 --dataset my-photos
-  hubgan evaluate runs/sketch-to-emoji --dataset my-pictures
-  hubgan evaluate runs/horse2zebra-cut --dataset horses --target-dataset zebras
-  accelerate launch -m hubgan evaluate me/cifar-r3gan --dataset my-photos
+  hubgan evaluate runs/photo-x4 --dataset ./my-photos
+  hubgan evaluate me/photo-x4 --dataset ./my-photos
+  hubgan evaluate runs/sketch-to-emoji --dataset ./my-pictures
+  hubgan evaluate runs/horse2zebra-cut --dataset ./horses --target-dataset ./zebras
+  accelerate launch -m hubgan evaluate me/cifar-r3gan --dataset ./my-photos
 
 Generated images are compared with real ones by the features of a network.
 Enlarged pictures are compared with their originals on the Y channel. Their
