@@ -137,6 +137,19 @@ def test_a_run_tells_of_its_beginning_and_of_every_time_it_went_on(
     assert [s["checkpoint"] for s in run["sessions"]] == [None, str(checkpoint)]
 
 
+def test_a_run_goes_on_with_its_own_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    open_folder(tmp_path, "--dataset", "user/photos").begin(0, None, fingerprint="f00")
+    (tmp_path / "metrics.jsonl").touch()
+    other = open_folder(tmp_path, "--dataset", "user/drawings", "--resume", "auto")
+    other.check_data("f00")  # the same under another name
+    with pytest.raises(ConfigError, match=r"is on the data set user/photos, not .*drawings\. .*--dataset user/photos"):
+        other.check_data("f11")
+    same = open_folder(tmp_path, "--dataset", "user/photos", "--resume", "auto")
+    same.check_data("f11")
+    same.compare("f11", scheduled=False)
+    assert "the data set has changed since the run started (user/photos)" in caplog.text
+
+
 def test_a_damaged_record_is_written_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "run.json").write_text('{"opt')
     accelerator = Accelerator(cpu=True)

@@ -214,7 +214,7 @@ class RunOptions(OptionGroup):
     """Make the pushed repository private."""
     resume: str | None = None
     """A checkpoint folder to resume from, or "auto" for the last good one of the output folder. Without --output_dir,
-    "auto" resumes the recipe's run that was trained last."""
+    "auto" resumes the recipe's last run on the same data set."""
     seed: int = Field(0, ge=0, lt=2**31)
     """The random seed of weights, data order, augmentation and noise."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"

@@ -53,6 +53,7 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
     config: TrainingConfig = task.config
     folder = RunFolder(config, accelerator)
     source = open_source(config, accelerator)
+    decide(lambda: folder.check_data(source.fingerprint))
     logger.info("Building the networks ...")
     task.setup_data(source)
     load_pretrained(task, accelerator)
