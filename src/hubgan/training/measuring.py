@@ -53,7 +53,7 @@ class Measurement:
             logger.warning("the model could not be measured: %s. Once it is saved, measure it with: %s", reason,
                            self._remedy())  # fmt: skip
             return []
-        logger.info("measured:\n%s", table(results))
+        logger.info("Measured:\n%s", table(results))
         return results
 
     def _remedy(self) -> str:

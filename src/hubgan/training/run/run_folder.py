@@ -255,7 +255,7 @@ class RunFolder:
             if not config.resume:
                 raise ConfigError(
                     f"{self.path} already holds a run",
-                    "Continue it with --resume auto, or choose another folder with --output_dir",
+                    "Continue it with --resume, or choose another folder with --output_dir",
                 )
             resumed = Path(at_home(config.resume)).resolve()
             if config.resume != "auto" and resumed.is_dir() and resumed.parent != self.checkpoints.resolve():
@@ -331,7 +331,7 @@ class RunFolder:
             "images seen": f"{counters['images']:,}, in {counters['steps']:,} steps of"
             f" {describe.batch(config, accelerator)}",
             "began with": f"the weights of {began}" if began else "",
-            "time": f"{counters['seconds'] / 60:.0f} minutes on {hardware_line(accelerator)}",
+            "time": f"{describe.duration(counters['seconds'])} on {hardware_line(accelerator)}",
             "precision": precision(accelerator),
             "objective": config.objective.replace("_", "-"),
             "optimizer": "Muon; Adam for the discriminator" if config.optimizer == "muon" else "",
