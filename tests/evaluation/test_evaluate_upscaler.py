@@ -313,10 +313,15 @@ def test_where_the_recipes_own_choice_is_not_to_be_had_the_training_images_are_t
     shutil.copy(SAMPLE / "train.parquet", tmp_path)
     recipe = yaml.safe_load((RECIPES / "quickstart.yaml").read_text())
     mine = tmp_path / "mine.yaml"
-    mine.write_text(yaml.safe_dump(recipe | {"dataset": "./", "eval_split": "test", "eval_samples": 12}))
+    mine.write_text(yaml.safe_dump(recipe | {"dataset": "./", "eval_split": "test", "eval_samples": 9999}))
     options = parse(["--config", str(mine), "--max_steps", "1", "--dry_run", "True"])
-    assert "split train" in plan(options).partition("measured at the end")[2]
-    assert "The recipe measures the model on that data" in caplog.text
+    about = plan(options).partition("measured at the end")[2]
+    assert "of 500 samples" in about and "split train" in about  # of as many as there are pictures
+    assert "the recipe measures on the split 'test', but " in caplog.text and "You can ignore this" in caplog.text
+    forget_accelerator()
+    mine.write_text(yaml.safe_dump(recipe | {"eval_dataset": "nobody/pictures", "eval_samples": 12}))
+    plan(parse(["--config", str(mine), "--dataset", str(tmp_path), "--max_steps", "1"]))
+    assert "the recipe measures on nobody/pictures, which cannot be reached. The training pictures" in caplog.text
 
 
 def test_a_dry_run_tells_what_will_be_measured() -> None:

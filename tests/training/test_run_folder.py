@@ -30,6 +30,7 @@ from hubgan.training.run.report import write_report
 from hubgan.training.run.run_folder import RunFolder
 from hubgan.training.tasks.generation import Generation
 from hubgan.training.tasks.upscaling import Upscaling
+from hubgan.training.timing import seconds_a_step, tell_of_other_work, thread_hint
 
 TINY = ["--config", "quickstart", "--generator.width", "8", "--discriminator.width", "8", "--batch_size", "16"]
 TASK: Any = SimpleNamespace(preview=lambda models: Image.new("RGB", (64, 64), "red"), caption="")
@@ -508,6 +509,29 @@ def test_numbers_in_words(value: float, words: str) -> None:
 )
 def test_times_in_words(seconds: float, words: str) -> None:
     assert describe.duration(seconds) == words
+
+
+def test_threads_that_wait_for_other_work_are_told_of() -> None:
+    assert thread_hint(1.2, 2) == ""
+    assert thread_hint(104.2, 2).startswith("one thread is 104 times as fast as 2")
+    assert thread_hint(1.62, 2).startswith("one thread is 1.6 times as fast as 2")
+
+
+@pytest.mark.slow
+def test_steps_are_timed_on_one_thread_too(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    task = Generation(parse(["--config", "quickstart", "--batch_size", "2", "--generator.width", "4"]))  # type: ignore[arg-type]
+    task.setup_without_data()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert len(seconds_a_step(task, task.config, Accelerator(cpu=True))) == 1
+        assert torch.get_num_threads() == 2
+        monkeypatch.setattr("psutil.getloadavg", lambda: (9999.0, 0.0, 0.0))
+        with caplog.at_level(logging.INFO, "hubgan"):
+            tell_of_other_work(Accelerator(cpu=True))
+        assert "Other work slows this machine down (load 9999.0" in caplog.text
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_the_plan_estimates_the_time() -> None:

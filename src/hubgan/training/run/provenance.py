@@ -23,6 +23,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import get_int_from_env
 
+from hubgan.hub.download import RUN
 from hubgan.runtime.counting import counted
 from hubgan.runtime.files import write_text
 from hubgan.runtime.names import existing, without_folders
@@ -32,7 +33,6 @@ from hubgan.version import __version__
 
 logger = logging.getLogger(__name__)
 
-RUN = "run.json"
 _PACKAGES = (
     "torch", "torchvision", "accelerate", "datasets", "diffusers", "huggingface_hub", "safetensors", "numpy", "pillow",
     "pydantic", "torchmetrics",
