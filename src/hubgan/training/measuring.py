@@ -110,9 +110,7 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
         recipe = load_recipe(config.config)
         if (config.eval_dataset, config.eval_split) == (recipe.eval_dataset, recipe.eval_split):
             lost = isinstance(error, UnreachableError)
-            wanted = (
-                without_folders(config.eval_dataset) if config.eval_dataset else f"the split {config.eval_split!r}"
-            )
+            wanted = without_folders(config.eval_dataset) if config.eval_dataset else "another split"
             logger.warning(
                 "the recipe measures on %s, %s. The training pictures are used instead. You can ignore this for a"
                 " first try. Later, choose other data with --eval_dataset and --eval_split",
