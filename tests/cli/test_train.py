@@ -5,12 +5,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from helpers.command_line import Run
 from helpers.common import SAMPLE, names
 from helpers.launching import TINY
 from hubgan import Translator
 from hubgan.cli.train import _next
+from hubgan.errors import ModelError
+from hubgan.publish.folder import push_folder
 from hubgan.training import parse
 
 
@@ -62,6 +65,26 @@ def test_the_plan_needs_no_data_set(run: Run, tmp_path: Path) -> None:
     assert not names(tmp_path)
     status, _, complained = run("train", *TINY, "--dry_run", "--dataset", "./no/such", "--max_steps", 5)
     assert status == 2 and "the folder ./no/such does not exist" in complained  # a wrong path stays an error
+
+
+def test_an_unlabelled_folder_is_told_what_classes_need(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    for index in range(2):
+        Image.new("RGB", (8, 8), (index, 0, 0)).save(tmp_path / "flat" / f"{index}.png")
+    status, _, complained = run("train", *TINY, "--dry_run", "--dataset", "flat", "--conditional", "--max_steps", 5)
+    assert status == 2 and "flat has no known labels" in complained
+    assert "--label_column" in complained and "make a subfolder for each class" in complained
+
+
+def test_an_unfinished_run_is_not_used_as_a_model(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "run.json").write_text("{}")
+    for command in (["sample", "runs/mine"], ["info", "runs/mine"]):
+        status, _, complained = run(*command)
+        assert status == 2 and "the run in runs/mine is not finished. Continue it with: hubgan train" in complained
+        assert "--config runs/mine/recipe.yaml --output_dir runs/mine --resume" in complained
+    with pytest.raises(ModelError, match="is not finished"):
+        push_folder("runs/mine", "tester/mine")
 
 
 def test_what_cannot_be_trained_is_told_in_a_line(run: Run) -> None:

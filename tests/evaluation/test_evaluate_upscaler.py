@@ -234,7 +234,17 @@ def test_new_results_take_the_place_of_old_ones_on_the_same_data() -> None:
     old = [Result(metric="psnr", name="PSNR", value=1.0, dataset=name, split="x4") for name in ("Set5", "Set14")]
     new = Result(metric="psnr", name="PSNR", value=2.0, dataset="Set14", split="x4", settings={"bicubic": 0.5})
     assert merge(old, [new]) == [old[0], new]
-    assert table([new]).splitlines()[1].split() == ["PSNR", "2", "bicubic", "0.5", "0", "Set14,", "split", "x4"]
+    assert table([new]).splitlines()[1].split() == [
+        "PSNR",
+        "2",
+        "higher",
+        "bicubic",
+        "0.5",
+        "0",
+        "Set14,",
+        "split",
+        "x4",
+    ]
 
 
 # -- at the end of a run
@@ -303,10 +313,15 @@ def test_where_the_recipes_own_choice_is_not_to_be_had_the_training_images_are_t
     shutil.copy(SAMPLE / "train.parquet", tmp_path)
     recipe = yaml.safe_load((RECIPES / "quickstart.yaml").read_text())
     mine = tmp_path / "mine.yaml"
-    mine.write_text(yaml.safe_dump(recipe | {"dataset": "./", "eval_split": "test", "eval_samples": 12}))
+    mine.write_text(yaml.safe_dump(recipe | {"dataset": "./", "eval_split": "test", "eval_samples": 9999}))
     options = parse(["--config", str(mine), "--max_steps", "1", "--dry_run", "True"])
-    assert "split train" in plan(options).partition("measured at the end")[2]
-    assert "The recipe measures the model on that data" in caplog.text
+    about = plan(options).partition("measured at the end")[2]
+    assert "of 500 samples" in about and "split train" in about  # of as many as there are pictures
+    assert "the recipe measures on another split, but " in caplog.text and "You can ignore this" in caplog.text
+    forget_accelerator()
+    mine.write_text(yaml.safe_dump(recipe | {"eval_dataset": "nobody/pictures", "eval_samples": 12}))
+    plan(parse(["--config", str(mine), "--dataset", str(tmp_path), "--max_steps", "1"]))
+    assert "the recipe measures on nobody/pictures, which cannot be reached. The training pictures" in caplog.text
 
 
 def test_a_dry_run_tells_what_will_be_measured() -> None:

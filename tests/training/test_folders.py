@@ -1,10 +1,12 @@
 """The folder of a run: each has one of its own."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from hubgan.errors import ConfigError
 from hubgan.training import parse
 from hubgan.training.run.folders import run_path, with_folder
 from hubgan.training.run.lock import HOLDER
@@ -62,6 +64,30 @@ def test_resume_goes_on_with_the_run_that_was_trained_last() -> None:
     assert chosen("--resume", "runs/quickstart-2026-11-30-1412/checkpoints/x") == "runs/quickstart-2026-11-30-1412"
     other = leave_run("runs/other", at=60)
     assert chosen("--resume", str(other)).startswith("runs/quickstart-20")  # a new run from another one's checkpoint
+
+
+def test_resume_goes_on_with_a_run_on_the_same_data() -> None:
+    def leave_run_on(name: str, options: dict[str, str], at: float) -> None:
+        leave_run(name, at)
+        Path(name, "run.json").write_text(json.dumps({"options": options}))
+
+    for name in ("my-photos", "other/my-photos"):
+        Path(name).mkdir(parents=True)
+    mine = "runs/quickstart-2026-11-30-1412"
+    leave_run_on(mine, {"dataset": str(Path("my-photos").absolute())}, at=40)
+    assert chosen("--dataset", "my-photos", "--resume") == mine
+    words = r"no run on the data set cifar10-sample\. .*-1412, is on my-photos\..*--dataset my-photos --resume"
+    with pytest.raises(ConfigError, match=words):
+        chosen("--resume")
+    with pytest.raises(ConfigError, match="no run on the data set my-photos"):
+        chosen("--dataset", "other/my-photos", "--resume")  # another folder of that name
+    assert chosen("--dataset", "other/my-photos", "--dataset_name", "my-photos", "--resume") == mine
+    Path("my-photos").rmdir()
+    assert chosen("--dataset", "other/my-photos", "--resume") == mine  # it may have been moved
+    leave_run_on("runs/quickstart", {"dataset": parse(QUICK).dataset}, at=20)
+    assert chosen("--resume") == "runs/quickstart"
+    leave_run_on("runs/quickstart-2026-11-30-1500", {"dataset": "user/set", "dataset_name": "old/set (copy)"}, at=30)
+    assert chosen("--dataset", "old/set", "--resume") == chosen("--dataset", "user/set", "--resume")
 
 
 def test_a_recipe_in_a_runs_folder_is_called_like_the_run() -> None:

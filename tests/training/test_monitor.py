@@ -7,7 +7,10 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from hubgan.training import parse
 from hubgan.training.monitor import Meter, Monitor, overlap
+
+CONFIG = parse(["--config", "quickstart"])
 
 
 def test_overlap_is_the_correlation_of_neighbours() -> None:
@@ -39,12 +42,12 @@ def test_the_meter_gives_means_of_what_is_finite_and_goes_on_from_a_checkpoint()
 
 def test_what_is_not_finite_is_named() -> None:
     figures = {"adversarial": torch.tensor(1.0), "generator_gradient_norm": torch.tensor(math.nan)}
-    assert Monitor(scaled=False).trouble(figures) == "generator gradient norm"
-    assert Monitor(scaled=False).trouble({"adversarial": torch.tensor(1.0)}) == ""
+    assert Monitor(CONFIG, scaled=False).trouble(figures) == "generator gradient norm"
+    assert Monitor(CONFIG, scaled=False).trouble({"adversarial": torch.tensor(1.0)}) == ""
 
 
 def test_under_fp16_an_overflow_is_trouble_only_when_it_goes_on() -> None:
-    monitor = Monitor(scaled=True)
+    monitor = Monitor(CONFIG, scaled=True)
     overflow = {"adversarial": torch.tensor(1.0), "generator_gradient_norm": torch.tensor(math.inf)}
     assert not any(monitor.trouble(overflow) for _ in range(49))
     assert "in 50 steps in a row" in monitor.trouble(overflow)
@@ -52,7 +55,7 @@ def test_under_fp16_an_overflow_is_trouble_only_when_it_goes_on() -> None:
 
 
 def test_fakes_that_look_alike_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    monitor, alike = Monitor(scaled=False), {"fake_overlap": 0.9, "real_overlap": 0.1}
+    monitor, alike = Monitor(CONFIG, scaled=False), {"fake_overlap": 0.9, "real_overlap": 0.1}
     with caplog.at_level(logging.WARNING):
         for _ in range(9):
             monitor.warn_of_collapse(alike, progress=0.01)  # an untrained generator
@@ -60,3 +63,21 @@ def test_fakes_that_look_alike_are_told_of_once(caplog: pytest.LogCaptureFixture
         for _ in range(9):
             monitor.warn_of_collapse(alike, progress=0.5)
     assert [("may be collapsing" in record.message) for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize(
+    ("options", "tried"),
+    [
+        (["--config", "quickstart"], "the penalty --r1_weight 1 with --discriminator.norm spectral or"),
+        (["--config", "cifar-dcgan-relativistic"], "a larger --r1_weight or"),
+        (["--config", "photo-x4"], "the penalty --r1_weight 1 or"),
+        (["--config", "quickstart", "--objective", "wasserstein"], "a larger --gradient_penalty_weight or"),
+    ],
+)
+def test_the_advice_fits_the_run(options: list[str], tried: str, caplog: pytest.LogCaptureFixture) -> None:
+    config = parse(options)
+    monitor = Monitor(config, scaled=False)
+    assert tried in monitor.remedies and "fp16" not in monitor.remedies
+    for _ in range(3):
+        monitor.warn_of_collapse({"fake_overlap": 0.9, "real_overlap": 0.1}, progress=0.5)
+    assert tried in caplog.text and ("--augment" in caplog.text) is not bool(config.augment)

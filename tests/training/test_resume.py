@@ -194,7 +194,7 @@ def test_a_signal_saves_before_the_run_leaves(number: int, tmp_path: Path) -> No
     os.killpg(child.pid, number)
     child.join(60)
     assert child.exitcode not in (0, None), log.read_text()
-    assert log.read_text().count("stopped by a signal") == 1  # told once, above the progress bar
+    assert log.read_text().count("Stopped at step") == 1  # told once, above the progress bar
     assert_saved_and_goes_on(run, 1)
 
 

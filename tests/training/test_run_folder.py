@@ -30,6 +30,7 @@ from hubgan.training.run.report import write_report
 from hubgan.training.run.run_folder import RunFolder
 from hubgan.training.tasks.generation import Generation
 from hubgan.training.tasks.upscaling import Upscaling
+from hubgan.training.timing import seconds_a_step, tell_of_other_work, thread_hint
 
 TINY = ["--config", "quickstart", "--generator.width", "8", "--discriminator.width", "8", "--batch_size", "16"]
 TASK: Any = SimpleNamespace(preview=lambda models: Image.new("RGB", (64, 64), "red"), caption="")
@@ -137,6 +138,19 @@ def test_a_run_tells_of_its_beginning_and_of_every_time_it_went_on(
     assert [s["checkpoint"] for s in run["sessions"]] == [None, str(checkpoint)]
 
 
+def test_a_run_goes_on_with_its_own_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    open_folder(tmp_path, "--dataset", "user/photos").begin(0, None, fingerprint="f00")
+    (tmp_path / "metrics.jsonl").touch()
+    other = open_folder(tmp_path, "--dataset", "user/drawings", "--resume", "auto")
+    other.check_data("f00")  # the same under another name
+    with pytest.raises(ConfigError, match=r"is on the data set user/photos, not .*drawings\. .*--dataset user/photos"):
+        other.check_data("f11")
+    same = open_folder(tmp_path, "--dataset", "user/photos", "--resume", "auto")
+    same.check_data("f11")
+    same.compare("f11", scheduled=False)
+    assert "the data set has changed since the run started (user/photos)" in caplog.text
+
+
 def test_a_damaged_record_is_written_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "run.json").write_text('{"opt')
     accelerator = Accelerator(cpu=True)
@@ -202,7 +216,7 @@ def test_a_remark_on_the_data_set_is_not_in_the_recipe(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_a_run(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / "step-00000001").mkdir(parents=True)
-    with pytest.raises(ConfigError, match=r"already holds a run.*--resume auto"):
+    with pytest.raises(ConfigError, match=r"already holds a run.*--resume"):
         open_folder(tmp_path)
     (tmp_path / ".hubgan-0123").touch()  # left over by a kill
     open_folder(tmp_path, "--resume", "auto")
@@ -495,6 +509,29 @@ def test_numbers_in_words(value: float, words: str) -> None:
 )
 def test_times_in_words(seconds: float, words: str) -> None:
     assert describe.duration(seconds) == words
+
+
+def test_threads_that_wait_for_other_work_are_told_of() -> None:
+    assert thread_hint(1.2, 2) == ""
+    assert thread_hint(104.2, 2).startswith("one thread is 104 times as fast as 2")
+    assert thread_hint(1.62, 2).startswith("one thread is 1.6 times as fast as 2")
+
+
+@pytest.mark.slow
+def test_steps_are_timed_on_one_thread_too(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    task = Generation(parse(["--config", "quickstart", "--batch_size", "2", "--generator.width", "4"]))  # type: ignore[arg-type]
+    task.setup_without_data()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert len(seconds_a_step(task, task.config, Accelerator(cpu=True))) == 1
+        assert torch.get_num_threads() == 2
+        monkeypatch.setattr("psutil.getloadavg", lambda: (9999.0, 0.0, 0.0))
+        with caplog.at_level(logging.INFO, "hubgan"):
+            tell_of_other_work(Accelerator(cpu=True))
+        assert "Other work slows this machine down (load 9999.0" in caplog.text
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_the_plan_estimates_the_time() -> None:

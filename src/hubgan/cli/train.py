@@ -4,14 +4,16 @@ Its options are those of the recipe and its task, so this command reads its word
 """
 
 import logging
+import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubgan.cli.arguments import is_first_process, training_packages
 from hubgan.cli.launcher import start_missing_processes
+from hubgan.errors import HubganError, Remedy
 from hubgan.runtime.names import check_data_set
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_OPTION = re.compile(r"(?<=--)[a-z-]+")
 _FIRST_TRY = (
     "Two minutes of quickstart give blobs in the colours of your pictures."
     " Objects need hours, and thousands of pictures."
@@ -37,15 +40,25 @@ def run_words(words: Sequence[str]) -> None:
     with training_packages():
         from hubgan.training import parse, plan, purpose, train
     config = parse(words)
-    if config.dry_run:
-        text = plan(config)
-    else:
-        about = "\n  ".join(purpose(config.config))
-        logger.info("Recipe %s%s", config.config, about and f": {about}")
-        own = config.dataset != parse(["--config", str(config.config)]).dataset
-        text = _next(train(config), config, first_try=own and config.config == "quickstart")
+    try:
+        if config.dry_run:
+            text = plan(config)
+        else:
+            about = "\n  ".join(purpose(config.config))
+            logger.info("Recipe %s%s", config.config, about and f": {about}")
+            own = config.dataset != parse(["--config", str(config.config)]).dataset
+            text = _next(train(config), config, first_try=own and config.config == "quickstart")
+    except HubganError as error:
+        raise _in_own_words(error, type(config).model_fields) from error
     if is_first_process():
         print(text)
+
+
+def _in_own_words(error: HubganError, options: Iterable[str]) -> HubganError:
+    """The error with this command's options in its remedy, such as --label_column where others have --label-column."""
+    names = {option.replace("_", "-"): option for option in options}
+    told = _OPTION.sub(lambda found: names.get(found[0], found[0]), error.remedy.command_line)
+    return type(error)(error.message, Remedy(error.remedy.python, told))
 
 
 def _next(folder: Path, config: "TrainingConfig", *, first_try: bool) -> str:

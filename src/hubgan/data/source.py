@@ -21,6 +21,10 @@ from hubgan.runtime.files import hashed, refuse_address, unwritable
 _CHUNK = 32  # rows read at once: enough to be fast, few enough to fit into memory if they are large photos
 _SHARDS = 64  # of a stream made from a local data set, whose shards are shuffled too
 _ADD_LABELS = Remedy("Fill them in, or choose labels as classes", "Fill them in, or choose labels with --classes")
+_NAME_CLASSES = Remedy(
+    "If it has no ClassLabels, pass the classes too", "If it has no ClassLabels, pass --classes too"
+)
+_SUBFOLDERS = "In a folder of pictures, make a subfolder for each class"
 
 
 @dataclass
@@ -132,13 +136,9 @@ class ImageSource:
 
     def _check_classes(self) -> None:
         if not self.classes:
-            raise DataError(
-                f"{self.name} has no known labels",
-                Remedy(
-                    "Pass their column in label_column. If a stream has no ClassLabels, pass the classes too",
-                    "Pass their column with --label-column. If a stream has no ClassLabels, pass --classes too",
-                ),
-            )
+            column = Remedy("Pass their column in label_column", "Pass their column with --label-column")
+            error = DataError(f"{self.name} has no known labels", column)
+            raise error.with_context(remedy=_NAME_CLASSES if self.streaming else _SUBFOLDERS)
 
     def prepare(
         self, transform: Transform, cells: Cells, pictures: list[Image.Image] | None = None, row: int | None = None

@@ -126,10 +126,12 @@ def generate_samples(
         batches = generator.parts(
             latents[part], None if label_ids is None else label_ids[part], batch_size=batch_size, output_type="pt"
         )
-        for batch in tqdm(batches, "generating", unit="batch", disable=not show):
-            assert isinstance(batch, Tensor)
-            images[done : done + len(batch)] = batch.mul(255).round()
-            done += len(batch)
+        with tqdm(total=len(rows), desc="generating", unit="img", disable=not show) as made:
+            for batch in batches:
+                assert isinstance(batch, Tensor)
+                images[done : done + len(batch)] = batch.mul(255).round()
+                done += len(batch)
+                made.update(len(batch))
         bar = tqdm(images, "measuring samples", unit="img", disable=not show)
         return images, extract(extractor, bar, device=generator.device)
 

@@ -43,6 +43,10 @@ class Reference:
                 return folder
         return self.source.fingerprint
 
+    def at_most(self, samples: int) -> int:
+        """This number of images, or as many as there are if there are fewer."""
+        return samples if self.source.size is None else min(samples, self.source.size)
+
     def __str__(self) -> str:
         return f"{self.dataset}, split {self.split}"
 

@@ -6,7 +6,7 @@ from importlib import metadata
 import torch
 
 from hubgan.evaluation.reference import Reference
-from hubgan.metrics.registry import MARK, Measured, Metric, Settings, caution, comparisons, mark, metric_id
+from hubgan.metrics.registry import MARK, Measured, Metric, Settings, caution, comparisons, find, mark, metric_id
 from hubgan.models.card import Result, images_of
 
 
@@ -63,15 +63,16 @@ def merge(old: Iterable[Result], new: Iterable[Result]) -> list[Result]:
 
 
 def table(results: Iterable[Result]) -> str:
-    """Results as lines of text, with a caution below if some are of too few images."""
+    """Results as lines of text with the direction of each, and a caution below if some are of too few images."""
     results = list(results)
-    rows = [("metric", "value", "beside it", "samples", "data")]
+    rows = [("metric", "value", "better", "beside it", "samples", "data")]
     for result in results:
         settings = result.get("settings", {})
         beside = ", ".join(f"{key} {settings[key]:g}" for key in comparisons() if key in settings)
         data = f"{result['dataset']}, split {result.get('split', '?')}"
         value = f"{result['value']:.5g}{mark(result['metric'], images_of(result))}"
-        rows.append((result["name"], value, beside, f"{result.get('samples', 0):,}", data))
+        better = match.figure.better if (match := find(result["metric"])) else ""
+        rows.append((result["name"], value, better, beside, f"{result.get('samples', 0):,}", data))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     words = caution((result["metric"], images_of(result)) for result in results)

@@ -89,7 +89,7 @@ def _evaluate(
 
     metrics = [(metric, metric.start(translator.device)) for metric in registry.measurable(registry.UPSCALER_NEEDS)]
     measured: list[dict[str, Measured]] = []  # a picture each
-    total = samples or source.size
+    total = reference.at_most(samples) if samples else source.size
     for number, prepared in enumerate(
         tqdm(islice(usable(), samples), total=total, desc="measuring", disable=not progress)
     ):

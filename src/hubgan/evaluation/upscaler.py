@@ -117,7 +117,7 @@ def _evaluate(
 
     metrics = [(metric, metric.start(upscaler.device)) for metric in registry.measurable(registry.UPSCALER_NEEDS)]
     measured: list[dict[str, Measured]] = []  # a picture each
-    total = samples or reference.source.size
+    total = reference.at_most(samples) if samples else reference.source.size
     for little, large in tqdm(islice(usable(), samples), total=total, desc="measuring", disable=not progress):
         plain = to_image(little).resize((large.shape[2], large.shape[1]), Image.Resampling.BICUBIC)
         mode = "L" if len(large) == 1 else "RGB"

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ from hubgan.runtime.names import did_you_mean, existing, hub_answers, is_path
 
 logger = logging.getLogger(__name__)
 
+RUN = "run.json"
+"""What a training run writes into its folder when it begins."""
 PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 _SHA256, _SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
@@ -104,7 +107,8 @@ class ModelSource:
         if (folder := self.folder) is not None:
             if (folder / filename).is_file():
                 return folder / filename
-            raise _missing(filename, str(folder), self.files())
+            root = existing(self.name)
+            raise (root and unfinished_run(root)) or _missing(filename, str(folder), self.files())
         with self._translate_errors(filename):
             file = Path(
                 hf_hub_download(
@@ -204,6 +208,14 @@ def look_up(name: str, revision: str | None = None) -> None:
     source = ModelSource(name, revision=revision)
     if existing(name) is None:
         source.files()
+
+
+def unfinished_run(folder: Path) -> ModelError | None:
+    """The error for a folder that holds a training run but no model yet; None for other folders."""
+    if not (folder / RUN).is_file() or (folder / "config.json").is_file():
+        return None
+    command = ["hubgan", "train", "--config", str(folder / "recipe.yaml"), "--output_dir", str(folder), "--resume"]
+    return ModelError(f"the run in {folder} is not finished", f"Continue it with: {shlex.join(command)}")
 
 
 def _missing(filename: str, where: str, files: list[str]) -> ModelError:

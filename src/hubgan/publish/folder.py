@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub.utils import filter_repo_objects
 
 from hubgan.errors import ConfigError, ModelError
-from hubgan.hub.download import ModelSource
+from hubgan.hub.download import ModelSource, unfinished_run
 from hubgan.hub.upload import Pushed, Repository
 from hubgan.models import MODELS, HubModel, Upscaler
 from hubgan.models.card import PICTURE, for_repository
@@ -77,6 +77,8 @@ def push_folder(
 
 
 def _subfolders(folder: Path) -> list[str]:
+    if unfinished := unfinished_run(folder):
+        raise unfinished
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         what = "is not a folder" if not folder.is_dir() else f"has no {CONFIG} and {WEIGHTS}"
         remedy = "Pass a folder that save_pretrained or a finished training run has written"

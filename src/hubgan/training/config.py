@@ -204,7 +204,8 @@ class RunOptions(OptionGroup):
     config: str = "cifar-dcgan"
     """The recipe: a name from the list above, or a YAML file. It sets the defaults of all other options."""
     dry_run: bool = False
-    """Print the plan (networks, memory, time, schedules, data) and stop. It needs no data set."""
+    """Print the plan (networks, memory, time, schedules, data) and stop. A data set of the Hub need not be reachable,
+    but a path must exist."""
     output_dir: str | None = None
     """The run's folder. At the end it is a repository, ready to push. By default runs/<recipe>. If that holds a run,
     date and time are added to the name."""
@@ -214,7 +215,7 @@ class RunOptions(OptionGroup):
     """Make the pushed repository private."""
     resume: str | None = None
     """A checkpoint folder to resume from, or "auto" for the last good one of the output folder. Without --output_dir,
-    "auto" resumes the recipe's run that was trained last."""
+    "auto" resumes the recipe's last run on the same data set."""
     seed: int = Field(0, ge=0, lt=2**31)
     """The random seed of weights, data order, augmentation and noise."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"

@@ -23,7 +23,7 @@ from hubgan.training.run.trackers import FOLDER, check_tracker
 from hubgan.training.signals import StopSignal
 from hubgan.training.task import Task
 from hubgan.training.tasks import TASKS
-from hubgan.training.timing import seconds_a_step
+from hubgan.training.timing import seconds_a_step, tell_of_other_work
 from hubgan.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -53,12 +53,14 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
     config: TrainingConfig = task.config
     folder = RunFolder(config, accelerator)
     source = open_source(config, accelerator)
+    decide(lambda: folder.check_data(source.fingerprint))
     logger.info("Building the networks ...")
     task.setup_data(source)
     load_pretrained(task, accelerator)
     measurement = open_measurement(task, accelerator, source)
     logger.info("Preparing the images ...")
     trainer = Trainer(task, config, accelerator, folder, source, measurement)
+    tell_of_other_work(accelerator)
     with StopSignal() as stop:
         trainer.train(stop)
     models, counters = trainer.step.models, trainer.counters.figures()

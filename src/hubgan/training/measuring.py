@@ -8,7 +8,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from hubgan.data import ImageSource
-from hubgan.errors import DataError
+from hubgan.errors import DataError, UnreachableError
 from hubgan.evaluation import Reference, table
 from hubgan.models.card import Result, images_of
 from hubgan.runtime.names import without_folders
@@ -38,7 +38,8 @@ class Measurement:
     trained_on: Reference
 
     def __str__(self) -> str:
-        return f"{self.task.measures.format(samples=self.task.config.eval_samples)}, {self.reference}"
+        samples = self.reference.at_most(self.task.config.eval_samples)
+        return f"{self.task.measures.format(samples=samples)}, {self.reference}"
 
     def results(self, models: Models) -> list[Result]:
         """The figures; none, with a warning, if anything goes wrong: a model is not lost for want of figures.
@@ -53,7 +54,7 @@ class Measurement:
             logger.warning("the model could not be measured: %s. Once it is saved, measure it with: %s", reason,
                            self._remedy())  # fmt: skip
             return []
-        logger.info("measured:\n%s", table(results))
+        logger.info("Measured:\n%s", table(results))
         return results
 
     def _remedy(self) -> str:
@@ -108,10 +109,13 @@ def open_measurement(task: Task[Any], accelerator: Accelerator, source: ImageSou
     except DataError as error:
         recipe = load_recipe(config.config)
         if (config.eval_dataset, config.eval_split) == (recipe.eval_dataset, recipe.eval_split):
+            lost = isinstance(error, UnreachableError)
+            wanted = without_folders(config.eval_dataset) if config.eval_dataset else "another split"
             logger.warning(
-                "%s. The recipe measures the model on that data, which is unavailable, so the training"
-                " images are used. Choose other data with --eval_dataset and --eval_split",
-                error,
+                "the recipe measures on %s, %s. The training pictures are used instead. You can ignore this for a"
+                " first try. Later, choose other data with --eval_dataset and --eval_split",
+                wanted,
+                "which cannot be reached" if lost else f"but {error.message}",
             )
             return on_training_images
         remedy = "Choose other data with --eval_dataset and --eval_split, or pass --eval_samples 0"

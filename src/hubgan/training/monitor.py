@@ -8,13 +8,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from hubgan.training.config import NetworkConfig, TrainingConfig
+from hubgan.training.schedules import is_used
+
 logger = logging.getLogger(__name__)
 
-REMEDIES = (
-    "Try a lower --learning_rate and --discriminator_learning_rate, or --clip_grad_norm 1. Try a penalty"
-    " (--r1_weight 1 with --discriminator.norm spectral) or another --objective. Instead of fp16, use"
-    " --mixed_precision bf16 or no"
-)
+_LOWER = "a lower --learning_rate and --discriminator_learning_rate"
+_PENALTIES = {"r1_weight": "r1_weight", "r2_weight": "r2_weight", "gradient_penalty": "gradient_penalty_weight"}
 _COLLAPSE = 0.3
 _UNDER_WAY = 0.05  # an untrained generator makes one grey image
 _PATIENCE = 3
@@ -83,11 +83,23 @@ class Meter:
 
 
 class Monitor:
-    """Looks at the figures of a run: at every step for what is not finite, at every line of the log for collapse."""
+    """Looks at the figures of a run: at every step for what is not finite, at every line of the log for collapse.
 
-    def __init__(self, scaled: bool) -> None:
-        self._scaled = scaled
+    Args:
+        config: the run's options, which say what may still be tried.
+        scaled: whether gradients are scaled, as under fp16.
+    """
+
+    def __init__(self, config: TrainingConfig, *, scaled: bool) -> None:
+        self._config, self._scaled = config, scaled
         self._overflows = self._alike = 0
+
+    @property
+    def remedies(self) -> str:
+        """What to try where numbers are not finite."""
+        clip = "" if self._config.clip_grad_norm else ", or --clip_grad_norm 1"
+        precision = ". Instead of fp16, use --mixed_precision bf16 or no" if self._scaled else ""
+        return f"Try {_LOWER}{clip}. Try {_penalty(self._config)}or another --objective{precision}"
 
     def trouble(self, figures: dict[str, Tensor]) -> str:
         """Names what is not finite, or "" where all is well.
@@ -109,12 +121,21 @@ class Monitor:
         excess = values.get("fake_overlap", math.nan) - values.get("real_overlap", math.nan)
         self._alike = self._alike + 1 if excess > _COLLAPSE and progress > _UNDER_WAY else 0
         if self._alike == _PATIENCE:
+            augment = "" if self._config.augment else "--augment color translation cutout, "
             logger.warning(
                 "the fakes look alike (overlap %.2f, real images %.2f), so the generator may be collapsing. Look at"
-                " the samples. Try lower learning rates, or a penalty (--r1_weight 1 with --discriminator.norm"
-                " spectral). Try --augment color translation cutout, or another --objective",
-                values["fake_overlap"], values["real_overlap"],
+                " the samples. For another run, try %s. Try %s%sor another --objective",
+                values["fake_overlap"], values["real_overlap"], _LOWER, augment, _penalty(self._config),
             )  # fmt: skip
+
+
+def _penalty(config: TrainingConfig) -> str:
+    """The advice to penalise the discriminator, by what the run has: a larger weight, or the first one."""
+    if used := [option for name, option in _PENALTIES.items() if is_used(getattr(config, name))]:
+        return f"a larger --{used[0]} "
+    discriminator: NetworkConfig | None = getattr(config, "discriminator", None)
+    has_batch_norm = discriminator is not None and discriminator.options.get("norm") == "batch"
+    return f"the penalty --r1_weight 1{' with --discriminator.norm spectral' if has_batch_norm else ''} "
 
 
 def _list(names: list[str]) -> str:

@@ -21,7 +21,7 @@ from hubgan.runtime.processes import decide, largest
 from hubgan.runtime.seeding import derive
 from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import Measurement, brief
-from hubgan.training.monitor import REMEDIES, Meter, Monitor
+from hubgan.training.monitor import Meter, Monitor
 from hubgan.training.run.checkpoints import discard_after, find_checkpoint, load_checkpoint, save_checkpoint
 from hubgan.training.run.run_folder import RunFolder
 from hubgan.training.signals import StopSignal, leave
@@ -97,7 +97,7 @@ class Trainer:
         self.step = Step(task, config, accelerator)
         self.counters, self._meter = Counters(), Meter(accelerator)
         accelerator.register_for_checkpointing(self.counters, self._meter)
-        self._monitor, self._returns = Monitor(scaled=accelerator.scaler is not None), Counter[Path]()
+        self._monitor, self._returns = Monitor(config, scaled=accelerator.scaler is not None), Counter[Path]()
         self._logged, self._waited = (0, 0.0), 0.0
         self._global_batch = config.batch_size * accelerator.num_processes
         # Each process has global random states of its own; the weights above were drawn from one seed.
@@ -113,7 +113,7 @@ class Trainer:
         counters, config = self.counters, self.config
         if counters.progress(config) >= 1:
             logger.info(
-                "the budget is already used up. To train longer, raise --max_images, --max_steps or --max_minutes"
+                "The budget is already used up. To train longer, raise --max_images, --max_steps or --max_minutes"
             )
         self._begun, self._before, stop = time.monotonic(), counters.seconds, 0
         self._start()
@@ -122,8 +122,8 @@ class Trainer:
         with bar:
             while counters.progress(config) < 1:
                 if stop := self._advance(stop_signal, bar):
-                    logger.warning(
-                        "stopped by a signal at step %d, after saving a checkpoint. Continue with --resume auto",
+                    logger.info(
+                        "Stopped at step %d, after saving a checkpoint. Continue with the same command and --resume",
                         counters.steps,
                     )
                     break
@@ -229,10 +229,10 @@ class Trainer:
             # First, as it may explain why the checkpoint does not fit.
             self.folder.compare(self.source.fingerprint, scheduled=self.task.follows_budget)
             load_checkpoint(self.accelerator, checkpoint)
-            logger.info("resuming from %s", checkpoint)
+            logger.info("Resuming from %s", checkpoint)
         elif self.config.resume:
             logger.info(
-                "there is no checkpoint in %s yet, so the run starts from the beginning", self.folder.checkpoints
+                "There is no checkpoint in %s yet, so the run starts from the beginning", self.folder.checkpoints
             )
         self._settle_in(checkpoint)
         source, images = self.source, self.images
@@ -270,18 +270,23 @@ class Trainer:
         counters = self.counters
         what = f"step {counters.steps}: {trouble or 'a figure of another process'} not finite"
         checkpoint = find_checkpoint("auto", self.folder.checkpoints)
-        where = f"--resume auto continues from {checkpoint}" if checkpoint else "there is no checkpoint yet"
+        where = f"--resume continues from {checkpoint}" if checkpoint else "there is no checkpoint yet"
         if self.config.on_nonfinite == "stop" or checkpoint is None:
-            raise TrainingError(f"{what}; {where}", REMEDIES)
+            raise TrainingError(f"{what}; {where}", self._monitor.remedies)
         if self._returns[checkpoint] == _RETURNS:  # the trouble may lie in it: try the one before
             earlier = find_checkpoint("auto", self.folder.checkpoints, before=checkpoint)
             if earlier is None:
-                raise TrainingError(f"{what}, {_RETURNS + 1} times after {checkpoint}", REMEDIES)
+                raise TrainingError(f"{what}, {_RETURNS + 1} times after {checkpoint}", self._monitor.remedies)
             checkpoint = earlier
         self._returns[checkpoint] += 1
         rollbacks, seconds = counters.rollbacks + 1, counters.seconds
         load_checkpoint(self.accelerator, checkpoint)
-        logger.warning("%s. Going back to %s, with another seed. If it happens again: %s", what, checkpoint, REMEDIES)
+        logger.warning(
+            "%s. Going back to %s, with another seed. If it happens again: %s",
+            what,
+            checkpoint,
+            self._monitor.remedies,
+        )
         counters.rollbacks, counters.seconds = rollbacks, seconds
         self._settle_in(checkpoint)
         self._start()
@@ -311,7 +316,7 @@ class Trainer:
     def _start(self) -> None:
         """Draw batches from the present position, by a seed that each rollback changes, with a fresh monitor."""
         self._logged, self._waited = (self.counters.images, time.monotonic()), 0.0
-        self._monitor = Monitor(scaled=self.accelerator.scaler is not None)
+        self._monitor = Monitor(self.config, scaled=self.accelerator.scaler is not None)
         seed = derive(self.config.seed, "rollback", self.counters.rollbacks)
         self.step.reseed(seed)
         self._batches: Iterator[RawBatch] = batches(

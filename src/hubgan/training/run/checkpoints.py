@@ -45,8 +45,7 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, keep: int
     failed = (
         TrainingError,
         f"cannot save the checkpoint {final}",
-        "Earlier checkpoints are intact. Free some space, or make the folder writable, and"
-        " continue with --resume auto",
+        "Earlier checkpoints are intact. Free some space, or make the folder writable, and continue with --resume",
     )
     hook = accelerator.register_save_state_pre_hook(_without_wrappers(accelerator))
     try:
@@ -122,7 +121,7 @@ def discard_after(folder: Path, checkpoint: Path | None) -> None:
         for other in beyond:
             _discard(other)
         if beyond:
-            logger.info("ignored, and removed by the next save: %s", ", ".join(other.name for other in beyond))
+            logger.info("Ignored, and removed by the next save: %s", ", ".join(other.name for other in beyond))
     except OSError as error:
         raise TrainingError(f"cannot resume in {folder}: {error}") from error
 

@@ -6,10 +6,13 @@ from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
+from hubgan.errors import ConfigError
 from hubgan.models.config import CONFIG
-from hubgan.runtime.names import at_home
+from hubgan.runtime.counting import counted
+from hubgan.runtime.names import at_home, without_folders
 from hubgan.training.config import TrainingConfig
 from hubgan.training.run.lock import HOLDER
+from hubgan.training.run.provenance import as_options, other_data
 
 logger = logging.getLogger(__name__)
 
@@ -38,20 +41,27 @@ def with_folder(config: TrainingConfig) -> TrainingConfig:
 
     A run that begins has `runs/<recipe>`, or `runs/<recipe>-2026-11-30-1412` if that one is taken. A recipe that lies
     in a run's folder has the name of that folder. A resumed run has the folder of its checkpoint; with "auto" that of
-    the recipe's run that was trained last.
+    the recipe's run on the same data set that was trained last.
+
+    Raises:
+        ConfigError: with "auto", all runs of the recipe are on other data sets.
     """
     if config.output_dir is not None:
         return config
     first = run_path(config)
     dated = (folder for folder in first.parent.glob("*") if _DATE.sub("", folder.name) == first.name)
     runs = [folder for folder in {first, *dated} if holds_run(folder)]
-    chosen = _to_go_on(config.resume, runs) if config.resume else None
+    fitting = [folder for folder in runs if not other_data(config, folder)] if config.resume == "auto" else runs
+    if runs and not fitting:
+        raise _on_other_data(config, max(runs, key=_last_trained))
+    chosen = _to_go_on(config.resume, fitting) if config.resume else None
     if chosen is None:
         chosen = _unused(first)
         if chosen != first:
-            logger.info("%s holds another run, so this run uses %s", first, chosen)
-    elif len(runs) > 1:
-        logger.info("this recipe has %d runs. Resuming the one that was trained last, %s", len(runs), chosen)
+            logger.info("%s holds another run. This run uses %s", first, chosen)
+    elif config.resume == "auto" and len(fitting) > 1:
+        runs_here = counted(len(fitting), "run")
+        logger.info("This recipe has %s on this data set. The one trained last is resumed, %s", runs_here, chosen)
     return config.model_copy(update={"output_dir": str(chosen)})
 
 
@@ -61,6 +71,15 @@ def _to_go_on(resume: str, runs: list[Path]) -> Path | None:
         return max(runs, key=_last_trained, default=None)
     checkpoints = Path(at_home(resume)).resolve().parent
     return next((run for run in runs if (run / CHECKPOINTS).resolve() == checkpoints), None)
+
+
+def _on_other_data(config: TrainingConfig, run: Path) -> ConfigError:
+    data = other_data(config, run)
+    names = " and ".join(map(without_folders, data.values()))
+    return ConfigError(
+        f"the recipe has no run on the data set {without_folders(config.dataset)}. Its last run, {run}, is on {names}",
+        f"Continue that one with {as_options(data)} --resume, or remove --resume to begin a new run",
+    )
 
 
 def _unused(first: Path) -> Path:

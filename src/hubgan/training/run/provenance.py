@@ -23,6 +23,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import get_int_from_env
 
+from hubgan.hub.download import RUN
 from hubgan.runtime.counting import counted
 from hubgan.runtime.files import write_text
 from hubgan.runtime.names import existing, without_folders
@@ -32,7 +33,6 @@ from hubgan.version import __version__
 
 logger = logging.getLogger(__name__)
 
-RUN = "run.json"
 _PACKAGES = (
     "torch", "torchvision", "accelerate", "datasets", "diffusers", "huggingface_hub", "safetensors", "numpy", "pillow",
     "pydantic", "torchmetrics",
@@ -43,6 +43,7 @@ PATHS = (
     "dataset", "target_dataset", "eval_dataset", "eval_target_dataset", "pretrained_model", "pretrained_discriminator",
 )  # fmt: skip
 """Options that may name something on this machine."""
+_DATA = ("dataset", "target_dataset")
 _BUDGET = {"max_images", "max_steps", "max_minutes"}
 # Options that a run may change when it resumes, as its weights do not depend on them.
 _FREE = {
@@ -162,6 +163,23 @@ def recorded_options(folder: Path) -> dict[str, Any]:
     return options if isinstance(options, dict) else {}
 
 
+def other_data(config: TrainingConfig, folder: Path) -> dict[str, str]:
+    """The data sets of a folder's run, by option, where a configuration names others; empty if it has no `run.json`.
+
+    A `dataset_name` that is the recorded one says that the data is the same, wherever it lies.
+    """
+    before = recorded_options(folder)
+    given = {option: name for option in _DATA if before.get(option) and (name := getattr(config, option, None))}
+    if "dataset" in given and _published(before) in (given["dataset"], without_remark(config.dataset_name or "")):
+        del given["dataset"]
+    return {option: str(before[option]) for option, name in given.items() if not _is_same(name, str(before[option]))}
+
+
+def as_options(data: Mapping[str, str]) -> str:
+    """Data sets by option as words of a command line, with short paths where they lie in the working folder."""
+    return " ".join(f"--{option} {shlex.quote(name.removeprefix(f'{Path.cwd()}/'))}" for option, name in data.items())
+
+
 def recorded_paths(names: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, str]:
     """What names of data sets and models meant when a run was begun: absolute paths, where there still is something.
 
@@ -185,6 +203,14 @@ def recorded_paths(names: Mapping[str, Any], before: Mapping[str, Any]) -> dict[
 def _published(options: Mapping[str, Any]) -> str:
     """The name of a run's data set in its recipe: no path, and no remark."""
     return without_remark(options.get("dataset_name") or without_folders(options["dataset"]))
+
+
+def _is_same(name: str, recorded: str) -> bool:
+    """Whether a name leads to a recorded data set, or may do so if the data has been moved."""
+    here, there = existing(name), existing(recorded)
+    if here and there:
+        return here.resolve() == there.resolve()
+    return _means(name, recorded) or without_folders(name) == without_folders(recorded)
 
 
 def _means(name: str, recorded: str) -> bool:

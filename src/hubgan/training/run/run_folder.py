@@ -33,9 +33,11 @@ from hubgan.training.config import TrainingConfig
 from hubgan.training.run.folders import CHECKPOINTS, METRICS, RECIPE, holds_run, run_path
 from hubgan.training.run.provenance import (
     PATHS,
+    as_options,
     changed_options,
     describe_run,
     hardware_line,
+    other_data,
     precision,
     read_run,
     record_run,
@@ -67,6 +69,26 @@ class RunFolder:
         self._metrics, self._samples = self.path / METRICS, self.path / SAMPLES
         decide(self._prepare)
         self._check_shared()
+
+    def check_data(self, fingerprint: str) -> None:
+        """Refuse to continue a run on another data set: neither the name nor the content is that of its beginning.
+
+        Args:
+            fingerprint: of the data set.
+
+        Raises:
+            ConfigError: it is another data set.
+        """
+        if not holds_run(self.path) or not (data := other_data(self.config, self.path)):
+            return
+        before = (read_run(self.path) or {}).get("data") or {}
+        if before.get("fingerprint") != fingerprint:
+            names = " and ".join(map(without_folders, data.values()))
+            raise ConfigError(
+                f"the run in {self.path} is on the data set {names}, not on {without_folders(self.config.dataset)}",
+                f"Continue it with {as_options(data)}. To train on other data, pass another --output_dir without"
+                f" --resume. --pretrained_model {self.path} begins with the weights of a finished run",
+            )
 
     def compare(self, fingerprint: str, *, scheduled: bool) -> None:
         """Warn where options or data are others than those that the run was begun with (on the main process).
@@ -233,7 +255,7 @@ class RunFolder:
             if not config.resume:
                 raise ConfigError(
                     f"{self.path} already holds a run",
-                    "Continue it with --resume auto, or choose another folder with --output_dir",
+                    "Continue it with --resume, or choose another folder with --output_dir",
                 )
             resumed = Path(at_home(config.resume)).resolve()
             if config.resume != "auto" and resumed.is_dir() and resumed.parent != self.checkpoints.resolve():
@@ -309,7 +331,7 @@ class RunFolder:
             "images seen": f"{counters['images']:,}, in {counters['steps']:,} steps of"
             f" {describe.batch(config, accelerator)}",
             "began with": f"the weights of {began}" if began else "",
-            "time": f"{counters['seconds'] / 60:.0f} minutes on {hardware_line(accelerator)}",
+            "time": f"{describe.duration(counters['seconds'])} on {hardware_line(accelerator)}",
             "precision": precision(accelerator),
             "objective": config.objective.replace("_", "-"),
             "optimizer": "Muon; Adam for the discriminator" if config.optimizer == "muon" else "",

@@ -140,5 +140,5 @@ class Generation(Task[GenerationConfig]):
     def evaluate(self, models: Models, reference: Reference, trained_on: Reference) -> list[Result]:
         generator = models["generator"]
         assert isinstance(generator, Generator)
-        samples, seed = self.config.eval_samples, self.config.seed
+        samples, seed = reference.at_most(self.config.eval_samples), self.config.seed
         return evaluate_generator(generator, reference, samples=samples, seed=seed, floor=trained_on, progress=True)
