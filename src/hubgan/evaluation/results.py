@@ -7,7 +7,7 @@ import torch
 
 from hubgan.evaluation.reference import Reference
 from hubgan.metrics.registry import MARK, Measured, Metric, Settings, caution, comparisons, mark, metric_id
-from hubgan.models.card import Result, images_of
+from hubgan.models.card import Result, compared_images_of, images_of
 
 
 def results_of(
@@ -68,13 +68,14 @@ def table(results: Iterable[Result]) -> str:
     rows = [("metric", "value", "beside it", "samples", "data")]
     for result in results:
         settings = result.get("settings", {})
-        beside = ", ".join(f"{key} {settings[key]:g}" for key in comparisons() if key in settings)
+        few = mark(result["metric"], compared_images_of(result))
+        beside = ", ".join(f"{key} {settings[key]:g}{few}" for key in comparisons() if key in settings)
         data = f"{result['dataset']}, split {result.get('split', '?')}"
         value = f"{result['value']:.5g}{mark(result['metric'], images_of(result))}"
         rows.append((result["name"], value, beside, f"{result.get('samples', 0):,}", data))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    words = caution((result["metric"], images_of(result)) for result in results)
+    words = caution((result["metric"], compared_images_of(result)) for result in results)
     return "\n".join([*lines, *([f"{MARK} {words}"] if words else [])])
 
 
