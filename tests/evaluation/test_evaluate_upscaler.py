@@ -234,6 +234,11 @@ def test_new_results_take_the_place_of_old_ones_on_the_same_data() -> None:
     old = [Result(metric="psnr", name="PSNR", value=1.0, dataset=name, split="x4") for name in ("Set5", "Set14")]
     new = Result(metric="psnr", name="PSNR", value=2.0, dataset="Set14", split="x4", settings={"bicubic": 0.5})
     assert merge(old, [new]) == [old[0], new]
+    trained = Result(metric="psnr", name="PSNR", value=1.0, dataset="mine", split="train (trained on)", revision="1f")
+    other = {**trained, "split": "test"}
+    again = Result(metric="psnr", name="PSNR", value=3.0, dataset="photos", split="train", revision="1f")
+    assert merge([old[0], trained, other, old[1]], [again]) == [old[0], again, other, old[1]]
+    assert merge([trained, again], [again]) == [again]
     assert table([new]).splitlines()[1].split() == ["PSNR", "2", "bicubic", "0.5", "0", "Set14,", "split", "x4"]
 
 
@@ -325,7 +330,11 @@ def test_figures_of_a_folder_are_written_into_its_card(tmp_path: Path, capsys: p
     before = (tmp_path / "model" / "model.safetensors").read_bytes()
     command = ["evaluate", str(tmp_path / "model"), "--dataset", str(SAMPLE), "--device", "cpu", "--samples"]
     assert main([*command, "12", "--dry-run"]) == 0
-    assert "against cifar10-sample, split train (500 images)" in capsys.readouterr().out
+    plan = capsys.readouterr().out
+    assert "against cifar10-sample, split train (500 images)\nmetrics: FD-ENL0, KD-ENL0, precision-ENL0" in plan
+    assert "samples: 12\n--train-split would add: nearness-ENL0, copies-ENL0\n" in plan
+    assert main([*command, "12", "--no-save"]) == 0
+    assert not Generator.from_pretrained(tmp_path / "model").training_run
     assert main([*command, "12"]) == main([*command, "13"]) == 0
     assert main([*command, "12", "--split", "train[:99]", "--floor-split", "train[100:]"]) == 0
     assert "FD-ENL0" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Figures as results for a card, and as lines of text."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import metadata
 
 import torch
@@ -57,9 +58,39 @@ def results_of(
 
 
 def merge(old: Iterable[Result], new: Iterable[Result]) -> list[Result]:
-    """Results, in which new ones replace old ones of the same name, data set and split."""
-    kept = {(result["name"], result["dataset"], result.get("split")): result for result in (*old, *new)}
-    return list(kept.values())
+    """Results, in which new ones replace old ones of the same name on the same data, whatever that was called."""
+    kept = list(old)
+    for result in new:
+        places = [place for place, other in enumerate(kept) if _replaces(result, other)] or [len(kept)]
+        kept[places[0] : places[0] + 1] = [result]
+        for place in reversed(places[1:]):
+            del kept[place]
+    return kept
+
+
+def as_before(reference: Reference, earlier: Iterable[Result]) -> Reference:
+    """A reference under the names of the data set and the split that earlier results on the same data have."""
+    for result in earlier:
+        split = result.get("split", "")
+        if result.get("revision") == reference.revision and _bare(split) == _bare(reference.split):
+            return replace(reference, dataset=result["dataset"], split=split)
+    return reference
+
+
+def _replaces(new: Result, old: Result) -> bool:
+    def named(result: Result) -> tuple[str, ...]:
+        return result["dataset"], result.get("split", "")
+
+    def measured(result: Result) -> tuple[str, ...]:
+        return result.get("revision", ""), _bare(result.get("split", ""))
+
+    same = named(new) == named(old) or ("revision" in new and measured(new) == measured(old))
+    return new["name"] == old["name"] and same
+
+
+def _bare(split: str) -> str:
+    """A split without the remark that may follow, such as "(trained on)"."""
+    return split.partition(" (")[0]
 
 
 def table(results: Iterable[Result]) -> str:

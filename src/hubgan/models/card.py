@@ -164,12 +164,14 @@ _LIMITS_EVERYDAY = (
     "It was trained on slight blur, some noise and everyday compression: stronger damage may stay."
     " A higher strength cleans more, and may take fine texture for noise."
 )
-_LIMITS_DEGRADED = "It removes blur, noise and compression. It may take fine texture for them, and smooth it away."
+_LIMITS_DEGRADED = (
+    "It was trained to remove blur, noise and compression. It may take fine texture for them, and smooth it away."
+)
 _RESTORER = "An image restorer"
 _BESIDE_SCALE_1 = "The input is the picture as the model was given it."
-_PURPOSE_CLEAN = "Clean pictures, {larger}: it sharpens noise and JPEG traces too."
-_PURPOSE_EVERYDAY = "Everyday photos, {larger}: it cleans noise and JPEG traces away."
-_PURPOSE_DEGRADED = "Worn pictures, {larger}: it removes blur, noise and strong compression."
+_PURPOSE_CLEAN = "Clean pictures, {larger}: it was not trained to clean noise and JPEG traces away."
+_PURPOSE_EVERYDAY = "Everyday photos, {larger}: it was trained to clean noise and JPEG traces away."
+_PURPOSE_DEGRADED = "Worn pictures, {larger}: it was trained to remove blur, noise and strong compression."
 _PURPOSE_PAIRS = "Pictures like those of the pairs it learned from, {larger}."
 _PURPOSE_UNKNOWN = "Pictures, {larger}: nobody recorded of which kind."
 _TRANSLATES = {
@@ -288,7 +290,7 @@ def for_repository(body: str, name: str) -> str:
 
 
 def upscaler_purpose(scale: int, run: TrainingRun) -> str:
-    """One line on what an upscaler is for: which pictures, and how many times as large."""
+    """One line on what an upscaler was trained for: which pictures, and how many times as large."""
     if "dataset" not in run:  # it was made elsewhere, or not trained
         purpose = _PURPOSE_UNKNOWN
     elif run.get("pairs"):
@@ -422,8 +424,8 @@ def _way(way: str, figures: dict[str, Result], samples: int | None) -> str:
     """The figures of a way in words; the number of pictures too if it is not `samples`."""
     psnr = figures["psnr"]
     pictures = f", {psnr['samples']:,} pictures" if psnr.get("samples") not in (None, samples) else ""
-    words = f"{way.removeprefix('of ').capitalize()}: " if way else ""
-    words += f"**{_apart(psnr)}** (PSNR {psnr['value']:.1f} dB{pictures})"
+    words, apart = f"{way.removeprefix('of ').capitalize()}: " if way else "", _apart(psnr)
+    words += f"**{apart if way else apart[0].upper() + apart[1:]}** (PSNR {psnr['value']:.1f} dB{pictures})"
     if distance := figures.get("pd"):
         others = [f"{name} {_short(value)}" for name, value in _compared(distance)]
         words += "; " + ", ".join([f"perceptual distance {_short(distance['value'])}", *others])
@@ -511,7 +513,7 @@ def _results(results: list[Result]) -> str:
         own: dict[str, list[str]] = {}
         for name, known in figures:
             own.setdefault("; ".join(words for words in known if words not in shared), []).append(name)
-        lines += [f"  - {', '.join(names)}: {words}." for words, names in own.items() if words]
+        lines += [f"  - {', '.join(dict.fromkeys(names))}: {words}." for words, names in own.items() if words]
     return "\n".join([*lines, "", "</details>"])
 
 
