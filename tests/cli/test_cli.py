@@ -207,7 +207,7 @@ def test_samples_of_classes(run: Run, tmp_path: Path, generator: Generator) -> N
     assert run("sample", "named", *options)[0] == 0
     images = named.sample(9, seed=7, labels=["ship", "cat"], truncation=1)
     assert all(same(tmp_path / "out" / f"seed7-{index:04d}.png", image) for index, image in enumerate(images))
-    status, _, complained = run("sample", "named", "--labels", "shp")
+    status, _, complained = run("sample", "named", "--label", "shp")
     assert status == 2 and "no class 'shp'. Did you mean 'ship'?" in complained
     status, _, complained = run("sample", "gen", "--labels", "ship")
     assert status == 2 and "this model has no classes" in complained

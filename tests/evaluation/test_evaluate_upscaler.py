@@ -239,6 +239,8 @@ def test_new_results_take_the_place_of_old_ones_on_the_same_data() -> None:
     again = Result(metric="psnr", name="PSNR", value=3.0, dataset="photos", split="train", revision="1f")
     assert merge([old[0], trained, other, old[1]], [again]) == [old[0], again, other, old[1]]
     assert merge([trained, again], [again]) == [again]
+    commits: list[Result] = [{**trained, "revision": "1f" * 20}, {**again, "revision": "1f" * 20}]
+    assert merge(commits[:1], commits[1:]) == commits  # a commit does not say which rows
     assert table([new]).splitlines()[1].split() == ["PSNR", "2", "bicubic", "0.5", "0", "Set14,", "split", "x4"]
 
 
@@ -267,6 +269,12 @@ def test_an_upscalers_run_says_whether_it_was_measured_on_what_it_was_trained_on
     own = ["--eval_dataset", "None", "--eval_split", "None"]
     trained = Upscaler.from_pretrained(train_here(*options, str(tmp_path / "one"), *own)).training_run
     assert trained and {result["split"] for result in trained["results"]} == {"train (trained on)"}
+    measured = [(result["name"], result["split"]) for result in trained["results"]]
+    data = PHOTO[PHOTO.index("--dataset") + 1]
+    assert main(["evaluate", str(tmp_path / "one"), "--dataset", data, "--samples", "2", "--device", "cpu"]) == 0
+    again = Upscaler.from_pretrained(tmp_path / "one").training_run
+    assert again and [(result["name"], result["split"]) for result in again["results"]] == measured  # the mark stays
+    assert {result["samples"] for result in again["results"]} == {2, 3}
     folder = pictures(tmp_path / "held-out", *[(40, 40)] * 4)
     other = ["--eval_dataset", str(folder), "--eval_split", "train"]
     run = train_here(*options, str(tmp_path / "two"), *other)

@@ -10,6 +10,8 @@ from hubgan.evaluation.reference import Reference
 from hubgan.metrics.registry import MARK, Measured, Metric, Settings, caution, comparisons, mark, metric_id
 from hubgan.models.card import Result, compared_images_of, images_of
 
+_COMMIT = 40  # digits of a commit
+
 
 def results_of(
     metric: Metric,
@@ -70,27 +72,28 @@ def merge(old: Iterable[Result], new: Iterable[Result]) -> list[Result]:
 
 def as_before(reference: Reference, earlier: Iterable[Result]) -> Reference:
     """A reference under the names of the data set and the split that earlier results on the same data have."""
+    wanted = _data(reference.dataset, reference.split, reference.revision)
     for result in earlier:
         split = result.get("split", "")
-        if result.get("revision") == reference.revision and _bare(split) == _bare(reference.split):
+        if _data(result["dataset"], split, result.get("revision")) == wanted:
             return replace(reference, dataset=result["dataset"], split=split)
     return reference
 
 
 def _replaces(new: Result, old: Result) -> bool:
-    def named(result: Result) -> tuple[str, ...]:
+    def named(result: Result) -> tuple[str, str]:
         return result["dataset"], result.get("split", "")
 
-    def measured(result: Result) -> tuple[str, ...]:
-        return result.get("revision", ""), _bare(result.get("split", ""))
-
-    same = named(new) == named(old) or ("revision" in new and measured(new) == measured(old))
+    same = named(new) == named(old)
+    same = same or _data(*named(new), new.get("revision")) == _data(*named(old), old.get("revision"))
     return new["name"] == old["name"] and same
 
 
-def _bare(split: str) -> str:
-    """A split without the remark that may follow, such as "(trained on)"."""
-    return split.partition(" (")[0]
+def _data(dataset: str, split: str, revision: str | None) -> tuple[str, ...]:
+    """What identifies the data of a result, whatever it is called. A commit of the Hub does not say which rows."""
+    bare = split.partition(" (")[0]  # without a remark, such as "(trained on)"
+    known = revision is not None and len(revision) < _COMMIT
+    return (bare, revision or "") if known else (bare, revision or "", dataset)
 
 
 def table(results: Iterable[Result]) -> str:
