@@ -2,7 +2,7 @@
 
 The lists below name the models. The environment variables HUBGAN_GENERATORS, HUBGAN_UPSCALERS and HUBGAN_TRANSLATORS
 replace them: Hub names or folders, separated by commas. If there are several, visitors choose one. `hubgan space`
-makes a Space of this file and rewrites the lists. If HUBGAN_TRANSLATORS is set and empty, their tab is left out.
+makes a Space of this file and rewrites the lists. A tab is left out if its list or its variable is empty.
 
 HUBGAN_MAX_MEGAPIXELS, HUBGAN_MAX_VIDEO_MEGAPIXELS, HUBGAN_MAX_MINUTES and others limit what visitors may ask for.
 docs/demo.md, in hubgan's repository, lists them. On one's own machine the demo takes what the command line takes, in

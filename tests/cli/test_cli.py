@@ -207,7 +207,7 @@ def test_samples_of_classes(run: Run, tmp_path: Path, generator: Generator) -> N
     assert run("sample", "named", *options)[0] == 0
     images = named.sample(9, seed=7, labels=["ship", "cat"], truncation=1)
     assert all(same(tmp_path / "out" / f"seed7-{index:04d}.png", image) for index, image in enumerate(images))
-    status, _, complained = run("sample", "named", "--labels", "shp")
+    status, _, complained = run("sample", "named", "--label", "shp")
     assert status == 2 and "no class 'shp'. Did you mean 'ship'?" in complained
     status, _, complained = run("sample", "gen", "--labels", "ship")
     assert status == 2 and "this model has no classes" in complained
@@ -300,8 +300,9 @@ def test_push_prints_the_address_and_says_when_nothing_is_new(
 ) -> None:
     status, said, _ = run("push", "gen", "tester/pushed", "--private", "--message", "Ours")
     assert status == 0
-    assert said.startswith("http://127.0.0.1") and "/tester/pushed/commit/" in said
-    assert run("push", "gen", "tester/pushed")[:2] == (0, f"Nothing has changed since {said}")
+    page, commit = said.splitlines()
+    assert page == f"{hub.url}/tester/pushed" and commit.startswith(f"{page}/commit/")
+    assert run("push", "gen", "tester/pushed")[:2] == (0, f"{page}\nNothing has changed since {commit}\n")
     assert run("sample", "tester/pushed", "-n", 1)[0] == 0
     assert (tmp_path / "pushed-samples").is_dir()
     for argv, words in {

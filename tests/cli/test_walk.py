@@ -126,7 +126,7 @@ def test_labels_keep_or_change_half_way(run: Run, tmp_path: Path, conditional: G
 
     labels: list[str] = []
     of = {name: enlarged(conditional.sample(seed=1, labels=name), 1)[0] for name in conditional.labels}
-    assert (shown("--label", "dog") == of["dog"]).all()
+    assert (shown("--labels", "dog") == of["dog"]).all()
     shown()
     drawn = conditional.label_ids(1, seed=1)
     assert drawn is not None and labels == ["dog", conditional.labels[drawn]]

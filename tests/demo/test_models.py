@@ -19,13 +19,33 @@ from helpers.browsing import open_tab, upload
 from helpers.common import ROOT
 from helpers.demo_server import environment, launched_here
 from hubgan import Generator, Translator, Upscaler
+from hubgan.demo import build_demo, strings
 from hubgan.demo.generate import GenerateTab
 from hubgan.demo.limits import Limits
 from hubgan.demo.models import ModelRegistry, enlarge, load_generator, load_translator, load_upscaler, make, translate
 from hubgan.demo.translate import TranslateTab
 from hubgan.demo.upscale import UpscaleTab
-from hubgan.errors import ModelError
+from hubgan.errors import ConfigError, ModelError
 from hubgan.models import HubModel
+
+
+def test_a_kind_without_models_has_no_tab(tmp_path: Path) -> None:
+    Generator(image_size=16, width=4).save_pretrained(tmp_path / "gen")
+    Upscaler(width=4, depth=1).save_pretrained(tmp_path / "up")
+
+    def components(*kinds: list[str]) -> list[dict[str, Any]]:
+        return [component["props"] for component in build_demo(*kinds).get_config_file()["components"]]
+
+    def labels(*kinds: list[str]) -> set[str]:
+        return {str(props.get("label")) for props in components(*kinds)}
+
+    gen, up = [str(tmp_path / "gen")], [str(tmp_path / "up")]
+    assert {"Generate", "About"} <= labels(gen) and not {"Upscale", "Translate"} & labels(gen)
+    assert {"Upscale", "About"} <= labels([], up) and not {"Generate", "Translate"} & labels([], up)
+    sends = [props for props in components(gen) if props.get("value") == strings.SEND]
+    assert [props["visible"] for props in sends] == [False]
+    with pytest.raises(ConfigError, match="The demo has no model"):
+        build_demo()
 
 
 @pytest.mark.slow

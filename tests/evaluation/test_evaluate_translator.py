@@ -30,6 +30,7 @@ def test_the_figures_of_a_folder_go_into_its_card(hubgan: Run, pictures: Path, t
     command = ["evaluate", "model", "--dataset", "data", "--device", "cpu"]
     status, out, _ = hubgan(*command, "--dry-run")
     assert status == 0 and "Translator model, against data, split train (3 images)" in out
+    assert "metrics: PSNR, SSIM, PD-ENL2\nsamples: 3\nthe figures would be written" in out
     status, out, _ = hubgan(*command)
     assert status == 0 and "written into config.json and README.md of model" in out and "input " in out
     saved = Translator.from_pretrained(tmp_path / "model")

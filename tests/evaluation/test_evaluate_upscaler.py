@@ -234,17 +234,15 @@ def test_new_results_take_the_place_of_old_ones_on_the_same_data() -> None:
     old = [Result(metric="psnr", name="PSNR", value=1.0, dataset=name, split="x4") for name in ("Set5", "Set14")]
     new = Result(metric="psnr", name="PSNR", value=2.0, dataset="Set14", split="x4", settings={"bicubic": 0.5})
     assert merge(old, [new]) == [old[0], new]
-    assert table([new]).splitlines()[1].split() == [
-        "PSNR",
-        "2",
-        "higher",
-        "bicubic",
-        "0.5",
-        "0",
-        "Set14,",
-        "split",
-        "x4",
-    ]
+    trained = Result(metric="psnr", name="PSNR", value=1.0, dataset="mine", split="train (trained on)", revision="1f")
+    other = {**trained, "split": "test"}
+    again = Result(metric="psnr", name="PSNR", value=3.0, dataset="photos", split="train", revision="1f")
+    assert merge([old[0], trained, other, old[1]], [again]) == [old[0], again, other, old[1]]
+    assert merge([trained, again], [again]) == [again]
+    commits: list[Result] = [{**trained, "revision": "1f" * 20}, {**again, "revision": "1f" * 20}]
+    assert merge(commits[:1], commits[1:]) == commits  # a commit does not say which rows
+    row = table([new]).splitlines()[1]
+    assert " ".join(row.split()) == "PSNR 2 higher bicubic 0.5 0 Set14, split x4"
 
 
 # -- at the end of a run
@@ -272,6 +270,12 @@ def test_an_upscalers_run_says_whether_it_was_measured_on_what_it_was_trained_on
     own = ["--eval_dataset", "None", "--eval_split", "None"]
     trained = Upscaler.from_pretrained(train_here(*options, str(tmp_path / "one"), *own)).training_run
     assert trained and {result["split"] for result in trained["results"]} == {"train (trained on)"}
+    measured = [(result["name"], result["split"]) for result in trained["results"]]
+    data = PHOTO[PHOTO.index("--dataset") + 1]
+    assert main(["evaluate", str(tmp_path / "one"), "--dataset", data, "--samples", "2", "--device", "cpu"]) == 0
+    again = Upscaler.from_pretrained(tmp_path / "one").training_run
+    assert again and [(result["name"], result["split"]) for result in again["results"]] == measured  # the mark stays
+    assert {result["samples"] for result in again["results"]} == {2, 3}
     folder = pictures(tmp_path / "held-out", *[(40, 40)] * 4)
     other = ["--eval_dataset", str(folder), "--eval_split", "train"]
     run = train_here(*options, str(tmp_path / "two"), *other)
@@ -340,7 +344,11 @@ def test_figures_of_a_folder_are_written_into_its_card(tmp_path: Path, capsys: p
     before = (tmp_path / "model" / "model.safetensors").read_bytes()
     command = ["evaluate", str(tmp_path / "model"), "--dataset", str(SAMPLE), "--device", "cpu", "--samples"]
     assert main([*command, "12", "--dry-run"]) == 0
-    assert "against cifar10-sample, split train (500 images)" in capsys.readouterr().out
+    plan = capsys.readouterr().out
+    assert "against cifar10-sample, split train (500 images)\nmetrics: FD-ENL0, KD-ENL0, precision-ENL0" in plan
+    assert "samples: 12\n--train-split would add: nearness-ENL0, copies-ENL0\n" in plan
+    assert main([*command, "12", "--no-save"]) == 0
+    assert not Generator.from_pretrained(tmp_path / "model").training_run
     assert main([*command, "12"]) == main([*command, "13"]) == 0
     assert main([*command, "12", "--split", "train[:99]", "--floor-split", "train[100:]"]) == 0
     assert "FD-ENL0" in capsys.readouterr().out

@@ -154,10 +154,10 @@ def test_figures_of_too_few_images_are_marked_everywhere(tmp_path: Path) -> None
                       settings={"reference_images": reals, "floor": 1, "real": 1})  # fmt: skip
 
     few = [result("fd-enl0", 2559, 5000), result("precision-enl0", 1000, 999), result("density-enl0", 250, 250)]
-    enough = [result("fid", 4096, 4096), result("recall-enl0", 1000, 1000), result("kd-enl0", 12, 12)]
+    enough = [result("fid", 4096, 4096), result("recall-enl0", 1000, 1000), result("kd-enl0", 1000, 1000)]
     words = (
         "Too few images: a reliable figure needs 2,560 for FD-ENL0; 1,000 for precision-ENL0, density-ENL0."
-        " Figures of fewer images may be too good."
+        " Figures of fewer images may be far off."
     )
     text = table([*few, *enough])
     assert text.count("0.5*") == 3 and text.endswith(f"\n* {words}")
@@ -172,6 +172,28 @@ def test_figures_of_too_few_images_are_marked_everywhere(tmp_path: Path) -> None
         assert "Too few images" not in sound
     # Lines of runs that did not record the number.
     assert "Too few" not in "".join(panels([{"fd_enl0": 1.0}]))
+
+
+@pytest.mark.parametrize(("samples", "recall", "shown"), [(5000, 0.24, True), (5000, 0.0, False), (40, 0.24, False)])
+def test_a_card_does_not_praise_precision_without_recall_or_of_few_images(
+    samples: int, recall: float, shown: bool, tmp_path: Path
+) -> None:
+    values = {"fd-enl0": 1138, "precision-enl0": 1.0, "recall-enl0": recall, "kd-enl0": 2.5}
+    results = [
+        Result(metric=metric, name=metric, value=value, dataset="d", samples=samples)
+        for metric, value in values.items()
+    ]
+    words = card_of(Generator(width=4), results, tmp_path).split("## Limits")[0]
+    assert ("Precision-enl0 100 %" in words) is shown
+    assert "Fd-enl0 1,138" in words and "Recall-enl0" in words and "Kd-enl0 2.5" in words and "look real" not in words
+
+
+def test_a_floor_of_too_few_images_is_marked_too(tmp_path: Path) -> None:
+    result = Result(metric="fd-enl0", name="FD-ENL0", value=12.5, dataset="d", samples=3000,
+                    settings={"floor": 1256, "floor_images": 1500, "reference_images": 3000})  # fmt: skip
+    text, card = table([result]), card_of(Generator(width=4), [result], tmp_path)
+    assert "12.5 " in text and "floor 1256*" in text and "\n* Too few images" in text
+    assert "**FD-ENL0 12.5**:" in card and r"real against real 1,256 \*)" in card and r"floor 1256 \*" in card
 
 
 def test_info_tells_of_too_few_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

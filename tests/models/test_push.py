@@ -228,13 +228,13 @@ def test_a_broken_model_is_not_published(hub: LoopbackHub, run: Path, tmp_path: 
 @pytest.mark.slow
 def test_words_written_on_the_hub_or_here_are_kept(hub: LoopbackHub, run: Path, tmp_path: Path) -> None:
     push_folder(run, "tester/run")
-    edit_on_hub("tester/run", card_on_hub(tmp_path).replace("## Licence", "## Cats\n\nMostly.\n\n## Licence"))
+    edit_on_hub("tester/run", card_on_hub(tmp_path).replace("## Limits", "## Cats\n\nMostly.\n\n## Limits"))
     Generator(**SMALL).save_pretrained(run)
     push_folder(run, "tester/run")
     assert "Mostly." in card_on_hub(tmp_path)
     Generator(**SMALL).push_to_hub("tester/run")
     assert "Mostly." in card_on_hub(tmp_path)
-    mine = (run / "README.md").read_text().replace("## Licence", "## Dogs\n\nNone.\n\n## Licence")
+    mine = (run / "README.md").read_text().replace("## Limits", "## Dogs\n\nNone.\n\n## Limits")
     (run / "README.md").write_text(mine)
     push_folder(run, "tester/other")
     assert "None." in card_on_hub(tmp_path, "tester/other")
@@ -245,8 +245,8 @@ def test_both_edited_is_told_and_the_folders_words_are_pushed(
     hub: LoopbackHub, run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     push_folder(run, "tester/run")
-    edit_on_hub("tester/run", card_on_hub(tmp_path).replace("## Licence", "There.\n\n## Licence"))
-    (run / "README.md").write_text((run / "README.md").read_text().replace("## Licence", "Here.\n\n## Licence"))
+    edit_on_hub("tester/run", card_on_hub(tmp_path).replace("## Limits", "There.\n\n## Limits"))
+    (run / "README.md").write_text((run / "README.md").read_text().replace("## Limits", "Here.\n\n## Limits"))
     push_folder(run, "tester/run")
     assert "edited both here and on the Hub" in caplog.text
     assert "Here." in card_on_hub(tmp_path) and "There." not in card_on_hub(tmp_path)
@@ -264,7 +264,7 @@ def test_a_card_that_is_no_text_is_an_error(hub: LoopbackHub, run: Path) -> None
 def test_what_is_added_on_the_hub_after_a_push_of_edited_words_is_kept(
     hub: LoopbackHub, run: Path, tmp_path: Path
 ) -> None:
-    mine = (run / "README.md").read_text().replace("## Licence", "Here.\n\n## Licence")
+    mine = (run / "README.md").read_text().replace("## Limits", "Here.\n\n## Limits")
     (run / "README.md").write_text(mine)
     push_folder(run, "tester/run")
     edit_on_hub("tester/run", card_on_hub(tmp_path) + "\nThere, below the mark.\n")
@@ -276,7 +276,7 @@ def test_what_is_added_on_the_hub_after_a_push_of_edited_words_is_kept(
 
 def test_a_header_edited_here_and_a_body_there_are_both_kept(hub: LoopbackHub, run: Path, tmp_path: Path) -> None:
     push_folder(run, "tester/run")
-    edit_on_hub("tester/run", card_on_hub(tmp_path).replace("## Licence", "There.\n\n## Licence"))
+    edit_on_hub("tester/run", card_on_hub(tmp_path).replace("## Limits", "There.\n\n## Limits"))
     (run / "README.md").write_text((run / "README.md").read_text().replace("---\n", "---\nlicense: mit\n", 1))
     push_folder(run, "tester/run")
     assert "There." in card_on_hub(tmp_path) and "license: mit" in card_on_hub(tmp_path)

@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from helpers.common import ROOT
 from helpers.loopback_hub import Fault, LoopbackHub
 from hubgan import Generator, Translator, Upscaler
+from hubgan.cli import main
 from hubgan.demo.models import upscaling_seconds
 from hubgan.errors import ConfigError, HubganError, ModelError
 from hubgan.hub.upload import Pushed
@@ -198,7 +199,7 @@ def test_the_websites_own_readme_gives_way_but_for_its_title(hub: LoopbackHub, f
         ({"upscalers": ["empty"]}, r"has no .*safetensors|has no config\.json"),
         ({"upscalers": ["other/gen"]}, r"would both become model_cards/gen\. Rename"),
         ({"upscalers": ["up", "other/up"]}, r"up and other/up would both become model_cards/up\. Rename"),
-        ({"upscalers": []}, "no upscaler was given"),
+        ({"upscalers": [], "generators": []}, "no model was given"),
         ({"checkout": "gen"}, r"gen is not a checkout of hubgan: it has no app\.py.* checkout="),
     ],
 )
@@ -261,6 +262,14 @@ def test_several_upscalers_travel_together(hub: LoopbackHub, folders: Path) -> N
     assert 'UPSCALERS = ["model_cards/up", "model_cards/other", "tester/third"]' in text("app.py").splitlines()
     assert {f"model_cards/{name}/model.safetensors" for name in ("gen", "up", "other")} <= files()
     assert SpaceCard(text("README.md")).data.get("models") == ["tester/third"]
+
+
+def test_one_model_of_any_kind_is_enough(hub: LoopbackHub, folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["space", SPACE, "--checkout", str(ROOT), "--upscaler", str(folders / "up")]
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{hub.url}/spaces/{SPACE}"
+    app = text("app.py").splitlines()
+    assert "GENERATORS = []" in app and 'UPSCALERS = ["model_cards/up"]' in app
 
 
 def test_a_translator_travels_too(hub: LoopbackHub, folders: Path) -> None:

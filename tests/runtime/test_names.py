@@ -46,6 +46,13 @@ def test_the_nearest_path(name: str, found: str) -> None:
     assert did_you_mean(name) == (found and f"Did you mean {found}?")
 
 
+def test_the_nearest_path_is_of_the_kind_that_is_meant() -> None:
+    for name in ("photo-x4.jpg", "other.safetensors"):
+        Path(name).touch()
+    assert did_you_mean("photo-x4.jpe") == did_you_mean("photo-x4") == ""
+    assert did_you_mean("othr.safetensors", (".safetensors",)) == "Did you mean other.safetensors?"
+
+
 def test_what_exists_and_what_a_card_calls_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert existing("runs") == Path("runs") and existing("~/runs") == tmp_path / "runs"

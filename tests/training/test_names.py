@@ -58,7 +58,7 @@ def test_paths_are_kept_for_the_run_and_not_published(
     monkeypatch.chdir(elsewhere)
     Image.new("RGB", (5, 4), "teal").save("photo.jpg")
     for card in ("README.md", "discriminator/README.md"):
-        assert "`tester/mine` is the name of this repository" in (published / card).read_text()
+        assert "`tester/mine` is this repository on the Hub" in (published / card).read_text()
         run_snippet(published / card)
 
     run = home / "runs" / "mine"

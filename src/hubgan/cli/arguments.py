@@ -69,6 +69,17 @@ def refuse_unused(args: argparse.Namespace, what: str, *options: str) -> None:
         raise ConfigError(f"{what} does not use {', '.join(given)}", f"Remove {', '.join(given)}")
 
 
+def add_labels(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add --labels, which may also be spelt --label.
+
+    Args:
+        parser: the command's.
+        about: the help.
+    """
+    parser.add_argument("--labels", metavar="NAME", nargs="+", help=about)
+    parser.add_argument("--label", dest="labels", nargs="+", help=argparse.SUPPRESS)
+
+
 def add_truncation(parser: argparse.ArgumentParser) -> None:
     """Add --truncation."""
     parser.add_argument(

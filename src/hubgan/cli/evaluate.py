@@ -21,8 +21,8 @@ The features of real images are cached. Processes started by `accelerate launch`
 or `torchrun` share the work.
 
 If the model is a folder, its figures are written into its config.json and
-README.md. They replace older figures on the same data. The figures of a model
-on the Hub are only printed.
+README.md. They replace older figures on the same data, also under another name.
+--no-save only prints them, like the figures of a model on the Hub.
 """
 
 import argparse
@@ -71,7 +71,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", metavar="DATA", required=True,
                       help="a Hub name, a folder of pictures, a Parquet file, or a local data set")  # fmt: skip
-    data.add_argument("--dataset-name", metavar="NAME", help="its name in the card (default: the same)")
+    data.add_argument(
+        "--dataset-name",
+        metavar="NAME",
+        help="its name in the card (default: the same, or that of older figures on it)",
+    )
     data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if there are several")
     data.add_argument("--target-dataset", metavar="DATA",
                       help="translators trained without pairs: the data set of the target domain. By default --dataset"
@@ -127,6 +131,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", metavar="N", type=whole(1),
                         help=f"generators: images generated at once (default: {_BATCH})")  # fmt: skip
     parser.add_argument(
+        "--save",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="write the figures of a folder into its card, or only print them (default: write)",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="open the model and the data, print what would be measured, and stop"
     )
     add_device(parser)
@@ -159,21 +169,21 @@ def run(args: argparse.Namespace) -> None:
         pairs = not isinstance(model, Generator) and not (isinstance(model, Translator) and model.input)
         source = _open(args, args.split, pairs=pairs)
     reference = evaluation.Reference(source, args.dataset_name or without_folders(args.dataset), args.split)
+    earlier = (model.training_run or {}).get("results", [])
+    if not args.dataset_name:
+        reference = evaluation.as_before(reference, earlier)
+    folder = folder if args.save and args.truncation is None else None
     if args.dry_run:
-        where = f"written into {folder}" if folder else "printed"
-        size = "some images" if reference.source.size is None else counted(reference.source.size, "image")
-        size += f", to {counted(len(source.targets), 'image')} of the target domain" if source.targets else ""
-        print(f"{type(model).__name__} {args.model}, against {reference} ({size}); the figures would be {where}")
+        _print_plan(args, model, reference, folder)
         return
     with enough_memory("use fewer --samples, or for a generator a smaller --batch-size"):
         results = _measure(args, model, reference, state.is_main_process)
     if not state.is_main_process:
         return
     print(evaluation.table(results))
-    if folder and args.truncation is None:
+    if folder:
         saved = type(model).from_pretrained(folder) if args.fidelity else model  # weights are never saved mixed
-        saved.training_run = {**(saved.training_run or {}), "results": evaluation.merge(
-            (saved.training_run or {}).get("results", []), results)}  # fmt: skip
+        saved.training_run = {**(saved.training_run or {}), "results": evaluation.merge(earlier, results)}
         saved.save_pretrained(folder, model_card_kwargs=_card_name(folder, args.subfolder))
         print(f"written into config.json and README.md of {folder}")
 
@@ -221,6 +231,45 @@ def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler | Transla
     refuse_unused(args, f"{args.model} holds {kind}, which", *wrong)
     if args.extractor != "inception":
         refuse_unused(args, "--extractor enl0", "inception_weights")
+
+
+def _print_plan(
+    args: argparse.Namespace,
+    model: "Generator | Upscaler | Translator",
+    reference: "Reference",
+    folder: Path | None,
+) -> None:
+    """Print what would be measured, on how many images, and what becomes of the figures."""
+    from hubgan.metrics import EXTRACTORS, registry
+    from hubgan.models import Generator
+
+    suffix, labelled = "", isinstance(model, Generator) and model.labels
+    size, available = reference.source.size, set(registry.UPSCALER_NEEDS)
+    number = args.samples or size
+    if isinstance(model, Generator):
+        extractor = EXTRACTORS[args.extractor or "enl0"]
+        suffix = "" if extractor.standard else f"-{extractor.name}"
+        available, number = {"features"}, args.samples or _SAMPLES
+    if number and size and not args.reals:
+        number = min(number, size)
+    left_out = {"sharpness"} if getattr(model, "scale", 1) == 1 else set()  # the input holds detail of every size
+    training: set[registry.Need] = {"training images", "labels"} if labelled else {"training images"}
+
+    def names(needs: set[registry.Need]) -> list[str]:
+        figures = [figure for metric in registry.measurable(needs) for figure in metric.figures]
+        return [figure.full_name(suffix) for figure in figures if figure.key not in left_out]
+
+    found = names(available | training if args.train_split else available)
+    images = "some images" if size is None else counted(size, "image")
+    if targets := reference.source.targets:
+        images += f", to {counted(len(targets), 'image')} of the target domain"
+    print(f"{type(model).__name__} {args.model}, against {reference} ({images})")
+    print(f"metrics: {', '.join(found)}")
+    print(f"samples: {f'{number:,}' if number else 'all'}")
+    if isinstance(model, Generator) and not args.train_split:
+        more = [name for name in names(available | training) if name not in found]
+        print(f"--train-split would add: {', '.join(more)}")
+    print(f"the figures would be {f'written into {folder}' if folder else 'printed'}")
 
 
 def _open(args: argparse.Namespace, split: str, *, pairs: bool = False) -> "ImageSource":
@@ -274,8 +323,9 @@ def _card_name(folder: Path, subfolder: str | None) -> dict[str, str]:
 
 def _suffix(args: argparse.Namespace) -> str:
     """The end of the figures' names, where a fidelity or a strength was asked for."""
-    fidelity = f" at fidelity {args.fidelity:g}" if args.fidelity else ""
-    return fidelity + (f" at strength {args.strength:g}" if args.strength is not None else "")
+    settings = [f"fidelity {args.fidelity:g}"] if args.fidelity else []
+    settings += [f"strength {args.strength:g}"] if args.strength is not None else []
+    return f" at {' and '.join(settings)}" if settings else ""
 
 
 def _extractor(args: argparse.Namespace) -> "FeatureExtractor":

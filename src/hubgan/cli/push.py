@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Push, and print the commit's address."""
+    """Push, and print the addresses of the model's page and of the commit."""
     from hubgan.hub.upload import check_reachable
 
     check_reachable(args.repository)
@@ -37,4 +37,5 @@ def run(args: argparse.Namespace) -> None:
         commit_message=args.message,
         create_pr=args.create_pr,
     )
+    print(pushed.page)
     print(pushed.url if pushed.changed else f"Nothing has changed since {pushed.url}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from hubgan.cli.arguments import (
     add_device,
+    add_labels,
     add_model,
     add_truncation,
     announce,
@@ -41,12 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", "--number", metavar="N", type=whole(1, 1_000_000), default=16, help="how many images (default: 16)"
     )
-    parser.add_argument(
-        "--labels",
-        metavar="NAME",
-        nargs="+",
-        help="classes by name or number, for the images in turn (default: random)",
-    )
+    add_labels(parser, "classes by name or number, for the images in turn (default: random)")
     add_truncation(parser)
     parser.add_argument(
         "--seed", type=whole(0, 2**64 - 1), help="the random seed, a whole number (default: random, and printed)"

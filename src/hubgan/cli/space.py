@@ -1,10 +1,11 @@
 """Publish the demo on the Hub, as a Space that shows your models.
 
   hubgan space me/my-demo --generator me/cifar-dcgan --upscaler me/photo-x4
+  hubgan space me/my-demo --upscaler me/photo-x4
 
-If there are several models of a kind, visitors choose one. A model that
-is a folder on this machine is copied into the Space. Log in once with
-`hf auth login`, or set HF_TOKEN.
+One model is enough: a tab is left out if there is no model for it. If there are
+several of a kind, visitors choose one. A model that is a folder on this machine
+is copied into the Space. Log in once with `hf auth login`, or set HF_TOKEN.
 """
 
 import argparse
@@ -14,16 +15,14 @@ from pathlib import Path
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("repository", metavar="SPACE", help="the Space's name on the Hub (user/name)")
-    where = "its folder, or its name on the Hub (user/model)"
-    parser.add_argument(
-        "--generator", metavar="MODEL", required=True, nargs="+", help=f"one or more image generators: {where}"
-    )
-    parser.add_argument(
-        "--upscaler", metavar="MODEL", required=True, nargs="+", help=f"one or more image upscalers: {where}"
-    )
-    parser.add_argument(
-        "--translator", metavar="MODEL", default=[], nargs="+", help=f"one or more image translators: {where}"
-    )
+    for kind in ("generator", "upscaler", "translator"):
+        parser.add_argument(
+            f"--{kind}",
+            metavar="MODEL",
+            default=[],
+            nargs="+",
+            help=f"image {kind}s: their folders, or their names on the Hub (user/model)",
+        )
     parser.add_argument("--private", action="store_true", help="make a new Space private")
     parser.add_argument("--message", help="the commit's message")
     parser.add_argument(
@@ -36,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Push the Space, and print the commit's address."""
+    """Push the Space, and print the addresses of its page and of the commit."""
     from hubgan.hub.download import look_up
     from hubgan.hub.upload import check_reachable
 
@@ -54,4 +53,5 @@ def run(args: argparse.Namespace) -> None:
         private=args.private,
         commit_message=args.message,
     )
+    print(pushed.page)
     print(pushed.url if pushed.changed else f"Nothing has changed since {pushed.url}")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from hubgan.cli.arguments import (
     add_device,
+    add_labels,
     add_model,
     add_truncation,
     announce,
@@ -43,12 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=whole(0, 2**64 - 1), default=0, help="the random seed, a whole number (default: 0)"
     )
-    parser.add_argument(
-        "--labels",
-        metavar="NAME",
-        nargs="+",
-        help="classes, for the images in turn (default: all classes of the model)",
-    )
+    add_labels(parser, "classes, for the images in turn (default: all classes of the model)")
     add_truncation(parser)
     parser.add_argument(
         "--batch-size", metavar="N", type=whole(1), default=64, help="images made at once (default: 64)"

@@ -83,7 +83,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model(parser, "the upscaler", elsewhere=True)
     parser.add_argument("inputs", metavar="INPUT", nargs="*", help="a picture or video, or a folder of them")
     data = parser.add_argument_group("a data set instead of INPUT")
-    data.add_argument("--dataset", metavar="DATA", help="a Hub name, a Parquet file, or a local data set; needs -o")
+    data.add_argument(
+        "--dataset",
+        metavar="DATA",
+        help="a Hub name, a folder of pictures, a Parquet file, or a local data set; needs -o",
+    )
     data.add_argument("--dataset-config", metavar="NAME", help="its configuration (subset), if there are several")
     data.add_argument("--split", help="its split (default: train)")
     data.add_argument(

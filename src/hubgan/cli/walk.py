@@ -2,11 +2,11 @@
 
   hubgan walk me/cifar-dcgan                          makes cifar-dcgan-walk.gif
   hubgan walk me/cifar-dcgan --seeds 3 14 15 -o walk.mp4
-  hubgan walk me/cifar-sngan --seeds 3 14 --label horse --seconds 8
+  hubgan walk me/cifar-sngan --seeds 3 14 --labels horse --seconds 8
 
 The walk leads from the first image of each seed to that of the next seed. Unless
 --no-loop is given, it also leads back from the last seed to the first one. The
-same seeds make the same walk. A model with classes shows one label. If --label
+same seeds make the same walk. A model with classes shows one label. If --labels
 has several, each seed gets one in turn, and the label changes half way between
 two seeds.
 
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, cast
 
 from hubgan.cli.arguments import (
     add_device,
+    add_labels,
     add_model,
     add_truncation,
     announce,
@@ -67,12 +68,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", metavar="N", type=whole(1, 240), default=30, help="frames a second, at most 50 in a GIF (default: 30)"
     )
-    parser.add_argument(
-        "--label",
-        metavar="NAME",
-        nargs="+",
-        help="for a model with classes: one label, or several for the seeds in turn. By default the first seed"
-        " chooses one",
+    add_labels(
+        parser,
+        "for a model with classes: one label, or several for the seeds in turn. By default the first seed chooses one",
     )
     parser.add_argument(
         "--loop",
@@ -123,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )
-    latents, labels = generator.walk(seeds, count, labels=args.label, truncation=args.truncation, loop=args.loop)
+    latents, labels = generator.walk(seeds, count, labels=args.labels, truncation=args.truncation, loop=args.loop)
     scale = args.scale or max(1, _SIDE // generator.image_size)
     with enough_memory("Use fewer --frames, a smaller --scale, or .mp4, which keeps one frame at a time in memory"):
         images = tqdm(_images(generator, latents, labels), total=count, unit="frame", disable=None)

@@ -13,7 +13,7 @@ from hubgan.data.pairs import open_pairs
 from hubgan.data.splits import rows_of, words
 from hubgan.errors import DataError, Remedy, nearest
 from hubgan.runtime.files import hashed
-from hubgan.runtime.names import did_you_mean, existing, hub_answers, is_path, unreachable
+from hubgan.runtime.names import DATA_FILES, did_you_mean, existing, hub_answers, is_path, unreachable
 
 Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
@@ -32,7 +32,9 @@ def open_rows(
     try:
         if path is None:
             if is_path(name):
-                raise DataError(f"the folder {name} does not exist", did_you_mean(name) or "Check the path")
+                raise DataError(
+                    f"the folder {name} does not exist", did_you_mean(name, DATA_FILES) or "Check the path"
+                )
             return _read(name, config, split, streaming, from_hub=True)
         if path.is_dir():
             if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():

@@ -44,6 +44,10 @@ _MAX_PIXELATED_SIDE = 64  # images up to this are shown with square pixels, larg
 class GenerateTab:
     """The tab of these generators. It adds its components to the current `gr.Blocks`.
 
+    Args:
+        registry: the generators.
+        sends: whether there is another tab to send an image to.
+
     Attributes:
         images: the images on the page, a `GeneratedImages`.
         picked: the index of the image that was clicked, or None.
@@ -51,8 +55,9 @@ class GenerateTab:
         load_outputs: the components that `load` changes.
     """
 
-    def __init__(self, registry: ModelRegistry[Generator]) -> None:
-        self._registry = registry
+    def __init__(self, registry: ModelRegistry[Generator], *, sends: bool = True) -> None:
+        self._registry, self._sends = registry, sends
+        self._pick = strings.PICK if sends else strings.PICK_ALONE
         self._default = GenerationSettings(registry.default)
         self._first_images = cache(self._make_first_images)
         with gr.Row(elem_classes="workspace"):
@@ -136,11 +141,11 @@ class GenerateTab:
             interactive=False,
             elem_classes=["samples", "pixels"],
         )
-        self._picked_note = gr.Markdown(strings.PICK, elem_classes="hint")
+        self._picked_note = gr.Markdown(self._pick, elem_classes="hint")
         button: Any = {"size": "md", "min_width": 120}
         with gr.Row():
             self._similar = gr.Button(strings.SIMILAR, interactive=False, **button)
-            self.send = gr.Button(strings.SEND, interactive=False, **button)
+            self.send = gr.Button(strings.SEND, interactive=False, visible=self._sends, **button)
             self._back = gr.Button(strings.BACK, visible=False, **button)
         self._difference = gr.Slider(
             0.1, 1, value=0.4, step=0.1, label=strings.DIFFERENCE, info=strings.DIFFERENCE_INFO
@@ -336,7 +341,7 @@ class GenerateTab:
             self._archive: None,
             self._grid: None,
             self.picked: None,
-            self._picked_note: strings.PICK,
+            self._picked_note: self._pick,
             self._similar: disabled,
             self.send: disabled,
             self._earlier: [],

@@ -29,7 +29,10 @@ SAME_LABEL = (
     "{first} and {second} have the same name, {label}",
     "Rename one of them, or name others in HUBGAN_GENERATORS, HUBGAN_UPSCALERS or HUBGAN_TRANSLATORS",
 )
-NO_MODEL = "The demo has no model", "Set HUBGAN_GENERATORS and HUBGAN_UPSCALERS to at least one model each"
+NO_MODEL = (
+    "The demo has no model",
+    "Set HUBGAN_GENERATORS, HUBGAN_UPSCALERS or HUBGAN_TRANSLATORS to at least one model",
+)
 BAD_LIMIT, LIMIT, LIMIT_MOST = (
     "{variable} is {text}",
     "Give a number above 0, or inf for no limit",
@@ -45,6 +48,7 @@ RANDOM_SEED = "New random seed every time"
 VARIETY, VARIETY_INFO = "Variety", "Truncation of the latents: lower values give more typical, less varied images."
 GENERATE = "Generate"
 PICK = "Select an image to view it large, vary it or upscale it."
+PICK_ALONE = "Select an image to view it large or vary it."
 PICKED = "Selected: {caption}."
 SIMILAR, SEND, BACK = "More like this", "Upscale this", "Back"
 DIFFERENCE, DIFFERENCE_INFO = "Difference", "Of the images like the selected one. 0.1: nearly the same. 1: unrelated."

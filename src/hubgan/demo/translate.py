@@ -35,6 +35,11 @@ _COMPARED = ("grey", "mask")  # inputs of which much is left in the result
 class TranslateTab:
     """The tab of these translators. It adds its components to the current `gr.Blocks`.
 
+    Args:
+        registry: the translators.
+        limits: what visitors may ask for.
+        sends: whether there is another tab to send a picture to.
+
     Attributes:
         result: the file of the picture on the page, or None.
         send: the button that sends this picture to the other tab.
@@ -42,8 +47,8 @@ class TranslateTab:
         load_outputs: the components that `load` and `select` change.
     """
 
-    def __init__(self, registry: ModelRegistry[Translator], limits: Limits) -> None:
-        self._registry, self._limits = registry, limits
+    def __init__(self, registry: ModelRegistry[Translator], limits: Limits, *, sends: bool = True) -> None:
+        self._registry, self._limits, self._sends = registry, limits, sends
         self._sketches = sorted((EXAMPLES / "sketches").glob("*.png"))
         with gr.Row(elem_classes="workspace"):
             with gr.Column(scale=1, min_width=280):
@@ -139,7 +144,7 @@ class TranslateTab:
             self._another = gr.Button(strings.ANOTHER, variant="primary", **button)
             self._typical = gr.Button(strings.TYPICAL, **button)
         with gr.Row():
-            self.send = gr.Button(strings.SEND, interactive=False, **button)
+            self.send = gr.Button(strings.SEND, interactive=False, visible=self._sends, **button)
             self._download = gr.DownloadButton(
                 strings.DOWNLOAD_AS.format(kind=strings.FORMATS["png"]), interactive=False, **button
             )

@@ -1,13 +1,16 @@
 """Figures as results for a card, and as lines of text."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import metadata
 
 import torch
 
 from hubgan.evaluation.reference import Reference
 from hubgan.metrics.registry import MARK, Measured, Metric, Settings, caution, comparisons, find, mark, metric_id
-from hubgan.models.card import Result, images_of
+from hubgan.models.card import Result, compared_images_of, images_of
+
+_COMMIT = 40  # digits of a commit
 
 
 def results_of(
@@ -57,9 +60,40 @@ def results_of(
 
 
 def merge(old: Iterable[Result], new: Iterable[Result]) -> list[Result]:
-    """Results, in which new ones replace old ones of the same name, data set and split."""
-    kept = {(result["name"], result["dataset"], result.get("split")): result for result in (*old, *new)}
-    return list(kept.values())
+    """Results, in which new ones replace old ones of the same name on the same data, whatever that was called."""
+    kept = list(old)
+    for result in new:
+        places = [place for place, other in enumerate(kept) if _replaces(result, other)] or [len(kept)]
+        kept[places[0] : places[0] + 1] = [result]
+        for place in reversed(places[1:]):
+            del kept[place]
+    return kept
+
+
+def as_before(reference: Reference, earlier: Iterable[Result]) -> Reference:
+    """A reference under the names of the data set and the split that earlier results on the same data have."""
+    wanted = _data(reference.dataset, reference.split, reference.revision)
+    for result in earlier:
+        split = result.get("split", "")
+        if _data(result["dataset"], split, result.get("revision")) == wanted:
+            return replace(reference, dataset=result["dataset"], split=split)
+    return reference
+
+
+def _replaces(new: Result, old: Result) -> bool:
+    def named(result: Result) -> tuple[str, str]:
+        return result["dataset"], result.get("split", "")
+
+    same = named(new) == named(old)
+    same = same or _data(*named(new), new.get("revision")) == _data(*named(old), old.get("revision"))
+    return new["name"] == old["name"] and same
+
+
+def _data(dataset: str, split: str, revision: str | None) -> tuple[str, ...]:
+    """What identifies the data of a result, whatever it is called. A commit of the Hub does not say which rows."""
+    bare = split.partition(" (")[0]  # without a remark, such as "(trained on)"
+    known = revision is not None and len(revision) < _COMMIT
+    return (bare, revision or "") if known else (bare, revision or "", dataset)
 
 
 def table(results: Iterable[Result]) -> str:
@@ -68,14 +102,15 @@ def table(results: Iterable[Result]) -> str:
     rows = [("metric", "value", "better", "beside it", "samples", "data")]
     for result in results:
         settings = result.get("settings", {})
-        beside = ", ".join(f"{key} {settings[key]:g}" for key in comparisons() if key in settings)
+        few = mark(result["metric"], compared_images_of(result))
+        beside = ", ".join(f"{key} {settings[key]:g}{few}" for key in comparisons() if key in settings)
         data = f"{result['dataset']}, split {result.get('split', '?')}"
         value = f"{result['value']:.5g}{mark(result['metric'], images_of(result))}"
         better = match.figure.better if (match := find(result["metric"])) else ""
         rows.append((result["name"], value, better, beside, f"{result.get('samples', 0):,}", data))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    words = caution((result["metric"], images_of(result)) for result in results)
+    words = caution((result["metric"], compared_images_of(result)) for result in results)
     return "\n".join([*lines, *([f"{MARK} {words}"] if words else [])])
 
 

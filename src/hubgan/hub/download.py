@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 RUN = "run.json"
 """What a training run writes into its folder when it begins."""
 PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
+_WEIGHTS = (".safetensors", *PICKLES)
 _SHA256, _SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
 
@@ -143,7 +144,7 @@ class ModelSource:
         if is_path(name):
             if os.path.isfile(path := os.path.expanduser(name)):  # noqa: PTH111, PTH113
                 raise ModelError(f"{name} is a file, but this model is a folder", f"Pass {os.path.dirname(path)}")  # noqa: PTH120
-            raise ModelError(f"{name} does not exist", did_you_mean(name) or "Check the path")
+            raise ModelError(f"{name} does not exist", did_you_mean(name, _WEIGHTS) or "Check the path")
         try:
             check_token(self.token)
             yield
@@ -152,7 +153,7 @@ class ModelSource:
         except HFValidationError as error:
             raise ModelError(
                 f"{name!r} is neither a folder on this machine nor a Hub name (user/model)",
-                did_you_mean(name) or "Check the spelling",
+                did_you_mean(name, _WEIGHTS) or "Check the spelling",
             ) from error
         except GatedRepoError as error:
             raise ModelError(
@@ -160,7 +161,7 @@ class ModelSource:
                 f"Request access at {constants.ENDPOINT}/{name}, and log in: hf auth login",
             ) from error
         except RepositoryNotFoundError as error:
-            spelling = did_you_mean(name) or "Check the spelling."
+            spelling = did_you_mean(name, _WEIGHTS) or "Check the spelling."
             raise ModelError(
                 f"{name!r} is neither a folder on this machine nor a model you can see at {constants.ENDPOINT}",
                 Remedy(
@@ -179,7 +180,7 @@ class ModelSource:
             raise ModelError(
                 f"{name!r} is neither a folder on this machine nor in the download cache, and the Hub"
                 f" ({constants.ENDPOINT}) cannot be reached",
-                did_you_mean(name) or "Check the connection, or pass the path of a folder",
+                did_you_mean(name, _WEIGHTS) or "Check the connection, or pass the path of a folder",
             ) from error
         except EntryNotFoundError as error:
             inside = os.path.join(self.subfolder or "", what)  # noqa: PTH118

@@ -1,6 +1,7 @@
 """Commits to the Hub that are made whole or not at all, with errors that say what to do."""
 
 import logging
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,6 +61,11 @@ class Pushed(NamedTuple):
 
     url: str
     changed: bool
+
+    @property
+    def page(self) -> str:
+        """The address of the repository's page."""
+        return re.split("/(?:commit|discussions)/", self.url)[0]
 
 
 class Repository:

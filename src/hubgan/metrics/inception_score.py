@@ -53,6 +53,7 @@ def inception_score(probabilities: Tensor, *, splits: int = 10, seed: int = 0) -
     legend="IS, the Inception score, is high where samples are clearly of a class and of all classes.",
     needs={"features"},
     beside="real",
+    fewest=5000,  # it is taken of tenths of them, and grows with their size
 )
 def _measure(sets: FeatureSets) -> dict[str, Measured]:
     equal = sets.equal

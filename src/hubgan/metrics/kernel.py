@@ -57,6 +57,7 @@ def kernel_distance(
     legend=LEGEND,
     needs={"features"},
     beside="floor",
+    fewest=1000,  # a whole subset
 )
 def _measure(sets: FeatureSets) -> dict[str, Measured]:
     found = kernel_distance(sets.real, sets.fake, seed=sets.seed)

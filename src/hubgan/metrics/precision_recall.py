@@ -1,4 +1,4 @@
-"""Precision and recall: how many samples look real, and how much of the real images they cover."""
+"""Precision and recall: how many samples lie among the real images, and how much of the real images they cover."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,9 @@ from hubgan.metrics.neighbours import membership, squared_radii
 from hubgan.metrics.registry import Figure, Measured, register_metric
 
 LEGEND = (
-    "Precision and density measure how many samples look real. Recall and coverage measure"
-    " how much of the real variety they reach. More is better, and the values of other real"
-    " images stand beside them."
+    "Precision and density measure how many samples lie within the range of the real features. High without recall,"
+    " they mean few kinds of samples (mode collapse). Recall and coverage measure how much of the real variety samples"
+    " reach. More is better, and the values of other real images stand beside them."
 )
 _NEIGHBOURS = 3
 
@@ -46,7 +46,13 @@ def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = _NEIGHBOUR
 
 @register_metric(
     "Precision and recall",
-    Figure("precision", "precision", "higher", meaning="the share of samples that look real"),
+    Figure(
+        "precision",
+        "precision",
+        "higher",
+        meaning="the share of samples within the range of the real features; high without recall means mode collapse",
+        misleading_without="recall",
+    ),
     Figure("recall", "recall", "higher", meaning="the share of real variety that samples reach"),
     legend=LEGEND,
     needs={"features"},

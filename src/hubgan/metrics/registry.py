@@ -46,6 +46,7 @@ class Figure:
         literature_name: its name by the extractor of the literature, Inception, if that is another one: "FID".
         unit: of its values, such as "dB".
         meaning: what it measures, as a noun phrase; cards show it beside the value.
+        misleading_without: the key of another figure. While that is near 0, this one tells nothing, however good.
     """
 
     key: str
@@ -54,6 +55,7 @@ class Figure:
     literature_name: str = ""
     unit: str = ""
     meaning: str = ""
+    misleading_without: str = ""
 
     def full_name(self, suffix: str = "") -> str:
         """The name with the extractor's suffix ("-ENL0"); without one it is the literature's."""
@@ -239,7 +241,7 @@ def caution(measured: Iterable[tuple[str, float]]) -> str:
     if not wanted:
         return ""
     needs = "; ".join(f"{number:,} for {', '.join(dict.fromkeys(names))}" for number, names in wanted.items())
-    return f"Too few images: a reliable figure needs {needs}. Figures of fewer images may be too good."
+    return f"Too few images: a reliable figure needs {needs}. Figures of fewer images may be far off."
 
 
 def comparisons() -> tuple[str, ...]:

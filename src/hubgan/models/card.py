@@ -40,6 +40,12 @@ def images_of(result: Result) -> float:
     return min((number for number in numbers if isinstance(number, int)), default=math.inf)
 
 
+def compared_images_of(result: Result) -> float:
+    """The number of images that the figure beside a figure is of: the real ones may be fewer for that."""
+    number = result.get("settings", {}).get("floor_images")
+    return min(images_of(result), number) if isinstance(number, int) else images_of(result)
+
+
 class TrainingRun(TypedDict, total=False):
     """The record of a training run, kept in `config.json`.
 
@@ -164,12 +170,14 @@ _LIMITS_EVERYDAY = (
     "It was trained on slight blur, some noise and everyday compression: stronger damage may stay."
     " A higher strength cleans more, and may take fine texture for noise."
 )
-_LIMITS_DEGRADED = "It removes blur, noise and compression. It may take fine texture for them, and smooth it away."
+_LIMITS_DEGRADED = (
+    "It was trained to remove blur, noise and compression. It may take fine texture for them, and smooth it away."
+)
 _RESTORER = "An image restorer"
 _BESIDE_SCALE_1 = "The input is the picture as the model was given it."
-_PURPOSE_CLEAN = "Clean pictures, {larger}: it sharpens noise and JPEG traces too."
-_PURPOSE_EVERYDAY = "Everyday photos, {larger}: it cleans noise and JPEG traces away."
-_PURPOSE_DEGRADED = "Worn pictures, {larger}: it removes blur, noise and strong compression."
+_PURPOSE_CLEAN = "Clean pictures, {larger}: it was not trained to clean noise and JPEG traces away."
+_PURPOSE_EVERYDAY = "Everyday photos, {larger}: it was trained to clean noise and JPEG traces away."
+_PURPOSE_DEGRADED = "Worn pictures, {larger}: it was trained to remove blur, noise and strong compression."
 _PURPOSE_PAIRS = "Pictures like those of the pairs it learned from, {larger}."
 _PURPOSE_UNKNOWN = "Pictures, {larger}: nobody recorded of which kind."
 _TRANSLATES = {
@@ -201,6 +209,7 @@ _FIGURES = (
 )  # the first five are shown
 _BESIDE = {"floor": "real against real", "real": "real images", "input": "the input"}
 _SHOWN = 5  # figures in words
+_NEAR_0 = 0.02
 _BICUBIC = "Bicubic is plain enlarging; a lower perceptual distance is better."
 _INPUT = "The input is the picture as the model was given it; a lower perceptual distance is better."
 
@@ -297,7 +306,7 @@ def for_repository(body: str, name: str) -> str:
 
 
 def upscaler_purpose(scale: int, run: TrainingRun) -> str:
-    """One line on what an upscaler is for: which pictures, and how many times as large."""
+    """One line on what an upscaler was trained for: which pictures, and how many times as large."""
     if "dataset" not in run:  # it was made elsewhere, or not trained
         purpose = _PURPOSE_UNKNOWN
     elif run.get("pairs"):
@@ -404,14 +413,30 @@ def _figures(results: list[Result]) -> str:
         pictures = f", {samples:,} pictures" if samples else ""
         about = [f"Measured on {where}{pictures}. {_INPUT if restored else _BICUBIC}"]
     else:
-        keys = [match and match.figure.key for match in (registry.find(result["metric"]) for result in same)]
-        telling = [result for wanted in _FIGURES for key, result in zip(keys, same, strict=True) if key == wanted]
-        shown = (telling or same)[:_SHOWN]
+        shown = (_telling(same) or same)[:_SHOWN]
         bullets = [_in_words(result) for result in shown]
         about = [f"Measured on {where}, {samples:,} samples." if samples else f"Measured on {where}."]
-        words = registry.caution((result["metric"], images_of(result)) for result in shown)
+        words = registry.caution((result["metric"], compared_images_of(result)) for result in shown)
         about += [f"\\{registry.MARK} {words}"] if words else []
     return "\n\n".join(["\n".join(f"- {bullet}" for bullet in bullets), *about])
+
+
+def _telling(results: list[Result]) -> list[Result]:
+    """The figures that a card shows in words, without those that would mislead."""
+    found = [(match.figure, result) for result in results if (match := registry.find(result["metric"]))]
+    values = {figure.key: result["value"] for figure, result in found}
+
+    def misleads(figure: registry.Figure, result: Result) -> bool:
+        few = bool(registry.mark(result["metric"], images_of(result)))
+        other = figure.misleading_without
+        return bool(other) and (few or values.get(other, math.inf) < _NEAR_0)
+
+    return [
+        result
+        for wanted in _FIGURES
+        for figure, result in found
+        if figure.key == wanted and not misleads(figure, result)
+    ]
 
 
 def _ways(results: list[Result]) -> dict[str, dict[str, Result]]:
@@ -429,8 +454,8 @@ def _way(way: str, figures: dict[str, Result], samples: int | None) -> str:
     """The figures of a way in words; the number of pictures too if it is not `samples`."""
     psnr = figures["psnr"]
     pictures = f", {psnr['samples']:,} pictures" if psnr.get("samples") not in (None, samples) else ""
-    words = f"{way.removeprefix('of ').capitalize()}: " if way else ""
-    words += f"**{_apart(psnr)}** (PSNR {psnr['value']:.1f} dB{pictures})"
+    words, apart = f"{way.removeprefix('of ').capitalize()}: " if way else "", _apart(psnr)
+    words += f"**{apart if way else apart[0].upper() + apart[1:]}** (PSNR {psnr['value']:.1f} dB{pictures})"
     if distance := figures.get("pd"):
         others = [f"{name} {_short(value)}" for name, value in _compared(distance)]
         words += "; " + ", ".join([f"perceptual distance {_short(distance['value'])}", *others])
@@ -451,12 +476,19 @@ def _in_words(result: Result) -> str:
     """One figure with its meaning, which values are better, and what it is compared with."""
     match = registry.find(result["metric"])
     share = match is not None and match.metric.scale == "share"
-    marked = f" \\{registry.MARK}" if registry.mark(result["metric"], images_of(result)) else ""
+    marked, marked_beside = _marks(result)
     about = [f"{match.figure.better} is better"] if match else []
-    about += [f"{name} {_short(value, share)}" for name, value in _compared(result)]
+    about += [f"{name} {_short(value, share)}{marked_beside}" for name, value in _compared(result)]
     words = f"**{result['name'][:1].upper()}{result['name'][1:]} {_short(result['value'], share)}**{marked}"
     words += f": {match.figure.meaning}" if match and match.figure.meaning else ""
     return f"{words} ({'; '.join(about)})." if about else f"{words}."
+
+
+def _marks(result: Result) -> tuple[str, str]:
+    """What follows a figure, and what follows the one beside it, if they are of too few images."""
+    numbers = (images_of(result), compared_images_of(result))
+    one, other = (f" \\{registry.MARK}" if registry.mark(result["metric"], number) else "" for number in numbers)
+    return one, other
 
 
 def _compared(result: Result) -> list[tuple[str, float]]:
@@ -488,9 +520,11 @@ def _results(results: list[Result]) -> str:
     measured: dict[tuple[str, str], list[tuple[str, list[str]]]] = {}
     for result in results:
         settings = dict(result.get("settings", {}))
-        beside = [f"{key} {_shown(settings.pop(key))}" for key in registry.comparisons() if key in settings]
+        marked, marked_beside = _marks(result)
+        beside = [
+            f"{key} {_shown(settings.pop(key))}{marked_beside}" for key in registry.comparisons() if key in settings
+        ]
         images = f"{result['samples']:,}" if "samples" in result else ""
-        marked = f" \\{registry.MARK}" if registry.mark(result["metric"], images_of(result)) else ""
         cells = [result["name"], f"**{_shown(result['value'])}**{marked}", ", ".join(beside), result["dataset"],
                  result.get("split", ""), images]  # fmt: skip
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
@@ -498,7 +532,7 @@ def _results(results: list[Result]) -> str:
         known = [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items()]
         known = [*filter(None, [result.get("extractor")]), f"data `{revision}`", *known]
         measured.setdefault((result["dataset"], revision), []).append((result["name"], known))
-    words = registry.caution((result["metric"], images_of(result)) for result in results)
+    words = registry.caution((result["metric"], compared_images_of(result)) for result in results)
     lines += ["", f"\\{registry.MARK} {words}"] if words else []
     legends = registry.legends(result["metric"] for result in results)
     legends += [_BESIDE_SCALE_1] if any("input" in result.get("settings", {}) for result in results) else []
@@ -509,7 +543,7 @@ def _results(results: list[Result]) -> str:
         own: dict[str, list[str]] = {}
         for name, known in figures:
             own.setdefault("; ".join(words for words in known if words not in shared), []).append(name)
-        lines += [f"  - {', '.join(names)}: {words}." for words, names in own.items() if words]
+        lines += [f"  - {', '.join(dict.fromkeys(names))}: {words}." for words, names in own.items() if words]
     return "\n".join([*lines, "", "</details>"])
 
 

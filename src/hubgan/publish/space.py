@@ -52,8 +52,8 @@ _UNWRITTEN = "Check out the configuration reference at https://huggingface.co/do
 _BODY = """
 # {title}
 
-Make images with a GAN, and enlarge pictures with another one. The page names the models and shows their cards. Both
-can be called as an API as well: see "Use via API" below the page.
+Try GANs in a browser. The page names the models, says what they do, and shows their cards. They can be called as an
+API as well: see "Use via API" below the page.
 
 Made with hubgan: `hubgan space` makes and updates this repository. It writes `app.py`, `requirements.txt`, `LICENSE`,
 `src/hubgan` and the models each time. This text, and files of other names, stay unchanged.
@@ -63,8 +63,8 @@ Made with hubgan: `hubgan space` makes and updates this repository. It writes `a
 def push_space(
     repo_id: str,
     *,
-    generators: Sequence[str],
-    upscalers: Sequence[str],
+    generators: Sequence[str] = (),
+    upscalers: Sequence[str] = (),
     translators: Sequence[str] = (),
     checkout: Path,
     private: bool = False,
@@ -83,17 +83,18 @@ def push_space(
 
     Args:
         repo_id: the Space's name (user/space).
-        generators: one or more, of which visitors choose: Hub names, or folders that hold a Generator.
+        generators: of which visitors choose: Hub names, or folders that hold a Generator. One model of any kind is
+            enough.
         upscalers: likewise; also a folder or a file of weights that were made elsewhere.
-        translators: likewise; none are needed.
+        translators: likewise.
         checkout: the folder of hubgan's repository, from which the demo is copied.
         private: make the Space private if it is new; an error if it exists and is public.
         token: access token; by default the one of `hf auth login`.
         commit_message: the commit's first line.
 
     Raises:
-        ConfigError: `checkout` is not one; a model is of another kind, two folders have the same name, or the
-            header of a README.md cannot be read.
+        ConfigError: `checkout` is not one; no model is given; a model is of another kind, two folders have the same
+            name, or the header of a README.md cannot be read.
         ModelError: a model cannot be found, reached or loaded; or the push fails.
     """
     _check_checkout(checkout)
@@ -104,12 +105,15 @@ def push_space(
     )
     shown: dict[str, list[str]] = {}
     models: list[_Model] = []
+    if not any(names for *_, names in kinds):
+        raise ConfigError(
+            "no model was given",
+            Remedy(
+                "Pass at least one in generators=, upscalers= or translators=",
+                "Pass at least one with --generator, --upscaler or --translator",
+            ),
+        )
     for variable, kind, names in kinds:
-        if not names and kind is not Translator:
-            what = kind.__name__.lower()
-            raise ConfigError(
-                f"no {what} was given", Remedy(f"Pass at least one in {what}s=", f"Pass at least one with --{what}")
-            )
         found = [_model(kind, name, token) for name in names]
         shown[variable] = [model.shown for model in found]
         models += found

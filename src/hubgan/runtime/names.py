@@ -11,6 +11,9 @@ from huggingface_hub import constants
 
 from hubgan.errors import Remedy, UnreachableError
 
+DATA_FILES = (".parquet",)
+"""The ends of the names of files that hold a data set."""
+
 _PATIENCE = 2.0  # seconds
 
 
@@ -46,10 +49,14 @@ def without_folders(name: str) -> str:
     return path.resolve().name if path else name
 
 
-def did_you_mean(name: str) -> str:
+def did_you_mean(name: str, files: tuple[str, ...] = ()) -> str:
     """The remedy for a path that does not exist: the existing one that is most like it. Empty if none is.
 
     It is empty for user/name too, which is a name on the Hub.
+
+    Args:
+        name: the path.
+        files: the ends of names of files that are meant as well as folders, such as ".parquet".
     """
     if "/" in name and not is_path(name):
         return ""
@@ -57,7 +64,12 @@ def did_you_mean(name: str) -> str:
     while not os.path.lexists(missing.parent):
         missing = missing.parent
     try:
-        names = [entry for entry in os.listdir(missing.parent) if not entry.startswith(".")]  # noqa: PTH208
+        with os.scandir(missing.parent) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and (entry.is_dir() or entry.name.lower().endswith(files))
+            ]
     except (OSError, ValueError):
         return ""
     if not (match := get_close_matches(missing.name, names, n=1)):
@@ -104,7 +116,7 @@ def _key(name: str) -> str:
 
 def unreachable(name: str) -> UnreachableError:
     """The error for a data set that is neither on this machine nor on the Hub."""
-    similar = did_you_mean(name)
+    similar = did_you_mean(name, DATA_FILES)
     return UnreachableError(
         f"{name!r} is not a folder on this machine, and the Hub ({constants.ENDPOINT}) returned no"
         " data set of that name. It may not exist or be private, or the Hub cannot be reached",
