@@ -222,8 +222,8 @@ def test_details_side_by_side(
     given = [str(tmp_path / "model"), "--sr-eval", sr_eval, "--peers", "nearest", "-o", str(file), *options]
     call(crops, monkeypatch, *given)
     sheet = Image.open(file)
-    assert sheet.size == ((4 + ("--fidelity" in options)) * 160, 18 + 160)  # a single picture is there
-    assert len({sheet.crop((160 * n, 18, 160 * n + 160, 178)).tobytes() for n in range(sheet.width // 160)}) == 4
+    assert sheet.size == ((4 + ("--fidelity" in options)) * 160, 18 + 112)  # a single picture is there
+    assert len({sheet.crop((160 * n, 18, 160 * n + 160, 130)).tobytes() for n in range(sheet.width // 160)}) == 4
 
 
 def test_details_of_a_scale_that_a_peer_has_not(

@@ -49,7 +49,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("model_cards", "train.py", "app.py", "tests"):
         Path(name).symlink_to(ROOT / name)
     Path("holiday").mkdir()
-    for name in ("photo.jpg", "holiday/beach.jpg"):
+    for name in ("photo.jpg", "drawing.png", "holiday/beach.jpg"):
         Image.effect_noise((8, 8), 64).convert("RGB").save(name)
     return tmp_path
 
@@ -134,7 +134,7 @@ def test_the_readmes_first_commands_run(here: Path, capsys: pytest.CaptureFixtur
     ran = [words[1:] for words in commands(README) if shlex.join(words[:2]) in block and words[0] == "hubgan"]
     for words in ran:
         assert hubgan_main(words) == 0, capsys.readouterr().err
-    assert {words[0] for words in ran} == {"upscale", "sample", "info"}
+    assert {words[0] for words in ran} == {"upscale", "sample", "translate", "info"}
     assert Image.open("large.jpg").size == Image.open("holiday-large/beach.jpg").size == (32, 32)
     assert len([*Path("horses").glob("*.png")]) == 16
 

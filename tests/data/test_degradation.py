@@ -93,5 +93,5 @@ def test_a_run_on_degraded_pictures_shows_and_measures_them(tmp_path: object) ->
                "--output_dir", f"{tmp_path}/run"]  # fmt: skip
     card = (train_here(*PHOTO, *options, "--eval_samples", "2") / "README.md").read_text()
     assert "![Left to right: degraded pictures enlarged by bicubic interpolation, this model" in card
-    assert "It removes blur, noise and compression." in card
+    assert "It was trained to remove blur, noise and compression." in card
     assert "| PSNR | " in card and "| PSNR of degraded pictures | " in card

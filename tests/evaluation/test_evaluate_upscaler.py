@@ -399,7 +399,7 @@ def test_without_the_train_extra_an_error_says_what_to_install(
     launch_environment: dict[str, str], tmp_path: Path
 ) -> None:
     code = "import sys; sys.modules['torchmetrics'] = None; from hubgan.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "evaluate", str(tmp_path), "--dataset", "data"]
+    command = [sys.executable, "-c", code, "evaluate", str(tmp_path), "--dataset", str(tmp_path)]
     done = subprocess.run(command, env=launch_environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
     assert "the package torchmetrics is missing. Run: pip install 'hubgan[train]'" in done.stderr

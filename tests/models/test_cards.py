@@ -311,7 +311,8 @@ def test_the_snippet_of_a_published_card_runs_as_printed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("model_cards").symlink_to(ROOT / "model_cards")
-    Image.effect_noise((64, 48), 64).convert("RGB").save("photo.jpg")
+    for name in ("photo.jpg", "drawing.png"):
+        Image.effect_noise((64, 48), 64).convert("RGB").save(name)
     run_snippet(folder / "README.md")
     config = read_config(folder / "config.json")
     if config.kind == "Upscaler":
@@ -338,7 +339,8 @@ def test_a_published_card_is_what_hubgan_writes(folder: Path) -> None:
     screen = ModelCard.load(folder / "README.md").text.split("<details>")[0]
     assert len(screen.split()) <= 300  # with its picture it fits on one screen
     if not isinstance(model, Discriminator):
-        assert Image.open(folder / PICTURE).height <= 360
+        width, height = Image.open(folder / PICTURE).size
+        assert height * min(1, 850 / width) <= 360  # in a column of 850 pixels
         assert ModelCard.load(folder / "README.md").data.eval_results
 
 

@@ -53,6 +53,17 @@ def find_model(args: argparse.Namespace) -> None:
     look_up(args.model, args.revision)
 
 
+def find_data_set(name: str) -> None:
+    """Look a data set up, which a command does before the imports that take seconds.
+
+    Raises:
+        UnreachableError: it is neither on this machine nor in the cache, and the Hub cannot be reached.
+    """
+    from hubgan.runtime.names import check_data_set
+
+    check_data_set(name)
+
+
 def refuse_unused(args: argparse.Namespace, what: str, *options: str) -> None:
     """Refuse options that are on the command line and have no effect: they would be ignored silently.
 

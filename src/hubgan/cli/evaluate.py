@@ -39,6 +39,7 @@ from hubgan.cli.arguments import (
     announce,
     announce_torch,
     enough_memory,
+    find_data_set,
     find_model,
     load_model,
     process_device,
@@ -49,7 +50,7 @@ from hubgan.cli.arguments import (
 )
 from hubgan.errors import ConfigError
 from hubgan.runtime.counting import counted
-from hubgan.runtime.names import check_data_set, without_folders
+from hubgan.runtime.names import without_folders
 
 if TYPE_CHECKING:
     from hubgan.data import ImageSource
@@ -151,7 +152,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f"{args.neighbours} exists already", "Pass another file with --neighbours")
     find_model(args)
     for name in filter(None, (args.dataset, args.target_dataset)):
-        check_data_set(name)
+        find_data_set(name)
     announce_torch()
     with training_packages():
         import torchmetrics  # noqa: F401, so that its absence is reported before the work

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubgan.cli.arguments import is_first_process, training_packages
+from hubgan.cli.arguments import find_data_set, is_first_process, training_packages
 from hubgan.cli.launcher import start_missing_processes
 from hubgan.errors import HubganError, Remedy
-from hubgan.runtime.names import check_data_set
 
 if TYPE_CHECKING:
     from hubgan.training.config import TrainingConfig
@@ -31,7 +30,7 @@ _FIRST_TRY = (
 def run_words(words: Sequence[str]) -> None:
     """Train, or print the plan of a dry run."""
     if "--dataset" in words[:-1] and not {"--dry_run", "--help"} & set(words):  # which need no data
-        check_data_set(words[words.index("--dataset") + 1])
+        find_data_set(words[words.index("--dataset") + 1])
     start_missing_processes()
     if is_first_process():  # before the imports, which take seconds
         print("Loading PyTorch ...", file=sys.stderr, flush=True)

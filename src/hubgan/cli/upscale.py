@@ -61,6 +61,7 @@ from hubgan.cli.arguments import (
     add_strength,
     announce,
     announce_torch,
+    find_data_set,
     find_device,
     find_model,
     process_device,
@@ -72,7 +73,6 @@ from hubgan.cli.arguments import (
 from hubgan.cli.enlarging import Done, Outcome, enlarge, enlarge_all
 from hubgan.errors import ConfigError, ImageError
 from hubgan.runtime.counting import counted
-from hubgan.runtime.names import check_data_set
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -159,7 +159,7 @@ def run(args: argparse.Namespace) -> None:
     _check(args)
     find_model(args)
     if args.dataset:
-        check_data_set(args.dataset)
+        find_data_set(args.dataset)
     announce_torch()
     from hubgan import Upscaler
     from hubgan.cli.inputs import (

@@ -119,7 +119,7 @@ import torch
 from hubgan import Discriminator
 
 discriminator = Discriminator.from_pretrained("{name}"{subfolder})
-images = torch.rand(4, {channels}, {size}, {size}) * 2 - 1  # in [-1, 1]
+images = torch.rand(4, {channels}, {size}, {size}) * 2 - 1  # in [-1, 1]{beside}
 logits = discriminator(images{of_classes})  # positive ones mean real""",
     "Upscaler": """\
 from hubgan import Upscaler
@@ -262,7 +262,8 @@ def model_card(
             name=name,
             subfolder=f', subfolder="{subfolder}"' if subfolder else "",
             scale=scale,
-            channels=config.get("channels"),
+            channels=config.get("channels", 0) + config.get("condition_channels", 0),
+            beside=", each with its input behind its channels" if config.get("condition_channels") else "",
             size=config.get("image_size", 64),
             of_classes=", torch.tensor([0, 1, 0, 1])" if config.get("classes") else "",
             sampled=_sampled(config.get("labels", [])),
