@@ -68,7 +68,8 @@ def finish(children: Sequence[BaseProcess], kill_after: float = float("inf"), fi
     while any(child.is_alive() for child in children) and not any(child.exitcode for child in children):
         if (left := deadline - time.monotonic()) <= 0:
             break
-        wait([child.sentinel for child in children if child.is_alive()], timeout=left)
+        # A sentinel stays open as long as any process that the child has started, so it is not waited for alone.
+        wait([child.sentinel for child in children if child.is_alive()], timeout=min(left, 0.5))
     for child in [*children[first:], *children[:first]]:
         if child.is_alive():
             _kill(child.pid)
