@@ -21,6 +21,8 @@ from hubgan.models import HubModel
 from hubgan.models.card_edits import is_untouched
 from hubgan.publish.folder import push_folder
 
+pytestmark = pytest.mark.slow  # each talks to a Hub
+
 SMALL = {"width": 8, "latent_dim": 16}
 FILES = {"README.md", "config.json", "model.safetensors"}
 FAULTS = [

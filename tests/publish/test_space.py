@@ -29,6 +29,8 @@ from hubgan.errors import ConfigError, HubganError, ModelError
 from hubgan.hub.upload import Pushed
 from hubgan.publish.space import RECORD, push_space
 
+pytestmark = pytest.mark.slow  # each talks to a Hub
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
