@@ -21,7 +21,7 @@ from hubgan.evaluation import Reference, evaluate_generator
 from hubgan.evaluation.extraction import generate_samples, real_features
 from hubgan.metrics import EfficientNetLite0, FeatureExtractor
 from hubgan.models import Generator
-from hubgan.models.card import Result
+from hubgan.models.figures import Result
 from hubgan.training import parse, plan
 
 pytestmark = pytest.mark.usefixtures("cache")

@@ -26,7 +26,7 @@ from hubgan.evaluation import Reference, evaluate_generator, evaluate_upscaler, 
 from hubgan.media.images import to_image, to_tensor
 from hubgan.metrics import PerceptualDistance, psnr, sharpness_ratio, shrink, ssim
 from hubgan.models import Discriminator, Generator, Upscaler
-from hubgan.models.card import Result
+from hubgan.models.figures import Result
 from hubgan.training import parse, plan
 from hubgan.training.options import RECIPES
 

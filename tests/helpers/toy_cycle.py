@@ -9,7 +9,7 @@ from torch.nn.functional import l1_loss
 from hubgan import Discriminator, Upscaler
 from hubgan.data import RawBatch, Squares
 from hubgan.evaluation import Reference
-from hubgan.models.card import Result
+from hubgan.models.figures import Result
 from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.adversarial import AdversarialLoss
 from hubgan.training.config import TrainingConfig

@@ -14,7 +14,7 @@ from hubgan.data import load_images
 from hubgan.evaluation import Reference, evaluate_generator, evaluate_upscaler, table
 from hubgan.metrics import FeatureSets, Figure, Measured, Pair, register_metric, registry
 from hubgan.models import Generator, HubModel, Upscaler
-from hubgan.models.card import Result
+from hubgan.models.figures import Result
 from hubgan.training.measuring import brief
 from hubgan.training.run.curves import panels
 

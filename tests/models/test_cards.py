@@ -15,9 +15,10 @@ from hubgan import Discriminator, Generator, Translator, Upscaler
 from hubgan.errors import ModelError
 from hubgan.hub.download import ModelSource
 from hubgan.models import MODELS, HubModel
-from hubgan.models.card import PICTURE, Result, TrainingRun, upscaler_purpose
+from hubgan.models.card import PICTURE, TrainingRun, upscaler_purpose
 from hubgan.models.card_edits import is_untouched, renewed
 from hubgan.models.config import read_config
+from hubgan.models.figures import Result
 from hubgan.publish.folder import push_folder
 
 TINY = {"width": 8, "latent_dim": 16}

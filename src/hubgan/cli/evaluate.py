@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from hubgan.evaluation import Reference
     from hubgan.metrics import FeatureExtractor
     from hubgan.models import Generator, Translator, Upscaler
-    from hubgan.models.card import Result
+    from hubgan.models.figures import Result
 
 _SAMPLES, _BATCH = 10_000, 64
 _GENERATORS = (

@@ -21,7 +21,7 @@ from hubgan.errors import ConfigError
 
 if TYPE_CHECKING:
     from hubgan.hub.download import ModelSource
-    from hubgan.models.card import Result
+    from hubgan.models.figures import Result
 
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -192,7 +192,7 @@ def _floats(dtypes: set[str]) -> str:
 
 def _result(result: "Result") -> tuple[str, str]:
     from hubgan.metrics import registry
-    from hubgan.models.card import images_of
+    from hubgan.models.figures import images_of
 
     few = "too few images to be reliable" if registry.mark(result["metric"], images_of(result)) else ""
     on = ", ".join(

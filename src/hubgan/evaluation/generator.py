@@ -26,7 +26,7 @@ from hubgan.metrics import (
     registry,
 )
 from hubgan.models import Generator
-from hubgan.models.card import Result
+from hubgan.models.figures import Result
 from hubgan.models.latents import truncate
 from hubgan.runtime.files import atomic_write, new_folder
 from hubgan.runtime.processes import decide

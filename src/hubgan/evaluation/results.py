@@ -8,7 +8,7 @@ import torch
 
 from hubgan.evaluation.reference import Reference
 from hubgan.metrics.registry import MARK, Measured, Metric, Settings, caution, comparisons, find, mark, metric_id
-from hubgan.models.card import Result, compared_images_of, images_of
+from hubgan.models.figures import Result, compared_images_of, images_of
 
 _COMMIT = 40  # digits of a commit
 

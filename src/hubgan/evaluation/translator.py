@@ -15,7 +15,7 @@ from hubgan.evaluation.results import mean, results_of, versions
 from hubgan.media.derived import INPUTS, DerivedInput
 from hubgan.metrics import Measured, Pair, registry
 from hubgan.models import Translator
-from hubgan.models.card import Result
+from hubgan.models.figures import Result
 from hubgan.runtime.processes import decide
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from hubgan.evaluation.reference import Reference, prepare_ahead, shuffled_cells
 from hubgan.evaluation.results import mean, results_of, versions
 from hubgan.metrics import EfficientNetLite0, FeatureExtractor, FeatureSets, Measured, Pair, extract, registry
 from hubgan.models import Translator
-from hubgan.models.card import Result
+from hubgan.models.figures import Result
 from hubgan.runtime.names import without_folders
 from hubgan.runtime.processes import decide, is_main, share_out
 

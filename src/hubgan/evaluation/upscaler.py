@@ -20,7 +20,7 @@ from hubgan.media.images import flatten, to_image, to_tensor
 from hubgan.metrics import Measured, Pair, registry, shrink
 from hubgan.metrics.ssim import SMALLEST
 from hubgan.models import Upscaler
-from hubgan.models.card import Result
+from hubgan.models.figures import Result
 from hubgan.runtime.processes import decide
 
 logger = logging.getLogger(__name__)

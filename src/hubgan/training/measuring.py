@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from hubgan.data import ImageSource
 from hubgan.errors import DataError, UnreachableError
 from hubgan.evaluation import Reference, table
-from hubgan.models.card import Result, images_of
+from hubgan.models.figures import Result, images_of
 from hubgan.runtime.names import without_folders
 from hubgan.training.config import TrainingConfig
 from hubgan.training.options import load_recipe

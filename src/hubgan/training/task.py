@@ -16,7 +16,8 @@ from hubgan.errors import ConfigError
 from hubgan.evaluation import Reference
 from hubgan.hub.download import ModelSource
 from hubgan.models import HubModel
-from hubgan.models.card import Result, TrainingRun
+from hubgan.models.card import TrainingRun
+from hubgan.models.figures import Result
 from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.config import TrainingConfig
 from hubgan.training.monitor import overlap

@@ -13,8 +13,8 @@ from PIL import Image
 
 from hubgan.errors import ConfigError
 from hubgan.metrics import registry
-from hubgan.models.card import Result, images_of
 from hubgan.models.config import CONFIG, read_config
+from hubgan.models.figures import Result, images_of
 from hubgan.runtime.counting import counted
 from hubgan.runtime.files import write_text
 from hubgan.training.config import NetworkConfig, TrainingConfig

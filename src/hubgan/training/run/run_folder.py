@@ -23,7 +23,8 @@ from safetensors.torch import save
 from hubgan.errors import ConfigError, ModelError, TrainingError
 from hubgan.hub.upload import Repository
 from hubgan.models import HubModel
-from hubgan.models.card import Result, TrainingRun, local_name
+from hubgan.models.card import TrainingRun, local_name
+from hubgan.models.figures import Result
 from hubgan.publish.folder import push_folder
 from hubgan.runtime.files import atomic_write, remove_leftovers, write_text
 from hubgan.runtime.names import at_home, without_folders

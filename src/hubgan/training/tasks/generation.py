@@ -11,7 +11,7 @@ from hubgan.data import ImageSource, RawBatch, Squares
 from hubgan.evaluation import Reference, evaluate_generator
 from hubgan.media.grid import ImageGrid
 from hubgan.models import Discriminator, Generator
-from hubgan.models.card import Result
+from hubgan.models.figures import Result
 from hubgan.networks import DISCRIMINATORS, GENERATORS
 from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.adversarial import AdversarialLoss

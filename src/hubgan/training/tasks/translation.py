@@ -22,7 +22,8 @@ from hubgan.media.grid import ImageGrid
 from hubgan.media.images import to_image
 from hubgan.metrics import PerceptualDistance
 from hubgan.models import Discriminator, Translator
-from hubgan.models.card import Result, TrainingRun
+from hubgan.models.card import TrainingRun
+from hubgan.models.figures import Result
 from hubgan.models.translator import HINT_COUNTS, HINTS
 from hubgan.networks import DISCRIMINATORS, TRANSLATORS
 from hubgan.runtime.seeding import SharedRandom

@@ -14,7 +14,8 @@ from hubgan.evaluation import Reference, evaluate_unpaired
 from hubgan.media.grid import ImageGrid
 from hubgan.media.images import to_image
 from hubgan.models import Discriminator, Translator
-from hubgan.models.card import Result, TrainingRun
+from hubgan.models.card import TrainingRun
+from hubgan.models.figures import Result
 from hubgan.networks import DISCRIMINATORS, TRANSLATORS
 from hubgan.runtime.seeding import SharedRandom
 from hubgan.training import describe

@@ -19,8 +19,9 @@ from hubgan.media.grid import ImageGrid
 from hubgan.media.images import LUMA, to_image
 from hubgan.metrics import PerceptualDistance, reduced, shrink
 from hubgan.models import Discriminator, HubModel, Upscaler
-from hubgan.models.card import Result, TrainingRun
+from hubgan.models.card import TrainingRun
 from hubgan.models.config import PIXEL_WEIGHTS
+from hubgan.models.figures import Result
 from hubgan.networks import DISCRIMINATORS, UPSCALERS
 from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.adversarial import AdversarialLoss
