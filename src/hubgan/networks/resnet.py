@@ -64,6 +64,8 @@ class ResNet(nn.Module):
         width: channels at a quarter of the resolution, a multiple of 4; half of them at half the resolution.
         depth: blocks at a quarter of the resolution.
         latent_dim: numbers in a latent, which selects one of the possible results; 0 if there is only one.
+        residual: add the output to the input, as DeblurGAN does (Kupyn et al. 2018, https://arxiv.org/abs/1711.07064).
+            Training then begins with pictures that are not changed. It suits domains that differ in style.
 
     Attributes:
         multiple: the grid, in pixels, on which the network works.
@@ -72,7 +74,7 @@ class ResNet(nn.Module):
 
     Raises:
         pydantic.ValidationError: a value of another type or out of bounds.
-        ValueError: a width that is no multiple of 4.
+        ValueError: a width that is no multiple of 4, or other channels to add to.
     """
 
     @validate_call(config=STRICT)
@@ -83,10 +85,13 @@ class ResNet(nn.Module):
         width: Width = 96,
         depth: Depth = 9,
         latent_dim: OptionalLatentDim = 0,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         if width % 4:
             raise ValueError(f"width ({width}) must be a multiple of 4")
+        if residual and channels != input_channels:
+            raise ValueError(f"residual needs as many input_channels ({input_channels}) as channels ({channels})")
         self.channels, self.input_channels, self.latent_dim = channels, input_channels, latent_dim
         self.multiple = _MULTIPLE
         half, whole = width // 2, width // 4
@@ -96,12 +101,18 @@ class ResNet(nn.Module):
         self.blocks = nn.ModuleList(_Block(width, latent_dim) for _ in range(depth))
         self.up = nn.Sequential(_Up(width, half), _Up(half, whole))
         self.last = _conv(whole, channels, bias=True)
+        self.residual = residual
+        if residual:
+            nn.init.zeros_(self.last.weight)
+            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor, latents: Tensor | None = None) -> Tensor:
         """Without latents those of zero are taken, the most typical."""
         *_, x = self._layers(images, latents)
-        made: Tensor = torch.tanh(self.last(self.up(x))) / 2 + 0.5
-        return made
+        made: Tensor = self.last(self.up(x))
+        if self.residual:
+            return (images + torch.tanh(made)).clamp(0, 1)
+        return torch.tanh(made) / 2 + 0.5
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """What some layers make of images, (N, channels, h, w) each; layers after the last of them are not computed.
