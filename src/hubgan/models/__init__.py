@@ -1,7 +1,8 @@
 """The models that live on the Hub: generator, discriminator, upscaler, translator."""
 
 from hubgan.models.base import HubModel
-from hubgan.models.generator import Discriminator, Generator
+from hubgan.models.discriminator import Discriminator
+from hubgan.models.generator import Generator
 from hubgan.models.translator import Translator
 from hubgan.models.upscaler import Upscaler
 

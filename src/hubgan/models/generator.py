@@ -1,4 +1,4 @@
-"""The image generator and the discriminator it is trained against."""
+"""The image generator."""
 
 import operator
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from hubgan.models.base import HubModel
 from hubgan.models.finite import is_finite, not_finite
 from hubgan.models.latents import positions, truncate, walk
 from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type, pipeline_output
-from hubgan.networks import DISCRIMINATORS, GENERATORS
+from hubgan.networks import GENERATORS
 from hubgan.runtime.seeding import normals, torch_generator
 
 if TYPE_CHECKING:
@@ -439,31 +439,6 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if not is_finite(images):
             raise not_finite(self)
         return images.float().add(1).div(2).clamp(0, 1).cpu()
-
-
-class Discriminator(HubModel, tags=["gan", "discriminator"]):
-    """Images in [-1, 1] to logits, positive for real: (N,) from `dcgan`, (N, h, w) from `patch`.
-
-    Args:
-        architecture: the network, `dcgan` by default, `sngan` or `r3gan` (one logit an image), or `patch` (one a
-            patch, any image size).
-        **options: its options; for `dcgan` image_size (32), channels (3), width (64), norm ("batch", "spectral" or
-            "none") and classes (0); for `patch` channels (3), width (32), depth (3) and norm ("spectral" or "none").
-
-    Raises:
-        ConfigError: an unknown architecture or option, or a value out of bounds.
-    """
-
-    networks = DISCRIMINATORS
-    description = "A discriminator (the opponent in a GAN's training)"
-
-    def __init__(self, architecture: str = "dcgan", **options: Any) -> None:
-        super().__init__(architecture, **options)
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, channels, H, W) in [-1, 1], and for a network with classes their numbers (N,), to logits."""
-        logits: Tensor = self.network(images) if labels is None else self.network(images, labels)
-        return logits
 
 
 def _count(name: str, value: object) -> int:
