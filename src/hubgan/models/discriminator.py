@@ -12,8 +12,8 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
     """Images in [-1, 1] to logits, positive for real: (N,) for images, (N, h, w) for their parts.
 
     Args:
-        architecture: the network. `dcgan`, the default, `sngan` and `r3gan` give one logit an image; `patch` and `unet`
-            judge parts of it, at any image size.
+        architecture: the network. `dcgan` (the default), `sngan` and `r3gan` give one logit an image; `patch` and
+            `unet` judge parts of it, at any image size.
         **options: its options; for `dcgan` image_size (32), channels (3), width (64), norm ("batch", "spectral" or
             "none") and classes (0); for `patch` channels (3), width (32), depth (3), norm ("spectral" or "none") and
             condition_channels (0), those of an input that it sees beside the image.
