@@ -2,16 +2,11 @@
 
 import argparse
 import importlib
-import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from hubgan.cli.arguments import is_first_process, say
 from hubgan.errors import HubganError, nearest
-from hubgan.runtime.files import told
 from hubgan.version import __version__
 
 # A command's module has `configure(parser)` and `run(args)`; its docstring is the top of its help. That of train has
@@ -50,8 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are not text
-    with _messages_shown():
-        status = _run(sys.argv[1:] if argv is None else argv)
+    status = _run(sys.argv[1:] if argv is None else argv)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -73,18 +67,7 @@ def _run(argv: list[str]) -> int:
         if argv[0] not in COMMANDS:
             _parse_without_command(argv)
         name = f"hubgan {argv[0]}"
-        command = importlib.import_module(COMMANDS[argv[0]][0])
-        if hasattr(command, "run_words"):
-            command.run_words(argv[1:])
-            return 0
-        parser = _parser(name, command.__doc__)
-        command.configure(parser)
-        words = _plain(argv[1:])
-        args, left = parser.parse_known_intermixed_args(words)
-        if left:
-            _refuse(parser, left)
-        args.typed = _typed(parser, words, args)
-        command.run(args)
+        _run_command(name, argv)
         return 0
     except SystemExit as end:  # argparse's way out, after --help and wrong usage
         return int(end.code or 0)
@@ -94,33 +77,29 @@ def _run(argv: list[str]) -> int:
         return _failed(name, error)
 
 
+def _run_command(name: str, argv: list[str]) -> None:
+    from hubgan.cli.messages import messages_shown  # `hubgan --help` needs no logging
+
+    command = importlib.import_module(COMMANDS[argv[0]][0])
+    with messages_shown():
+        if hasattr(command, "run_words"):
+            command.run_words(argv[1:])
+            return
+        parser = _parser(name, command.__doc__)
+        command.configure(parser)
+        words = _plain(argv[1:])
+        args, left = parser.parse_known_intermixed_args(words)
+        if left:
+            _refuse(parser, left)
+        args.typed = _typed(parser, words, args)
+        command.run(args)
+
+
 def _typed(parser: argparse.ArgumentParser, words: list[str], args: argparse.Namespace) -> set[str]:
     """The options on the command line. A value is no evidence, as it may be the default."""
     untouched = object()
     again, _ = parser.parse_known_intermixed_args(words, argparse.Namespace(**dict.fromkeys(vars(args), untouched)))
     return {name for name, value in vars(again).items() if value is not untouched}
-
-
-class _Messages(logging.Handler):
-    """Messages above a progress bar; those of level INFO are shown without their level."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
-        say(text if record.levelno == logging.INFO else f"{record.levelname.lower()}: {text}")
-
-
-@contextmanager
-def _messages_shown() -> Iterator[None]:
-    """A block whose messages are shown on stderr. If there are several processes, only the first shows INFO."""
-    logger, messages = logging.getLogger("hubgan"), _Messages()
-    before = logger.level
-    logger.addHandler(messages)
-    logger.setLevel(logging.INFO if is_first_process() else logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.removeHandler(messages)
-        logger.setLevel(before)
 
 
 def _plain(words: list[str]) -> list[str]:
@@ -167,6 +146,8 @@ def _failed(name: str, error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         return 141  # as a shell reports SIGPIPE, which Python does not let through
     if isinstance(error, OSError):
+        from hubgan.runtime.files import told  # `hubgan --help` reads no files
+
         error = told(error)
     text = error.for_command_line() if isinstance(error, HubganError) else str(error)
     print(f"{name}: error: {text}", file=sys.stderr)
