@@ -17,8 +17,8 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from helpers.browsing import download, running
-from helpers.demo_server import environment
+from helpers.browsing import download, drag, running
+from helpers.demo_server import SCREENS, environment
 from helpers.pictures import farthest, picture
 from hubgan import Translator
 from hubgan.demo.board import as_drawing, open_drawing
@@ -123,6 +123,14 @@ def test_a_model_without_latents_has_no_seed(models: Path, drawing: Path) -> Non
     assert not linked[tab._notice].visible and linked[tab._seed].value == "3"
 
 
+def test_a_model_that_takes_colours_begins_with_an_upload(models: Path) -> None:
+    tab = Tab(models)
+    assert tab.show_model("sketch")[tab._source].value == "Draw"
+    for shown in (tab.show_model("plain"), tab.select("plain")):
+        assert shown[tab._source].value == "Upload" and shown[tab._source].visible  # a drawing is possible too
+        assert shown[tab._board].visible == "hidden" and shown[tab._picture].visible is True
+
+
 def test_a_photo_is_sketched_first(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.effect_noise((40, 30), 60).convert("RGB").save(tmp_path / "photo.png")
     tab = Tab(models)
@@ -216,7 +224,7 @@ def test_a_link_has_the_model_and_the_seed() -> None:
 @pytest.fixture(scope="module")
 def translator_url(space: Path, models: Path) -> Iterator[str]:
     """The address of a running demo with the translators."""
-    folders = ",".join(str(models / name) for name in ("sketch", "colour", "fill"))
+    folders = ",".join(str(models / name) for name in ("sketch", "colour", "fill", "plain"))
     changes = {"HUBGAN_TRANSLATORS": folders, "GRADIO_TEMP_DIR": str(models / "cache")}
     with running(sys.executable, space, environment(space, **changes), models / "log.txt") as url:
         yield url
@@ -313,4 +321,46 @@ def test_erasing_in_the_page(browser: "playwright.Browser", translator_url: str,
     page.get_by_role("tab", name="Translate").click()
     page.get_by_role("button", name="Reset").click()
     playwright.expect(page.get_by_text("Upload a picture, and erase a part of it.")).to_be_visible()
+    page.close()
+
+
+@pytest.mark.slow
+def test_uploading_and_drawing_on_a_phone(
+    browser: "playwright.Browser", translator_url: str, models: Path, tmp_path: Path, screenshots: Path
+) -> None:
+    photo = picture(60, 40)
+    photo.save(tmp_path / "photo.png")
+    page = browser.new_page(**SCREENS["phone"])
+    page.set_default_timeout(60_000)
+    page.goto(f"{translator_url}/?translator=plain")
+    page.get_by_text("Upload a picture like those of the training").wait_for()
+    page.locator(".picture:visible input[type=file]").set_input_files(tmp_path / "photo.png")
+    made = page.get_by_alt_text("The translated picture")
+    made.wait_for()
+    playwright.expect(page.get_by_role("button", name="Another")).to_have_count(0)  # it makes one result
+    path = download(page, "Download (PNG)", tmp_path)
+    assert farthest(Image.open(path), Translator.from_pretrained(models / "plain").translate(photo)) <= 1
+    page.screenshot(path=screenshots / "translate-unpaired-phone.png", full_page=True)
+
+    page.get_by_role("radio", name="colour").check()  # the upload stays
+    page.get_by_text("60 x 40 pixels by colour").wait_for()
+    before, after = page.locator(".coloured").get_by_test_id("imageslider-image").all()
+    playwright.expect(before).to_have_attribute("alt", "Before: the picture")
+    playwright.expect(after).to_have_attribute("alt", "The translated picture")
+    for side in (before, after):
+        playwright.expect(side).to_have_js_property("naturalWidth", 60)
+    playwright.expect(after).to_have_css("clip-path", "inset(0px 0px 0px 50%)")
+    drag(page, page.locator(".coloured .inner"), by=-40)
+    playwright.expect(after).not_to_have_css("clip-path", "inset(0px 0px 0px 50%)")
+    coloured = Image.open(download(page, "Download (PNG)", tmp_path))
+    assert farthest(coloured, Translator.from_pretrained(models / "colour").translate(photo)) <= 1
+    page.screenshot(path=screenshots / "translate-colour-phone.png", full_page=True)
+
+    page.get_by_role("radio", name="sketch").check()
+    page.get_by_text("Draw something.").wait_for()
+    drag(page, page.get_by_label("Drawing board"), by=60)  # the finger draws, and does not scroll
+    page.get_by_text(f"{SIDE} x {SIDE} pixels by sketch").wait_for()
+    playwright.expect(made).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS["phone"]["viewport"]["width"]
+    page.screenshot(path=screenshots / "translate-drawing-phone.png", full_page=True)
     page.close()
