@@ -124,6 +124,13 @@ def test_no_pattern_is_woven_at_the_start(translator: Translator) -> None:
         torch.testing.assert_close(blocks, blocks[..., :1].expand_as(blocks))
 
 
+def test_the_last_layer_leaves_no_frame_around_a_plain_background(translator: Translator) -> None:
+    translator.network.finest.register_forward_hook(lambda *_: torch.full((1, 8, 32, 32), 0.7))  # type: ignore[union-attr]
+    with torch.no_grad():
+        made = translator(torch.ones(1, 1, 32, 32))
+    torch.testing.assert_close(made, made[..., :1, :1].expand_as(made))
+
+
 # -- resnet
 
 
