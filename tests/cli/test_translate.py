@@ -48,6 +48,8 @@ def test_a_model_without_latents_takes_no_seed(hubgan: Run, drawings: Path, tmp_
     for option in (("--seed", "1"), ("--seeds", "2")):
         status, _, said = hubgan("translate", "plain", drawings, *option)
         assert status == 2 and "takes no seed. Remove --seed and --seeds" in said
+    said = hubgan("translate", "plain", drawings / "0.png", "--prepare")[2]
+    assert "nothing to prepare. Remove --prepare" in said
     assert hubgan("translate", "plain", drawings / "0.png", "--subfolder", "backward")[0] == 0
     assert "seed" not in hubgan("info", "plain")[1]
 
@@ -57,6 +59,14 @@ def test_a_folder_goes_on_after_a_blank_drawing(hubgan: Run, model: Path, drawin
     status, _, error = hubgan("translate", model, drawings, "-o", tmp_path / "coloured")
     assert status == 2 and "1 of 3 pictures failed" in error and "blank.png: the drawing is blank" in error
     assert sorted(path.name for path in (tmp_path / "coloured").iterdir()) == ["0.png", "1.png"]
+
+
+def test_a_folder_without_pictures(hubgan: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "moving.mp4").write_bytes(b"")
+    said = " ".join(hubgan("translate", model, tmp_path / "clips")[2].split())
+    assert "clips holds no pictures (apng, avif" in said and "video" not in said.partition("clips holds")[2]
+    assert "--videos" not in said  # upscale has it
 
 
 def test_what_is_left_out_is_told_once(hubgan: Run, model: Path, drawings: Path) -> None:

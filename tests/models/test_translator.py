@@ -100,12 +100,15 @@ def test_it_is_saved_and_loaded(translator: Translator, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_translated_is_an_error(translator: Translator) -> None:
+    for blank in ("white", "black", "#f4f1ea", "#ffffff00"):  # of paper too, and with nothing on it
+        with pytest.raises(ImageError, match=r"the drawing is blank.*dark lines on white"):
+            translator.translate(Image.new("RGBA", (30, 30), blank))
     with pytest.raises(ImageError, match="blank"):
-        translator.translate(Image.new("RGB", (30, 30), "white"))
+        translator.translate(Image.fromarray(np.full((30, 30), 65535, np.uint16)))
     for size in (8, 4096, 31.5, True):
         with pytest.raises(ConfigError, match="size is"):
             translator.translate(drawing(), size=size)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="was trained on pairs"):
+    with pytest.raises(ConfigError, match="nothing to prepare"):
         Translator(**SMALL).translate(drawing(), prepare=True)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"unknown input 'edge'.*edges"):
         Translator(input="edge")

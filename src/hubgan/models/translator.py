@@ -123,8 +123,8 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
         Raises:
             ImageError: the picture cannot be read, is empty, or too large; it is blank; or a model that fills
                 transparent parts finds none.
-            ConfigError: `size` is out of range, `prepare` is asked of a model that learned from pairs, or a seed of
-                one that makes one result of each picture.
+            ConfigError: `size` is out of range, `prepare` is asked of a model whose inputs are not computed, or a seed
+                of one that makes one result of each picture.
             ModelError: the network computes NaN or infinity.
         """
         side = self.checked_size(self.image_size if size is None else size, "size")
@@ -166,7 +166,8 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
         if prepare:
             if not self.input:
                 raise ConfigError(
-                    "this model was trained on pairs, so hubgan cannot prepare its inputs", "Leave out prepare"
+                    "this model's inputs are pictures as they are, so there is nothing to prepare",
+                    Remedy("Leave out prepare", "Remove --prepare"),
                 )
             return INPUTS[self.input].by_seed(to_floats(flatten(picture))[None], 0)
         if self.input == "mask":
@@ -176,8 +177,8 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
             hole = holes.float()[None]
             return torch.cat([to_floats(flatten(picture))[None] * (1 - hole) + 0.5 * hole, hole], 1)
         plain = flatten(picture).convert("L" if self.input_channels == 1 else "RGB")
-        if self.input == "edges" and plain.getextrema() == (255, 255):
-            raise ImageError("the drawing is blank: every pixel is white", "Draw dark lines on white")
+        if self.input == "edges" and len({*plain.getextrema()}) == 1:
+            raise ImageError("the drawing is blank: all its pixels are the same", "Draw dark lines on white")
         return to_floats(plain)[None]
 
     @torch.no_grad()
