@@ -1,13 +1,18 @@
 """The demo's tab of translators: its handlers, its endpoint, and a drawing in a real browser."""
 
+import asyncio
 import base64
+import importlib.util
+import io
 import re
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
@@ -94,6 +99,41 @@ def test_a_blank_board_is_no_error(models: Path, tmp_path: Path, white: bool) ->
     tab = Tab(models)
     shown = tab.show(tab.values | {tab._board: as_drawing(tmp_path / "white.png") if white else ""})
     assert shown[tab.result] is None and "Draw something" in shown[tab._note]
+
+
+def test_a_blank_upload_is_an_error(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGBA", (8, 8)).save(tmp_path / "empty.png")
+    tab = Tab(models)
+    file = uploaded(tmp_path / "empty.png", monkeypatch)
+    for prepare, words in ((False, "drawing is blank"), (True, "no edges to draw")):
+        with pytest.raises(gr.Error, match=words):
+            tab.show(tab.values | {tab._source: "Upload", tab._picture: file, tab._prepare: prepare})
+        with pytest.raises(gr.Error, match=words):
+            tab.translate(file, prepare=prepare)
+
+
+def test_sketches_of_any_mode_are_the_same(
+    models: Path, drawing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Image.open(drawing)
+    ink = Image.new("RGBA", plain.size)
+    ink.putalpha(plain.point(lambda value: 255 - value))
+    ink.save(tmp_path / "ink.png")
+    Image.fromarray(np.asarray(plain).astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    tab = Tab(models)
+    for file in (tmp_path / "ink.png", tmp_path / "deep.png"):
+        values = tab.values | {tab._source: "Upload", tab._picture: uploaded(file, monkeypatch)}
+        made = tab.file(tab.show(values))
+        assert farthest(made, Translator.from_pretrained(models / "sketch").translate(drawing)) <= 3  # rounding
+
+
+def test_an_example_is_put_on_the_board(models: Path) -> None:
+    tab = Tab(models)
+    assert len(tab._sketches) >= 4
+    shown = tab.show_example(tab.values | {tab._examples: 0})
+    expected = Translator.from_pretrained(models / "sketch").translate(tab._sketches[0])
+    assert tab.file(shown).tobytes() == expected.tobytes()
+    assert open_drawing(shown[tab._board]) is not None
 
 
 def test_another_is_a_seed_that_leads_back(models: Path, drawing: Path) -> None:
@@ -225,7 +265,12 @@ def test_a_link_has_the_model_and_the_seed() -> None:
 def translator_url(space: Path, models: Path) -> Iterator[str]:
     """The address of a running demo with the translators."""
     folders = ",".join(str(models / name) for name in ("sketch", "colour", "fill", "plain"))
-    changes = {"HUBGAN_TRANSLATORS": folders, "GRADIO_TEMP_DIR": str(models / "cache")}
+    mcp = str(importlib.util.find_spec("mcp") is not None)
+    changes = {
+        "HUBGAN_TRANSLATORS": folders,
+        "GRADIO_TEMP_DIR": str(models / "cache"),
+        "GRADIO_MCP_SERVER": mcp,
+    }
     with running(sys.executable, space, environment(space, **changes), models / "log.txt") as url:
         yield url
 
@@ -288,6 +333,27 @@ def test_drawing_in_the_page_and_the_endpoint(
     assert farthest(Image.open(file), expected) <= 1
     with pytest.raises(AppError, match="size is 5"):
         client.predict(handle_file(drawing), size=5, api_name="/translate")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")  # with the others that use this demo
+def test_the_endpoint_is_a_tool_of_an_mcp_server(translator_url: str, models: Path, drawing: Path) -> None:
+    mcp = pytest.importorskip("mcp", reason="MCP needs its package: pip install 'hubgan[mcp]'")
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def talk() -> Any:
+        transport = streamable_http_client(f"{translator_url}/gradio_api/mcp/")
+        async with transport as (reading, writing, _), mcp.ClientSession(reading, writing) as session:
+            await session.initialize()
+            picture = "data:image/png;base64," + base64.b64encode(drawing.read_bytes()).decode()
+            return await session.call_tool("translate", {"picture": picture, "seed": 3, "model": "sketch"})
+
+    with ThreadPoolExecutor(1) as elsewhere:  # in this thread Playwright's loop may be running
+        answer = elsewhere.submit(asyncio.run, talk()).result()
+    assert not answer.isError, answer.content
+    made = next(base64.b64decode(each.data) for each in answer.content if each.type == "image")
+    expected = Translator.from_pretrained(models / "sketch").translate(drawing, seed=3)
+    assert farthest(Image.open(io.BytesIO(made)).convert("RGB"), expected) <= 1
 
 
 @pytest.mark.slow
@@ -363,4 +429,12 @@ def test_uploading_and_drawing_on_a_phone(
     playwright.expect(made).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS["phone"]["viewport"]["width"]
     page.screenshot(path=screenshots / "translate-drawing-phone.png", full_page=True)
+    page.get_by_role("button", name="Eraser").click()
+    drag(page, page.get_by_label("Drawing board"), by=60)
+    playwright.expect(made).to_have_count(0)  # nothing is left of the line
+    page.get_by_role("button", name="Undo").click()
+    playwright.expect(made).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_text("Draw something.").wait_for()
+    playwright.expect(made).to_have_count(0)
     page.close()

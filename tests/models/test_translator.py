@@ -61,6 +61,8 @@ def test_a_photo_can_be_made_a_sketch_first(translator: Translator) -> None:
     photo = picture(64, 48)
     assert translator.translate(photo, prepare=True).size == (32, 24)
     assert translator.translate(photo, prepare=True).tobytes() != translator.translate(photo).tobytes()
+    with pytest.raises(ImageError, match="no edges to draw"):
+        translator.translate(Image.new("RGB", (30, 20), "teal"), prepare=True)
 
 
 def test_a_colouriser_keeps_size_brightness_and_transparency() -> None:

@@ -121,8 +121,8 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
             prepare: compute the input from the picture, as in the training: of a photo first its sketch.
 
         Raises:
-            ImageError: the picture cannot be read, is empty, or too large; it is blank; or a model that fills
-                transparent parts finds none.
+            ImageError: the picture cannot be read, is empty, or too large; it is a blank drawing, or has no
+                edges to draw; or a model that fills transparent parts finds none.
             ConfigError: `size` is out of range, `prepare` is asked of a model whose inputs are not computed, or a seed
                 of one that makes one result of each picture.
             ModelError: the network computes NaN or infinity.
@@ -169,7 +169,10 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
                     "this model's inputs are pictures as they are, so there is nothing to prepare",
                     Remedy("Leave out prepare", "Remove --prepare"),
                 )
-            return INPUTS[self.input].by_seed(to_floats(flatten(picture))[None], 0)
+            drawn = INPUTS[self.input].by_seed(to_floats(flatten(picture))[None], 0)
+            if self.input == "edges" and drawn.min() == 1:
+                raise ImageError("the picture has no edges to draw", "Pass one with more contrast")
+            return drawn
         if self.input == "mask":
             holes = to_floats(picture.getchannel("A")) < 0.5 if picture.mode == "RGBA" else torch.zeros(1)
             if not holes.any():
