@@ -14,7 +14,11 @@ def fill(texts: tuple[str, str], **values: object) -> tuple[str, str]:
 
 TITLE = "hubgan"
 HEADLINE = "# hubgan"
-TASKS = ["Generate images with {models}.", "Upscale pictures with {models}.", "Translate drawings with {models}."]
+TASKS = [
+    "Generate images with {models}.",
+    "Upscale pictures with {models}.",
+    "Translate drawings and pictures with {models}.",
+]
 HARDWARE = {"cpu": "The demo runs on the CPU.", "cuda": "The demo runs on the GPU."}
 OR = " or "
 GENERATE_TAB, UPSCALE_TAB, TRANSLATE_TAB, ABOUT_TAB = "Generate", "Upscale", "Translate", "About"
