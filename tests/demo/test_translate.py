@@ -201,7 +201,7 @@ def test_a_colouriser_takes_an_upload_and_compares(
 
 
 def test_what_is_left_out_of_a_file_is_reported(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green")]
+    frames = [picture(8, 8), picture(8, 8).rotate(90)]
     frames[0].save(tmp_path / "dance.gif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "scan.tif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "worn.png", icc_profile=b"garbage")
