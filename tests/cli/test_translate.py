@@ -7,6 +7,8 @@ import pytest
 from PIL import ExifTags, Image, ImageDraw
 
 from helpers.command_line import Run
+from helpers.common import equal
+from helpers.loopback_hub import LoopbackHub
 from helpers.pictures import picture
 from helpers.profiles import DISPLAY_P3, SRGB_CURVE, rgb_profile
 from hubgan import Translator
@@ -48,8 +50,27 @@ def test_a_model_without_latents_takes_no_seed(hubgan: Run, drawings: Path, tmp_
     for option in (("--seed", "1"), ("--seeds", "2")):
         status, _, said = hubgan("translate", "plain", drawings, *option)
         assert status == 2 and "takes no seed. Remove --seed and --seeds" in said
+    said = hubgan("translate", "plain", drawings / "0.png", "--prepare")[2]
+    assert "nothing to prepare. Remove --prepare" in said
     assert hubgan("translate", "plain", drawings / "0.png", "--subfolder", "backward")[0] == 0
     assert "seed" not in hubgan("info", "plain")[1]
+
+
+def test_a_published_translator_is_used_by_its_name(
+    hub: LoopbackHub, hubgan: Run, drawings: Path, tmp_path: Path
+) -> None:
+    folders = {name: tmp_path / "run" / name for name in ("", "backward")}
+    for folder in folders.values():
+        Translator("resnet", width=4, depth=1, image_size=32).save_pretrained(folder)
+    assert hubgan("push", "run", "tester/horses")[0] == 0
+    for name, folder in folders.items():
+        options = ("--subfolder", name) if name else ()
+        assert hubgan("translate", "tester/horses", drawings, "-o", f"made-{name}", *options)[0] == 0
+        expected = Translator.from_pretrained(folder).translate(drawings / "1.png")
+        assert Image.open(tmp_path / f"made-{name}" / "1.png").tobytes() == expected.tobytes()
+        assert equal(
+            Translator.from_pretrained("tester/horses", subfolder=name or None), Translator.from_pretrained(folder)
+        )
 
 
 def test_a_folder_goes_on_after_a_blank_drawing(hubgan: Run, model: Path, drawings: Path, tmp_path: Path) -> None:
@@ -57,6 +78,14 @@ def test_a_folder_goes_on_after_a_blank_drawing(hubgan: Run, model: Path, drawin
     status, _, error = hubgan("translate", model, drawings, "-o", tmp_path / "coloured")
     assert status == 2 and "1 of 3 pictures failed" in error and "blank.png: the drawing is blank" in error
     assert sorted(path.name for path in (tmp_path / "coloured").iterdir()) == ["0.png", "1.png"]
+
+
+def test_a_folder_without_pictures(hubgan: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "moving.mp4").write_bytes(b"")
+    said = " ".join(hubgan("translate", model, tmp_path / "clips")[2].split())
+    assert "clips holds no pictures (apng, avif" in said and "video" not in said.partition("clips holds")[2]
+    assert "--videos" not in said  # upscale has it
 
 
 def test_what_is_left_out_is_told_once(hubgan: Run, model: Path, drawings: Path) -> None:

@@ -108,6 +108,18 @@ def test_two_columns_and_two_folders_hold_domains_too(source: ImageSource, tmp_p
     assert len(load_domains(str(tmp_path / "splits"), split="test")) == 3
 
 
+def test_domains_that_look_swapped_are_a_warning(
+    source: ImageSource, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder(tmp_path / "both" / "input", SOURCE)
+    folder(tmp_path / "both" / "target", TARGET)
+    load_domains(str(tmp_path / "both"))
+    load_domains(source.name, str(tmp_path / "both" / "target"))
+    assert "wrong way round" not in caplog.text
+    load_domains(str(tmp_path / "both"), input_column="target", column="input")
+    assert "the inputs are in column target, and the targets in input. If that is the wrong way" in caplog.text
+
+
 def test_a_missing_domain_is_an_error(source: ImageSource, tmp_path: Path) -> None:
     alone = source.name
     with pytest.raises(DataError, match="holds one domain of images, but a source and a target"):
@@ -115,8 +127,13 @@ def test_a_missing_domain_is_an_error(source: ImageSource, tmp_path: Path) -> No
     with pytest.raises(DataError, match="are the same images"):
         load_domains(alone, alone)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty holds neither a data set nor images"):
-        load_domains(alone, str(tmp_path / "empty"))
+    for domains in ((alone, str(tmp_path / "empty")), (str(tmp_path / "empty"), alone)):
+        with pytest.raises(DataError, match=r"empty holds neither a data set nor images\. Put pictures into it"):
+            load_domains(*domains)
+    folder(tmp_path / "both" / "input", SOURCE)
+    (tmp_path / "both" / "target").mkdir()
+    with pytest.raises(DataError, match="both/target holds neither"):
+        load_domains(str(tmp_path / "both"))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "0.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="none of its 1 image can be read"):

@@ -140,7 +140,7 @@ def test_a_picture_without_a_partner_is_named(tmp_path: Path) -> None:
         load_images(str(folder))
     for file in (folder / "lr").iterdir():
         file.unlink()
-    with pytest.raises(DataError, match=r"hr holds 0\.bmp, .* but lr holds no picture of the same name"):
+    with pytest.raises(DataError, match="pairs: lr holds no pictures"):
         load_images(str(folder))
     Image.new("RGB", (4, 4)).save(folder / "hr" / "0.png")
     with pytest.raises(DataError, match=r"hr holds both 0\.bmp and 0\.png"):

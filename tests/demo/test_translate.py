@@ -1,13 +1,18 @@
 """The demo's tab of translators: its handlers, its endpoint, and a drawing in a real browser."""
 
+import asyncio
 import base64
+import importlib.util
+import io
 import re
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
@@ -17,8 +22,8 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from helpers.browsing import download, running
-from helpers.demo_server import environment
+from helpers.browsing import download, drag, running
+from helpers.demo_server import SCREENS, environment
 from helpers.pictures import farthest, picture
 from hubgan import Translator
 from hubgan.demo.board import as_drawing, open_drawing
@@ -96,6 +101,41 @@ def test_a_blank_board_is_no_error(models: Path, tmp_path: Path, white: bool) ->
     assert shown[tab.result] is None and "Draw something" in shown[tab._note]
 
 
+def test_a_blank_upload_is_an_error(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGBA", (8, 8)).save(tmp_path / "empty.png")
+    tab = Tab(models)
+    file = uploaded(tmp_path / "empty.png", monkeypatch)
+    for prepare, words in ((False, "drawing is blank"), (True, "no edges to draw")):
+        with pytest.raises(gr.Error, match=words):
+            tab.show(tab.values | {tab._source: "Upload", tab._picture: file, tab._prepare: prepare})
+        with pytest.raises(gr.Error, match=words):
+            tab.translate(file, prepare=prepare)
+
+
+def test_sketches_of_any_mode_are_the_same(
+    models: Path, drawing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Image.open(drawing)
+    ink = Image.new("RGBA", plain.size)
+    ink.putalpha(plain.point(lambda value: 255 - value))
+    ink.save(tmp_path / "ink.png")
+    Image.fromarray(np.asarray(plain).astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    tab = Tab(models)
+    for file in (tmp_path / "ink.png", tmp_path / "deep.png"):
+        values = tab.values | {tab._source: "Upload", tab._picture: uploaded(file, monkeypatch)}
+        made = tab.file(tab.show(values))
+        assert farthest(made, Translator.from_pretrained(models / "sketch").translate(drawing)) <= 3  # rounding
+
+
+def test_an_example_is_put_on_the_board(models: Path) -> None:
+    tab = Tab(models)
+    assert len(tab._sketches) >= 4
+    shown = tab.show_example(tab.values | {tab._examples: 0})
+    expected = Translator.from_pretrained(models / "sketch").translate(tab._sketches[0])
+    assert tab.file(shown).tobytes() == expected.tobytes()
+    assert open_drawing(shown[tab._board]) is not None
+
+
 def test_another_is_a_seed_that_leads_back(models: Path, drawing: Path) -> None:
     tab = Tab(models)
     values = tab.values | {tab._board: as_drawing(drawing)}
@@ -121,6 +161,14 @@ def test_a_model_without_latents_has_no_seed(models: Path, drawing: Path) -> Non
     assert "takes no seed" in linked[tab._notice].value and not linked[tab._seed].visible
     linked = tab.load(SimpleNamespace(query_params={"translator": "", "look": "3"}))  # type: ignore[arg-type]
     assert not linked[tab._notice].visible and linked[tab._seed].value == "3"
+
+
+def test_a_model_that_takes_colours_begins_with_an_upload(models: Path) -> None:
+    tab = Tab(models)
+    assert tab.show_model("sketch")[tab._source].value == "Draw"
+    for shown in (tab.show_model("plain"), tab.select("plain")):
+        assert shown[tab._source].value == "Upload" and shown[tab._source].visible  # a drawing is possible too
+        assert shown[tab._board].visible == "hidden" and shown[tab._picture].visible is True
 
 
 def test_a_photo_is_sketched_first(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +201,7 @@ def test_a_colouriser_takes_an_upload_and_compares(
 
 
 def test_what_is_left_out_of_a_file_is_reported(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green")]
+    frames = [picture(8, 8), picture(8, 8).rotate(90)]
     frames[0].save(tmp_path / "dance.gif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "scan.tif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "worn.png", icc_profile=b"garbage")
@@ -216,8 +264,13 @@ def test_a_link_has_the_model_and_the_seed() -> None:
 @pytest.fixture(scope="module")
 def translator_url(space: Path, models: Path) -> Iterator[str]:
     """The address of a running demo with the translators."""
-    folders = ",".join(str(models / name) for name in ("sketch", "colour", "fill"))
-    changes = {"HUBGAN_TRANSLATORS": folders, "GRADIO_TEMP_DIR": str(models / "cache")}
+    folders = ",".join(str(models / name) for name in ("sketch", "colour", "fill", "plain"))
+    mcp = str(importlib.util.find_spec("mcp") is not None)
+    changes = {
+        "HUBGAN_TRANSLATORS": folders,
+        "GRADIO_TEMP_DIR": str(models / "cache"),
+        "GRADIO_MCP_SERVER": mcp,
+    }
     with running(sys.executable, space, environment(space, **changes), models / "log.txt") as url:
         yield url
 
@@ -283,6 +336,27 @@ def test_drawing_in_the_page_and_the_endpoint(
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("browser")  # with the others that use this demo
+def test_the_endpoint_is_a_tool_of_an_mcp_server(translator_url: str, models: Path, drawing: Path) -> None:
+    mcp = pytest.importorskip("mcp", reason="MCP needs its package: pip install 'hubgan[mcp]'")
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def talk() -> Any:
+        transport = streamable_http_client(f"{translator_url}/gradio_api/mcp/")
+        async with transport as (reading, writing, _), mcp.ClientSession(reading, writing) as session:
+            await session.initialize()
+            picture = "data:image/png;base64," + base64.b64encode(drawing.read_bytes()).decode()
+            return await session.call_tool("translate", {"picture": picture, "seed": 3, "model": "sketch"})
+
+    with ThreadPoolExecutor(1) as elsewhere:  # in this thread Playwright's loop may be running
+        answer = elsewhere.submit(asyncio.run, talk()).result()
+    assert not answer.isError, answer.content
+    made = next(base64.b64decode(each.data) for each in answer.content if each.type == "image")
+    expected = Translator.from_pretrained(models / "sketch").translate(drawing, seed=3)
+    assert farthest(Image.open(io.BytesIO(made)).convert("RGB"), expected) <= 1
+
+
+@pytest.mark.slow
 def test_erasing_in_the_page(browser: "playwright.Browser", translator_url: str, models: Path, tmp_path: Path) -> None:
     photo = picture(60, 40)
     photo.save(tmp_path / "photo.png")
@@ -313,4 +387,54 @@ def test_erasing_in_the_page(browser: "playwright.Browser", translator_url: str,
     page.get_by_role("tab", name="Translate").click()
     page.get_by_role("button", name="Reset").click()
     playwright.expect(page.get_by_text("Upload a picture, and erase a part of it.")).to_be_visible()
+    page.close()
+
+
+@pytest.mark.slow
+def test_uploading_and_drawing_on_a_phone(
+    browser: "playwright.Browser", translator_url: str, models: Path, tmp_path: Path, screenshots: Path
+) -> None:
+    photo = picture(60, 40)
+    photo.save(tmp_path / "photo.png")
+    page = browser.new_page(**SCREENS["phone"])
+    page.set_default_timeout(60_000)
+    page.goto(f"{translator_url}/?translator=plain")
+    page.get_by_text("Upload a picture like those of the training").wait_for()
+    page.locator(".picture:visible input[type=file]").set_input_files(tmp_path / "photo.png")
+    made = page.get_by_alt_text("The translated picture")
+    made.wait_for()
+    playwright.expect(page.get_by_role("button", name="Another")).to_have_count(0)  # it makes one result
+    path = download(page, "Download (PNG)", tmp_path)
+    assert farthest(Image.open(path), Translator.from_pretrained(models / "plain").translate(photo)) <= 1
+    page.screenshot(path=screenshots / "translate-unpaired-phone.png", full_page=True)
+
+    page.get_by_role("radio", name="colour").check()  # the upload stays
+    page.get_by_text("60 x 40 pixels by colour").wait_for()
+    before, after = page.locator(".coloured").get_by_test_id("imageslider-image").all()
+    playwright.expect(before).to_have_attribute("alt", "Before: the picture")
+    playwright.expect(after).to_have_attribute("alt", "The translated picture")
+    for side in (before, after):
+        playwright.expect(side).to_have_js_property("naturalWidth", 60)
+    playwright.expect(after).to_have_css("clip-path", "inset(0px 0px 0px 50%)")
+    drag(page, page.locator(".coloured .inner"), by=-40)
+    playwright.expect(after).not_to_have_css("clip-path", "inset(0px 0px 0px 50%)")
+    coloured = Image.open(download(page, "Download (PNG)", tmp_path))
+    assert farthest(coloured, Translator.from_pretrained(models / "colour").translate(photo)) <= 1
+    page.screenshot(path=screenshots / "translate-colour-phone.png", full_page=True)
+
+    page.get_by_role("radio", name="sketch").check()
+    page.get_by_text("Draw something.").wait_for()
+    drag(page, page.get_by_label("Drawing board"), by=60)  # the finger draws, and does not scroll
+    page.get_by_text(f"{SIDE} x {SIDE} pixels by sketch").wait_for()
+    playwright.expect(made).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS["phone"]["viewport"]["width"]
+    page.screenshot(path=screenshots / "translate-drawing-phone.png", full_page=True)
+    page.get_by_role("button", name="Eraser").click()
+    drag(page, page.get_by_label("Drawing board"), by=60)
+    playwright.expect(made).to_have_count(0)  # nothing is left of the line
+    page.get_by_role("button", name="Undo").click()
+    playwright.expect(made).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_text("Draw something.").wait_for()
+    playwright.expect(made).to_have_count(0)
     page.close()

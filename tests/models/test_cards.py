@@ -262,6 +262,7 @@ def test_a_translators_card_says_what_it_takes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     picture = Image.new("RGBA" if file == "picture.png" else "RGB", (9, 7), "teal")
+    picture.putpixel((2, 2), (0, 0, 0))
     if kind == "mask":
         picture.putpixel((4, 4), (0, 0, 0, 0))
     picture.save(file)

@@ -61,6 +61,8 @@ def test_a_photo_can_be_made_a_sketch_first(translator: Translator) -> None:
     photo = picture(64, 48)
     assert translator.translate(photo, prepare=True).size == (32, 24)
     assert translator.translate(photo, prepare=True).tobytes() != translator.translate(photo).tobytes()
+    with pytest.raises(ImageError, match="no edges to draw"):
+        translator.translate(Image.new("RGB", (30, 20), "teal"), prepare=True)
 
 
 def test_a_colouriser_keeps_size_brightness_and_transparency() -> None:
@@ -100,12 +102,15 @@ def test_it_is_saved_and_loaded(translator: Translator, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_translated_is_an_error(translator: Translator) -> None:
+    for blank in ("white", "black", "#f4f1ea", "#ffffff00"):  # of paper too, and with nothing on it
+        with pytest.raises(ImageError, match=r"the drawing is blank.*dark lines on white"):
+            translator.translate(Image.new("RGBA", (30, 30), blank))
     with pytest.raises(ImageError, match="blank"):
-        translator.translate(Image.new("RGB", (30, 30), "white"))
+        translator.translate(Image.fromarray(np.full((30, 30), 65535, np.uint16)))
     for size in (8, 4096, 31.5, True):
         with pytest.raises(ConfigError, match="size is"):
             translator.translate(drawing(), size=size)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="was trained on pairs"):
+    with pytest.raises(ConfigError, match="nothing to prepare"):
         Translator(**SMALL).translate(drawing(), prepare=True)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"unknown input 'edge'.*edges"):
         Translator(input="edge")
@@ -122,6 +127,13 @@ def test_no_pattern_is_woven_at_the_start(translator: Translator) -> None:
         without_input = torch.zeros(1, layer.beside.in_channels, 12, 12)  # type: ignore[union-attr]
         blocks = layer(torch.randn(1, width, 6, 6), without_input).unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # type: ignore[operator]
         torch.testing.assert_close(blocks, blocks[..., :1].expand_as(blocks))
+
+
+def test_the_last_layer_leaves_no_frame_around_a_plain_background(translator: Translator) -> None:
+    translator.network.finest.register_forward_hook(lambda *_: torch.full((1, 8, 32, 32), 0.7))  # type: ignore[union-attr]
+    with torch.no_grad():
+        made = translator(torch.ones(1, 1, 32, 32))
+    torch.testing.assert_close(made, made[..., :1, :1].expand_as(made))
 
 
 # -- resnet

@@ -87,11 +87,14 @@ class Plan(NamedTuple):
     clashes: list[Clash]
 
 
-def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, videos: bool = False) -> list[Picture]:
+def find(
+    inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, videos: bool | None = None
+) -> list[Picture]:
     """The pictures and videos that `inputs` name: files, and folders, whose pictures are sorted by name.
 
     In a folder the endings tell which files they are, or the first bytes (`hubgan.media.tree`). Hidden files, the
-    folder `leave_out` and, unless asked for, videos are skipped. Other files are counted in a message.
+    folder `leave_out` and, unless asked for, videos are skipped. Other files are counted in a message. A command that
+    takes no videos says nothing about `videos`.
 
     Raises:
         ImageError: there is no such file or folder, or a folder holds no pictures.
@@ -103,12 +106,13 @@ def find(inputs: list[Path], *, recursive: bool, leave_out: Path | None = None, 
             tree = walk(path, recursive=recursive, leave_out=leave_out)
             found = sorted([*tree.pictures, *tree.clips]) if videos else tree.pictures
             if left_out := tree.left_out(clips=not videos):
-                hints = ["--videos enlarges the videos too"] if tree.clips and not videos else []
+                hints = ["--videos enlarges the videos too"] if tree.clips and videos is False else []
                 hints += ["--recursive looks into the subfolders"] if tree.unseen["folder"] else []
                 logger.info("%s: skipped: %s%s", path, left_out, f" ({', '.join(hints)})" if hints else "")
             if not found:
                 remedy = "" if recursive else "Add --recursive to look into its subfolders"
-                raise ImageError(f"{path} holds no pictures or videos ({', '.join(e[1:] for e in _READ)})", remedy)
+                kinds, endings = ("pictures", PICTURE_ENDINGS) if videos is None else ("pictures or videos", _READ)
+                raise ImageError(f"{path} holds no {kinds} ({', '.join(each[1:] for each in endings)})", remedy)
             pictures += [Picture(file, path) for file in found]
         elif path.exists():
             pictures.append(Picture(path))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hubgan.data.decoded import DecodedImages
 from hubgan.data.opening import open_rows
-from hubgan.data.pairs import known_pair, subfolders
+from hubgan.data.pairs import known_pair, subfolders, warn_if_swapped
 from hubgan.data.source import ImageSource, load_images
 from hubgan.data.transforms import Transform, UnpairedSquares
 from hubgan.errors import DataError, Remedy
@@ -59,12 +59,14 @@ def load_domains(
     if target is None and path is not None and path.is_dir():
         for folder, split_inside in ((path, split), (path / split, "train")):
             if found := subfolders(folder, column, input_column):
+                warn_if_swapped(name, *found)
                 name, target = (str(folder / each) for each in found)
                 column, input_column, inside = None, None, split_inside
                 break
     if target is None:
         rows, _ = open_rows(name, config, split, False, column, input_column)
         input_column, column = _two_columns(name, rows.features or {}, column, input_column)
+        warn_if_swapped(name, input_column, column)
     inputs = load_images(name, config=config, split=inside, column=input_column, **options)
     targets = load_images(target or name, config=config, split=inside, column=column, **options)
     if inputs.fingerprint == targets.fingerprint:

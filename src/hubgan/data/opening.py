@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import datasets
+from datasets.data_files import EmptyDatasetError
+from datasets.exceptions import DataFilesNotFoundError
 from datasets.load import CachedDatasetModuleFactory
 from datasets.packaged_modules.cache.cache import Cache
 
@@ -124,6 +126,8 @@ def _refuse_config(name: str, config: str | None) -> None:
 
 
 def _unreachable(name: str, path: Path | None, error: Exception) -> DataError:
+    if path and isinstance(error, DataFilesNotFoundError | EmptyDatasetError):
+        return DataError(f"{name} holds neither a data set nor images", "Put pictures into it, or pass another folder")
     if path:
         return DataError(f"{name} holds neither a data set nor images ({' '.join(str(error).split())[:200]})")
     return unreachable(name)

@@ -12,6 +12,7 @@ from hubgan.data.folder import PAIRS, check_pictures, fingerprint, image_column,
 from hubgan.data.metadata import composed
 from hubgan.data.splits import rows_of, spelled, split_of, words
 from hubgan.errors import DataError, Remedy
+from hubgan.media.images import warn_once
 from hubgan.media.tree import is_picture, walk
 
 _SHOWN = 3
@@ -34,6 +35,15 @@ def _known_among(names: Sequence[str], more: Sequence[tuple[str, str]] = ()) -> 
     words = {name.lower(): name for name in names}
     known = (*PAIRS, *more)
     return next(((words[given], words[target]) for given, target in known if {given, target} <= words.keys()), None)
+
+
+def warn_if_swapped(name: str, input_column: str, column: str) -> None:
+    """Warn, once for each data set, if the names of its two columns look swapped."""
+    if look_swapped(input_column, column):
+        warn_once(
+            f"{name}: the inputs are in column {input_column}, and the targets in {column}."
+            " If that is the wrong way round, swap the two columns"
+        )
 
 
 def look_swapped(input_column: str, column: str) -> bool:
@@ -116,6 +126,11 @@ def _matched(folder: Path, names: tuple[str, str]) -> datasets.Dataset:
     """The pairs, sorted by name."""
     given, target = names
     inputs, targets = (_pictures(folder / name) for name in (given, target))
+    if empty := [name for name, found in ((given, inputs), (target, targets)) if not found]:
+        raise DataError(
+            f"{folder}: {' and '.join(empty)} hold{'s' if len(empty) == 1 else ''} no pictures",
+            "Put the missing pictures there, each with the name of its partner",
+        )
     for name, found, other, partners in ((given, inputs, target, targets), (target, targets, given, inputs)):
         if alone := [found[key].name for key in sorted(found.keys() - partners.keys())]:
             more = f" and {len(alone) - _SHOWN:,} more" if len(alone) > _SHOWN else ""
@@ -124,8 +139,6 @@ def _matched(folder: Path, names: tuple[str, str]) -> datasets.Dataset:
                 " the same name",
                 "Rename files or add the missing ones, so that each has a partner. Their extensions may differ",
             )
-    if not inputs:
-        raise DataError(f"{folder}: {given} and {target} hold no pictures")
     files = {name: [found[key] for key in sorted(found)] for name, found in ((given, inputs), (target, targets))}
     return datasets.Dataset(
         InMemoryTable(pa.table({name: image_column(column) for name, column in files.items()})),

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from hubgan.data.decoding import Cells, decode, decode_all
 from hubgan.data.opening import Rows, open_rows, reason
-from hubgan.data.pairs import known_pair, look_swapped
+from hubgan.data.pairs import known_pair, warn_if_swapped
 from hubgan.data.transforms import Transform
 from hubgan.errors import DataError, ImageError, Remedy, nearest
-from hubgan.media.images import warn_once
 from hubgan.runtime.files import hashed, refuse_address, unwritable
 
 _CHUNK = 32  # rows read at once: enough to be fast, few enough to fit into memory if they are large photos
@@ -315,11 +314,8 @@ def _image_columns(
             Remedy("Pass one of them as column", "Pass one of them with --image-column"),
         )
     column = column or others[0]
-    if input_column and look_swapped(input_column, column):
-        warn_once(
-            f"{name}: the inputs are in column {input_column}, and the targets in {column}."
-            " If that is the wrong way round, swap the two columns"
-        )
+    if input_column:
+        warn_if_swapped(name, input_column, column)
     return column, input_column
 
 

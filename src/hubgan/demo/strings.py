@@ -14,7 +14,11 @@ def fill(texts: tuple[str, str], **values: object) -> tuple[str, str]:
 
 TITLE = "hubgan"
 HEADLINE = "# hubgan"
-TASKS = ["Generate images with {models}.", "Upscale pictures with {models}.", "Translate drawings with {models}."]
+TASKS = [
+    "Generate images with {models}.",
+    "Upscale pictures with {models}.",
+    "Translate drawings and pictures with {models}.",
+]
 HARDWARE = {"cpu": "The demo runs on the CPU.", "cuda": "The demo runs on the GPU."}
 OR = " or "
 GENERATE_TAB, UPSCALE_TAB, TRANSLATE_TAB, ABOUT_TAB = "Generate", "Upscale", "Translate", "About"
@@ -162,7 +166,7 @@ ANOTHER, TYPICAL = "Another", "Typical"
 TRANSLATION_SEED_INFO = "Each seed gives another possible result. Empty: the most typical one."
 SIDE = "Longer side in pixels"
 TRANSLATION_HINTS = {
-    "": "Draw something, or upload a picture. The result appears here.",
+    "": "Upload a picture like those of the training, or draw something. The result appears here.",
     "edges": "Draw something. The result follows each stroke.",
     "grey": "Upload a picture. The model colours it, and keeps its brightness.",
     "mask": "Upload a picture, and erase a part of it. The model fills that part, and keeps the rest.",

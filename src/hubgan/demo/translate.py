@@ -187,13 +187,15 @@ class TranslateTab:
             self.show, outputs=self._result_outputs, **live
         )
         sources = [self._board, self._examples, self._picture, self._prepare]
-        self._source.input(self.show_source, [self._source, self._model], sources, **chosen).then(
+        from_source = self._source.input(self.show_source, [self._source, self._model], sources, **chosen).then(
             self.show, outputs=self._result_outputs, **live
         )
-        self._model.input(self.show_model, self._model, self._model_outputs, **chosen).then(
-            self.show_eraser, **erasable
-        ).then(self.show, outputs=self._result_outputs, **live)
-        for done in (changed, uploaded, drawn, *seeded):
+        from_model = (
+            self._model.input(self.show_model, self._model, self._model_outputs, **chosen)
+            .then(self.show_eraser, **erasable)
+            .then(self.show, outputs=self._result_outputs, **live)
+        )
+        for done in (changed, uploaded, drawn, *seeded, from_source, from_model):
             done.success(None, js=set_alternative_texts("coloured", strings.GIVEN, strings.TRANSLATION), **PRIVATE)
         self._link.change(None, self._link, js=SHOW_LINK, **PRIVATE)
         seed_field, size_field = (
@@ -289,7 +291,7 @@ class TranslateTab:
         except HubganError as error:
             return {self._problem: gr.Markdown(self._registry.problem(label, error), visible=True)}
         kind = translator.input
-        source = strings.SOURCES[0 if kind in _DRAWN else 1]
+        source = strings.SOURCES[0 if _is_for_drawings(translator) else 1]
         varied = translator.latent_dim > 0
         return {
             self._problem: gr.Markdown(visible=False),
@@ -303,7 +305,7 @@ class TranslateTab:
     def select(self, label: str) -> Updates:
         """Show the upload when the tab is opened, if the model takes nothing else."""
         try:
-            drawn = self._registry.get(label).input in _DRAWN
+            drawn = _is_for_drawings(self._registry.get(label))
         except HubganError:
             drawn = False
         return {self._notice: gr.skip()} if drawn else self.show_model(label)
@@ -391,6 +393,11 @@ class TranslateTab:
             self.send: gr.Button(interactive=False),
             self.result: None,
         }
+
+
+def _is_for_drawings(translator: Translator) -> bool:
+    """Whether most people will draw its inputs: they can be drawn, and have no colours, which the pen lacks."""
+    return translator.input in _DRAWN and translator.input_channels == 1
 
 
 def _remarks(path: str, name: str) -> list[str]:

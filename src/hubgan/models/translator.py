@@ -121,10 +121,10 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
             prepare: compute the input from the picture, as in the training: of a photo first its sketch.
 
         Raises:
-            ImageError: the picture cannot be read, is empty, or too large; it is blank; or a model that fills
-                transparent parts finds none.
-            ConfigError: `size` is out of range, `prepare` is asked of a model that learned from pairs, or a seed of
-                one that makes one result of each picture.
+            ImageError: the picture cannot be read, is empty, or too large; it is a blank drawing, or has no
+                edges to draw; or a model that fills transparent parts finds none.
+            ConfigError: `size` is out of range, `prepare` is asked of a model whose inputs are not computed, or a seed
+                of one that makes one result of each picture.
             ModelError: the network computes NaN or infinity.
         """
         side = self.checked_size(self.image_size if size is None else size, "size")
@@ -166,9 +166,13 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
         if prepare:
             if not self.input:
                 raise ConfigError(
-                    "this model was trained on pairs, so hubgan cannot prepare its inputs", "Leave out prepare"
+                    "this model's inputs are pictures as they are, so there is nothing to prepare",
+                    Remedy("Leave out prepare", "Remove --prepare"),
                 )
-            return INPUTS[self.input].by_seed(to_floats(flatten(picture))[None], 0)
+            drawn = INPUTS[self.input].by_seed(to_floats(flatten(picture))[None], 0)
+            if self.input == "edges" and drawn.min() == 1:
+                raise ImageError("the picture has no edges to draw", "Pass one with more contrast")
+            return drawn
         if self.input == "mask":
             holes = to_floats(picture.getchannel("A")) < 0.5 if picture.mode == "RGBA" else torch.zeros(1)
             if not holes.any():
@@ -176,8 +180,8 @@ class Translator(TranslatePipeline, HubModel, pipeline_tag="image-to-image", tag
             hole = holes.float()[None]
             return torch.cat([to_floats(flatten(picture))[None] * (1 - hole) + 0.5 * hole, hole], 1)
         plain = flatten(picture).convert("L" if self.input_channels == 1 else "RGB")
-        if self.input == "edges" and plain.getextrema() == (255, 255):
-            raise ImageError("the drawing is blank: every pixel is white", "Draw dark lines on white")
+        if self.input == "edges" and len({*plain.getextrema()}) == 1:
+            raise ImageError("the drawing is blank: all its pixels are the same", "Draw dark lines on white")
         return to_floats(plain)[None]
 
     @torch.no_grad()

@@ -127,7 +127,8 @@ class ResidualUNet(nn.Module):
         self.norm = nn.GroupNorm(width // _GROUP, width)
         self.finer = _Finer(width, width // 2, input_channels * _SHUFFLED**2)
         self.finest = _Finer(width // 2, _GROUP, input_channels)
-        self.last = nn.Conv2d(_GROUP, channels, 3, padding=1)
+        # Zeros beyond the edge would darken it: a white background needs all that a pixel sees.
+        self.last = nn.Conv2d(_GROUP, channels, 3, padding=1, padding_mode="replicate")
         nn.init.constant_(self.last.bias, 0.5)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor, latents: Tensor | None = None) -> Tensor:
