@@ -1,5 +1,6 @@
 """What the tests share: a Hub on this machine, and real images."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -40,6 +41,16 @@ torch.set_num_threads(1)
 
 
 _MARKED_BY = {"browser": "browser", "url": "e2e", "other_url": "e2e", "launch_environment": "e2e"}  # fixture to marker
+
+
+def pytest_collection() -> None:
+    """What is imported stays: a quarter of the time of the imports would go into the search for garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

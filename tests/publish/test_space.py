@@ -368,4 +368,5 @@ def test_what_was_uploaded_runs_with_its_requirements_alone(
     assert Image.open(folders / "made.png").tobytes() == expected[2].tobytes()
     assert list((space / "src" / "hubgan" / "demo" / "__pycache__").glob("interface.*.pyc"))  # its own copy ran
     imported = (home / "log.txt").read_text()
-    assert "hubgan.demo.interface" in imported and "hubgan.training" not in imported
+    assert "hubgan.demo.interface" in imported
+    assert "hubgan.training" not in imported and "torch._dynamo" not in imported  # they take seconds

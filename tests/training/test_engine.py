@@ -106,9 +106,9 @@ def test_its_plan_is_told_without_a_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "trials"), [(1, 2), (2, 1)])
-def test_killed_at_random_moments_it_ends_like_one_never_stopped(processes: int, trials: int) -> None:
-    assert kill_and_compare("cycle", trials=trials, processes=processes) > 0
+@pytest.mark.parametrize("processes", [1, 2])
+def test_killed_at_random_moments_it_ends_like_one_never_stopped(processes: int) -> None:
+    assert kill_and_compare("cycle", trials=1, processes=processes) > 0
 
 
 @pytest.mark.slow

@@ -17,7 +17,16 @@ from hubgan.hub.download import ModelSource
 from hubgan.hub.upload import Repository
 from hubgan.models.card import PICTURE, TrainingRun, local_name, model_card
 from hubgan.models.card_edits import renewed
-from hubgan.models.config import CARD, CONFIG, WEIGHTS, build, network_options, read_config, write_config
+from hubgan.models.config import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    build,
+    network_options,
+    read_config,
+    without_memory,
+    write_config,
+)
 from hubgan.models.weights import check_fit, plain_names, read_weights
 from hubgan.runtime.files import remedy_of
 
@@ -261,8 +270,8 @@ class HubModel(nn.Module, PyTorchModelHubMixin, library_name="hubgan"):
             message = f"{config_file} describes {found}, but {wanted} is needed"
             raise ConfigError(message, remedy).with_context(remedy=config.upgrade)
         try:
-            # On the meta device the model takes no memory until the weights are known to fit.
-            with torch.device("meta" if strict else "cpu"):
+            # The model takes no memory until the weights are known to fit.
+            with without_memory() if strict else torch.device("cpu"):
                 if "self" in config.options:
                     raise ConfigError("there is no option 'self'")
                 model = cls(**config.options)

@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from huggingface_hub import constants
 from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from hubgan.errors import ConfigError, nearest
 from hubgan.models.card import TrainingRun
@@ -79,6 +81,25 @@ def network_options(networks: Mapping[str, type[nn.Module]], architecture: str) 
     return {p.name: p.default for p in inspect.signature(networks[architecture]).parameters.values()}
 
 
+class _WithoutValues(TorchFunctionMode):
+    """Draws no normal numbers: on the meta device PyTorch would import its compiler for them, which takes seconds."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(function, "__name__", "") == "normal_":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Networks that are built here have shapes alone: they take no memory."""
+    with torch.device("meta"), _WithoutValues():
+        yield
+
+
 def build(networks: Mapping[str, type[nn.Module]], architecture: str, options: dict[str, Any]) -> nn.Module:
     """A network by the name of its architecture.
 
@@ -92,7 +113,7 @@ def build(networks: Mapping[str, type[nn.Module]], architecture: str, options: d
         if option not in known:
             raise ConfigError(f"{architecture} has no option {option!r}", nearest(option, known))
     try:
-        with torch.device("meta"):  # first without memory, to learn how much the network takes
+        with without_memory():  # first, to learn how much the network takes
             size = sum(p.numel() * p.element_size() for p in networks[architecture](**options).parameters())
         if size > _LARGEST:
             asked = ", ".join(f"{key} {value!r}" for key, value in options.items())
