@@ -3,7 +3,6 @@
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
-import torch
 from PIL import Image
 from pydantic import PositiveInt
 
@@ -11,6 +10,7 @@ from hubgan.data import ImageSource, RawBatch, Squares
 from hubgan.evaluation import Reference, evaluate_generator
 from hubgan.media.grid import ImageGrid
 from hubgan.models import Discriminator, Generator
+from hubgan.models.config import without_memory
 from hubgan.models.figures import Result
 from hubgan.networks import DISCRIMINATORS, GENERATORS
 from hubgan.runtime.seeding import SharedRandom
@@ -88,7 +88,7 @@ class Generation(Task[GenerationConfig]):
                 ),
             ),
         )
-        with torch.device("meta"):  # finds wrong options before the data are opened, and takes no memory
+        with without_memory():  # finds wrong options before the data are opened
             self.setup_without_data()
         self.adversarial.check(self.networks["discriminator"])
 
