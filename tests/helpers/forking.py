@@ -14,7 +14,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 _LONGEST = 120.0
-_PRELOADED = ["hubgan.training", "torch._dynamo", "matplotlib.figure"]  # the others are imported by every training
+# The others are imported by every training.
+_PRELOADED = ["hubgan.training", "torch._dynamo", "matplotlib.figure", "scipy.io"]
 
 
 def fork(work: Callable[..., object], *arguments: object, log: Path, processes: int = 1) -> list[BaseProcess]:
