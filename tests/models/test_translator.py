@@ -152,6 +152,17 @@ def test_a_resnet_translates_any_size_without_latents(tmp_path: Path) -> None:
         Translator("resnet", width=10)
 
 
+def test_a_residual_resnet_begins_with_unchanged_pictures() -> None:
+    images = torch.rand(2, 3, 16, 24)
+    network = Translator("resnet", width=8, depth=1, residual=True)
+    assert torch.equal(network(images), images)
+    loss = (network(images) - 0.5).square().mean()
+    loss.backward()
+    assert network.network.last.weight.grad.abs().sum() > 0  # white and black are no dead ends
+    with pytest.raises(ConfigError, match=r"residual needs as many input_channels \(1\) as channels \(3\)"):
+        Translator("resnet", width=8, depth=1, input_channels=1, residual=True)
+
+
 def test_a_resnet_of_the_default_size_suits_a_cpu() -> None:
     with torch.device("meta"):
         assert 1e6 < Translator("resnet").num_parameters() < 3e6
