@@ -93,11 +93,11 @@ def test_truncation(results: Path, cache: Path, tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.slow
 def test_flicker(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Upscaler(width=4, depth=1).save_pretrained(tmp_path / "model")
+    Upscaler(width=4, depth=1, strength=True).save_pretrained(tmp_path / "model")
     call(flicker, monkeypatch, "--model", str(tmp_path / "model"), "--side", "32", "--frames", "26")
     table = json.loads((results / "flicker.json").read_text())["table"]
     assert [row["clip"] for row in table] == [*flicker.CLIPS]
-    assert all(row["steadied"] < row["enlarged one by one"] for row in table[:3])
+    assert all(row["steadied"] < row["enlarged one by one"] and 0 <= row["strength"] <= 1 for row in table[:3])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
