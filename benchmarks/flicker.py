@@ -4,12 +4,14 @@
 
 Clips are made of a photograph, by a seed. Flicker is the mean absolute difference between one frame and the next, in
 grey levels. It is measured in the clip, in its enlarged frames one by one, and in the enlarged frames after
-`hubgan.media.steady`, as `hubgan upscale` makes them. `late` leaves out the first half of the clip.
+`hubgan.media.steady`, as `hubgan upscale` makes them. All frames of a clip have one strength, as there. `late` leaves
+out the first half of the clip.
 """
 
 import argparse
 import io
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from hubgan import Upscaler
 from hubgan.demo.uploads import EXAMPLES
 from hubgan.media.steady import Steadier
 from hubgan.media.video import even
+from hubgan.models.upscale_pipeline import AUTO
 
 _GROUP = 12  # frames from a keyframe to the next
 
@@ -85,14 +88,17 @@ def main() -> None:
     table: list[dict[str, Any]] = []
     for name, make in CLIPS.items():
         clip = make(picture, args.frames)
-        steady = Steadier()
-        steadied = [steady(Image.fromarray(frame)) for frame in clip]
-        alone = [np.asarray(upscaler.upscale(Image.fromarray(frame))) for frame in clip]
-        enlarged = [np.asarray(upscaler.upscale(frame)) for frame in steadied]
+        images = [Image.fromarray(frame) for frame in clip]
+        strength = upscaler.estimate_clip_strength(images) if upscaler.has_strength else AUTO
+        enlarge = partial(upscaler.upscale, strength=strength)
+        steadied = [*map(Steadier(), images)]
+        alone = [np.asarray(enlarge(image)) for image in images]
+        enlarged = [np.asarray(enlarge(image)) for image in steadied]
         own = flicker(clip)
         table.append(
             {
                 "clip": name,
+                "strength": strength,
                 "its flicker": own,
                 "enlarged one by one": flicker(alone) / own,
                 "steadied": flicker(enlarged) / own,

@@ -62,8 +62,8 @@ class Local:
     parameters: int
     about: str
 
-    def run(self, small: list[Image.Image], *, threads: int, repetitions: int = 0) -> Report:
-        """As a peer's; `threads` are PyTorch's, set for the whole process."""
+    def run(self, small: list[Image.Image], *, threads: int, repetitions: int = 0, scale: int = SCALE) -> Report:
+        """As a peer's; `threads` are PyTorch's, set for the whole process, and `scale` is the upscaler's own."""
         pictures = [self.enlarge(picture) for picture in small]
         seconds: list[list[float]] = [[] for _ in small]
         for picture, times in zip(small, seconds, strict=True):
@@ -129,10 +129,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1)
 
 
-def plain() -> list[Local]:
+def plain(scale: int = SCALE) -> list[Local]:
     """Pillow's."""
     filters = {"bicubic": Image.Resampling.BICUBIC, "Lanczos": Image.Resampling.LANCZOS}
-    return [Local(name, _resize(kind), 0, f"Pillow {PIL.__version__}") for name, kind in filters.items()]
+    return [Local(name, _resize(kind, scale), 0, f"Pillow {PIL.__version__}") for name, kind in filters.items()]
 
 
 def local(
@@ -154,8 +154,8 @@ def local(
     return found
 
 
-def _resize(kind: Image.Resampling) -> Callable[[Image.Image], Image.Image]:
-    return lambda picture: picture.resize((picture.width * SCALE, picture.height * SCALE), kind)
+def _resize(kind: Image.Resampling, scale: int) -> Callable[[Image.Image], Image.Image]:
+    return lambda picture: picture.resize((picture.width * scale, picture.height * scale), kind)
 
 
 def _measure(
@@ -192,19 +192,21 @@ def _measure(
     return row, {"by": timed.about, "seconds": seconds, "means": averages}
 
 
-def compare(image: Image.Image, original: Image.Image, perceptual: PerceptualDistance | None) -> dict[str, float]:
-    """The figures of one picture; a grey original is its own luma."""
+def compare(
+    image: Image.Image, original: Image.Image, perceptual: PerceptualDistance | None, scale: int = SCALE
+) -> dict[str, float]:
+    """The figures of one picture, without `scale` pixels at each side; a grey original is its own luma."""
     found, wanted = (to_tensor(picture.convert(original.mode))[None] for picture in (image, original))
     figures = {
-        "PSNR": psnr(found, wanted, border=SCALE),
-        "SSIM": ssim(found, wanted, border=SCALE, dtype=torch.float32),
+        "PSNR": psnr(found, wanted, border=scale),
+        "SSIM": ssim(found, wanted, border=scale, dtype=torch.float32),
     }
     if perceptual is not None:
-        inner = slice(SCALE, -SCALE)
+        inner = slice(scale, -scale)
         with torch.inference_mode():
             distance = perceptual(*(each[:, :, inner, inner].float() / 255 for each in (found, wanted))).item()
         figures["PD-ENL2"] = distance
-        figures["sharpness"] = sharpness_ratio(found, wanted, scale=SCALE, border=SCALE)
+        figures["sharpness"] = sharpness_ratio(found, wanted, scale=scale, border=scale)
     return figures
 
 

@@ -93,11 +93,11 @@ def test_truncation(results: Path, cache: Path, tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.slow
 def test_flicker(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Upscaler(width=4, depth=1).save_pretrained(tmp_path / "model")
+    Upscaler(width=4, depth=1, strength=True).save_pretrained(tmp_path / "model")
     call(flicker, monkeypatch, "--model", str(tmp_path / "model"), "--side", "32", "--frames", "26")
     table = json.loads((results / "flicker.json").read_text())["table"]
     assert [row["clip"] for row in table] == [*flicker.CLIPS]
-    assert all(row["steadied"] < row["enlarged one by one"] for row in table[:3])
+    assert all(row["steadied"] < row["enlarged one by one"] and 0 <= row["strength"] <= 1 for row in table[:3])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
@@ -185,9 +185,12 @@ def test_upscalers_side_by_side(
 
 
 @pytest.mark.slow
-def test_everyday_pictures(results: Path, sr_eval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Upscaler(width=4, depth=1, strength=True).save_pretrained(tmp_path / "model")
-    peers = {"nearest": Peer("nearest", lambda folder: [sys.executable, "-c", PEER])}
+@pytest.mark.parametrize("scale", [4, 2])
+def test_everyday_pictures(
+    results: Path, sr_eval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: int
+) -> None:
+    Upscaler(scale=scale, width=4, depth=1, strength=True).save_pretrained(tmp_path / "model")
+    peers = {"nearest": Peer("nearest", lambda folder: [sys.executable, "-c", PEER], (2, 4))}
     peers["absent"] = Peer("absent", lambda folder: [str(folder / "no-such-program")])
     for module in (everyday, upscaling):
         monkeypatch.setattr(module, "PEERS", peers)
@@ -200,14 +203,26 @@ def test_everyday_pictures(results: Path, sr_eval: str, tmp_path: Path, monkeypa
     (tmp_path / "photos").mkdir()
     data.to_parquet(tmp_path / "photos" / "train.parquet")
     options = ["--sr-eval", sr_eval, "--model", str(tmp_path / "model"), "--limit", "1", "--threads", "1"]
-    options += ["--photos", str(tmp_path / "photos"), "--sheet", str(tmp_path / "sheet.png")]
+    options += ["--photos", str(tmp_path / "photos"), "--sheet", str(tmp_path / "sheet.png"), "--scale", str(scale)]
     call(everyday, monkeypatch, *options)
     found = json.loads((results / "everyday.json").read_text())
     assert [row["upscaler"] for row in found["table"]] == ["bicubic", "Lanczos", "hubgan model", "nearest"]
     clean, compressed = (found["ways"][way]["bicubic"] for way in ("clean", "JPEG 40"))
     assert clean["PSNR"] > compressed["PSNR"] and clean["PD-ENL2"] < compressed["PD-ENL2"]
-    assert "No such file" in found["left_out"]["absent"]
+    if scale == 4:
+        assert "No such file" in found["left_out"]["absent"]
+    else:
+        assert not found["left_out"]  # it has no weights for this scale
     assert Image.open(tmp_path / "sheet.png").size == (3 * 192, 18 + 2 * 192)
+
+
+def test_everyday_pictures_by_a_model_of_another_scale(
+    sr_eval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Upscaler(scale=2, width=4, depth=1).save_pretrained(tmp_path / "model")
+    with pytest.raises(SystemExit):
+        call(everyday, monkeypatch, "--sr-eval", sr_eval, "--model", str(tmp_path / "model"))
+    assert "model enlarges 2 times: pass --scale 2, or another --model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("scale", "options"), [(4, ["--fidelity", "0", "1"]), (4, ["--degraded"]), (2, [])])
