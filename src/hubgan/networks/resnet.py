@@ -65,7 +65,7 @@ class ResNet(nn.Module):
         depth: blocks at a quarter of the resolution.
         latent_dim: numbers in a latent, which selects one of the possible results; 0 if there is only one.
         residual: add the output to the input, as DeblurGAN does (Kupyn et al. 2018, https://arxiv.org/abs/1711.07064).
-            Training then begins with pictures that are not changed. It suits domains that differ in style.
+            Training then begins with unchanged pictures.
 
     Attributes:
         multiple: the grid, in pixels, on which the network works.
