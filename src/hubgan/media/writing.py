@@ -1,6 +1,8 @@
 """Pictures written to files: PNG, JPEG, WebP, GIF and TIFF, with their colour profile and metadata."""
 
 import io
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +43,7 @@ def save_picture(image: Image.Image, path: Path, quality: int = 95) -> None:
     """
     kind = WRITTEN[path.suffix.lower()]
     by_kind: dict[str, dict[str, Any]] = {
-        # A third to two thirds of the time of Pillow's default, for files that are at most 6 % larger.
-        "PNG": {"compress_level": 4},
+        "PNG": _smaller_png(image) if kind == "PNG" else {},
         "JPEG": {"quality": quality, "subsampling": 0},
         "WEBP": {"quality": quality},
     }
@@ -56,3 +57,24 @@ def save_picture(image: Image.Image, path: Path, quality: int = 95) -> None:
     image.save(encoded := io.BytesIO(), kind, **options)  # into a file Pillow may write less, without an error
     with new_folder(path.parent), atomic_write(path) as unfinished:
         unfinished.write_bytes(encoded.getbuffer())
+
+
+def _smaller_png(image: Image.Image) -> dict[str, int]:
+    """Pillow's options for the smaller file, judged by eight strips of the picture.
+
+    In photos nothing repeats: without the search for repeats a file is written twice as fast, and is smaller. In text
+    and drawings the search makes it up to ten times smaller.
+    """
+    step = max(image.height // 8, 8)
+    strips = [image.crop((0, top, image.width, min(top + 8, image.height))) for top in range(0, image.height, step)]
+    return min(
+        ({"compress_type": zlib.Z_HUFFMAN_ONLY}, {"compress_level": 4}), key=lambda way: _png_bytes(strips, way)
+    )
+
+
+def _png_bytes(images: Iterable[Image.Image], options: dict[str, int]) -> int:
+    total = 0
+    for image in images:
+        image.save(encoded := io.BytesIO(), "PNG", **options)
+        total += encoded.tell()
+    return total
