@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, overload
 
@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate, one_hot, pad
 from typing_extensions import TypedDict, Unpack
 
-from hubgan.errors import ConfigError, nearest
+from hubgan.errors import ConfigError, Remedy, nearest
+from hubgan.media.images import ImageInput
 from hubgan.models.base import HubModel
 from hubgan.models.directions import ganspace, sefa
 from hubgan.models.finite import is_finite, not_finite
+from hubgan.models.inversion import Inversion, invert
 from hubgan.models.latents import positions, truncate, walk
 from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type, pipeline_output
 from hubgan.networks import GENERATORS
@@ -252,7 +254,10 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         way = walk(points, frames, loop=loop)
         if numbers is None:
             if blend_labels:
-                raise ConfigError("this model has no classes, so no labels can be blended", "Remove blend_labels")
+                raise ConfigError(
+                    "this model has no classes, so no labels can be blended",
+                    Remedy("Leave out blend_labels", "Remove --blend-labels"),
+                )
             return way, None
         at = positions(len(seeds), frames, loop=loop)
         if not blend_labels:
@@ -372,6 +377,58 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         if number < 0:
             raise ConfigError(f"there is no direction {number}", "Directions are numbered from 0 on")
         return self.directions(number + 1, method=method)[number]
+
+    def invert(
+        self,
+        image: ImageInput,
+        *,
+        label: int | str | None = None,
+        seed: int = 0,
+        starts: int = 8,
+        steps: int = 150,
+        tuning_steps: int = 0,
+        progress: Callable[[float], None] | None = None,
+    ) -> Inversion:
+        """Find the latents whose image is most like a picture, so that it can be walked and edited.
+
+        Latents are drawn by the seed. The best of them are optimised, and the best of these is kept. The loss is a
+        perceptual distance (EfficientNet-Lite0), the squared distance of pixels, and a pull to the length that latents
+        usually have.
+
+        A model can only show what is like its training images, so the image may differ a lot. Tuning (Roich et al.
+        2021, https://arxiv.org/abs/2106.05744) then changes the weights of a copy, until its image is the picture.
+
+        Args:
+            image: a picture as in `Upscaler.upscale`. It is cropped to a square and scaled as in the training.
+                Transparency becomes white; grey becomes RGB or the other way round, as the model needs it.
+            label: its class by name or number; None finds one. Only for a model with classes.
+            seed: the same one finds the same latents on the same machine.
+            starts: how many drawn latents are optimised. More take longer, and may find a better image.
+            steps: of optimising the latents.
+            tuning_steps: of tuning the weights, 0 for none; 100 are usual.
+            progress: called after each step with the share that is done; an exception that it raises ends the work.
+
+        Returns:
+            Latents, label, image, how near it is, and the tuned generator.
+
+        Raises:
+            ImageError: the picture cannot be read, is empty, or too large; or an array or tensor holds NaN.
+            ConfigError: an unknown label, or one for a model without classes; numbers out of range; or the packages of
+                the `train` extra are missing.
+            ModelError: the network computes NaN or infinity.
+        """
+        if isinstance(tuning_steps, bool) or not isinstance(tuning_steps, int) or tuning_steps < 0:
+            raise ConfigError(f"tuning_steps must be a whole number of 0 or more, not {tuning_steps!r}")
+        return invert(
+            self,
+            image,
+            label=label,
+            seed=seed,
+            starts=_count("starts", starts),
+            steps=_count("steps", steps),
+            tuning_steps=tuning_steps,
+            progress=progress,
+        )
 
     def direction_number(self, direction: str) -> int:
         """The number of a direction by its name, or by the number as a word.
