@@ -98,10 +98,12 @@ def run(args: argparse.Namespace) -> None:
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )
-    with (
-        tqdm(total=args.steps + args.tune, unit="step", disable=None) as bar,
-        enough_memory("Use fewer --starts"),
-    ):
+    total = args.steps + args.tune
+    with tqdm(total=total, unit="step", disable=None) as bar, enough_memory("Use fewer --starts"):
+
+        def show(share: float) -> None:
+            bar.update(round(share * total) - bar.n)
+
         found = generator.invert(
             args.picture,
             label=args.label,
@@ -109,7 +111,7 @@ def run(args: argparse.Namespace) -> None:
             starts=args.starts,
             steps=args.steps,
             tuning_steps=args.tune,
-            progress=lambda share: bar.update(round(share * bar.total) - bar.n) and None,
+            progress=show,
         )
     side = generator.image_size * max(1, _SIDE // generator.image_size)
     grid = ImageGrid(2, (side, side), 2)
