@@ -15,7 +15,7 @@ from hubgan.demo.errors import translate_errors
 from hubgan.demo.events import MODEL_QUEUE, PRIVATE, SILENT, Updates
 from hubgan.demo.limits import Limits
 from hubgan.demo.models import ModelRegistry
-from hubgan.demo.samples import GeneratedImages, file_name
+from hubgan.demo.samples import GeneratedImages, GenerationRequest, file_name
 from hubgan.demo.uploads import check_uploaded, open_upload
 from hubgan.errors import ConfigError
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from hubgan import Generator
 
 _SLIDERS = 6
-_MAX_AMOUNT = 4.0  # standard deviations
+AMOUNT = 4.0
+"""The farthest that a direction moves an image, in standard deviations of the latents."""
 _SESSION_SECONDS = 3600
 
 
@@ -50,14 +51,16 @@ class Subject:
     generator: Generator | None = None
 
     @classmethod
-    def picked(cls, images: GeneratedImages, index: int) -> Subject:
-        """One of the images on the page."""
-        request, one = images.request, slice(index, index + 1)
+    def of(cls, request: GenerationRequest, index: int) -> Subject:
+        """One of the images of a request."""
+        one = slice(index, index + 1)
         labels = None if request.labels is None else request.labels[one]
         name = f"{request.name}-{index:02d}"
         return cls(request.model, request.latents[one], labels, request.origins[index], name)
 
-    def changed(self, generator: Generator, amounts: dict[int, float], other: str | None, share: float) -> Subject:
+    def changed(
+        self, generator: Generator, amounts: dict[int, float], other: str | None = None, share: float = 0.0
+    ) -> Subject:
         """The image, moved by these amounts along directions, and by that share towards another class."""
         from torch.nn.functional import one_hot
 
@@ -92,9 +95,7 @@ class EditPart:
             with gr.Row():
                 with gr.Column(min_width=240):
                     self._sliders = [
-                        gr.Slider(
-                            -_MAX_AMOUNT, _MAX_AMOUNT, value=0, step=0.1, label=strings.DIRECTION.format(number=n)
-                        )
+                        gr.Slider(-AMOUNT, AMOUNT, value=0, step=0.1, label=strings.DIRECTION.format(number=n))
                         for n in range(_SLIDERS)
                     ]
                     self._other = gr.Dropdown(
@@ -141,7 +142,7 @@ class EditPart:
         controls: list[Any] = [*self._sliders, self._other, self._share]
         shown = [self._result, self._download]
         work: Any = {**PRIVATE, **MODEL_QUEUE, "trigger_mode": "always_last", "show_progress": "hidden"}
-        gr.on([control.input for control in controls], self.edit, {self._subject, *controls}, shown, **work)
+        gr.on([control.input for control in controls], self.change, {self._subject, *controls}, shown, **work)
         self._reset.click(self.reset, self._subject, self.outputs, **PRIVATE, **MODEL_QUEUE)
         found = self._find.click(
             self.invert,
@@ -157,7 +158,7 @@ class EditPart:
     # -- event handlers
 
     @translate_errors
-    def edit(self, values: dict[gr.components.Component, Any]) -> Updates:
+    def change(self, values: dict[gr.components.Component, Any]) -> Updates:
         """Show the image with the changes that the sliders ask for."""
         subject: Subject | None = values[self._subject]
         if subject is None:
@@ -195,7 +196,7 @@ class EditPart:
 
     def take(self, images: GeneratedImages, index: int) -> Updates:
         """Show one of the images on the page, to be changed."""
-        subject = Subject.picked(images, index)
+        subject = Subject.of(images.request, index)
         return {
             **self._ready(subject),
             self._note: strings.PICKED.format(caption=images.captions[index]),
@@ -245,14 +246,19 @@ class EditPart:
         return {self._other: gr.Dropdown(value=None), self._share: 0, **dict.fromkeys(self._sliders, 0)}
 
     def _show(self, subject: Subject) -> Updates:
-        name = self._registry.names[subject.model]
-        image = models.make(name, subject.latents, subject.labels, subject.generator)[0]
-        file = files.save_png(image, files.new_folder() / f"{subject.name}-edited.png", subject.origin)
+        file = save_edited(self._registry, subject)
         return {self._result: file, self._download: gr.DownloadButton(value=file, interactive=True)}
 
 
 def _direction(number: int) -> str:
     return strings.DIRECTION.format(number=number)
+
+
+def save_edited(registry: ModelRegistry[Generator], subject: Subject) -> str:
+    """Make that image, and write it; return the file's path."""
+    name = registry.names[subject.model]
+    image = models.make(name, subject.latents, subject.labels, subject.generator)[0]
+    return files.save_png(image, files.new_folder() / f"{subject.name}-edited.png", subject.origin)
 
 
 def _can_invert() -> bool:
