@@ -41,7 +41,7 @@ Model = TypeVar("Model", "Generator", "Upscaler", "Translator")
 
 # On ZeroGPU a decorated function runs in another process, where `progress` and a stop cannot reach it.
 SUPPORTS_PROGRESS = os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true")
-_SEARCH: Any = {"starts": 4, "steps": 100, "tuning_steps": 60}  # some eight seconds on a processor
+_SEARCH: Any = {"starts": 4, "steps": 100, "tuning_steps": 60}  # eight seconds on one CPU core
 _RETRY_SECONDS = 60.0  # how long a model that could not be loaded is not tried again
 
 
