@@ -34,8 +34,11 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     examples.mkdir()
     Image.linear_gradient("L").resize((10, 20)).save(examples / "example.png")
     torch.manual_seed(0)
-    Generator(image_size=SIZE, width=4).save_pretrained(folder / "tiny-generator")
-    Generator(image_size=SIZE, width=4, labels=CLASSES).save_pretrained(folder / "tiny-classes")
+    for name, labels in (("tiny-generator", []), ("tiny-classes", CLASSES)):
+        generator = Generator(image_size=SIZE, width=4, labels=labels)
+        for weight in generator.parameters():
+            torch.nn.init.normal_(weight, std=0.3)  # so that images differ by more than the last digit
+        generator.save_pretrained(folder / name)
     upscaler = Upscaler(scale=SCALE, width=4, depth=1, strength=True)
     for part in ("control", "blocks.0.conv2"):  # so that the strength makes a difference
         torch.nn.init.normal_(upscaler.network.get_submodule(part).weight, std=0.5)

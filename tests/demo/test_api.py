@@ -40,7 +40,15 @@ def call(url: str, endpoint: str, *data: object) -> str:
 def test_the_endpoints_are_described(url: str) -> None:
     with urllib.request.urlopen(f"{url}/gradio_api/info") as answer:
         endpoints = json.load(answer)["named_endpoints"]
-    assert sorted(endpoints) == ["/generate", "/similar", "/upscale", "/upscale_several", "/upscale_video", "/walk"]
+    assert sorted(endpoints) == [
+        "/edit",
+        "/generate",
+        "/similar",
+        "/upscale",
+        "/upscale_several",
+        "/upscale_video",
+        "/walk",
+    ]
     assert all(endpoint["description"] for endpoint in endpoints.values())
 
 
@@ -57,6 +65,13 @@ def test_generate_similar_and_walk(client: Client, space: Path) -> None:
         seed=5, index=1, difference=0.3, count=3, classes=["dog"], variety=4, model="tiny-classes", api_name="/similar"
     )
     assert len(near) == 3 and (np.asarray(Image.open(near[0]["image"])) == made).all()
+    moved = client.predict(
+        seed=5, index=1, direction="1", amount=3, classes=["dog"], variety=4, model="tiny-classes", api_name="/edit"
+    )
+    generator = Generator.from_pretrained(space / "tiny-classes")
+    latents = generator.edit(generator.latents(2, seed=5)[1:], 1, 3.0)
+    wanted = generator.images_from(latents, generator.label_ids(1, "dog"))[0]
+    assert np.abs(np.asarray(Image.open(moved)).astype(int) - np.asarray(wanted)).max() <= 1
     walk, _ = client.predict(
         first_seed=1, second_seed=2, seconds=0.5, label="cat", model="tiny-classes", api_name="/walk"
     )
@@ -75,6 +90,9 @@ def test_generate_similar_and_walk(client: Client, space: Path) -> None:
         ("generate", {"model": "mine"}, "mine"),
         ("similar", {"seed": 1, "index": 64}, "64"),
         ("similar", {"seed": 1, "difference": 2}, "2"),
+        ("edit", {"seed": 1, "amount": 9}, "9|The amount must be"),
+        ("edit", {"seed": 1, "direction": "smile"}, "no direction|smile"),
+        ("edit", {"seed": 1, "index": 64}, "64"),
         ("walk", {"seconds": 1000}, "1000|A walk must take"),
         ("walk", {"first_seed": -5}, "-5|The seed"),
         ("walk", {"label": "elephant", "model": "tiny-classes"}, "elephant"),
@@ -143,7 +161,7 @@ def test_the_endpoints_are_tools_of_an_mcp_server(other_url: str, red_picture: P
 
     with ThreadPoolExecutor(1) as elsewhere:  # in this thread Playwright's loop may be running
         tools, made, refused = elsewhere.submit(asyncio.run, talk(other_url)).result()
-    assert sorted(tools) == ["generate", "similar", "upscale", "upscale_several", "upscale_video", "walk"]
+    assert sorted(tools) == ["edit", "generate", "similar", "upscale", "upscale_several", "upscale_video", "walk"]
     assert all(tools.values()) and not made["isError"]
     assert "seed7-00.png" in str(made["content"])
     assert refused

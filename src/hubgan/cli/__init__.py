@@ -15,6 +15,8 @@ COMMANDS = {
     "train": ("hubgan.cli.train", "train a model by a recipe, on one process or several"),
     "sample": ("hubgan.cli.sample", "make images with a generator"),
     "walk": ("hubgan.cli.walk", "make an animation of a walk through a generator's latents"),
+    "edit": ("hubgan.cli.edit", "change an image along directions found without labels"),
+    "invert": ("hubgan.cli.invert", "find your own picture in a generator's latent space"),
     "synthesize": ("hubgan.cli.synthesize", "make a data set of a generator's images"),
     "upscale": ("hubgan.cli.upscale", "enlarge pictures and videos, or whole folders of them"),
     "translate": ("hubgan.cli.translate", "turn sketches or photos into other pictures"),

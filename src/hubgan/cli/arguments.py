@@ -12,6 +12,7 @@ from hubgan.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from accelerate import PartialState
+    from torch import Tensor
 
     from hubgan import Generator, Translator, Upscaler
 
@@ -215,6 +216,31 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
         raise ConfigError(f"{args.model} holds a {kind}", "Pass a generator, an upscaler or a translator")
     known = {name: value for name, value in foreign.items() if value}
     return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **known), folder
+
+
+def read_latents(files: list[Path], generator: "Generator") -> "tuple[Tensor, Tensor | None]":
+    """The latents (n, latent_dim) of some files, and their labels (n,); None if the model has no classes.
+
+    Raises:
+        ConfigError: a file cannot be read, or its latents or labels are those of another kind of model.
+    """
+    import torch
+
+    from hubgan.models.latents import load_latents
+
+    found, labels = [], []
+    for file in files:
+        latents, numbers = load_latents(file)
+        classes = len(generator.labels)
+        fits = latents.shape[1] == generator.latent_dim and (numbers is not None) == bool(classes)
+        if not fits or (numbers is not None and not 0 <= int(numbers.min()) <= int(numbers.max()) < classes):
+            raise ConfigError(
+                f"{file} was made for another model: its latents or labels do not fit",
+                "Pass the model that the latents were found with",
+            )
+        found.append(latents)
+        labels += [] if numbers is None else [numbers]
+    return torch.cat(found), torch.cat(labels) if labels else None
 
 
 def is_first_process() -> bool:

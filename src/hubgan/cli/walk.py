@@ -3,12 +3,14 @@
   hubgan walk me/cifar-dcgan                          makes cifar-dcgan-walk.gif
   hubgan walk me/cifar-dcgan --seeds 3 14 15 -o walk.mp4
   hubgan walk me/cifar-sngan --seeds 3 14 --labels horse --seconds 8
+  hubgan walk me/cifar-r3gan --latents cat-inverted/latents.safetensors --seeds 3
 
 The walk leads from the first image of each seed to that of the next seed. Unless
 --no-loop is given, it also leads back from the last seed to the first one. The
 same seeds make the same walk. A model with classes shows one label. If --labels
 has several, each seed gets one in turn, and the label changes half way between
-two seeds.
+two seeds. With --blend-labels it changes steadily. Latents that `hubgan invert`
+has found come before the seeds, with their own labels.
 
 GIF has 256 colours a picture. WebP is lossless. MP4 is the smallest and plays
 everywhere, but needs the package av: pip install 'hubgan[video]'.
@@ -30,6 +32,7 @@ from hubgan.cli.arguments import (
     enough_memory,
     find_device,
     find_model,
+    read_latents,
     whole,
 )
 from hubgan.errors import ConfigError
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hubgan import Generator
+    from hubgan.models.generator import Labels
 
 _SEEDS = 4  # drawn at random if none are given
 _SECONDS = 2.0  # from a seed to the next
@@ -57,6 +61,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=whole(0, 2**64 - 1),
         help=f"two or more whole numbers (default: {_SEEDS} random ones, which are printed)",
     )
+    parser.add_argument(
+        "--latents",
+        metavar="FILE",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="latents that `hubgan invert` has found, in place of seeds or before them",
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--frames", metavar="N", type=whole(1, _MOST), help="number of frames")
     length.add_argument(
@@ -71,6 +83,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_labels(
         parser,
         "for a model with classes: one label, or several for the seeds in turn. By default the first seed chooses one",
+    )
+    parser.add_argument(
+        "--blend-labels", action="store_true", help="change several labels steadily, not half way between two seeds"
     )
     parser.add_argument(
         "--loop",
@@ -98,8 +113,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the moving picture, and print where it is."""
-    seeds: list[int] = args.seeds or [secrets.randbelow(2**32) for _ in range(_SEEDS)]
-    if len(seeds) < 2:
+    seeds: list[int] = args.seeds or ([] if args.latents else [secrets.randbelow(2**32) for _ in range(_SEEDS)])
+    if len(seeds) < 2 and not args.latents:
         raise ConfigError("a walk needs at least two seeds", "Pass two --seeds or more")
     file: Path = args.output or Path(f"{Path(args.model).resolve().name}-walk.gif")
     if not args.overwrite and file.exists():
@@ -109,7 +124,8 @@ def run(args: argparse.Namespace) -> None:
     from hubgan.media.video import check_video
 
     check_video(file, args.fps)
-    count = _frames(args, len(seeds))
+    if not args.latents:
+        _frames(args, len(seeds))
 
     find_model(args)
     from tqdm import tqdm
@@ -121,7 +137,16 @@ def run(args: argparse.Namespace) -> None:
     generator = Generator.from_pretrained(
         args.model, revision=args.revision, subfolder=args.subfolder, device=find_device(args.device)
     )
-    latents, labels = generator.walk(seeds, count, labels=args.labels, truncation=args.truncation, loop=args.loop)
+    points, wanted = _points(args, seeds, generator)
+    count = _frames(args, len(points))
+    latents, labels = generator.walk(
+        points,
+        count,
+        labels=wanted,
+        truncation=None if args.latents else args.truncation,
+        loop=args.loop,
+        blend_labels=args.blend_labels,
+    )
     scale = args.scale or max(1, _SIDE // generator.image_size)
     with enough_memory("Use fewer --frames, a smaller --scale, or .mp4, which keeps one frame at a time in memory"):
         images = tqdm(_images(generator, latents, labels), total=count, unit="frame", disable=None)
@@ -129,10 +154,31 @@ def run(args: argparse.Namespace) -> None:
     side = generator.image_size * scale
     print(f"{file}: {side} x {side} pixels, {counted(count, 'frame')}, {count / args.fps:.3g} seconds")
     if labels is not None:
-        names = dict.fromkeys(generator.labels[number] for number in labels.tolist())
+        strongest = labels if labels.ndim == 1 else labels.argmax(1)
+        names = dict.fromkeys(generator.labels[number] for number in strongest.tolist())
         print(f"label: {', '.join(names)}")
-    if args.seeds is None:
+    if args.seeds is None and seeds:
         print(f"The seeds are random. Pass --seeds {' '.join(map(str, seeds))} to make the same walk again.")
+
+
+def _points(
+    args: argparse.Namespace, seeds: list[int], generator: "Generator"
+) -> "tuple[list[int] | Tensor, Labels | None]":
+    """What the walk leads through, seeds or latents, and their labels. A seed has those of the first latents."""
+    if not args.latents:
+        return seeds, args.labels
+    import torch
+
+    from hubgan.models.latents import truncate
+
+    latents, labels = read_latents(args.latents, generator)
+    if len(latents) + len(seeds) < 2:
+        raise ConfigError("a walk needs at least two points", "Pass a second file with --latents, or one of --seeds")
+    known = None if labels is None else [*labels.tolist(), *[int(labels[0])] * len(seeds)]
+    drawn = [generator.latents(1, seed=seed) for seed in seeds]
+    if args.truncation is not None:  # not of latents that were found, whose image would change
+        drawn = [truncate(each, args.truncation) for each in drawn]
+    return torch.cat([latents, *drawn]), args.labels or known
 
 
 def _frames(args: argparse.Namespace, seeds: int) -> int:

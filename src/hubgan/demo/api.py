@@ -1,4 +1,4 @@
-"""Endpoints for programs: the first tab's two buttons, without the states and the layout of the page."""
+"""Endpoints for programs: the first tab's buttons and sliders, without the states and the layout of the page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from hubgan.demo import strings
+from hubgan.demo.edit import AMOUNT, Subject, save_edited
 from hubgan.demo.errors import translate_errors
 from hubgan.demo.events import MODEL_QUEUE, Updates
 from hubgan.demo.models import ModelRegistry
@@ -40,7 +41,7 @@ def add_generation_endpoints(
     archive: gr.DownloadButton,
     grid: gr.DownloadButton,
 ) -> None:
-    """Add `/generate` and `/similar`. The tab's components give the types of their parameters and results."""
+    """Add `/generate`, `/similar` and `/edit`. The tab's components give the types of their parameters and results."""
 
     def results(images: GeneratedImages) -> Updates:
         return {gallery: images.files, archive: images.archive, grid: images.grid}
@@ -95,11 +96,49 @@ def add_generation_endpoints(
         Returns:
             The images as PNG files, a ZIP archive of them and their grid, the grid as a PNG file.
         """
+        original = one_image(seed, index, classes, variety, model)
+        return results(generate_images(registry, original.similar(int(index), difference, count)))
+
+    @translate_errors
+    def edit(
+        seed: int,
+        index: int = 0,
+        direction: str = "0",
+        amount: float = 2.0,
+        classes: list[str] | None = None,
+        variety: float = MAX_VARIETY,
+        model: str | None = None,
+    ) -> Updates:
+        """An image that `generate` makes, moved along one of the model's directions.
+
+        Args:
+            seed: The seed of the image.
+            index: The index of the image among those of that seed, from 0.
+            direction: The name of a direction, or its number from 0; the first ones change the most.
+            amount: How far, -4 to 4 standard deviations of the latents; 0 changes nothing.
+            classes: The classes that the image was made with.
+            variety: The variety that the image was made with.
+            model: The name of one of this demo's generators. By default the first one.
+
+        Returns:
+            The image as a PNG file.
+        """
+        if not in_range(amount, -AMOUNT, AMOUNT):
+            raise ConfigError(strings.AMOUNT_RANGE.format(maximum=AMOUNT))
+        original = one_image(seed, index, classes, variety, model)
+        generator = registry.get(original.model)
+        number = generator.direction_number(str(direction))
+        subject = Subject.of(original, int(index)).changed(generator, {number: float(amount)})
+        return {edited: save_edited(registry, subject)}
+
+    def one_image(
+        seed: int, index: int, classes: list[str] | None, variety: float, model: str | None
+    ) -> GenerationRequest:
+        """The images of a seed up to that index."""
         if not in_range(index, 0, MAX_IMAGES - 1):
             raise ConfigError(*strings.fill(strings.NO_IMAGE, index=index, images=counted(MAX_IMAGES, "image")))
         settings = GenerationSettings(registry.label(model), int(index) + 1, seed, classes or (), variety)
-        original = GenerationRequest.from_settings(registry, settings)
-        return results(generate_images(registry, original.similar(int(index), difference, count)))
+        return GenerationRequest.from_settings(registry, settings)
 
     seed_field = gr.Number(None, label=strings.SEED, precision=0, visible=False)
     index_field = gr.Number(0, label=strings.INDEX, precision=0, visible=False)
@@ -115,5 +154,15 @@ def add_generation_endpoints(
         [seed_field, index_field, difference, count, classes, variety, model],
         [gallery, archive, grid],
         api_name="similar",
+        **MODEL_QUEUE,
+    )
+    direction_field = gr.Textbox("0", label=strings.DIRECTION_FIELD, visible=False)
+    amount_field = gr.Number(2.0, label=strings.AMOUNT, visible=False)
+    edited = gr.Image(type="filepath", format="png", label=strings.EDIT_RESULT, visible=False)
+    gr.Button(visible=False).click(
+        edit,
+        [seed_field, index_field, direction_field, amount_field, classes, variety, model],
+        edited,
+        api_name="edit",
         **MODEL_QUEUE,
     )

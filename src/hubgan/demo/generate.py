@@ -11,6 +11,7 @@ import gradio as gr
 
 from hubgan.demo import models, strings
 from hubgan.demo.api import add_generation_endpoints
+from hubgan.demo.edit import EditPart
 from hubgan.demo.errors import sentences, translate_errors
 from hubgan.demo.events import MODEL_QUEUE, PRIVATE, SILENT, Updates
 from hubgan.demo.links import SHOW_LINK, read_link, write_link
@@ -68,6 +69,7 @@ class GenerateTab:
                     self._add_results()
                 with gr.Column(elem_classes="extras"):
                     self._add_downloads()
+                    self._edit = EditPart(registry, self._model)
                     self._walk = WalkPart(registry, self._model)
         self.images, self.picked = gr.State(time_to_live=_SESSION_SECONDS), gr.State()
         self._earlier = gr.State([], time_to_live=_SESSION_SECONDS)  # images and their link, the oldest first
@@ -75,7 +77,7 @@ class GenerateTab:
         # sets it, the images are generated.
         self._link, self._requested_link = (gr.Textbox(visible="hidden", label=strings.LINK) for _ in range(2))
 
-        self._pick_outputs = [self.picked, self._picked_note, self._similar, self.send]
+        self._pick_outputs = [self.picked, self._picked_note, self._similar, self.send, *self._edit.outputs]
         self._result_outputs = [
             self._gallery,
             self.images,
@@ -244,7 +246,13 @@ class GenerateTab:
         """Remember which image was clicked, and say which it is."""
         enabled = gr.Button(interactive=True)
         note = strings.PICKED.format(caption=images.captions[event.index])
-        return {self.picked: event.index, self._picked_note: note, self._similar: enabled, self.send: enabled}
+        return {
+            self.picked: event.index,
+            self._picked_note: note,
+            self._similar: enabled,
+            self.send: enabled,
+            **self._edit.take(images, event.index),
+        }
 
     def show_model(self, label: str, classes: Sequence[str] = ()) -> Updates:
         """Show the classes of a model, or why it cannot be used."""
@@ -257,6 +265,7 @@ class GenerateTab:
             self._classes: gr.Dropdown(labels, value=list(classes), visible=bool(labels)),
             self._walk.label: gr.Dropdown(labels, value=None, visible=bool(labels)),
             self._generate: gr.Button(interactive=True),
+            **self._edit.show_model(label),
         }
 
     def show_model_and_images(self, label: str) -> Updates:
@@ -347,4 +356,5 @@ class GenerateTab:
             self._earlier: [],
             self._back: gr.Button(visible=False),
             self._link: "",
+            **self._edit.clear(),
         }

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Generic, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
 import hubgan
 from hubgan.demo import strings
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hubgan import Generator, Translator, Upscaler
+    from hubgan.models.inversion import Inversion
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -40,6 +41,7 @@ Model = TypeVar("Model", "Generator", "Upscaler", "Translator")
 
 # On ZeroGPU a decorated function runs in another process, where `progress` and a stop cannot reach it.
 SUPPORTS_PROGRESS = os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true")
+_SEARCH: Any = {"starts": 4, "steps": 100, "tuning_steps": 60}  # eight seconds on one CPU core
 _RETRY_SECONDS = 60.0  # how long a model that could not be loaded is not tried again
 
 
@@ -211,10 +213,33 @@ def upscaling_seconds(name: str, pictures: Sequence[Image.Image], *_: object) ->
 
 
 @on_gpu(duration=15)
-def make(name: str, latents: Tensor, labels: Tensor | None) -> list[Image.Image]:
-    """The images of the generator called `name` for these latents (n, latent_dim) and labels (n,)."""
+def make(name: str, latents: Tensor, labels: Tensor | None, generator: Generator | None = None) -> list[Image.Image]:
+    """The images of the generator called `name`, or of a tuned copy of it, for these latents and labels.
+
+    Args:
+        name: the generator's name.
+        latents: (n, latent_dim).
+        labels: numbers of classes (n,), or their weights (n, classes); None for a model without classes.
+        generator: the tuned copy.
+    """
     with _by_its_label(name):
-        return load_generator(name, device()).images_from(latents, labels)  # type: ignore[return-value]
+        model = load_generator(name, device()) if generator is None else generator.to(device())
+        return model.images_from(latents, labels)  # type: ignore[return-value]
+
+
+def invert(name: str, picture: Image.Image, progress: Callable[[float], None] | None = None) -> Inversion:
+    """The picture in the latent space of the generator called `name`, with a copy that is tuned to it.
+
+    `progress` is called with the share that is done; on ZeroGPU it is not called.
+    """
+    return _invert(name, picture, progress if SUPPORTS_PROGRESS else None)
+
+
+@on_gpu(duration=60)
+def _invert(name: str, picture: Image.Image, progress: Callable[[float], None] | None) -> Inversion:
+    with _by_its_label(name):
+        generator = load_generator(name, device())
+        return generator.invert(picture, **_SEARCH, progress=progress)
 
 
 @on_gpu(duration=15)

@@ -1,18 +1,24 @@
 """The image generator."""
 
+import math
 import operator
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, overload
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate, one_hot, pad
 from typing_extensions import TypedDict, Unpack
 
-from hubgan.errors import ConfigError, nearest
+from hubgan.errors import ConfigError, Remedy, nearest
+from hubgan.media.images import ImageInput
 from hubgan.models.base import HubModel
+from hubgan.models.directions import ganspace, sefa
 from hubgan.models.finite import is_finite, not_finite
+from hubgan.models.inversion import Inversion, invert
 from hubgan.models.latents import positions, truncate, walk
 from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type, pipeline_output
 from hubgan.networks import GENERATORS
@@ -27,6 +33,10 @@ GROUP = 16
 
 Labels: TypeAlias = int | str | Sequence[int | str]
 """Classes by number or name: one for all images, or several that are used in turn."""
+Method: TypeAlias = Literal["sefa", "ganspace"]
+"""How directions are found."""
+
+_FEWEST, _SIDE = 1024, 32  # images for GANSpace, and their side in pixels
 
 
 class _Options(TypedDict, total=False):
@@ -42,11 +52,13 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     Args:
         architecture: the network, `dcgan` by default, `sngan` or `r3gan`.
         labels: the names of the classes; none by default.
+        direction_names: names of `directions`, each with its number, such as `{"brightness": 0}`.
         **options: its options; for `dcgan` image_size (a power of two, 8 to 512, default 32), channels (1 or 3),
             latent_dim (100), width (64, channels at half the image's resolution) and norm ("batch" or "none").
 
     Attributes:
         labels: the names of the classes, () for a model without classes.
+        direction_names: the names of directions and their numbers; `name_directions` changes them.
 
     Raises:
         ConfigError: an unknown architecture or option, a value out of bounds, or names that are not different words.
@@ -55,7 +67,14 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
     networks = GENERATORS
     description = "An image generator"
 
-    def __init__(self, architecture: str = "dcgan", *, labels: Sequence[str] = (), **options: Any) -> None:
+    def __init__(
+        self,
+        architecture: str = "dcgan",
+        *,
+        labels: Sequence[str] = (),
+        direction_names: Mapping[str, int] = MappingProxyType({}),
+        **options: Any,
+    ) -> None:
         if not isinstance(labels, list | tuple):
             raise ConfigError(f"labels must be a list of names, not {labels!r}")
         super().__init__(architecture, **(options | ({"classes": len(labels)} if labels else {})))
@@ -68,12 +87,15 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         self.image_size: int = self.config["image_size"]
         self.channels: int = self.config["channels"]
         self.latent_dim: int = self.config["latent_dim"]
+        self.direction_names: dict[str, int] = {}
+        if direction_names:
+            self.name_directions(direction_names)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, latent_dim), or (N, latent_dim, 1, 1), to images (N, channels, size, size) in [-1, 1].
 
-        A model with classes needs their numbers too, int64 (N,). ValueError if they are missing, or are given to a
-        model without classes.
+        A model with classes needs their numbers too, int64 (N,), or their weights, float (N, classes). ValueError if
+        they are missing, or are given to a model without classes.
         """
         images: Tensor = self.network(latents.reshape(latents.shape[0], self.latent_dim, 1, 1), labels)
         return images
@@ -190,42 +212,236 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
 
     def walk(
         self,
-        seeds: Sequence[int],
+        seeds: Sequence[int] | Tensor,
         frames: int,
         *,
         labels: Labels | None = None,
         truncation: float | None = None,
         loop: bool = True,
+        blend_labels: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """The latents, and the labels, on a path from the first image of each seed to that of the next.
 
         Args:
-            seeds: two or more; in a `loop` the last one leads back to the first.
+            seeds: two or more, or the latents of two or more images, (k, latent_dim), such as `invert` finds them. In
+                a `loop` the last one leads back to the first.
             frames: the number of images.
             labels: used for the seeds in turn, and changed half way between two seeds. None draws one label for all,
                 by the first seed.
             truncation: as in `sample`.
             loop: whether the path ends where it began, so that the first image follows the last one.
+            blend_labels: change the labels steadily from seed to seed, by weights of the classes.
 
         Returns:
             Arguments of `images_from` and `parts`: latents (frames, latent_dim), and for a model with classes the
-            numbers of the labels (frames,), else None.
+            numbers of the labels (frames,), or their weights (frames, classes) if they are blended; else None.
 
         Raises:
-            ConfigError: fewer than two seeds or fewer than one frame, or as in `sample`.
+            ConfigError: fewer than two seeds or fewer than one frame, labels to blend for a model without classes, or
+                as in `sample`.
         """
         if len(seeds) < 2:
             raise ConfigError("a walk needs at least two seeds", "Pass two seeds or more")
-        points = torch.cat([self.latents(1, seed=seed) for seed in seeds])
+        if isinstance(seeds, Tensor):
+            self._check_latents(seeds)
+            points, first = seeds, None
+        else:
+            points, first = torch.cat([self.latents(1, seed=seed) for seed in seeds]), seeds[0]
         if truncation is not None:
             points = truncate(points, truncation)
         number = 1 if labels is None else len(seeds)
-        numbers = self.label_ids(number, labels, seed=seeds[0])
+        numbers = self.label_ids(number, labels, seed=first)
         way = walk(points, frames, loop=loop)
-        if numbers is not None:
-            nearest_seed = (positions(len(seeds), frames, loop=loop) + 0.5).floor().long() % len(seeds)
-            numbers = numbers[nearest_seed % number]
-        return way, numbers
+        if numbers is None:
+            if blend_labels:
+                raise ConfigError(
+                    "this model has no classes, so no labels can be blended",
+                    Remedy("Leave out blend_labels", "Remove --blend-labels"),
+                )
+            return way, None
+        at = positions(len(seeds), frames, loop=loop)
+        if not blend_labels:
+            return way, numbers[(at + 0.5).floor().long() % len(seeds) % number]
+        weights, start = one_hot(numbers, len(self.labels)).float(), at.floor().long()
+        before, after = (weights[each % len(seeds) % number] for each in (start, start + 1))
+        return way, torch.lerp(before, after, (at - start).float()[:, None])
+
+    def directions(self, k: int = 8, *, method: Method | None = None) -> Tensor:
+        """The directions in which latents change the image the most, found without labels: unit vectors.
+
+        SeFa (Shen and Zhou 2021, https://arxiv.org/abs/2007.06600) takes those that the network's first layer
+        stretches the most. GANSpace (Haerkoenen et al. 2020, https://arxiv.org/abs/2004.02546) takes the principal
+        components of what the network makes of many latents: here of 1,024 images or more, as small ones.
+
+        A direction is one of this model alone. It often changes several things at once, such as brightness and
+        background, and it may mean something else for another image. Its largest number is positive.
+
+        Args:
+            k: the number of directions, the strongest first; with a larger `k` the first ones stay the same.
+            method: "sefa" or "ganspace"; by default SeFa if the network says what its first layer is.
+
+        Returns:
+            float32 (k, latent_dim), the same at every call.
+
+        Raises:
+            ConfigError: `k` below 1 or more than there are, an unknown method, or SeFa for a network without
+                `first_weight`.
+        """
+        k = _count("k", k)
+        weight = getattr(self.network, "first_weight", None)
+        if method not in (None, *get_args(Method)):
+            raise ConfigError(f"unknown method {method!r}", "Use 'sefa' or 'ganspace'")
+        if method == "sefa" and weight is None:
+            raise ConfigError(f"{self.config['architecture']} has no first_weight for SeFa", "Use 'ganspace'")
+        found = self._components() if weight is None or method == "ganspace" else sefa(weight)
+        if k > len(found):
+            raise ConfigError(f"the model has {len(found)} directions, not {k}", f"Use k from 1 to {len(found)}")
+        return found[:k]
+
+    def _components(self) -> Tensor:
+        n = max(_FEWEST, 4 * self.latent_dim)
+        latents, labels, side = self.latents(n, seed=0), self.label_ids(n, seed=0), min(_SIDE, self.image_size)
+        parts = self.parts(latents, labels, output_type="pt")
+        return ganspace(latents, torch.cat([interpolate(torch.as_tensor(part), side, mode="area") for part in parts]))
+
+    def name_directions(self, names: Mapping[str, int]) -> None:
+        """Give `directions` names, in place of all earlier ones. `save_pretrained` and `push_to_hub` keep them.
+
+        Args:
+            names: each name with the number of its direction, from 0 on, such as `{"brightness": 0}`.
+
+        Raises:
+            ConfigError: a name that is empty or a number, a number that is no direction's, or two names for one.
+        """
+        known = names if isinstance(names, Mapping) else {}
+        fits = all(isinstance(name, str) and name and not name.isdecimal() and type(number) is int
+                   and 0 <= number < self.latent_dim for name, number in known.items())  # fmt: skip
+        if not fits or len({*known.values()}) < len(known) or (names and not known):
+            raise ConfigError(
+                f"direction_names must give different numbers from 0 to {self.latent_dim - 1}, not {names!r}",
+                "Pass names with numbers, such as {'brightness': 0}",
+            )
+        self.direction_names = dict(known)
+        self.config.pop("direction_names", None)
+        if known:
+            self.config["direction_names"] = dict(known)
+
+    def edit(
+        self,
+        latents: Tensor,
+        direction: int | str | Tensor,
+        amount: float | Sequence[float] | Tensor,
+        *,
+        method: Method | None = None,
+    ) -> Tensor:
+        """Latents moved along a direction; several calls in a row move them along several.
+
+        Args:
+            latents: (n, latent_dim), or (latent_dim,) for one image.
+            direction: the number of one of `directions`, its name, or a vector (latent_dim,) of any length.
+            amount: how far, in standard deviations of the latents: -3 to 3 is usual, 0 changes nothing. Several, (m,),
+                are for the latents in turn, or all for the only one.
+            method: of `directions`.
+
+        Returns:
+            (n, latent_dim), or (m, latent_dim) if there is one latent and m amounts.
+
+        Raises:
+            ConfigError: an unknown direction, a vector of another shape, or amounts that are not finite numbers, or
+                not as many as the latents.
+        """
+        self._check_latents(latents[None] if latents.ndim == 1 else latents)
+        vector = self._direction(direction, method).to(latents)
+        amounts = torch.as_tensor(amount, dtype=latents.dtype, device=latents.device)
+        if amounts.ndim > 1 or not bool(amounts.isfinite().all()):
+            raise ConfigError(f"amount must be a finite number, or several in a row, not {amount!r}")
+        if latents.ndim == 2 and amounts.ndim and len(latents) != 1 and len(amounts) not in (1, len(latents)):
+            raise ConfigError(
+                f"there are {len(amounts)} amounts for {len(latents)} latents", "Pass one amount, or one for each"
+            )
+        moved: Tensor = latents + amounts[..., None] * vector
+        return moved
+
+    def _direction(self, direction: int | str | Tensor, method: Method | None) -> Tensor:
+        if isinstance(direction, Tensor):
+            if direction.shape != (self.latent_dim,) or not 0 < float(direction.norm()) < math.inf:
+                raise ConfigError(
+                    f"a direction must be a finite vector ({self.latent_dim},) other than 0, got"
+                    f" {tuple(direction.shape)}"
+                )
+            unit: Tensor = direction / direction.norm()
+            return unit
+        if isinstance(direction, str):
+            return self._direction(self.direction_number(direction), method)
+        number = operator.index(direction)
+        if number < 0:
+            raise ConfigError(f"there is no direction {number}", "Directions are numbered from 0 on")
+        return self.directions(number + 1, method=method)[number]
+
+    def invert(
+        self,
+        image: ImageInput,
+        *,
+        label: int | str | None = None,
+        seed: int = 0,
+        starts: int = 8,
+        steps: int = 150,
+        tuning_steps: int = 0,
+        progress: Callable[[float], None] | None = None,
+    ) -> Inversion:
+        """Find the latents whose image is most like a picture, so that it can be walked and edited.
+
+        Latents are drawn by the seed. The best of them are optimised, and the best of these is kept. The loss is a
+        perceptual distance (EfficientNet-Lite0), the squared distance of pixels, and a pull to the length that latents
+        usually have.
+
+        A model can only show what is like its training images, so the image may differ a lot. Tuning (Roich et al.
+        2021, https://arxiv.org/abs/2106.05744) then changes the weights of a copy, until its image is the picture.
+
+        Args:
+            image: a picture as in `Upscaler.upscale`. It is cropped to a square and scaled as in the training.
+                Transparency becomes white; grey becomes RGB or the other way round, as the model needs it.
+            label: its class by name or number; None finds one. Only for a model with classes.
+            seed: the same one finds the same latents on the same machine.
+            starts: how many drawn latents are optimised. More take longer, and may find a better image.
+            steps: of optimising the latents.
+            tuning_steps: of tuning the weights, 0 for none; 100 are usual.
+            progress: called after each step with the share that is done; an exception that it raises ends the work.
+
+        Returns:
+            Latents, label, image, how near it is, and the tuned generator.
+
+        Raises:
+            ImageError: the picture cannot be read, is empty, or too large; or an array or tensor holds NaN.
+            ConfigError: an unknown label, or one for a model without classes; numbers out of range; or the packages of
+                the `train` extra are missing.
+            ModelError: the network computes NaN or infinity.
+        """
+        if isinstance(tuning_steps, bool) or not isinstance(tuning_steps, int) or tuning_steps < 0:
+            raise ConfigError(f"tuning_steps must be a whole number of 0 or more, not {tuning_steps!r}")
+        return invert(
+            self,
+            image,
+            label=label,
+            seed=seed,
+            starts=_count("starts", starts),
+            steps=_count("steps", steps),
+            tuning_steps=tuning_steps,
+            progress=progress,
+        )
+
+    def direction_number(self, direction: str) -> int:
+        """The number of a direction by its name, or by the number as a word.
+
+        Raises:
+            ConfigError: an unknown name.
+        """
+        if direction.isdecimal():  # from a command line
+            return int(direction)
+        if direction in self.direction_names:
+            return self.direction_names[direction]
+        remedy = nearest(direction, self.direction_names) if self.direction_names else "Use its number, from 0 on"
+        raise ConfigError(f"the model has no direction {direction!r}", remedy)
 
     @torch.no_grad()
     def images_from(
@@ -241,7 +457,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         Args:
             latents: as `latents` draws them. An image depends only on its latent and label. Latents that are split at
                 multiples of 16 give the same images, bit for bit, as all at once.
-            labels: int64 (n,), as `label_ids` makes them.
+            labels: int64 (n,), as `label_ids` makes them; or weights of the classes, float (n, classes), to mix them.
             batch_size: the most images on the device at once, rounded up to a multiple of 16.
             output_type: "pil" for a list of PIL images, "np" for an array (n, size, size, channels) and "pt" for a
                 tensor (n, channels, size, size) on the CPU, both float32 in [0, 1].
@@ -251,8 +467,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
                 missing, out of range, or given to a model without classes.
             ModelError: the network computes NaN or infinity.
         """
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
-            raise ConfigError(f"latents must be (n, {self.latent_dim}), got {tuple(latents.shape)}")
+        self._check_latents(latents)
         batch_size = _count("batch_size", batch_size)
         self._check_labels(labels, len(latents))
         check_output_type(output_type)
@@ -260,9 +475,9 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         self.eval()
         try:
             missing, part = -len(latents) % GROUP, -(-batch_size // GROUP) * GROUP
-            inputs = [torch.nn.functional.pad(latents, (0, 0, 0, missing)).split(part)]
+            inputs = [pad(latents, (0, 0, 0, missing)).split(part)]
             if labels is not None:
-                inputs.append(torch.nn.functional.pad(labels, (0, missing)).split(part))
+                inputs.append(pad(labels, (*[0, 0] * (labels.ndim - 1), 0, missing)).split(part))
             images = torch.cat([self._make(*batch) for batch in zip(*inputs, strict=True)])[: len(latents)]
         finally:
             self.train(was_training)
@@ -418,6 +633,10 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         numbers = self.label_ids(batch_size, class_labels)
         return pipeline_output(self.images_from(latents, numbers, output_type=output_type), return_dict)
 
+    def _check_latents(self, latents: Tensor) -> None:
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
+            raise ConfigError(f"latents must be (n, {self.latent_dim}), got {tuple(latents.shape)}")
+
     def _check_labels(self, labels: Tensor | None, n: int) -> None:
         if (labels is not None) != bool(self.labels):
             if self.labels:
@@ -425,8 +644,16 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             raise ConfigError("this model has no classes", "Leave out labels")
         if labels is None:
             return
+        classes = len(self.labels)
+        if labels.is_floating_point() and labels.shape == (n, classes):
+            if not bool(labels.isfinite().all()):
+                raise ConfigError("weights of classes must be finite")
+            return
         if labels.shape != (n,) or labels.dtype != torch.int64:
-            raise ConfigError(f"labels must be int64 ({n},), got {labels.dtype} {tuple(labels.shape)}")
+            raise ConfigError(
+                f"labels must be int64 ({n},), or weights of the classes, float ({n}, {classes}); got {labels.dtype}"
+                f" {tuple(labels.shape)}"
+            )
         if not 0 <= int(labels.min()) <= int(labels.max()) < len(self.labels):
             raise ConfigError(f"labels must be numbers from 0 to {len(self.labels) - 1}")
 

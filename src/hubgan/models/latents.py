@@ -1,15 +1,19 @@
-"""Latents: truncated, interpolated, varied.
+"""Latents: truncated, interpolated, varied, and kept in files.
 
 Latents are samples of a standard normal, on any device that has float64. Results have the dtype and the device of
 their inputs.
 """
 
 import math
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from hubgan.errors import ConfigError
+from hubgan.runtime.files import atomic_write, new_folder
 from hubgan.runtime.seeding import normals, torch_generator
 
 _PARALLEL = 1e-6  # if the sine of their angle is smaller, two latents span no plane to turn in
@@ -118,3 +122,39 @@ def neighbours(latent: Tensor, n: int, *, spread: float, seed: int | None = None
         raise ConfigError(f"spread must be from 0 to 1, got {spread}")
     noise = normals(torch_generator(seed, "neighbours"), n, len(latent)).to(latent)
     return math.sqrt(1 - spread**2) * latent + spread * noise
+
+
+def save_latents(file: Path | str, latents: Tensor, labels: Tensor | None = None) -> None:
+    """Write latents, and the labels of a model with classes, into a safetensors file. Missing folders are made.
+
+    Args:
+        file: the file, which is replaced if it exists.
+        latents: (n, latent_dim).
+        labels: int64 (n,), or None.
+    """
+    tensors = {"latents": latents} | ({} if labels is None else {"labels": labels})
+    contents = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    path = Path(file)
+    with new_folder(path.parent), atomic_write(path) as unfinished:
+        unfinished.write_bytes(contents)
+
+
+def load_latents(file: Path | str) -> tuple[Tensor, Tensor | None]:
+    """The latents (n, latent_dim) and labels (n,), or None, of a file that `save_latents` wrote.
+
+    Raises:
+        ConfigError: there is no such file, or it holds no finite latents.
+    """
+    remedy = "Pass the latents.safetensors that `hubgan invert` wrote"
+    if not Path(file).is_file():
+        raise ConfigError(f"{file} is not a file", remedy)
+    try:
+        tensors = load_file(file)
+    except SafetensorError as error:
+        raise ConfigError(f"{file} is no whole safetensors file ({error})", remedy) from error
+    latents, labels = tensors.get("latents"), tensors.get("labels")
+    if latents is None or latents.ndim != 2 or not latents.numel() or not bool(latents.isfinite().all()):
+        raise ConfigError(f"{file} holds no latents", remedy)
+    if labels is not None and (labels.dtype != torch.int64 or labels.shape != latents.shape[:1]):
+        raise ConfigError(f"{file} holds labels that do not fit its latents", remedy)
+    return latents.float(), labels

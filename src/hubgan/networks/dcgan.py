@@ -10,14 +10,14 @@ https://arxiv.org/abs/1411.1784), and the discriminator adds the projection of i
 """
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from hubgan.networks.layers import in_fast_layout, spectral
+from hubgan.networks.layers import embed, in_fast_layout, spectral
 from hubgan.networks.validation import (
     STRICT,
     Channels,
@@ -60,6 +60,8 @@ def _widths(image_size: int, width: int) -> list[int]:
 class DCGANGenerator(nn.Module):
     """Latents (N, latent_dim, 1, 1), standard normal, and labels (N,) to images (N, channels, size, size) in [-1, 1].
 
+    In place of labels it takes weights of the classes, float (N, classes), which mix the classes' embeddings.
+
     Args:
         image_size: side of the images, a power of two from 8 to 512.
         channels: 1 (grey) or 3.
@@ -100,10 +102,15 @@ class DCGANGenerator(nn.Module):
                 _init_unnormalised(layer)
         self.layers = nn.Sequential(*layers, nn.Tanh())
 
+    @property
+    def first_weight(self) -> Tensor:
+        """What the first layer multiplies latents by, (features, latent_dim)."""
+        return cast("Tensor", self.layers[0].weight)[: self.latent_dim].flatten(1).T
+
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(self.classes, labels)
-        if self.embedding is not None:
-            latents = torch.cat([latents, self.embedding(labels)[:, :, None, None].to(latents.dtype)], 1)
+        if self.embedding is not None and labels is not None:
+            latents = torch.cat([latents, embed(self.embedding, labels)[:, :, None, None].to(latents.dtype)], 1)
         images: Tensor = self.layers[1:](in_fast_layout(self.layers[0](latents)))
         return images
 

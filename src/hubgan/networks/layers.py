@@ -1,4 +1,4 @@
-"""Initial weights, memory layout and styles, shared by several networks."""
+"""Initial weights, memory layout, labels and styles, shared by several networks."""
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,14 @@ def _without_bias(layer: nn.Module) -> None:
 def in_fast_layout(x: Tensor) -> Tensor:
     """(N, channels, H, W) in channels-last layout on a CPU, where convolutions are faster in it; else unchanged."""
     return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+
+
+def embed(embedding: nn.Embedding, labels: Tensor) -> Tensor:
+    """The embeddings (N, size) of labels, int64 (N,), or of classes mixed by weights, float (N, classes)."""
+    if labels.is_floating_point():
+        return labels.to(embedding.weight.dtype) @ embedding.weight
+    embedded: Tensor = embedding(labels)
+    return embedded
 
 
 class Style(nn.Module):

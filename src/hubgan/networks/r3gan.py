@@ -9,14 +9,14 @@ The paper's networks have a stage at the images' own resolution (`patch` 1). Wit
 or doubles the resolution, as the DCGAN's does: most of the cost lies at that resolution, so this suits a CPU.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, pad
 
-from hubgan.networks.layers import in_fast_layout
+from hubgan.networks.layers import embed, in_fast_layout
 from hubgan.networks.validation import (
     STRICT,
     Channels,
@@ -100,6 +100,8 @@ def _widths(image_size: int, width: int, patch: int) -> list[int]:
 class R3GANGenerator(nn.Module):
     """Latents (N, latent_dim, 1, 1), standard normal, and labels (N,) to images (N, channels, size, size) in [-1, 1].
 
+    In place of labels it takes weights of the classes, float (N, classes), which mix the classes' embeddings.
+
     Args:
         image_size: side of the images, a power of two from 8 to 512.
         channels: 1 (grey) or 3.
@@ -143,11 +145,17 @@ class R3GANGenerator(nn.Module):
         last = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1) if patch == 2 else nn.Conv2d(widths[-1], channels, 1)
         self.layers = nn.Sequential(*layers, _init(last, 1))
 
+    @property
+    def first_weight(self) -> Tensor:
+        """What latents are multiplied by, (features, latent_dim): the weights of the basis, times its norms."""
+        norms: Tensor = self.basis.flatten(1).norm(dim=1, keepdim=True)
+        return cast("Tensor", self.weights.weight)[:, : self.latent_dim] * norms
+
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(self.classes, labels)
         latents = latents.flatten(1)
-        if self.embedding is not None:
-            latents = torch.cat([latents, self.embedding(labels)], 1)
+        if self.embedding is not None and labels is not None:
+            latents = torch.cat([latents, embed(self.embedding, labels)], 1)
         first = self.weights(latents)[:, :, None, None] * self.basis
         images: Tensor = self.layers(in_fast_layout(first))
         return images.tanh()

@@ -13,13 +13,13 @@ https://arxiv.org/abs/1802.05637).
 """
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
-from hubgan.networks.layers import in_fast_layout, spectral
+from hubgan.networks.layers import embed, in_fast_layout, spectral
 from hubgan.networks.validation import (
     STRICT,
     Channels,
@@ -64,10 +64,9 @@ class _BatchNorm(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
         x = self.norm(x)
-        if self.embedding is None:
+        if self.embedding is None or labels is None:
             return x
-        embedded: Tensor = self.embedding(labels)
-        scale, shift = embedded.to(x.dtype)[:, :, None, None].chunk(2, 1)
+        scale, shift = embed(self.embedding, labels).to(x.dtype)[:, :, None, None].chunk(2, 1)
         return x * scale + shift
 
 
@@ -111,6 +110,8 @@ class _DownBlock(nn.Module):
 class SNGANGenerator(nn.Module):
     """Latents (N, latent_dim, 1, 1), standard normal, and labels (N,) to images (N, channels, size, size) in [-1, 1].
 
+    In place of labels it takes weights of the classes, float (N, classes), which mix the classes' embeddings.
+
     Args:
         image_size: side of the images, a power of two from 8 to 512.
         channels: 1 (grey) or 3.
@@ -141,6 +142,11 @@ class SNGANGenerator(nn.Module):
         self.blocks = nn.ModuleList(_UpBlock(before, after, classes) for before, after in pairwise(widths))
         self.norm = nn.BatchNorm2d(widths[-1])
         self.last = _init(nn.Conv2d(widths[-1], channels, 3, padding=1))
+
+    @property
+    def first_weight(self) -> Tensor:
+        """What the first layer multiplies latents by, (features, latent_dim)."""
+        return cast("Tensor", self.first.weight)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(self.classes, labels)
