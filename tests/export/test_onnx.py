@@ -63,7 +63,7 @@ def test_a_generator_makes_the_same_images(tmp_path: Path, options: dict[str, An
 @pytest.mark.slow
 @pytest.mark.parametrize(("scale", "channels", "stride"), [(1, 3, 1), (2, 1, 1), (3, 3, 2), (4, 3, 1)])
 def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, scale: int, channels: int, stride: int) -> None:
-    model = trained(Upscaler(scale=scale, channels=channels, width=4, depth=2, stride=stride)).eval()
+    model = trained(Upscaler(scale=scale, channels=channels, width=4, depth=1, stride=stride)).eval()
     file = export_onnx(model, tmp_path / "model.onnx")
     for size in ((1, channels, 24, 32), (3, channels, 2, 41)):
         images = torch.rand(size)
@@ -74,7 +74,7 @@ def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, scale: int, channels:
 
 @pytest.mark.slow
 def test_a_strength_is_an_input_of_its_own(tmp_path: Path) -> None:
-    model = trained(Upscaler(scale=2, width=4, depth=2, strength=True)).eval()
+    model = trained(Upscaler(scale=2, width=4, depth=1, strength=True)).eval()
     torch.nn.init.normal_(model.network.control.weight)
     file = export_onnx(model, tmp_path / "model.onnx")
     images, strength = torch.rand(3, 3, 10, 12), torch.tensor([0.0, 0.5, 1.0])
