@@ -87,6 +87,14 @@ def fresh_accelerator() -> Iterator[None]:
     forget_accelerator()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def streams_end_at_once() -> None:
+    """After a stream of Parquet `datasets` waits for seconds, for threads that may outlive the process."""
+    import datasets
+
+    datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0
+
+
 @pytest.fixture(autouse=True)
 def fixed_seed() -> None:
     import torch
@@ -124,8 +132,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
     path = tmp_path_factory.mktemp("cache")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", path)
-    # datasets waits so long after it has read Parquet as a stream, for threads that may outlive the process.
-    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0, raising=False)
     return path
 
 
