@@ -51,15 +51,16 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test by its fixtures. Those of the demo run in two workers, each with a server, one with a browser.
+    """Mark a test by its fixtures.
 
-    Tests that fork run in one worker, since what they fork from imports for seconds.
+    The tests of the running demo share one worker, with a server and a browser; those that fork share one too, since
+    what they fork from imports for seconds.
     """
     fixtures = _MARKED_BY.keys() & set(getattr(item, "fixturenames", ()))
     for fixture in fixtures:
         item.add_marker(_MARKED_BY[fixture])
     if fixtures & {"browser", "url", "other_url"}:
-        item.add_marker(pytest.mark.xdist_group("browser" if fixtures & {"browser", "other_url"} else "endpoints"))
+        item.add_marker(pytest.mark.xdist_group("demo"))
     elif _FORKING.intersection(getattr(item, "function", pytest_itemcollected).__code__.co_names):
         item.add_marker(pytest.mark.xdist_group("forks"))
 

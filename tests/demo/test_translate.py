@@ -5,7 +5,6 @@ import base64
 import importlib.util
 import io
 import re
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,8 +21,8 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from helpers.browsing import download, drag, running
-from helpers.demo_server import SCREENS, environment
+from helpers.browsing import download, drag
+from helpers.demo_server import SCREENS, launched_here
 from helpers.pictures import farthest, picture
 from hubgan import Translator
 from hubgan.demo.board import as_drawing, open_drawing
@@ -264,14 +263,11 @@ def test_a_link_has_the_model_and_the_seed() -> None:
 @pytest.fixture(scope="module")
 def translator_url(space: Path, models: Path) -> Iterator[str]:
     """The address of a running demo with the translators."""
-    folders = ",".join(str(models / name) for name in ("sketch", "colour", "fill", "plain"))
+    generators, upscalers = [space / "tiny-generator", space / "tiny-classes"], [space / "tiny-upscaler"]
+    translators = [models / name for name in ("sketch", "colour", "fill", "plain")]
     mcp = str(importlib.util.find_spec("mcp") is not None)
-    changes = {
-        "HUBGAN_TRANSLATORS": folders,
-        "GRADIO_TEMP_DIR": str(models / "cache"),
-        "GRADIO_MCP_SERVER": mcp,
-    }
-    with running(sys.executable, space, environment(space, **changes), models / "log.txt") as url:
+    variables = {"GRADIO_MCP_SERVER": mcp, "SPACE_ID": "tester/demo"}
+    with launched_here(models / "cache", generators, upscalers, translators, **variables) as url:
         yield url
 
 
@@ -336,7 +332,7 @@ def test_drawing_in_the_page_and_the_endpoint(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("browser")  # with the others that use this demo
+@pytest.mark.xdist_group("demo")  # with the others that use this demo
 def test_the_endpoint_is_a_tool_of_an_mcp_server(translator_url: str, models: Path, drawing: Path) -> None:
     mcp = pytest.importorskip("mcp", reason="MCP needs its package: pip install 'hubgan[mcp]'")
     from mcp.client.streamable_http import streamable_http_client
