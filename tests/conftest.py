@@ -26,21 +26,18 @@ os.environ |= {
 }
 os.environ.pop("HF_HUB_OFFLINE", None)
 
-import datasets
 import pytest
-import torch
 
-from helpers.common import ROOT, forget_accelerator
-
+# Nothing here imports torch or datasets at once: the process that hands the tests to the workers needs neither, and
+# they wait for it.
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from hubgan import Upscaler
 
-torch.set_num_threads(1)
-
 
 _MARKED_BY = {"browser": "browser", "url": "e2e", "other_url": "e2e", "launch_environment": "e2e"}  # fixture to marker
+_FORKING = {"fork", "run_script", "train_forked", "train_in_two", "kill_and_compare"}
 
 
 def pytest_collection() -> None:
@@ -54,18 +51,24 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test by its fixtures. Those of the demo run in two workers, each with a server, one with a browser."""
+    """Mark a test by its fixtures.
+
+    The tests of the running demo share one worker, with a server and a browser; those that fork share one too, since
+    what they fork from imports for seconds.
+    """
     fixtures = _MARKED_BY.keys() & set(getattr(item, "fixturenames", ()))
     for fixture in fixtures:
         item.add_marker(_MARKED_BY[fixture])
     if fixtures & {"browser", "url", "other_url"}:
-        item.add_marker(pytest.mark.xdist_group("browser" if fixtures & {"browser", "other_url"} else "endpoints"))
+        item.add_marker(pytest.mark.xdist_group("demo"))
+    elif _FORKING.intersection(getattr(item, "function", pytest_itemcollected).__code__.co_names):
+        item.add_marker(pytest.mark.xdist_group("forks"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Several workers begin with groups and what takes long, so that none waits for another at the end."""
+    """Several workers begin with groups, then with what takes long, so that none waits for another at the end."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: not any(map(item.get_closest_marker, ("xdist_group", "slow"))))
+        items.sort(key=lambda item: [not item.get_closest_marker(name) for name in ("xdist_group", "slow")])
 
 
 @pytest.fixture
@@ -79,18 +82,32 @@ def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
 @pytest.fixture(autouse=True)
 def fresh_accelerator() -> Iterator[None]:
     """No test finds what another one has made of Accelerate."""
+    from helpers.common import forget_accelerator
+
     yield
     forget_accelerator()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def streams_end_at_once() -> None:
+    """After a stream of Parquet `datasets` waits for seconds, for threads that may outlive the process."""
+    import datasets
+
+    datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0
+
+
 @pytest.fixture(autouse=True)
 def fixed_seed() -> None:
+    import torch
+
     torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
 def launch_environment() -> dict[str, str]:
     """The environment of a training process: the checkout's own code, one thread, no network."""
+    from helpers.common import ROOT
+
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT / "src"),
@@ -112,10 +129,10 @@ def browser() -> "Iterator[Browser]":
 @pytest.fixture
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of `datasets` for each test, which holds no decoded images of another."""
+    import datasets
+
     path = tmp_path_factory.mktemp("cache")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", path)
-    # datasets waits so long after it has read Parquet as a stream, for threads that may outlive the process.
-    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0, raising=False)
     return path
 
 

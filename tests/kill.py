@@ -42,14 +42,14 @@ _DOMAINS = [
 # Everything that has a state is on: lazy penalties, adaptive augmentation, several discriminator steps, schedules.
 TASKS = {
     "generation": [
-        "--config", "quickstart", "--max_minutes", "None", "--max_steps", "25", "--batch_size", "16",
+        "--config", "quickstart", "--max_minutes", "None", "--max_steps", "13", "--batch_size", "8",
         "--generator.width", "8", "--discriminator.width", "8",
         "--discriminator_steps", "2", "--discriminator.norm", "spectral", "--r1_weight", "1", "--penalty_every", "3",
         "--augment", "color", "translation", "cutout", "--augment_target", "0.6", "--learning_rate", "2e-4", "5e-5",
         "--adam_beta2", "0.9", "0.99",
     ],
     "upscaling": [
-        "--config", "photo-x4", "--dataset", str(SAMPLE), "--max_images", "None", "--max_steps", "16",
+        "--config", "photo-x4", "--dataset", str(SAMPLE), "--max_images", "None", "--max_steps", "10",
         "--upscaler.width", "8", "--upscaler.depth", "1", "--discriminator.width", "4", "--crop_size", "24",
         "--batch_size", "4", "--pixel_share", "0.4", "--augment", "cutout", "--gradient_accumulation_steps", "2",
     ],
@@ -63,7 +63,7 @@ TASKS = {
     "cyclegan": ["--config", "horse2zebra-cyclegan", *_DOMAINS, "--discriminator_steps", "2"],
     # Two generators and two discriminators: not a task of hubgan's, but of the tests.
     "cycle": [
-        "--config", str(Path(__file__).parent / "helpers" / "toy_cycle.yaml"), "--max_steps", "25",
+        "--config", str(Path(__file__).parent / "helpers" / "toy_cycle.yaml"), "--max_steps", "13",
         "--discriminator_steps", "2", "--r1_weight", "1", "--penalty_every", "3", "--augment", "color", "translation",
         "--augment_target", "0.6", "--learning_rate", "2e-4", "5e-5",
     ],

@@ -6,6 +6,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 from helpers.common import ROOT
@@ -24,28 +25,38 @@ def read(file: Path) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
-def test_a_notebook_runs(
-    file: Path, tmp_path: Path, launch_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_the_notebooks_run(
+    tmp_path: Path, launch_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One after the other in one kernel, which forgets its variables: a new one would import for seconds."""
     for name, value in {**launch_environment, "IPYTHONDIR": str(tmp_path), "HF_HOME": str(tmp_path / "hf")}.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "model_cards").symlink_to(ROOT / "model_cards")
     (tmp_path / "notebooks").mkdir()
-    notebook = read(file)
-    (settings,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
-    settings.source += f"\n{TINY[file.stem]}"
-    client = NotebookClient(notebook, timeout=240, kernel_name="python3")
-    client.execute(cwd=str(tmp_path / "notebooks"))
+    kernel = KernelManager(kernel_name="python3")
+    kernel.start_kernel(cwd=str(tmp_path / "notebooks"))
+    try:
+        for file in NOTEBOOKS:
+            notebook = read(file)
+            notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+            (settings,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
+            settings.source += f"\n{TINY[file.stem]}"
+            NotebookClient(notebook, km=kernel, timeout=240).execute()
+            check_outputs(notebook, file.stem, tmp_path / "notebooks")
+    finally:
+        kernel.shutdown_kernel(now=True)
+
+
+def check_outputs(notebook: Any, name: str, folder: Path) -> None:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     assert len(pictures) >= 2
     words = "".join(str(output.get("text", "")) for output in outputs)
-    if file.stem == "train_on_your_pictures":
+    if name == "train_on_your_pictures":
         assert "FD-ENL0" in words and "500" in words
-        assert "FD-ENL0" in (tmp_path / "notebooks" / "runs" / "mine" / "README.md").read_text()
+        assert "FD-ENL0" in (folder / "runs" / "mine" / "README.md").read_text()
     else:
-        assert (tmp_path / "notebooks" / "large.png").is_file()
+        assert (folder / "large.png").is_file()
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)

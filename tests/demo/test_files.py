@@ -15,7 +15,7 @@ from helpers.demo_server import launched_here
 @pytest.mark.slow
 def test_files_are_deleted_in_time(space: Path, tmp_path: Path, red_picture: Path) -> None:
     cache, upscalers = tmp_path / "cache", [space / "tiny-upscaler"]
-    with launched_here(cache, [space / "tiny-generator"], upscalers, keep_seconds=12) as url:
+    with launched_here(cache, [space / "tiny-generator"], upscalers, keep_seconds=6) as url:
         client = Client(url, verbose=False)
         client.predict(count=2, api_name="/generate")
         client.predict(seconds=0.5, api_name="/walk")
@@ -25,7 +25,7 @@ def test_files_are_deleted_in_time(space: Path, tmp_path: Path, red_picture: Pat
         deadline = time.monotonic() + 90
         while left := _files(cache):
             assert time.monotonic() < deadline, left
-            time.sleep(0.5)
+            time.sleep(0.1)
         assert client.predict(count=1, api_name="/generate")
 
 

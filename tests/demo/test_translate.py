@@ -5,7 +5,6 @@ import base64
 import importlib.util
 import io
 import re
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,8 +21,8 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright drive
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from helpers.browsing import download, drag, running
-from helpers.demo_server import SCREENS, environment
+from helpers.browsing import download, drag
+from helpers.demo_server import SCREENS, launched_here
 from helpers.pictures import farthest, picture
 from hubgan import Translator
 from hubgan.demo.board import as_drawing, open_drawing
@@ -264,23 +263,28 @@ def test_a_link_has_the_model_and_the_seed() -> None:
 @pytest.fixture(scope="module")
 def translator_url(space: Path, models: Path) -> Iterator[str]:
     """The address of a running demo with the translators."""
-    folders = ",".join(str(models / name) for name in ("sketch", "colour", "fill", "plain"))
+    generators, upscalers = [space / "tiny-generator", space / "tiny-classes"], [space / "tiny-upscaler"]
+    translators = [models / name for name in ("sketch", "colour", "fill", "plain")]
     mcp = str(importlib.util.find_spec("mcp") is not None)
-    changes = {
-        "HUBGAN_TRANSLATORS": folders,
-        "GRADIO_TEMP_DIR": str(models / "cache"),
-        "GRADIO_MCP_SERVER": mcp,
-    }
-    with running(sys.executable, space, environment(space, **changes), models / "log.txt") as url:
+    variables = {"GRADIO_MCP_SERVER": mcp, "SPACE_ID": "tester/demo"}
+    with launched_here(models / "cache", generators, upscalers, translators, **variables) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def monitor(browser: "playwright.Browser") -> "Iterator[playwright.Page]":
+    """A tab of a monitor: to load the demo in it again takes less than in a new one."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(60_000)
+    yield page
+    page.close()
 
 
 @pytest.mark.slow
 def test_drawing_in_the_page_and_the_endpoint(
-    browser: "playwright.Browser", translator_url: str, models: Path, drawing: Path, tmp_path: Path
+    monitor: "playwright.Page", translator_url: str, models: Path, drawing: Path, tmp_path: Path
 ) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(60_000)
+    page = monitor
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -316,8 +320,8 @@ def test_drawing_in_the_page_and_the_endpoint(
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("Draw something.").wait_for()
     playwright.expect(made).to_have_count(0)
-    page.close()
     assert not problems
+    page.goto("about:blank")
 
     client = Client(translator_url, verbose=False)
     described = client.view_api(return_format="dict")["named_endpoints"]["/translate"]
@@ -336,7 +340,7 @@ def test_drawing_in_the_page_and_the_endpoint(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("browser")  # with the others that use this demo
+@pytest.mark.xdist_group("demo")  # with the others that use this demo
 def test_the_endpoint_is_a_tool_of_an_mcp_server(translator_url: str, models: Path, drawing: Path) -> None:
     mcp = pytest.importorskip("mcp", reason="MCP needs its package: pip install 'hubgan[mcp]'")
     from mcp.client.streamable_http import streamable_http_client
@@ -357,11 +361,10 @@ def test_the_endpoint_is_a_tool_of_an_mcp_server(translator_url: str, models: Pa
 
 
 @pytest.mark.slow
-def test_erasing_in_the_page(browser: "playwright.Browser", translator_url: str, models: Path, tmp_path: Path) -> None:
+def test_erasing_in_the_page(monitor: "playwright.Page", translator_url: str, models: Path, tmp_path: Path) -> None:
     photo = picture(60, 40)
     photo.save(tmp_path / "photo.png")
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    page.set_default_timeout(60_000)
+    page = monitor
     page.goto(f"{translator_url}/?translator=fill")
     page.get_by_text("Upload a picture, and erase a part of it.").wait_for()
     page.locator(".picture:visible input[type=file]").set_input_files(tmp_path / "photo.png")
@@ -387,7 +390,7 @@ def test_erasing_in_the_page(browser: "playwright.Browser", translator_url: str,
     page.get_by_role("tab", name="Translate").click()
     page.get_by_role("button", name="Reset").click()
     playwright.expect(page.get_by_text("Upload a picture, and erase a part of it.")).to_be_visible()
-    page.close()
+    page.goto("about:blank")
 
 
 @pytest.mark.slow

@@ -60,42 +60,42 @@ def test_a_generator_makes_the_same_images(tmp_path: Path, options: dict[str, An
         torch.testing.assert_close(made, expected, atol=1e-4, rtol=0)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("scale", "channels", "stride"), [(1, 3, 1), (2, 1, 1), (3, 3, 2), (4, 3, 1)])
-def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, scale: int, channels: int, stride: int) -> None:
-    model = trained(Upscaler(scale=scale, channels=channels, width=4, depth=2, stride=stride)).eval()
-    file = export_onnx(model, tmp_path / "model.onnx")
-    for size in ((1, channels, 24, 32), (3, channels, 2, 41)):
-        images = torch.rand(size)
+def assert_same_enlargements(model: Upscaler, file: Path) -> None:
+    for size in ((1, model.channels, 24, 32), (3, model.channels, 2, 41)):
+        inputs = {"images": torch.rand(size)}
+        if model.has_strength:
+            inputs["strength"] = torch.linspace(0, 1, 3)[-size[0] :]
         with torch.no_grad():
-            expected = model.forward(images).clamp(0, 1)
-        torch.testing.assert_close(run_file(file, images=images), expected, atol=1e-4, rtol=0)
+            expected = model.forward(*inputs.values()).clamp(0, 1)
+        torch.testing.assert_close(run_file(file, **inputs), expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.slow
-def test_a_strength_is_an_input_of_its_own(tmp_path: Path) -> None:
-    model = trained(Upscaler(scale=2, width=4, depth=2, strength=True)).eval()
-    torch.nn.init.normal_(model.network.control.weight)
-    file = export_onnx(model, tmp_path / "model.onnx")
-    images, strength = torch.rand(3, 3, 10, 12), torch.tensor([0.0, 0.5, 1.0])
-    with torch.no_grad():
-        expected = model.forward(images, strength).clamp(0, 1)
-    torch.testing.assert_close(run_file(file, images=images, strength=strength), expected, atol=1e-4, rtol=0)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scale": 1},
+        {"scale": 2, "channels": 1, "strength": True},  # an input of its own
+        {"scale": 3, "stride": 2},
+    ],
+)
+def test_an_upscaler_enlarges_the_same_way(tmp_path: Path, options: dict[str, Any]) -> None:
+    model = trained(Upscaler(width=4, depth=1, **options)).eval()
+    if model.has_strength:
+        torch.nn.init.normal_(model.network.control.weight)
+    assert_same_enlargements(model, export_onnx(model, tmp_path / "model.onnx"))
 
 
 @pytest.mark.slow
 def test_the_file_says_what_it_is_and_half_precision_becomes_float32(tmp_path: Path) -> None:
-    model = trained(Upscaler(scale=2, width=4, depth=1)).half()
+    model = trained(Upscaler(scale=4, width=4, depth=1)).half()
     file = export_onnx(model, tmp_path / "model.onnx", opset=20)
     assert model.dtype == torch.float16
-    images = torch.rand(1, 3, 10, 9)
-    with torch.no_grad():
-        expected = model.float().eval()(images).clamp(0, 1)
-    torch.testing.assert_close(run_file(file, images=images), expected, atol=1e-4, rtol=0)
+    assert_same_enlargements(model.float().eval(), file)
     graph = onnx.load(file)
     onnx.checker.check_model(graph)
     about = json.loads({entry.key: entry.value for entry in graph.metadata_props}["hubgan"])
-    assert (about["class"], about["scale"], about["depth"]) == ("Upscaler", 2, 1)
+    assert (about["class"], about["scale"], about["depth"]) == ("Upscaler", 4, 1)
     assert {entry.domain: entry.version for entry in graph.opset_import}[""] == 20
     sizes = [[d.dim_param or d.dim_value for d in x.type.tensor_type.shape.dim] for x in graph.graph.input]
     assert sizes == [["batch", 3, "height", "width"]]
@@ -129,7 +129,9 @@ def test_the_command(hubgan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         expected = Upscaler.from_pretrained("up")(images).clamp(0, 1)
     np.testing.assert_allclose(run_file(Path("up.onnx"), images=images), expected, atol=1e-4)
 
-    status, said, _ = hubgan("export", "gen", "-o", "models/gen.onnx")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "gen.onnx").touch()
+    status, said, _ = hubgan("export", "gen", "-o", "models/gen.onnx", "--overwrite")
     assert status == 0 and "latents (batch, 100) and labels (batch) to images (batch, 3, 8, 8)" in said
     for argv, complaint in {
         ("export", "up"): "up.onnx already exists",
@@ -139,7 +141,6 @@ def test_the_command(hubgan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     }.items():
         status, _, complained = hubgan(*argv)
         assert status == 2 and complaint in complained
-    assert hubgan("export", "gen", "-o", "models/gen.onnx", "--overwrite")[0] == 0
 
 
 def assert_same_pictures(model: Translator, file: Path, *sizes: tuple[int, int, int]) -> None:

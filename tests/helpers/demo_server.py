@@ -48,7 +48,12 @@ def environment(space: Path, **changes: str) -> dict[str, str]:
 
 @contextmanager
 def launched_here(
-    cache: Path, generators: Sequence[Path], upscalers: Sequence[Path], keep_seconds: int = 3600, **environment: str
+    cache: Path,
+    generators: Sequence[Path],
+    upscalers: Sequence[Path],
+    translators: Sequence[Path] = (),
+    keep_seconds: int = 3600,
+    **environment: str,
 ) -> Iterator[str]:
     """The address of a demo in this process, which has imported what it needs: a new one takes seconds for that.
 
@@ -56,6 +61,7 @@ def launched_here(
         cache: takes the files of visitors.
         generators: folders of models.
         upscalers: the same.
+        translators: the same.
         keep_seconds: as for `build_demo`.
         environment: variables that are set as long as the demo runs.
     """
@@ -65,7 +71,8 @@ def launched_here(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"GRADIO_TEMP_DIR": str(cache), **environment}.items():
             patch.setenv(name, value)
-        demo = build_demo([*map(str, generators)], [*map(str, upscalers)], keep_seconds=keep_seconds)
+        models = ([*map(str, folders)] for folders in (generators, upscalers, translators))
+        demo = build_demo(*models, keep_seconds=keep_seconds)
         with ThreadPoolExecutor(1) as elsewhere:  # in this thread Playwright's loop may be running
             _, url, _ = elsewhere.submit(demo.launch, **server, **launch_options()).result()
         try:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,6 @@ def command(processes: int, *options: str) -> list[str]:
     """`accelerate launch --cpu train.py` with these options."""
     return ["accelerate", "launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1",
             "--mixed_precision", "no", "--dynamo_backend", "no", str(ROOT / "train.py"), *options]  # fmt: skip
-
-
-def launch(environment: dict[str, str], processes: int, *options: str) -> None:
-    """Launch, and wait for a good end."""
-    done = subprocess.run(
-        command(processes, *options), env=environment, capture_output=True, text=True, timeout=280, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def train_here(*options: str) -> Path:

@@ -21,7 +21,6 @@ from helpers.launching import (
     PHOTO,
     TINY,
     keep_averages,
-    launch,
     metrics,
     state,
     train_here,
@@ -87,8 +86,8 @@ def test_the_average_is_what_is_saved_and_not_the_last_weights(run: Path) -> Non
 
 
 @pytest.mark.slow
-def test_two_processes(launch_environment: dict[str, str], tmp_path: Path) -> None:
-    launch(launch_environment, 2, *TINY, "--max_steps", "6", "--output_dir", str(tmp_path / "two"))
+def test_two_processes(tmp_path: Path) -> None:
+    train_in_two(tmp_path / "two", *TINY, "--max_steps", "6")
     assert metrics(tmp_path / "two")[-1]["images"] == 6 * 16 * 2
     assert len(Generator.from_pretrained(tmp_path / "two").sample(2, seed=0)) == 2
     assert "6 steps of 32" in (tmp_path / "two" / "README.md").read_text()
