@@ -46,7 +46,7 @@ def test_tuning_makes_a_copy_that_shows_the_picture(
 ) -> None:
     other = Image.fromarray(np.asarray(picture)[::-1].copy())
     before = {name: weight.clone() for name, weight in generator.state_dict().items()}
-    plain, tuned = (generator.invert(other, starts=1, steps=1, tuning_steps=steps) for steps in (0, 20))
+    plain, tuned = (generator.invert(other, starts=1, steps=1, tuning_steps=steps) for steps in (0, 40))
     assert tuned.psnr > plain.psnr + 1 and torch.equal(tuned.latents, plain.latents)
     assert all(torch.equal(weight, before[name]) for name, weight in generator.state_dict().items())
     tuned.generator.save_pretrained(tmp_path)
@@ -55,7 +55,7 @@ def test_tuning_makes_a_copy_that_shows_the_picture(
     assert again.training_run == {
         "dataset": "mine",
         "results": [],
-        "facts": {"time": "an hour", "tuned": "to one picture, 20 steps (pivotal tuning)"},
+        "facts": {"time": "an hour", "tuned": "to one picture, 40 steps (pivotal tuning)"},
     }
     one, two = (model.sample(16, seed=5, output_type="pt") for model in (generator, again))
     assert (one - two).square().mean().sqrt() < 0.1
