@@ -126,7 +126,11 @@ class NetworkOptions(OptionGroup):
     pretrained_model: str | None = None
     """Begin with the weights of this model (a Hub name or a folder) instead of random ones."""
     pretrained_discriminator: str | None = None
-    """Begin with the weights of this discriminator, for example RUN/discriminator of an earlier run."""
+    """Begin with the weights of this discriminator, for example RUN/discriminator of an earlier run, or of the
+    discriminator that this model was published with."""
+    freeze_discriminator: NonNegativeInt = 0
+    """Do not train this number of the discriminator's blocks, from the image side on (FreezeD). The block is a
+    resolution in r3gan, and a convolution in dcgan and patch. It goes with --pretrained_discriminator."""
 
 
 class OptimisationOptions(OptionGroup):
