@@ -87,9 +87,9 @@ class DataOptions(OptionGroup):
 
     group: ClassVar[str] = "data"
 
-    dataset: str
+    dataset: str = ""
     """The data set: a Hub name, a folder of images, a Parquet file, or a local data set. A folder of pairs has the
-    subfolders lr and hr."""
+    subfolders lr and hr. Recipes for a folder of yours name none."""
     dataset_name: str | None = None
     """The data set's name in the card and in the saved recipe. By default the Hub name, or the folder's own name.
     A remark in brackets, as in "uoft-cs/cifar10 (JPEG copy)", appears in the card only."""

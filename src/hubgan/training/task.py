@@ -286,6 +286,17 @@ class Task(ABC, Generic[C]):
         """
         return load_images(name, pairs=cls.takes_pairs, **options)
 
+    @classmethod
+    def sized(cls, config: C, images: int | None, recorded: Mapping[str, Any]) -> C:
+        """The options with those that follow from the number of images; the same object if there are none.
+
+        Args:
+            config: the options as they were given.
+            images: the number of images, if it is known.
+            recorded: the options of the run that is resumed; empty for a new run.
+        """
+        return config
+
     def setup_data(self, source: ImageSource) -> None:
         """Called once with the data set, before the networks are used."""
 
