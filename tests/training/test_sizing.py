@@ -74,6 +74,12 @@ def test_an_unknown_number_keeps_the_recipes_values(caplog: pytest.LogCaptureFix
     }
 
 
+def test_an_adaptive_probability_is_not_chosen(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "hubgan"):
+        config = resolve(100, "--augment_target", "0.6")
+    assert config.batch_size == 8 and not config.auto and "augment_probability" not in caplog.text
+
+
 def test_a_probability_needs_operations() -> None:
     with pytest.raises(ConfigError, match="there is no augmentation") as error:
         resolve(100, "--augment")

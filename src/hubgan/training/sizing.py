@@ -12,6 +12,7 @@ from hubgan.training.describe import number
 logger = logging.getLogger(__name__)
 
 Auto = Literal["batch_size", "augment_probability", "max_images", "ema_half_life"]
+_PROBABILITY = "augment_probability"
 _AVERAGED = 0.02  # the half-life of the average, as a share of the budget
 
 
@@ -62,7 +63,9 @@ def sized(config: C, images: int | None, recorded: Mapping[str, Any]) -> C:
     Raises:
         ConfigError: a probability of augmentation is asked for without operations to apply.
     """
-    if "augment_probability" in config.auto and not config.augment:
+    if config.augment_target is not None:  # which sets the probability itself
+        config = config.model_copy(update={"auto": tuple(each for each in config.auto if each != _PROBABILITY)})
+    if _PROBABILITY in config.auto and not config.augment:
         raise ConfigError(
             "auto chooses augment_probability, but there is no augmentation",
             "Pass --augment color translation cutout, or --augment_probability 1",
