@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
+from huggingface_hub import HfApi
 from safetensors.torch import load_file
 
+from helpers.common import equal
 from helpers.launching import TINY, metrics, train_here, train_in_two
+from helpers.loopback_hub import LoopbackHub
 from hubgan import Discriminator, Generator
 from hubgan.errors import ConfigError
 from hubgan.training import parse
@@ -91,6 +94,16 @@ def test_the_same_classes_keep_everything(tmp_path: Path, caplog: pytest.LogCapt
     for name, kind in (("generator", Generator), ("discriminator", Discriminator)):
         expected = kind.from_pretrained(tmp_path / Generation.published[name]).state_dict()
         assert all(torch.equal(value, expected[key]) for key, value in task.networks[name].state_dict().items())
+
+
+def test_a_discriminator_is_found_in_a_model_on_the_hub(hub: LoopbackHub, tmp_path: Path) -> None:
+    saved(tmp_path, *options("dcgan"))
+    HfApi().create_repo("tester/before")
+    HfApi().upload_folder(repo_id="tester/before", folder_path=tmp_path)
+    task = build(*options("dcgan"), "--pretrained_discriminator", "tester/before")
+    find_pretrained(task)
+    load_pretrained(task, Accelerator(cpu=True))
+    assert equal(task.networks["discriminator"], Discriminator.from_pretrained(tmp_path / "discriminator"))
 
 
 def test_another_number_of_channels_names_the_options(tmp_path: Path) -> None:
