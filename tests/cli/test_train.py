@@ -49,7 +49,7 @@ def test_a_first_try_with_pictures_of_ones_own_says_what_to_expect(run: Run, tmp
     assert expect.startswith("Two minutes of quickstart give blobs") and heading == "Next steps:"
     use, show, longer = (command.partition("  #")[0].strip() for command in commands)
     assert (use, show) == ("hubgan sample runs/quickstart", "HUBGAN_GENERATORS=runs/quickstart python app.py")
-    assert longer == "hubgan train --config cifar-dcgan-relativistic --dataset './my photos'"
+    assert longer == "hubgan train --config folder-64 --dataset './my photos'"
     assert parse(shlex.split(longer)[2:]).dataset == "./my photos"
 
 

@@ -76,7 +76,6 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
         ("task: generation\ndataset: x\nlerning_rate: 1\n", "Did you mean 'learning_rate'"),
         ("task: generation\ndataset: x\nbatch_size: many\n", "batch_size is 'many'"),
         ("task: generation\ndataset: x\nobjective: nice\n", "objective is 'nice'"),
-        ("task: generation\n", "dataset"),
         ("task: painting\n", "must name its task"),
         ("- 1\n", "must name its task"),
         ("a: b: c\n", "not valid YAML"),

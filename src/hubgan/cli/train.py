@@ -83,8 +83,7 @@ def _next(folder: Path, config: "TrainingConfig", *, first_try: bool) -> str:
         commands = {f"hubgan sample {name}": "make images"}
     commands[f"HUBGAN_{str(kind).upper()}S={name} python app.py"] = "show it in the demo"
     if first_try:
-        longer = f"hubgan train --config cifar-dcgan-relativistic --dataset {shlex.quote(config.dataset)}"
-        commands[longer] = "train for about an hour"
+        commands[f"hubgan train --config folder-64 --dataset {shlex.quote(config.dataset)}"] = "train for hours"
     elif not config.push_to_hub:
         commands[f"hubgan push {name} USER/{shlex.quote(folder.name)}"] = "put it on the Hub"
     width = max(map(len, commands))

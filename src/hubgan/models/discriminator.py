@@ -1,9 +1,11 @@
 """The discriminator, which generators, upscalers and translators are trained against."""
 
-from typing import Any
+from typing import Any, cast
 
-from torch import Tensor
+from torch import Tensor, nn
+from typing_extensions import Self
 
+from hubgan.errors import ConfigError
 from hubgan.models.base import HubModel
 from hubgan.networks import DISCRIMINATORS
 
@@ -24,9 +26,39 @@ class Discriminator(HubModel, tags=["gan", "discriminator"]):
 
     networks = DISCRIMINATORS
     description = "A discriminator (the opponent in a GAN's training)"
+    frozen_blocks: int = 0
 
     def __init__(self, architecture: str = "dcgan", **options: Any) -> None:
         super().__init__(architecture, **options)
+
+    def freeze(self, blocks: int) -> None:
+        """Keep the first blocks from training (FreezeD: Mo et al. 2020, https://arxiv.org/abs/2002.10964).
+
+        Args:
+            blocks: how many, from the image side on; 0 for none.
+
+        Raises:
+            ConfigError: the network has fewer blocks, or they have no order.
+        """
+        name, stages = self.config["architecture"], getattr(self.network, "stages", None)
+        if blocks and stages is None:
+            raise ConfigError(f"the blocks of {name} have no order to freeze them in", "Remove --freeze_discriminator")
+        if stages is not None and blocks > len(stages):
+            raise ConfigError(
+                f"freeze_discriminator is {blocks}, but this {name} discriminator has {len(stages)} blocks",
+                f"Pass --freeze_discriminator {len(stages)} or less",
+            )
+        self.frozen_blocks = blocks
+        self.requires_grad_()
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Let gradients reach the weights, or not; those of frozen blocks never."""
+        super().requires_grad_(requires_grad)
+        if self.frozen_blocks:
+            stages = cast(list[nn.Module], self.network.stages)
+            for block in stages[: self.frozen_blocks]:
+                block.requires_grad_(False)
+        return self
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (N, channels, H, W) in [-1, 1], and for a network with classes their numbers (N,), to logits."""

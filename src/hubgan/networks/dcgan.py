@@ -17,7 +17,7 @@ from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from hubgan.networks.layers import embed, in_fast_layout, spectral
+from hubgan.networks.layers import embed, in_fast_layout, spectral, stages
 from hubgan.networks.validation import (
     STRICT,
     Channels,
@@ -162,6 +162,11 @@ class DCGANDiscriminator(nn.Module):
             spectral_norm(self.embedding)
         elif self.embedding is not None:  # starts at 0, so that at first the label does not matter
             nn.init.zeros_(self.embedding.weight)
+
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The blocks, each with one convolution, from the image side on, without the last layer."""
+        return stages(self.layers)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(self.classes, labels)

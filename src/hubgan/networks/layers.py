@@ -1,5 +1,7 @@
 """Initial weights, memory layout, labels and styles, shared by several networks."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -30,6 +32,12 @@ def he(layer: nn.Conv2d, slope: float) -> nn.Conv2d:
 def _without_bias(layer: nn.Module) -> None:
     if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+def stages(layers: nn.Sequential) -> list[nn.Module]:
+    """Layers from each convolution up to the next one. The last convolution, which makes the logits, is left out."""
+    convolutions = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
+    return [layers[start:end] for start, end in pairwise(convolutions)]
 
 
 def in_fast_layout(x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from pydantic import validate_call
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from hubgan.networks.layers import he
+from hubgan.networks.layers import he, stages
 from hubgan.networks.validation import STRICT, Channels, ConditionChannels, Depth, Width
 
 
@@ -53,6 +53,11 @@ class PatchDiscriminator(nn.Module):
         layers += [_norm(nn.Conv2d(after, after, 3, padding=1), norm), nn.LeakyReLU(0.2, inplace=True)]
         last = nn.Conv2d(after, 1, 3, padding=1)
         self.layers = nn.Sequential(*layers, last if norm == "spectral" else _norm(last, norm))
+
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The blocks, each with one convolution, from the image side on, without the last layer."""
+        return stages(self.layers)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.layers(images)

@@ -9,6 +9,7 @@ The paper's networks have a stage at the images' own resolution (`patch` 1). Wit
 or doubles the resolution, as the DCGAN's does: most of the cost lies at that resolution, so this suits a CPU.
 """
 
+from itertools import pairwise
 from typing import Literal, cast
 
 import torch
@@ -205,6 +206,12 @@ class R3GANDiscriminator(nn.Module):
         self.basis = _init(nn.Conv2d(widths[-1], widths[-1], 4, groups=widths[-1], bias=False), 1)
         self.embedding = nn.Embedding(classes, widths[-1]) if classes else None
         self.last = _init(nn.Linear(widths[-1], widths[-1] if classes else 1, bias=False), 1)
+
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The blocks, one a resolution, from the image side on, without the last layers."""
+        starts = [place for place, layer in enumerate(self.layers) if place == 0 or isinstance(layer, _Resampled)]
+        return [self.layers[start:end] for start, end in pairwise([*starts, len(self.layers)])]
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(self.classes, labels)

@@ -197,6 +197,11 @@ class SNGANDiscriminator(nn.Module):
         self.last = _init(nn.Linear(widths[-1], 1, bias=False), side**-2, norm)
         self.embedding = _init(nn.Embedding(classes, widths[-1]), side**-2, norm) if classes else None
 
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The blocks from the image side on, without the last layer."""
+        return list(self.blocks)
+
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(self.classes, labels)
         found = relu(self.blocks(images)).sum((2, 3))

@@ -87,9 +87,9 @@ class DataOptions(OptionGroup):
 
     group: ClassVar[str] = "data"
 
-    dataset: str
+    dataset: str = ""
     """The data set: a Hub name, a folder of images, a Parquet file, or a local data set. A folder of pairs has the
-    subfolders lr and hr."""
+    subfolders lr and hr. Recipes for a folder of yours name none."""
     dataset_name: str | None = None
     """The data set's name in the card and in the saved recipe. By default the Hub name, or the folder's own name.
     A remark in brackets, as in "uoft-cs/cifar10 (JPEG copy)", appears in the card only."""
@@ -126,7 +126,11 @@ class NetworkOptions(OptionGroup):
     pretrained_model: str | None = None
     """Begin with the weights of this model (a Hub name or a folder) instead of random ones."""
     pretrained_discriminator: str | None = None
-    """Begin with the weights of this discriminator, for example RUN/discriminator of an earlier run."""
+    """Begin with the weights of this discriminator, for example RUN/discriminator of an earlier run, or of the
+    discriminator that this model was published with."""
+    freeze_discriminator: NonNegativeInt = 0
+    """Do not train this number of the discriminator's blocks, from the image side on (FreezeD). The block is a
+    resolution in r3gan, and a convolution in dcgan and patch. It goes with --pretrained_discriminator."""
 
 
 class OptimisationOptions(OptionGroup):

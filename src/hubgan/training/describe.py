@@ -5,6 +5,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from hubgan.data import ImageSource
+from hubgan.runtime.counting import counted
 from hubgan.runtime.names import without_folders
 from hubgan.training.config import TrainingConfig
 from hubgan.training.schedules import Schedule, is_used
@@ -95,6 +96,12 @@ def averaging(task: Task[Any]) -> str:
     kept = f"half-life in images {half_life}" if several else f"half-life {half_life} images"
     ramp = f", and at most {config.ema_rampup * 100:g} % of the images seen" if config.ema_rampup else ""
     return f"exponential, {kept}{ramp}"
+
+
+def frozen(task: Task[Any]) -> str:
+    """What of the discriminator is not trained; "" for nothing."""
+    blocks = task.config.freeze_discriminator
+    return f"the first {counted(blocks, 'block')} of the discriminator (FreezeD)" if blocks else ""
 
 
 def global_batch(config: TrainingConfig, accelerator: Accelerator) -> int:

@@ -17,7 +17,7 @@ from hubgan.training.plan import describe_plan
 from hubgan.training.pretrained import find_pretrained, load_pretrained
 from hubgan.training.run.folders import run_path, with_folder
 from hubgan.training.run.lock import only_run
-from hubgan.training.run.provenance import with_absolute_paths
+from hubgan.training.run.provenance import recorded_options, with_absolute_paths
 from hubgan.training.run.run_folder import RunFolder
 from hubgan.training.run.trackers import FOLDER, check_tracker
 from hubgan.training.signals import StopSignal
@@ -54,6 +54,8 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
     folder = RunFolder(config, accelerator)
     source = open_source(config, accelerator)
     decide(lambda: folder.check_data(source.fingerprint))
+    task = _sized(task, source.size)
+    config = folder.config = task.config
     logger.info("Building the networks ...")
     task.setup_data(source)
     load_pretrained(task, accelerator)
@@ -86,10 +88,13 @@ def plan(config: TrainingConfig) -> str:
     config, source, missing = task.config, None, ""
     try:
         source = open_source(config, accelerator)
+        task = _sized(task, source.size)
         task.setup_data(source)
     except UnreachableError as error:
         missing = error.message
+        task = _sized(task, None)
         task.setup_without_data()
+    config = task.config
     load_pretrained(task, accelerator)
     measurement = open_measurement(task, accelerator, source) if source else None
     logger.info("Timing a few steps ...")
@@ -130,6 +135,17 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
     task = TASKS[config.task](with_absolute_paths(config, run_path(config)))
     find_pretrained(task)
     return accelerator, task
+
+
+def _sized(task: Task[Any], images: int | None) -> Task[Any]:
+    """The task with the options that follow from the number of images."""
+    config = task.config
+    recorded = recorded_options(run_path(config)) if config.resume else {}
+    resolved = task.sized(config, images, recorded)
+    if resolved is config:
+        return task
+    set_seed(config.seed)  # the same weights as by a recipe with these numbers
+    return TASKS[config.task](resolved)
 
 
 def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource:

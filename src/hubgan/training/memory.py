@@ -33,8 +33,9 @@ def estimate(task: Task[Any], config: TrainingConfig, precision: str, processes:
     task = copy.deepcopy(task)
     networks: dict[str, nn.Module] = {name: network.to(_META).train() for name, network in task.networks.items()}
     learned = sum(_size(network.parameters()) for network in networks.values())
+    trained = sum(_size(_trained(network)) for network in networks.values())
     kept = 4 * sum(  # in float32
-        kept_values(optimizer.kind, networks[name].parameters())
+        kept_values(optimizer.kind, _trained(networks[name]))
         for names, optimizer in optimizers_of(task).items()
         for name in names
     )
@@ -49,7 +50,7 @@ def estimate(task: Task[Any], config: TrainingConfig, precision: str, processes:
     )
     parts = {
         "weights": learned + sum(_size(network.buffers()) for network in networks.values()),
-        "gradients": learned * (2 if processes > 1 else 1),
+        "gradients": trained * (2 if processes > 1 else 1),
         "optimizers": kept,
         "average": sum(_size([*network.parameters(), *network.buffers()]) for network in averaged),
         "other networks": sum(_size([*module.parameters(), *module.buffers()]) for module in constant),
@@ -141,6 +142,11 @@ def _batch(task: Task[Any], config: TrainingConfig) -> Batch:
     batch.random = _NoRandom(_META)
     batch.schedule = lambda schedule: max(schedule) if isinstance(schedule, tuple) else schedule
     return batch
+
+
+def _trained(network: nn.Module) -> list[Tensor]:
+    """The weights of a network but those of frozen blocks."""
+    return [weight for weight in network.parameters() if weight.requires_grad]
 
 
 def _size(tensors: Iterable[Tensor]) -> int:

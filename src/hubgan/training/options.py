@@ -1,7 +1,7 @@
 """From a recipe and a command line to a configuration."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, make_dataclass
 from importlib import resources
 from itertools import takewhile
@@ -67,6 +67,8 @@ def parse(arguments: Sequence[str] | None = None) -> TrainingConfig:
         options |= {name: None for name in about if name not in given_here}
     if _value(arguments, "eval_dataset") == "None" and not given_here & {"eval_split", "eval_samples"}:
         options |= {"eval_samples": 0, "eval_every": 0}
+    if "auto" in options:
+        options["auto"] = _left_to_auto(options["auto"], given_here)
     return validate(kind, options)
 
 
@@ -153,12 +155,19 @@ def _file(name: str) -> Path:
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = below | above
+    if "auto" in below and "auto" not in above:
+        merged["auto"] = _left_to_auto(below["auto"], above)
     for name, block in above.items():
         old = below.get(name)
         if isinstance(block, dict) and isinstance(old, dict):
             same = block.get("architecture", old.get("architecture")) == old.get("architecture")
             merged[name] = old | block if same else block
     return merged
+
+
+def _left_to_auto(auto: Iterable[str], given: Container[str]) -> tuple[str, ...]:
+    """The options that still follow from the number of images: those without a value of their own."""
+    return tuple(name for name in auto if name not in given)
 
 
 def purpose(name: str) -> list[str]:

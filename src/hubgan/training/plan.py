@@ -164,6 +164,8 @@ def _optimisation(task: Task[Any], config: TrainingConfig) -> list[str]:
     lines.append(f"penalties: {describe.penalties(task) or 'none'}")
     if config.clip_grad_norm:
         lines.append(f"gradients clipped to norm {config.clip_grad_norm:g}")
+    if frozen := describe.frozen(task):
+        lines.append(f"frozen: {frozen}")
     lines.append(f"averaging: {describe.averaging(task)}")
     lines.append(f"augmentation: {describe.augmentation(task) or 'none'}")
     if config.augment and is_used(config.augment_probability) and config.augment_target is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import torch
@@ -17,6 +17,7 @@ from hubgan.evaluation import Reference
 from hubgan.hub.download import ModelSource
 from hubgan.models import HubModel
 from hubgan.models.card import TrainingRun
+from hubgan.models.config import CONFIG
 from hubgan.models.figures import Result
 from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.config import TrainingConfig
@@ -285,6 +286,17 @@ class Task(ABC, Generic[C]):
         """
         return load_images(name, pairs=cls.takes_pairs, **options)
 
+    @classmethod
+    def sized(cls, config: C, images: int | None, recorded: Mapping[str, Any]) -> C:
+        """The options with those that follow from the number of images; the same object if there are none.
+
+        Args:
+            config: the options as they were given.
+            images: the number of images, if it is known.
+            recorded: the options of the run that is resumed; empty for a new run.
+        """
+        return config
+
     def setup_data(self, source: ImageSource) -> None:
         """Called once with the data set, before the networks are used."""
 
@@ -303,7 +315,13 @@ class Task(ABC, Generic[C]):
         return {network: ModelSource(name) for network, name in options.items() if name}
 
     def load_pretrained(self, network: str, source: ModelSource) -> HubModel:
-        """A published model, with the weights that `network` begins with."""
+        """A published model, with the weights that `network` begins with.
+
+        A network that has a folder of its own in a run's repository is found in there too.
+        """
+        folder = self.published.get(network)
+        if folder and not source.subfolder and CONFIG in (inside := replace(source, subfolder=folder)).files():
+            source = inside
         return type(self.networks[network]).from_pretrained(source.name, subfolder=source.subfolder)
 
     @abstractmethod

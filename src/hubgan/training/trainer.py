@@ -19,6 +19,7 @@ from hubgan.errors import TrainingError
 from hubgan.runtime.counting import counted
 from hubgan.runtime.processes import decide, largest
 from hubgan.runtime.seeding import derive
+from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import Measurement, brief
 from hubgan.training.monitor import Meter, Monitor
@@ -116,6 +117,7 @@ class Trainer:
                 "The budget is already used up. To train longer, raise --max_images, --max_steps or --max_minutes"
             )
         self._begun, self._before, stop = time.monotonic(), counters.seconds, 0
+        self._progress_before, self._estimated = counters.progress(config), False
         self._start()
         logger.info("Training in %s. Its report.html shows samples and curves ...", self.folder.path)
         bar = progress_bar(counters.progress(config), disable=not self.accelerator.is_main_process)
@@ -206,12 +208,23 @@ class Trainer:
         images_per_second, data_wait = (counters.images - images) / (now - then), self._waited / (now - then)
         self._logged, self._waited = (counters.images, now), 0.0
         values = self._meter.means()
+        self._estimate(now)
         self._monitor.warn_of_collapse(values, counters.progress(self.config))
         speed = {"images_per_second": round(images_per_second, 1), "data_wait": round(data_wait, 4)}
         replaced = self.accelerator.reduce(torch.tensor(self.images.replaced, device=self.accelerator.device), "sum")
         speed |= {"replaced_images": int(replaced)} if replaced else {}
         self.folder.log(counters.figures() | values | shown | speed)
         return ", ".join(filter(None, [_losses(values), f"{images_per_second:,.0f} images/s"]))
+
+    def _estimate(self, now: float) -> None:
+        """Say once how long the run will take, by the time of its first steps."""
+        progress = self.counters.progress(self.config)
+        done = progress - self._progress_before
+        if self._estimated or progress >= 1 or done <= 0:
+            return
+        self._estimated = True
+        left = (now - self._begun) * (1 - progress) / done
+        logger.info("The run needs about %s more at this speed", describe.duration(left))
 
     # -- resuming, going back ----------------------------------------------------------------------------------
 

@@ -323,7 +323,7 @@ class RunFolder:
             if config.discriminator_steps > 1
             else ""
         )
-        began = config.pretrained_model and without_folders(config.pretrained_model)
+        begun = [without_folders(name) for name in (config.pretrained_model, config.pretrained_discriminator) if name]
         more = task.card()
         facts = {
             "data set": f"{self._dataset_name()}, split {config.split}{classes}",
@@ -331,7 +331,8 @@ class RunFolder:
             "domains": more.get("domains", ""),
             "images seen": f"{counters['images']:,}, in {counters['steps']:,} steps of"
             f" {describe.batch(config, accelerator)}",
-            "began with": f"the weights of {began}" if began else "",
+            "began with": f"the weights of {' and '.join(begun)}" if begun else "",
+            "frozen": describe.frozen(task),
             "time": f"{describe.duration(counters['seconds'])} on {hardware_line(accelerator)}",
             "precision": precision(accelerator),
             "objective": config.objective.replace("_", "-"),

@@ -1,7 +1,8 @@
 """The task of image generation."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from PIL import Image
 from pydantic import PositiveInt
@@ -15,7 +16,8 @@ from hubgan.models.figures import Result
 from hubgan.networks import DISCRIMINATORS, GENERATORS
 from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.adversarial import AdversarialLoss
-from hubgan.training.config import Architectures, NetworkConfig, NetworkOptions, TrainingConfig
+from hubgan.training.config import Architectures, NetworkConfig, NetworkOptions
+from hubgan.training.sizing import SizedConfig, sized
 from hubgan.training.task import Batch, Losses, Models, Networks, OptimizerConfig, Part, Phase, Task
 
 _GRID = 8
@@ -38,7 +40,7 @@ class GenerationNetworks(NetworkOptions):
     """Train with the classes of the data. The generator then makes images of a given class."""
 
 
-class GenerationConfig(GenerationNetworks, TrainingConfig):
+class GenerationConfig(GenerationNetworks, SizedConfig):
     """Train an image generator."""
 
     moved: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -91,6 +93,10 @@ class Generation(Task[GenerationConfig]):
         with without_memory():  # finds wrong options before the data are opened
             self.setup_without_data()
         self.adversarial.check(self.networks["discriminator"])
+
+    @classmethod
+    def sized(cls, config: GenerationConfig, images: int | None, recorded: Mapping[str, Any]) -> GenerationConfig:
+        return sized(config, images, recorded) if config.auto else config
 
     def setup_data(self, source: ImageSource) -> None:
         if self.config.conditional:
