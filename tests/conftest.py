@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING
 
 from helpers.forking import free_port
@@ -61,8 +62,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(_MARKED_BY[fixture])
     if fixtures & {"browser", "url", "other_url"}:
         item.add_marker(pytest.mark.xdist_group("demo"))
-    elif _FORKING.intersection(getattr(item, "function", pytest_itemcollected).__code__.co_names):
+    elif isinstance(item, pytest.Function) and _FORKING & _names(item.function.__code__):
         item.add_marker(pytest.mark.xdist_group("forks"))
+
+
+def _names(code: CodeType) -> set[str]:
+    """What a function calls by name, and what its inner functions and comprehensions do."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*map(_names, inner))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -29,6 +29,7 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.models import HubModel
 
 
+@pytest.mark.slow
 def test_a_kind_without_models_has_no_tab(tmp_path: Path) -> None:
     Generator(image_size=16, width=4).save_pretrained(tmp_path / "gen")
     Upscaler(width=4, depth=1).save_pretrained(tmp_path / "up")

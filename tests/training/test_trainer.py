@@ -63,6 +63,7 @@ def test_a_run_ends_as_a_repository_ready_to_push(run: Path) -> None:
     assert yaml.safe_load((run / "recipe.yaml").read_text())["generator"]["width"] == 8
 
 
+@pytest.mark.slow
 def test_a_run_tells_of_itself_on_the_way(run: Path) -> None:
     lines = metrics(run)
     assert [line["steps"] for line in lines] == [4, 8, 12]
@@ -301,6 +302,7 @@ def test_the_dry_run_tells_the_plan_and_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_tensorboard_gets_the_figures(run: Path) -> None:
     assert list(run.rglob("events.out.tfevents.*"))
 
@@ -455,6 +457,7 @@ def test_a_pattern_of_the_blocks_shows_at_its_places() -> None:
     torch.testing.assert_close(difference[0, :, 0, 0], torch.eye(64)[3 * 8 + 6], atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_folders_that_cannot_take_a_run(run: Path, tmp_path: Path) -> None:
     before = (run / "model.safetensors").read_bytes()
     with pytest.raises(ConfigError, match="already holds a run"):

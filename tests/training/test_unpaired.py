@@ -153,6 +153,7 @@ def test_a_plan_says_what_is_translated_to_what(domains: list[str], tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_crops_of_small_parts_are_warned_of(
     domains: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
