@@ -111,8 +111,11 @@ def test_a_model_that_the_hub_cannot_give_is_an_error_before_the_imports_that_ta
         code="""
 import os, sys
 os.environ["HF_HUB_OFFLINE"] = "1"
+import hubgan
 from hubgan.cli import COMMANDS, main
-more = {"synthesize": ["-n", "3", "-o", "fakes"], "upscale": ["."], "translate": ["."], "evaluate": ["--dataset", "."],
+picture = os.path.join(os.path.dirname(hubgan.__file__), "demo", "examples", "cat.png")
+more = {"synthesize": ["-n", "3", "-o", "fakes"], "upscale": ["."], "translate": ["."], "invert": [picture],
+        "evaluate": ["--dataset", "."],
         "push": ["me/repository"], "space": ["--generator", "me/x", "--upscaler", "me/y"]}
 for command in COMMANDS.keys() - {"train"}:
     assert main([command, "me/x", *more.get(command, [])]) == 2

@@ -295,7 +295,7 @@ def test_zero_gpu_lends_its_gpu_to_those_that_compute(monkeypatch: pytest.Monkey
 
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))  # the real one acts on ZeroGPU alone
     runpy.run_path(str(ROOT / "src" / "hubgan" / "demo" / "models.py"))
-    assert set(lent) == {"make", "_enlarge", "clip_strength", "translate"}
+    assert set(lent) == {"make", "_invert", "_enlarge", "clip_strength", "translate"}
     assert lent["make"][1] == 15 and lent["_enlarge"][1].__name__ == "upscaling_seconds"
 
 

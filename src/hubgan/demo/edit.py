@@ -114,17 +114,7 @@ class EditPart:
                         alt_text=strings.EDIT_RESULT,
                     )
                     self._download = gr.DownloadButton(strings.EDIT_DOWNLOAD, size="md", interactive=False)
-                    with gr.Column(visible=_can_invert()):
-                        self._picture = gr.Image(
-                            type="filepath",
-                            image_mode=None,
-                            sources=["upload", "clipboard"],
-                            label=strings.OWN_PICTURE,
-                            buttons=[],
-                            height=200,
-                            elem_classes="picture",
-                        )
-                        self._find = gr.Button(strings.FIND, size="md")
+                    self._own = gr.UploadButton(strings.OWN_PICTURE, size="md", visible=_can_invert())
         self._subject = gr.State(time_to_live=_SESSION_SECONDS)
         self.outputs: list[gr.components.Component] = [
             self._subject,
@@ -144,9 +134,9 @@ class EditPart:
         work: Any = {**PRIVATE, **MODEL_QUEUE, "trigger_mode": "always_last", "show_progress": "hidden"}
         gr.on([control.input for control in controls], self.change, {self._subject, *controls}, shown, **work)
         self._reset.click(self.reset, self._subject, self.outputs, **PRIVATE, **MODEL_QUEUE)
-        found = self._find.click(
+        found = self._own.upload(
             self.invert,
-            [self._picture, model],
+            [self._own, model],
             self.outputs,
             preprocess=False,
             show_progress_on=self._result,
@@ -199,7 +189,7 @@ class EditPart:
         subject = Subject.of(images.request, index)
         return {
             **self._ready(subject),
-            self._note: strings.PICKED.format(caption=images.captions[index]),
+            self._note: strings.EDITED.format(caption=images.captions[index]),
             self._result: images.files[index],
             self._download: gr.DownloadButton(value=images.files[index], interactive=True),
         }

@@ -79,15 +79,16 @@ WALKING = "Generating frames"
 
 # -- an edit
 EDIT = "Edit an image"
-EDIT_HINT = "Select an image above, then move a slider. Or find your own picture in the model."
+EDIT_HINT = "Select an image above, then move a slider. Or upload your own picture."
+EDITED = "The sliders change this image: {caption}."
 DIRECTION = "Direction {number}"
 DIRECTION_FIELD, AMOUNT = "Direction", "Amount"
 AMOUNT_RANGE = "The amount must be between -{maximum:g} and {maximum:g}"
 EDIT_CLASS, EDIT_SHARE = "Mix in a class", "Share of that class"
 EDIT_RESET, EDIT_RESULT, EDIT_DOWNLOAD = "Undo all changes", "The edited image", "Download the edited image (PNG)"
-OWN_PICTURE, FIND, FINDING = "Your own picture", "Find it in the model", "Searching"
+OWN_PICTURE, FINDING = "Edit your own picture", "Searching"
 FOUND = "The model shows {name} like this, at {psnr:.1f} dB. The sliders change it."
-NO_SUBJECT = "No image is selected", "Select an image, or find your own picture"
+NO_SUBJECT = "No image is selected", "Select an image, or upload your own picture"
 
 # -- upscale
 PICTURE = "Picture"
