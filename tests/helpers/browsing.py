@@ -118,7 +118,7 @@ def choose(page: Page, path: Path) -> None:
     """Choose a file in the tab Upscale; it replaces the one before."""
     clear(page)
     with page.expect_response(lambda response: "/upload" in response.url and response.ok):
-        page.locator("input[type=file]").first.set_input_files(path)
+        page.locator(".picture input[type=file]").first.set_input_files(path)
     page.get_by_label("Remove Image").wait_for()
 
 
