@@ -190,6 +190,61 @@ def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
         *METRICS, "nearness-enl0", "copies-enl0", "label-accuracy-enl0"]  # fmt: skip
 
 
+# -- extractors that know the classes, or none
+
+
+class Knowing(Colours):
+    """A classifier of the classes, in another order than the generator's, which takes all images for the last one."""
+
+    name, classes = "Knowing", tuple(reversed(NAMES))
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        return torch.eye(len(NAMES))[-1].expand(len(features), -1)
+
+
+class Silent(Colours):
+    name, classifies = "Silent", False
+
+
+def test_a_classifier_of_the_classes_needs_no_training_images() -> None:
+    options = {"samples": 20, "extractor": Knowing()}
+    found = by_name(evaluate_generator(Generator(width=4, labels=NAMES), part("train[:100]"), **options))
+    assert found["recognised-knowing"]["value"] == 0.1  # all samples are taken for the first class
+    assert not any("label" in name for name in found)
+    others = by_name(evaluate_generator(Generator(width=4, labels=["a", "b"]), part("train[:100]"), **options))
+    assert not any("recognised" in name for name in others)
+
+
+def test_features_without_a_classifier_have_no_inception_score() -> None:
+    found = by_name(evaluate_generator(Generator(width=4), part("train"), samples=12, extractor=Silent()))
+    assert "fd-silent" in found and not any(name.startswith("is") for name in found)
+
+
+@pytest.mark.slow
+def test_the_classification_accuracy_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubgan.metrics.classifier._FEWEST_STEPS", 1)
+    options = {"samples": 12, "extractor": Colours(), "trained_on": part("train[100:]"), "cas": True}
+    results = evaluate_generator(Generator(width=4, labels=NAMES), part("train[:20]"), **options)
+    cas = by_name(results)["cas"]
+    assert cas["name"] == "CAS" and 0 <= cas["value"] <= 1 and 0 <= cas["settings"]["real"] <= 1
+    assert cas["settings"]["cas_training_images"] == 12 and "small classifier" in cas["extractor"]
+
+
+def test_a_classification_accuracy_score_that_cannot_be_measured() -> None:
+    trained, extractor = part("train[100:]"), Counting()
+    for labels, trained_on, words in (
+        ([], trained, "has no classes"),
+        (NAMES, None, "needs the training images"),
+        (["a", "b"], trained, "has other classes than the generator"),
+    ):
+        generator = Generator(width=4, labels=labels)
+        with pytest.raises(ConfigError, match=words):
+            evaluate_generator(
+                generator, part("train[:20]"), samples=12, extractor=extractor, trained_on=trained_on, cas=True
+            )
+    assert not extractor.seen
+
+
 # -- on the way
 
 
@@ -226,7 +281,9 @@ def test_options_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[st
     command = ["evaluate", str(tmp_path / "model"), "--dataset", str(SAMPLE), "--device", "cpu", "--samples", "12"]
     assert main([*command, "--neighbours", "x.png"]) == 2
     assert "--train-split" in capsys.readouterr().err
-    assert main([*command, "--extractor", "inception", "--inception-weights", str(tmp_path / "none.pth")]) == 2
+    assert main([*command, "--cas"]) == 2
+    assert "--cas needs the training images. Pass" in capsys.readouterr().err
+    assert main([*command, "--extractor", "inception", "--extractor-weights", str(tmp_path / "none.pth")]) == 2
     assert "none.pth" in capsys.readouterr().err
     assert main([*command, "--truncation", "0.5"]) == 0
     assert "written" not in capsys.readouterr().out

@@ -383,9 +383,9 @@ def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "the folder /no/such/folder does not exist" in capsys.readouterr().err
     assert main(["evaluate", str(tmp_path / "other"), "--dataset", str(SAMPLE), "--small-column", "small"]) == 2
     assert "holds a generator, which does not use --small-column. Remove" in capsys.readouterr().err
-    options = ["--inception-weights", "inception.pth"]
+    options = ["--extractor-weights", "inception.pth"]
     assert main(["evaluate", str(tmp_path / "other"), "--dataset", str(SAMPLE), *options]) == 2
-    assert "--extractor enl0 does not use --inception-weights. Remove" in capsys.readouterr().err
+    assert "--extractor enl0 does not use --extractor-weights. Remove" in capsys.readouterr().err
     Upscaler(width=8, depth=1).save_pretrained(tmp_path / "third")
     options = ["--truncation", "1", "--reals", "20", "--extractor", "enl0", "--batch-size", "8"]
     assert main(["evaluate", str(tmp_path / "third"), "--dataset", str(SAMPLE), *options]) == 2

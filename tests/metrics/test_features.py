@@ -9,6 +9,8 @@ from torch import Tensor
 from hubgan.errors import ConfigError
 from hubgan.metrics import (
     EXTRACTORS,
+    Cifar10Classifier,
+    DINOv2,
     EfficientNetLite0,
     InceptionV3,
     extract,
@@ -56,7 +58,9 @@ def test_features_of_images_that_come_one_by_one(extractor: EfficientNetLite0) -
 def test_figures_are_named_by_the_extractor(extractor: EfficientNetLite0) -> None:
     names = (extractor.key, extractor.frechet_name, extractor.kernel_name, "IS" + extractor.suffix)
     assert names == ("enl0-1", "FD-ENL0", "KD-ENL0", "IS-ENL0")
-    assert list(EXTRACTORS.items()) == [("enl0", EfficientNetLite0), ("inception", InceptionV3)]
+    assert {
+        "enl0": EfficientNetLite0, "c10": Cifar10Classifier, "inception": InceptionV3, "dinov2": DINOv2
+    } == EXTRACTORS  # fmt: skip
 
 
 # -- Inception

@@ -242,4 +242,4 @@ def test_every_metric_has_a_legend_and_one_kind_of_input() -> None:
         assert metric.needs <= registry.GENERATOR_NEEDS or metric.needs == registry.UPSCALER_NEEDS
         assert all(registry.legends([registry.metric_id(figure.full_name())]) for figure in metric.figures)
     of_generators = [metric.title for metric in registry.measurable(registry.GENERATOR_NEEDS)]
-    assert of_generators[-2:] == ["Memorisation", "Label accuracy"]  # those that need most
+    assert of_generators[-2:] == ["Classification accuracy score", "Classes recognised"]  # those that need most

@@ -61,8 +61,10 @@ if TYPE_CHECKING:
 
 _SAMPLES, _BATCH = 10_000, 64
 _GENERATORS = (
-    "floor_split", "train_split", "reals", "extractor", "inception_weights", "truncation", "neighbours", "batch_size"
+    "floor_split", "train_split", "reals", "extractor", "extractor_weights", "cas", "truncation", "neighbours",
+    "batch_size"
 )  # fmt: skip
+_DOWNLOADED = ("inception", "dinov2")
 _UPSCALERS = ("fidelity", "strength", "degraded")
 
 
@@ -111,11 +113,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
                       help="generators: how many images of --split are used for the Frechet and kernel distances"
  " (default: as many as samples)")  # fmt: skip
     see = parser.add_argument_group("features of generators' images")
-    see.add_argument("--extractor", choices=("enl0", "inception"),
-                     help="EfficientNet-Lite0, whose weights come with a package, or Inception, whose weights are"
- " downloaded (default: enl0). The literature reports figures by Inception")  # fmt: skip
-    see.add_argument("--inception-weights", metavar="FILE", type=Path,
-                     help="the weight file of Inception, if it cannot be downloaded")  # fmt: skip
+    see.add_argument("--extractor", choices=("enl0", "c10", "inception", "dinov2"),
+                     help="EfficientNet-Lite0 (enl0), or a small classifier of CIFAR-10 for pictures like those (c10)."
+ " Their weights come with packages. Those of Inception and DINOv2 are downloaded (default: enl0)."
+ " The literature reports figures by Inception, and lately by DINOv2")  # fmt: skip
+    see.add_argument("--extractor-weights", "--inception-weights", metavar="FILE", type=Path,
+                     help="the weight file of Inception or DINOv2, if it cannot be downloaded")  # fmt: skip
+    see.add_argument("--cas", action="store_true",
+                     help="with --train-split: also measure the classification accuracy score of a generator with"
+ " classes. Two small classifiers are trained, which takes minutes")  # fmt: skip
     parser.add_argument("--truncation", metavar="T", type=float,
                         help="generators: as in `hubgan sample`. The figures are only printed")  # fmt: skip
     add_fidelity(parser)
@@ -148,6 +154,8 @@ def run(args: argparse.Namespace) -> None:
     """Measure a model, print the figures, and write those of a folder into its card."""
     if args.neighbours and not args.train_split:
         raise ConfigError("--neighbours needs the training images", "Pass their split with --train-split")
+    if args.cas and not args.train_split:
+        raise ConfigError("--cas needs the training images", "Pass their split with --train-split")
     if args.neighbours and args.neighbours.exists():
         raise ConfigError(f"{args.neighbours} exists already", "Pass another file with --neighbours")
     find_model(args)
@@ -212,6 +220,8 @@ class _MetricsHelp(UserString):
                     about = [] if names.lower() == metric.title.lower() else [metric.title]
                     about.append(f"{figure.better} is better")
                     about += ["needs --train-split"] if "training images" in metric.needs else []
+                    about += ["needs --cas"] if "pixels" in metric.needs else []
+                    about += ["of c10 and classes of CIFAR-10"] if "known classes" in metric.needs else []
                     lines.append(f"  {names:<16}{'; '.join(about)}")
             lines.append("")
         return "\n".join(lines)
@@ -230,8 +240,8 @@ def _check_kind(args: argparse.Namespace, model: "Generator | Upscaler | Transla
         if model.input:
             refuse_unused(args, f"{args.model}, which computes its inputs ({model.input}),", "target_dataset")
     refuse_unused(args, f"{args.model} holds {kind}, which", *wrong)
-    if args.extractor != "inception":
-        refuse_unused(args, "--extractor enl0", "inception_weights")
+    if args.extractor not in _DOWNLOADED:
+        refuse_unused(args, f"--extractor {args.extractor or 'enl0'}", "extractor_weights")
 
 
 def _print_plan(
@@ -251,14 +261,22 @@ def _print_plan(
         extractor = EXTRACTORS[args.extractor or "enl0"]
         suffix = "" if extractor.standard else f"-{extractor.name}"
         available, number = {"features"}, args.samples or _SAMPLES
+        available |= {"probabilities"} if extractor.classifies else set()
+        if labelled and set(model.labels) <= set(extractor.classes):
+            available |= {"labels", "known classes"}
     if number and size and not args.reals:
         number = min(number, size)
     left_out = {"sharpness"} if getattr(model, "scale", 1) == 1 else set()  # the input holds detail of every size
     training: set[registry.Need] = {"training images", "labels"} if labelled else {"training images"}
+    training |= {"pixels"} if args.cas else set()
 
     def names(needs: set[registry.Need]) -> list[str]:
-        figures = [figure for metric in registry.measurable(needs) for figure in metric.figures]
-        return [figure.full_name(suffix) for figure in figures if figure.key not in left_out]
+        found = [(metric, figure) for metric in registry.measurable(needs) for figure in metric.figures]
+        return [
+            figure.full_name("" if metric.network else suffix)
+            for metric, figure in found
+            if figure.key not in left_out
+        ]
 
     found = names(available | training if args.train_split else available)
     images = "some images" if size is None else counted(size, "image")
@@ -330,9 +348,10 @@ def _suffix(args: argparse.Namespace) -> str:
 
 
 def _extractor(args: argparse.Namespace) -> "FeatureExtractor":
-    from hubgan.metrics import EfficientNetLite0, InceptionV3
+    from hubgan.metrics import EXTRACTORS
 
-    return InceptionV3(args.inception_weights) if args.extractor == "inception" else EfficientNetLite0()
+    options = {"weights": args.extractor_weights} if args.extractor in _DOWNLOADED else {}
+    return EXTRACTORS[args.extractor or "enl0"](**options)
 
 
 def _measure(
@@ -364,6 +383,7 @@ def _measure(
             reals=args.reals,
             truncation=args.truncation,
             extractor=_extractor(args),
+            cas=args.cas,
             batch_size=args.batch_size or _BATCH,
             picture=args.neighbours,
             progress=progress,

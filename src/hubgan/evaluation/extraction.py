@@ -6,6 +6,7 @@ process computes, except for the last bits if images are broken, as those around
 
 import logging
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from hubgan.data import Squares
 from hubgan.errors import DataError, ImageError
 from hubgan.evaluation.reference import Reference, prepare_ahead, shuffled_cells, shuffled_rows
 from hubgan.metrics import FeatureExtractor, extract
+from hubgan.metrics.classifier import to_classifier
 from hubgan.models import Generator
 from hubgan.models.generator import Labels
 from hubgan.models.latents import truncate
@@ -100,6 +102,21 @@ def real_features(
     if file:
         decide(lambda: _write_cache(file, found))
     return found
+
+
+def real_pixels(reference: Reference, transform: Squares, rows: Tensor, *, progress: bool) -> Tensor:
+    """Rows of a data set whose images can be used, as the small classifier takes them: uint8 (N, C, 32, 32)."""
+    source = reference.source
+    cells = chain.from_iterable(source.read(source.rows.select(rows.tolist())))
+    images = prepare_ahead(lambda cells: source.prepare(transform, cells), cells, source.name)
+    show = progress and is_main()
+    return torch.cat(
+        [
+            to_classifier(image[None])
+            for image in tqdm(images, "reading real images", len(rows), unit="img", disable=not show)
+            if isinstance(image, Tensor)
+        ]
+    )
 
 
 def generate_samples(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hubgan.data import Squares
 from hubgan.errors import ConfigError, DataError, Remedy
-from hubgan.evaluation.extraction import RealFeatures, generate_samples, real_features
+from hubgan.evaluation.extraction import RealFeatures, Samples, generate_samples, real_features, real_pixels
 from hubgan.evaluation.reference import Reference
 from hubgan.evaluation.results import results_of, versions
 from hubgan.media.grid import ImageGrid
@@ -22,9 +22,11 @@ from hubgan.metrics import (
     FeatureSets,
     Labels,
     Memorisation,
+    Pixels,
     TrainingImages,
     registry,
 )
+from hubgan.metrics.classifier import to_classifier
 from hubgan.models import Generator
 from hubgan.models.figures import Result
 from hubgan.models.latents import truncate
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 FEWEST = 12  # half of them, for the floor, is more than the neighbours that density needs
 _PAIRS = 36
+_PART = 64  # images made smaller at once
 _ENLARGED = 2
 
 
@@ -49,6 +52,7 @@ def evaluate_generator(
     reals: int | None = None,
     truncation: float | None = None,
     extractor: FeatureExtractor | None = None,
+    cas: bool = False,
     batch_size: int = 64,
     picture: Path | None = None,
     progress: bool = False,
@@ -74,6 +78,8 @@ def evaluate_generator(
             samples, and there are no more samples than reference images. Other figures compare equal numbers.
         truncation: as in `Generator.sample`.
         extractor: of the features; EfficientNet-Lite0 by default.
+        cas: also measure the classification accuracy score, for which two small classifiers are trained. It needs the
+            training images and a generator with classes.
         batch_size: images generated at once.
         picture: a PNG file to write: the samples nearest to a training image, each beside that one.
         progress: show progress bars.
@@ -83,10 +89,13 @@ def evaluate_generator(
 
     Raises:
         ConfigError: the extractor's packages are missing, the training images are the reference or a stream,
-            `truncation` is not above 0, or `picture` is no .png or comes without training images.
+            `truncation` is not above 0, `picture` is no .png or comes without training images, or `cas` is not
+            possible.
         DataError: there are fewer than twelve images, or reading breaks off.
     """
     _check(reference, trained_on, truncation, picture)
+    if cas:
+        _check_cas(generator.labels, reference, trained_on)
     device = generator.device
     extractor = (extractor or EfficientNetLite0()).to(device)
     transform = Squares(size=generator.image_size, channels=generator.channels, flip=False)
@@ -133,14 +142,23 @@ def evaluate_generator(
             real=real.features,
             floor=pair,
             seed=seed,
+            progress=progress,
         )
+        known = bool(generator.labels) and set(generator.labels) <= set(extractor.classes)
         if training and trained_on:
-            labels = _labels(generator.labels, fake.labels, (real, reference), (training, trained_on))
             about = TrainingImages(training.features, str(trained_on), len(trained_on.source))
-            sets = replace(sets, training=about, labels=labels)
+            sets = replace(sets, training=about)
+        if sets.training or known:
+            trained = (training, trained_on) if training and trained_on else None
+            sets = replace(sets, labels=_labels(generator.labels, fake.labels, (real, reference), trained))
+        if cas and training and trained_on and sets.labels:
+            sets = replace(sets, pixels=_pixels(fake, (real, reference), (training, trained_on), transform, progress))
         available: set[registry.Need] = {"features"}
+        available |= {"probabilities"} if extractor.classifies else set()
         available |= {"training images"} if sets.training else set()
         available |= {"labels"} if sets.labels else set()
+        available |= {"known classes"} if known else set()
+        available |= {"pixels"} if sets.pixels else set()
         found = [
             result
             for metric in registry.measurable(available)
@@ -188,11 +206,25 @@ def _check(reference: Reference, trained_on: Reference | None, truncation: float
             pass
 
 
+def _check_cas(names: tuple[str, ...], reference: Reference, trained_on: Reference | None) -> None:
+    remedy = Remedy("Remove cas", "Remove --cas")
+    if not names:
+        raise ConfigError("the generator has no classes, but the classification accuracy score needs some", remedy)
+    if trained_on is None:
+        raise ConfigError(
+            "the classification accuracy score needs the training images",
+            Remedy("Pass them as trained_on", "Pass their split with --train-split"),
+        )
+    for each in (reference, trained_on):
+        if set(each.source.classes) != set(names):
+            raise ConfigError(f"{each} has other classes than the generator, as CAS compares them", remedy)
+
+
 def _labels(
     names: tuple[str, ...],
     fake: Tensor | None,
     real: tuple[RealFeatures, Reference],
-    training: tuple[RealFeatures, Reference],
+    training: tuple[RealFeatures, Reference] | None,
 ) -> Labels | None:
     """The labels of all images as a generator with these classes numbers them.
 
@@ -201,10 +233,26 @@ def _labels(
     if fake is None:
         return None
     try:
-        return Labels(fake, _label_ids(names, *real), _label_ids(names, *training), len(names))
+        return Labels(fake, _label_ids(names, *real), _label_ids(names, *training) if training else None, names)
     except DataError as error:
-        logger.warning("%s. Label accuracy is not measured", error)
+        logger.warning("%s. What needs labels is not measured", error)
         return None
+
+
+def _pixels(
+    fake: Samples,
+    real: tuple[RealFeatures, Reference],
+    training: tuple[RealFeatures, Reference],
+    transform: Squares,
+    progress: bool,
+) -> Pixels:
+    """The images that the classifiers of CAS learn from and are tested on: as many training images as samples."""
+    count = len(fake.images)
+    test, others = (
+        real_pixels(reference, transform, features.rows[:most], progress=progress)
+        for (features, reference), most in ((real, None), (training, count))
+    )
+    return Pixels(torch.cat([to_classifier(part) for part in fake.images.split(_PART)]), test, others)
 
 
 def _label_ids(names: tuple[str, ...], images: RealFeatures, reference: Reference) -> Tensor:

@@ -34,7 +34,7 @@ def results_of(
         samples: the number of measured images.
         settings: what all figures of an evaluation share; those of a value are added.
         beside: what stands beside the figures; `metric.beside` by default.
-        extractor: the network whose features were compared, in words; `metric.network` by default.
+        extractor: the network whose features were compared, in words, unless the metric has its own.
         extractor_suffix: the end of the figures' names by that extractor, such as "-ENL0".
         suffix: follows the name but not the metric, such as " at fidelity 1": the metric is the same.
     """
@@ -42,7 +42,7 @@ def results_of(
     for figure in metric.figures:
         if figure.key not in values:  # not a figure of such images
             continue
-        measured, name = values[figure.key], figure.full_name(extractor_suffix)
+        measured, name = values[figure.key], figure.full_name("" if metric.network else extractor_suffix)
         about = {beside or metric.beside: measured.beside, **settings, **measured.settings}
         result = Result(
             metric=metric_id(name),
@@ -54,7 +54,7 @@ def results_of(
             samples=samples,
             settings={key: rounded(value) if isinstance(value, float) else value for key, value in about.items()},
         )
-        network = extractor or metric.network
+        network = metric.network or extractor
         results.append(result | {"extractor": network} if network else result)
     return results
 

@@ -26,6 +26,8 @@ class FeatureExtractor(nn.Module):
         num_features: features of an image.
         version: of preparation and weights. Whatever changes the features changes it.
         standard: whether its figures are those of the literature. Their names have no such end: FID, KID, IS.
+        classifies: whether it is a classifier, which gives probabilities.
+        classes: the names of its classes, where samples may be of them.
     """
 
     name: str
@@ -34,6 +36,8 @@ class FeatureExtractor(nn.Module):
     num_features: int
     version: str = "1"
     standard: bool = False
+    classifies: bool = True
+    classes: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -63,9 +67,9 @@ class FeatureExtractor(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 1 or 3, H, W), uint8 or float in [0, 1], to features, float (N, num_features)."""
 
-    @abstractmethod
     def probabilities(self, features: Tensor) -> Tensor:
         """The classifier's probabilities of features (N, num_features): float32 (N, classes), on its device."""
+        raise NotImplementedError
 
 
 class EfficientNetLite0(FeatureExtractor):

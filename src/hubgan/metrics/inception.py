@@ -16,7 +16,7 @@ _URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_WEI
 _ELSE = "or use the extractor enl0, whose figures have other names"
 _REMEDY = Remedy(
     python=f"Pass the path of {_WEIGHTS} as weights, {_ELSE}",
-    command_line=f"Pass the path of {_WEIGHTS} with --inception-weights, {_ELSE}",
+    command_line=f"Pass the path of {_WEIGHTS} with --extractor-weights, {_ELSE}",
 )
 
 

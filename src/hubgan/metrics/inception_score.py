@@ -51,7 +51,7 @@ def inception_score(probabilities: Tensor, *, splits: int = 10, seed: int = 0) -
     "Inception score",
     Figure("inception_score", "IS", "higher", meaning="how clear and how varied the samples are"),
     legend="IS, the Inception score, is high where samples are clearly of a class and of all classes.",
-    needs={"features"},
+    needs={"features", "probabilities"},
     beside="real",
     fewest=5000,  # it is taken of tenths of them, and grows with their size
 )

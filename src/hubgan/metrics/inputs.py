@@ -27,12 +27,23 @@ class TrainingImages(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """The labels, int64 from 0 to `classes` - 1, of the generated, the real and the training images: a row each."""
+    """The labels of the generated, the real and the training images, if those are known: int64, a row each.
+
+    Label n is the class `classes[n]`.
+    """
+
+    fake: Tensor
+    real: Tensor
+    training: Tensor | None
+    classes: tuple[str, ...]
+
+
+class Pixels(NamedTuple):
+    """The generated, the real and the training images, uint8 (N, 1 or 3, 32, 32), in the order of the features."""
 
     fake: Tensor
     real: Tensor
     training: Tensor
-    classes: int
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,8 @@ class FeatureSets:
         seed: of random choices.
         training: of the training images, for metrics that need "training images".
         labels: of all images, for metrics that need "labels".
+        pixels: the images themselves, for metrics that need "pixels".
+        progress: show progress bars.
     """
 
     extractor: FeatureExtractor
@@ -56,6 +69,8 @@ class FeatureSets:
     seed: int
     training: TrainingImages | None = None
     labels: Labels | None = None
+    pixels: Pixels | None = None
+    progress: bool = False
 
     @property
     def equal(self) -> "FeatureSets":

@@ -98,6 +98,7 @@ class LinearClassifier:
 def _measure(sets: FeatureSets) -> dict[str, Measured]:
     training, labels = sets.training, sets.labels
     assert training is not None and labels is not None
-    classifier = LinearClassifier.fit(training.features, labels.training, labels.classes)
+    assert labels.training is not None
+    classifier = LinearClassifier.fit(training.features, labels.training, len(labels.classes))
     samples = classifier.accuracy(sets.fake, labels.fake)
     return {"label_accuracy": Measured(samples, beside=classifier.accuracy(sets.real, labels.real))}

@@ -21,10 +21,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 Direction = Literal["lower", "higher", "closer to 1"]
-Need = Literal["features", "training images", "labels", "pairs"]
+Need = Literal["features", "probabilities", "training images", "labels", "known classes", "pixels", "pairs"]
 Scale = Literal["linear", "log", "share"]
 
-GENERATOR_NEEDS: frozenset[Need] = frozenset({"features", "training images", "labels"})
+GENERATOR_NEEDS: frozenset[Need] = frozenset(
+    {"features", "probabilities", "training images", "labels", "known classes", "pixels"}
+)
 UPSCALER_NEEDS: frozenset[Need] = frozenset({"pairs"})
 
 Settings: TypeAlias = Mapping[str, str | int | float]
@@ -86,8 +88,10 @@ class Metric:
         figures: what it gives.
         legend: what a reader must know of its figures, in a sentence or two. "{fd}" is the name of the figure with the
             key `fd`. Metrics that are read together may share a legend.
-        needs: what it is computed from. "features" of generated and of real images, the "training images" and the
-            "labels" of all of them belong to generators; "pairs" of an enlarged picture and its original to upscalers.
+        needs: what it is computed from. To generators belong "features" of generated and of real images, the
+            "training images", and the "labels" and "pixels" of all of them. The extractor may give "probabilities",
+            and its classifier may have the generator's classes ("known classes"). To upscalers belong "pairs" of an
+            enlarged picture and its original.
         beside: what stands beside its figures for comparison, and the name of that setting in results: the "floor"
             (the same distance between real images), "real" (other real images), or "bicubic". At scale 1 that is
             called "input".
@@ -125,11 +129,12 @@ class Match(NamedTuple):
 
     @property
     def name(self) -> str:
-        return self.figure.full_name(self.suffix.upper())
+        return self.figure.full_name(_SUFFIXES.get(self.suffix, self.suffix.upper()))
 
 
 _METRICS: dict[str, Metric] = {}
-_FEATURES: dict[str, int] = {}  # of an image, by the suffix of the extractor's figures
+_FEATURES: dict[str, int] = {}  # of an image, by the suffix of the extractor's figures in small letters
+_SUFFIXES: dict[str, str] = {}  # as figures' names have them, by the same
 
 
 def register_metric(
@@ -163,7 +168,7 @@ def register_metric(
 
 def register_features(suffix: str, number: int) -> None:
     """Say how many features an image has for the extractor whose figures' names have this suffix ("-ENL0")."""
-    _FEATURES[metric_id(suffix)] = number
+    _FEATURES[metric_id(suffix)], _SUFFIXES[metric_id(suffix)] = number, suffix
 
 
 def metrics() -> list[Metric]:
