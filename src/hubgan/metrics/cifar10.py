@@ -1,4 +1,8 @@
-"""Features by a small classifier of CIFAR-10, which this project trains: `benchmarks/cifar10_classifier.py`."""
+"""Features by a small classifier of CIFAR-10, which this project trained.
+
+The weights had 12 epochs, without holes in the images. `benchmarks/cifar10_classifier.py` does not repeat them: it
+trains for 16 epochs with holes. New weights need another `version`, or cached features of the old ones are used.
+"""
 
 from pathlib import Path
 
