@@ -1,8 +1,14 @@
 """What is installed, in its three places: pyproject.toml, requirements.txt (a Space's), the README's header."""
 
 import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 
+import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from helpers.common import ROOT
 from hubgan.training.options import RECIPES, recipes
@@ -23,6 +29,63 @@ def test_requirements_have_the_bounds_of_the_package() -> None:
     assert listed
     demo = set(re.findall('"([^"]+)"', listed[1]))
     assert set(REQUIREMENTS) == {line for line in quoted if ">=" in line} | demo
+
+
+def installed_with(extra: str) -> set[str]:
+    """The distributions that `pip install hubgan[extra]` brings."""
+    found: set[tuple[str, frozenset[str]]] = set()
+    waiting = [Requirement(f"hubgan[{extra}]")]
+    while waiting:
+        wanted = waiting.pop()
+        key = canonicalize_name(wanted.name), frozenset(wanted.extras)
+        if key in found:
+            continue
+        try:
+            needs = [Requirement(need) for need in distribution(wanted.name).requires or []]
+        except PackageNotFoundError:  # of another system
+            continue
+        found.add(key)
+        extras = wanted.extras or {""}
+        waiting += [
+            need for need in needs if not need.marker or any(need.marker.evaluate({"extra": each}) for each in extras)
+        ]
+    return {name for name, _ in found}
+
+
+@pytest.mark.slow
+def test_the_extra_of_the_demo_is_enough_to_find_a_picture_in_a_model() -> None:
+    """Its packages alone, as `make demo` installs them: all others are hidden."""
+    have = installed_with("demo")
+    assert {"torch", "gradio", "efficientnet-lite-pytorch"} <= have and not {"accelerate", "datasets"} & have
+    hidden = [
+        module
+        for module, owners in packages_distributions().items()
+        if not have & {canonicalize_name(owner) for owner in owners}
+    ]
+    code = f"""
+from importlib.machinery import PathFinder
+from importlib.metadata import Distribution, PackageNotFoundError
+from packaging.utils import canonicalize_name
+
+find, hidden = PathFinder.find_spec, set({hidden!r})
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in hidden else find(name, *rest)
+of_name = Distribution.from_name
+
+def from_name(name):
+    if canonicalize_name(name) not in {sorted(have)!r}:
+        raise PackageNotFoundError(name)
+    return of_name(name)
+
+Distribution.from_name = from_name
+from PIL import Image
+from hubgan import Generator
+from hubgan.demo.edit import _can_invert
+assert _can_invert()
+found = Generator(image_size=8, width=4).invert(Image.new("RGB", (8, 8)), starts=1, steps=1, tuning_steps=1)
+print(found.psnr > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_the_readme_carries_a_spaces_header() -> None:

