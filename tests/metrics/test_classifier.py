@@ -51,8 +51,7 @@ def test_changes_keep_images_apart() -> None:
     images = torch.stack([torch.full((3, 32, 32), value) for value in (0.1, 0.9)])
     changed = classifier._augmented(images, torch.Generator().manual_seed(0))
     for image, value in zip(changed, (0.1, 0.9), strict=True):
-        hole = image[0] == 0.5
-        assert 0 < hole.sum() <= 64 and torch.allclose(image[:, ~hole], torch.tensor(value))
+        assert torch.allclose(image, torch.tensor(value))
 
 
 def test_the_first_layer_makes_patches_uncorrelated() -> None:

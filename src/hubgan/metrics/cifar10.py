@@ -1,8 +1,4 @@
-"""Features by a small classifier of CIFAR-10, which this project trained.
-
-The weights had 12 epochs, without holes in the images. `benchmarks/cifar10_classifier.py` does not repeat them: it
-trains for 16 epochs with holes. New weights need another `version`, or cached features of the old ones are used.
-"""
+"""Features by a small classifier of CIFAR-10, which this project trains: `benchmarks/cifar10_classifier.py`."""
 
 from pathlib import Path
 
@@ -12,6 +8,7 @@ from torch import Tensor
 from hubgan.metrics.bicubic import resize
 from hubgan.metrics.classifier import SIDE, SmallClassifier
 from hubgan.metrics.features import FeatureExtractor
+from hubgan.runtime.files import sha256
 
 WEIGHTS = Path(__file__).with_name("cifar10.safetensors")
 
@@ -33,6 +30,7 @@ class Cifar10Classifier(FeatureExtractor):
         super().__init__()
         self.network = SmallClassifier(len(self.classes))
         self.network.load_state_dict(load_file(WEIGHTS))
+        self.version = sha256(WEIGHTS)[:8]
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from hubgan.runtime.seeding import torch_generator
 SIDE = 32
 _BATCH, _PART, _FEWEST_STEPS = 512, 128, 120
 _RATE, _BIAS_RATE, _DECAY = 0.75, 64, 1.3e-3
-_SHIFT, _HOLE = 2, 8  # pixels
+_SHIFT = 2  # pixels
 _FITTED = 5000  # images to which the first layer is fitted
 _SMALLEST = 5e-4  # added to the variances of patches
 
@@ -106,12 +106,12 @@ def train_classifier(
     labels: Tensor,
     classes: int,
     *,
-    epochs: int = 16,
+    epochs: int = 12,
     seed: int = 0,
     device: torch.device | str = "cpu",
     progress: str = "",
 ) -> SmallClassifier:
-    """A classifier that has learned from images, mirrored, moved, and with holes at random.
+    """A classifier that has learned from images, mirrored and moved at random.
 
     Args:
         images: uint8 (N, 1 or 3, 32, 32).
@@ -160,7 +160,7 @@ def _batches(count: int, random: torch.Generator) -> Iterator[Tensor]:
 
 
 def _augmented(images: Tensor, random: torch.Generator) -> Tensor:
-    """Mirrored by chance, moved by up to two pixels, and with a grey hole of eight pixels; each image its own way."""
+    """Mirrored by chance, and moved by up to two pixels; each image its own way."""
     count = len(images)
     mirrored = torch.rand(count, 1, 1, 1, generator=random) < 0.5
     images = torch.where(mirrored, images.flip(-1), images)
@@ -168,8 +168,4 @@ def _augmented(images: Tensor, random: torch.Generator) -> Tensor:
     places = torch.arange(SIDE)
     rows, columns = top + places, left + places
     images = pad(images, (_SHIFT,) * 4, mode="reflect")
-    images = images[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
-    upper, outer = torch.randint(1 - _HOLE, SIDE, (2, count, 1), generator=random)
-    inside = [(places >= start) & (places < start + _HOLE) for start in (upper, outer)]
-    hole = inside[0][:, None, :, None] & inside[1][:, None, None, :]
-    return images.masked_fill(hole, 0.5)
+    return images[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
