@@ -90,7 +90,7 @@ def test_what_cannot_be_edited_or_inverted_is_told_in_a_line(
     before = names(tmp_path)
     for argv, words in {
         ("edit", "gen", "--directions", "lihgt"): "no direction 'lihgt'. Did you mean 'light'?",
-        ("edit", "gen", "--directions", "6"): "the model has 6 directions, not 7",
+        ("edit", "gen", "--directions", "6"): "there is no direction 6. Use a number from 0 to 5",
         ("edit", "gen", "--amounts", "nan"): "amount must be a finite number",
         ("edit", "gen", "-o", "a.gif"): "-o a.gif must end in .png. Pass -o a.png",
         ("edit", "gen", "--label", "dog"): "has no classes",

@@ -110,7 +110,7 @@ def test_a_recipe_without_a_data_set_asks_for_one(tmp_path: Path) -> None:
         train_here(*options)
     assert caught.value.for_command_line() == (
         "the recipe sketch-to-emoji names no data set. Pass a folder of your pictures with --dataset."
-        " docs/translation.md says where to find some"
+        " docs/training.md and docs/translation.md show examples"
     )
     assert "not opened: the recipe sketch-to-emoji names no data set" in plan(parse(options))
     named = parse([*options, "--dataset", str(SAMPLE), "--dataset_name", "fluent-emoji"])

@@ -287,16 +287,18 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             ConfigError: `k` below 1 or more than there are, an unknown method, or SeFa for a network without
                 `first_weight`.
         """
-        k = _count("k", k)
+        k, found = _count("k", k), self._all_directions(method)
+        if k > len(found):
+            raise ConfigError(f"the model has {len(found)} directions, not {k}", f"Use k from 1 to {len(found)}")
+        return found[:k]
+
+    def _all_directions(self, method: Method | None) -> Tensor:
         weight = getattr(self.network, "first_weight", None)
         if method not in (None, *get_args(Method)):
             raise ConfigError(f"unknown method {method!r}", "Use 'sefa' or 'ganspace'")
         if method == "sefa" and weight is None:
             raise ConfigError(f"{self.config['architecture']} has no first_weight for SeFa", "Use 'ganspace'")
-        found = self._components() if weight is None or method == "ganspace" else sefa(weight)
-        if k > len(found):
-            raise ConfigError(f"the model has {len(found)} directions, not {k}", f"Use k from 1 to {len(found)}")
-        return found[:k]
+        return self._components() if weight is None or method == "ganspace" else sefa(weight)
 
     def _components(self) -> Tensor:
         n = max(_FEWEST, 4 * self.latent_dim)
@@ -354,7 +356,10 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         vector = self._direction(direction, method).to(latents)
         amounts = torch.as_tensor(amount, dtype=latents.dtype, device=latents.device)
         if amounts.ndim > 1 or not bool(amounts.isfinite().all()):
-            raise ConfigError(f"amount must be a finite number, or several in a row, not {amount!r}")
+            raise ConfigError(
+                f"amount must be a finite number, or several in a row, not {amount!r}",
+                "Use amounts from -3 to 3, standard deviations of the latents",
+            )
         if latents.ndim == 2 and amounts.ndim and len(latents) != 1 and len(amounts) not in (1, len(latents)):
             raise ConfigError(
                 f"there are {len(amounts)} amounts for {len(latents)} latents", "Pass one amount, or one for each"
@@ -373,10 +378,10 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             return unit
         if isinstance(direction, str):
             return self._direction(self.direction_number(direction), method)
-        number = operator.index(direction)
-        if number < 0:
-            raise ConfigError(f"there is no direction {number}", "Directions are numbered from 0 on")
-        return self.directions(number + 1, method=method)[number]
+        number, found = operator.index(direction), self._all_directions(method)
+        if not 0 <= number < len(found):
+            raise ConfigError(f"there is no direction {number}", f"Use a number from 0 to {len(found) - 1}")
+        return found[number]
 
     def invert(
         self,

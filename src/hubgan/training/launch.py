@@ -158,7 +158,7 @@ def open_source(config: TrainingConfig, accelerator: Accelerator) -> ImageSource
     if not config.dataset:
         raise UnreachableError(
             f"the recipe {config.config} names no data set",
-            "Pass a folder of your pictures with --dataset. docs/translation.md says where to find some",
+            "Pass a folder of your pictures with --dataset. docs/training.md and docs/translation.md show examples",
         )
     logger.info("Opening the data set %s ...", config.dataset)
     with accelerator.main_process_first():  # the first process fills the cache of `datasets`, the others read it
