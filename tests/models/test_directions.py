@@ -116,7 +116,7 @@ def test_names_of_directions_are_kept_with_the_model(plain: Generator, tmp_path:
     ("direction", "amount", "words"),
     [
         ("lihgt", 1, "no direction 'lihgt'. Did you mean 'light'"),
-        (6, 1, "Use k from 1 to 6"),
+        (6, 1, "there is no direction 6. Use a number from 0 to 5"),
         (-1, 1, "there is no direction -1"),
         (torch.zeros(6), 1, "other than 0"),
         (torch.ones(5), 1, "must be a finite vector (6,)"),

@@ -94,16 +94,6 @@ class EditPart:
             self._note = gr.Markdown(strings.EDIT_HINT, elem_classes="hint")
             with gr.Row():
                 with gr.Column(min_width=240):
-                    self._sliders = [
-                        gr.Slider(-AMOUNT, AMOUNT, value=0, step=0.1, label=strings.DIRECTION.format(number=n))
-                        for n in range(_SLIDERS)
-                    ]
-                    self._other = gr.Dropdown(
-                        [], value=None, allow_custom_value=True, label=strings.EDIT_CLASS, visible=False
-                    )
-                    self._share = gr.Slider(0, 1, value=0, step=0.05, label=strings.EDIT_SHARE, visible=False)
-                    self._reset = gr.Button(strings.EDIT_RESET, size="md", interactive=False)
-                with gr.Column(min_width=240):
                     self._result = gr.Image(
                         type="filepath",
                         format="png",
@@ -115,6 +105,16 @@ class EditPart:
                     )
                     self._download = gr.DownloadButton(strings.EDIT_DOWNLOAD, size="md", interactive=False)
                     self._own = gr.UploadButton(strings.OWN_PICTURE, size="md", visible=_can_invert())
+                with gr.Column(min_width=240):
+                    self._sliders = [
+                        gr.Slider(-AMOUNT, AMOUNT, value=0, step=0.1, label=strings.DIRECTION.format(number=n))
+                        for n in range(_SLIDERS)
+                    ]
+                    self._other = gr.Dropdown(
+                        [], value=None, allow_custom_value=True, label=strings.EDIT_CLASS, visible=False
+                    )
+                    self._share = gr.Slider(0, 1, value=0, step=0.05, label=strings.EDIT_SHARE, visible=False)
+                    self._reset = gr.Button(strings.EDIT_RESET, size="md", interactive=False)
         self._subject = gr.State(time_to_live=_SESSION_SECONDS)
         self.outputs: list[gr.components.Component] = [
             self._subject,
