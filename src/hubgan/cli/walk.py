@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hubgan import Generator
-    from hubgan.models.generator import Labels
+    from hubgan.models.labels import Labels
 
 _SEEDS = 4  # drawn at random if none are given
 _SECONDS = 2.0  # from a seed to the next

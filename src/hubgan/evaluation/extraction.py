@@ -23,7 +23,7 @@ from hubgan.evaluation.reference import Reference, prepare_ahead, shuffled_cells
 from hubgan.metrics import FeatureExtractor, extract
 from hubgan.metrics.classifier import to_classifier
 from hubgan.models import Generator
-from hubgan.models.generator import Labels
+from hubgan.models.labels import Labels
 from hubgan.models.latents import truncate
 from hubgan.runtime.files import atomic_write
 from hubgan.runtime.processes import decide, is_main, share_out

@@ -28,7 +28,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hubgan.errors import ConfigError, Remedy
-from hubgan.models.generator import GROUP, Generator, Labels
+from hubgan.models.generator import GROUP, Generator
+from hubgan.models.labels import Labels
 from hubgan.models.latents import truncate
 from hubgan.runtime.counting import counted
 from hubgan.runtime.files import atomic_write, new_folder, remove_leftovers, write_text

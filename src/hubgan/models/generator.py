@@ -4,49 +4,38 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, overload
+from typing import Any, Literal, TypeAlias, get_args, overload
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, one_hot, pad
-from typing_extensions import TypedDict, Unpack
 
 from hubgan.errors import ConfigError, Remedy, nearest
 from hubgan.media.images import ImageInput
 from hubgan.models.base import HubModel
-from hubgan.models.directions import ganspace, sefa
+from hubgan.models.directions import ganspace, moved, named, sefa
 from hubgan.models.finite import is_finite, not_finite
+from hubgan.models.generate_pipeline import GeneratePipeline
 from hubgan.models.inversion import Inversion, invert
+from hubgan.models.labels import Labels, check_labels, numbers_of
 from hubgan.models.latents import positions, truncate, walk
-from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type, pipeline_output
+from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type
 from hubgan.networks import GENERATORS
 from hubgan.runtime.seeding import normals, torch_generator
-
-if TYPE_CHECKING:
-    from hubgan.models.pipeline import PipelineOutput
 
 # The network always gets this many latents at once: kernels round differently for other batch sizes, and a seed must
 # give the same images whatever the batch size. A larger group would be faster for many images and slower for a few.
 GROUP = 16
 
-Labels: TypeAlias = int | str | Sequence[int | str]
-"""Classes by number or name: one for all images, or several that are used in turn."""
 Method: TypeAlias = Literal["sefa", "ganspace"]
 """How directions are found."""
 
 _FEWEST, _SIDE = 1024, 32  # images for GANSpace, and their side in pixels
 
 
-class _Options(TypedDict, total=False):
-    """The classes of a call, which are passed by name."""
-
-    labels: Labels | None
-    class_labels: Labels | None
-
-
-class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["gan"]):
+class Generator(GeneratePipeline, HubModel, pipeline_tag="unconditional-image-generation", tags=["gan"]):
     """Latents to images, with class labels if the model has classes.
 
     Args:
@@ -118,28 +107,11 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         Raises:
             ConfigError: an unknown label, or labels for a model without classes.
         """
-        if labels is None:
-            if not self.labels:
-                return None
-            return torch.randint(len(self.labels), (n,), generator=torch_generator(seed, "labels"))
-        if not self.labels:
-            raise ConfigError("this model has no classes", "Leave out labels")
-        wanted = [labels] if isinstance(labels, int | str) else list(labels)
-        if not wanted:
-            raise ConfigError("labels is empty", "Pass at least one label, or leave out labels")
-        numbers = torch.tensor([self._number(label) for label in wanted])
-        return numbers.repeat(-(-n // len(wanted)))[:n]
-
-    def _number(self, label: int | str) -> int:
-        if isinstance(label, str) and label in self.labels:
-            return self.labels.index(label)
-        if isinstance(label, str) and label.isdecimal():  # from a command line
-            return self._number(int(label))
-        if not isinstance(label, str) and 0 <= (number := operator.index(label)) < len(self.labels):
-            return number
-        if isinstance(label, str):
-            raise ConfigError(f"the model has no class {label!r}", nearest(label, self.labels))
-        raise ConfigError(f"the model has no class {label!r}", f"Its classes are 0 to {len(self.labels) - 1}")
+        if labels is not None:
+            return numbers_of(labels, n, self.labels)
+        return (
+            torch.randint(len(self.labels), (n,), generator=torch_generator(seed, "labels")) if self.labels else None
+        )
 
     @overload
     def sample(
@@ -315,15 +287,8 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         Raises:
             ConfigError: a name that is empty or a number, a number that is no direction's, or two names for one.
         """
-        known = names if isinstance(names, Mapping) else {}
-        fits = all(isinstance(name, str) and name and not name.isdecimal() and type(number) is int
-                   and 0 <= number < self.latent_dim for name, number in known.items())  # fmt: skip
-        if not fits or len({*known.values()}) < len(known) or (names and not known):
-            raise ConfigError(
-                f"direction_names must give different numbers from 0 to {self.latent_dim - 1}, not {names!r}",
-                "Pass names with numbers, such as {'brightness': 0}",
-            )
-        self.direction_names = dict(known)
+        known = named(names, self.latent_dim)
+        self.direction_names = known
         self.config.pop("direction_names", None)
         if known:
             self.config["direction_names"] = dict(known)
@@ -354,18 +319,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         """
         self._check_latents(latents[None] if latents.ndim == 1 else latents)
         vector = self._direction(direction, method).to(latents)
-        amounts = torch.as_tensor(amount, dtype=latents.dtype, device=latents.device)
-        if amounts.ndim > 1 or not bool(amounts.isfinite().all()):
-            raise ConfigError(
-                f"amount must be a finite number, or several in a row, not {amount!r}",
-                "Use amounts from -3 to 3, standard deviations of the latents",
-            )
-        if latents.ndim == 2 and amounts.ndim and len(latents) != 1 and len(amounts) not in (1, len(latents)):
-            raise ConfigError(
-                f"there are {len(amounts)} amounts for {len(latents)} latents", "Pass one amount, or one for each"
-            )
-        moved: Tensor = latents + amounts[..., None] * vector
-        return moved
+        return moved(latents, vector, amount)
 
     def _direction(self, direction: int | str | Tensor, method: Method | None) -> Tensor:
         if isinstance(direction, Tensor):
@@ -474,7 +428,7 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
         """
         self._check_latents(latents)
         batch_size = _count("batch_size", batch_size)
-        self._check_labels(labels, len(latents))
+        check_labels(labels, len(latents), len(self.labels))
         check_output_type(output_type)
         was_training = self.training
         self.eval()
@@ -512,155 +466,9 @@ class Generator(HubModel, pipeline_tag="unconditional-image-generation", tags=["
             some = None if labels is None else labels[here]
             yield self.images_from(latents[here], some, batch_size=part, output_type=output_type)
 
-    @overload
-    def __call__(self, latents: Tensor, labels: Tensor | None = ...) -> Tensor: ...
-    @overload
-    def __call__(
-        self,
-        batch_size: int = ...,
-        generator: torch.Generator | list[torch.Generator] | None = ...,
-        num_inference_steps: int = ...,
-        *,
-        output_type: Literal["pil"] = ...,
-        return_dict: Literal[True] = ...,
-        **options: Unpack[_Options],
-    ) -> "PipelineOutput[list[Image.Image]]": ...
-    @overload
-    def __call__(
-        self,
-        batch_size: int = ...,
-        generator: torch.Generator | list[torch.Generator] | None = ...,
-        num_inference_steps: int = ...,
-        *,
-        output_type: Literal["np"],
-        return_dict: Literal[True] = ...,
-        **options: Unpack[_Options],
-    ) -> "PipelineOutput[np.ndarray]": ...
-    @overload
-    def __call__(
-        self,
-        batch_size: int = ...,
-        generator: torch.Generator | list[torch.Generator] | None = ...,
-        num_inference_steps: int = ...,
-        *,
-        output_type: Literal["pt"],
-        return_dict: Literal[True] = ...,
-        **options: Unpack[_Options],
-    ) -> "PipelineOutput[Tensor]": ...
-    @overload
-    def __call__(
-        self,
-        batch_size: int = ...,
-        generator: torch.Generator | list[torch.Generator] | None = ...,
-        num_inference_steps: int = ...,
-        *,
-        output_type: Literal["pil"] = ...,
-        return_dict: Literal[False],
-        **options: Unpack[_Options],
-    ) -> "tuple[list[Image.Image]]": ...
-    @overload
-    def __call__(
-        self,
-        batch_size: int = ...,
-        generator: torch.Generator | list[torch.Generator] | None = ...,
-        num_inference_steps: int = ...,
-        *,
-        output_type: Literal["np"],
-        return_dict: Literal[False],
-        **options: Unpack[_Options],
-    ) -> "tuple[np.ndarray]": ...
-    @overload
-    def __call__(
-        self,
-        batch_size: int = ...,
-        generator: torch.Generator | list[torch.Generator] | None = ...,
-        num_inference_steps: int = ...,
-        *,
-        output_type: Literal["pt"],
-        return_dict: Literal[False],
-        **options: Unpack[_Options],
-    ) -> "tuple[Tensor]": ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Latents go through the network (`forward`); any other call is that of a `diffusers.DDPMPipeline`.
-
-        So code written for such a pipeline runs with a generator in its place. Its arguments, by position or name:
-        `batch_size` (1), `generator` (a `torch.Generator`, or a list of one for each image, which draw the latents),
-        `num_inference_steps` (no effect: a GAN makes an image in one step), `output_type` ("pil"; "np" or "pt" as in
-        `images_from`) and `return_dict` (True). `labels`, or `class_labels` as in `diffusers.DiTPipeline`, is a name
-        or a number for each image, drawn at random like the latents if it is left out.
-
-        Returns:
-            `diffusers.ImagePipelineOutput`, whose `images` hold the result; a tuple of the images if `return_dict` is
-            False; or, for latents, the network's output in [-1, 1].
-
-        Raises:
-            ConfigError: a batch size below 1, a list of generators of another length, or both `labels` and
-                `class_labels`.
-        """
-        if "latents" in kwargs or (args and isinstance(args[0], Tensor)):
-            return super().__call__(*args, **kwargs)
-        return self._pipeline(*args, **kwargs)
-
-    def _pipeline(
-        self,
-        batch_size: int = 1,
-        generator: torch.Generator | list[torch.Generator] | None = None,
-        num_inference_steps: int = 1,
-        output_type: OutputType = "pil",
-        return_dict: bool = True,
-        class_labels: Labels | None = None,
-        labels: Labels | None = None,
-    ) -> Any:
-        if labels is not None:
-            if class_labels is not None:
-                raise ConfigError("labels and class_labels are the same argument", "Pass only one of them")
-            class_labels = labels
-        if class_labels is not None and not isinstance(class_labels, int | str):
-            if batch_size not in (1, len(class_labels)):
-                raise ConfigError(
-                    f"batch_size is {batch_size}, but there are {len(class_labels)} labels", "Leave out one of the two"
-                )
-            batch_size = len(class_labels)
-        if batch_size < 1 or (isinstance(generator, list) and len(generator) != batch_size):
-            generators = f" for {len(generator)} generators" if isinstance(generator, list) else ""
-            raise ConfigError(
-                f"batch_size is {batch_size}{generators}",
-                "Use a batch_size of at least 1, and one generator, or a list with one for each image",
-            )
-        if isinstance(generator, list):
-            latents = torch.cat([normals(source, 1, self.latent_dim) for source in generator])
-        else:
-            latents = normals(generator, batch_size, self.latent_dim)
-        if self.labels and class_labels is None:
-            sources = generator if isinstance(generator, list) else [generator] * batch_size
-            class_labels = [int(torch.randint(len(self.labels), (1,), generator=source, device=_device(source)))
-                            for source in sources]  # fmt: skip
-        numbers = self.label_ids(batch_size, class_labels)
-        return pipeline_output(self.images_from(latents, numbers, output_type=output_type), return_dict)
-
     def _check_latents(self, latents: Tensor) -> None:
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
             raise ConfigError(f"latents must be (n, {self.latent_dim}), got {tuple(latents.shape)}")
-
-    def _check_labels(self, labels: Tensor | None, n: int) -> None:
-        if (labels is not None) != bool(self.labels):
-            if self.labels:
-                raise ConfigError(f"this model has {len(self.labels)} classes", "Pass labels, as label_ids makes them")
-            raise ConfigError("this model has no classes", "Leave out labels")
-        if labels is None:
-            return
-        classes = len(self.labels)
-        if labels.is_floating_point() and labels.shape == (n, classes):
-            if not bool(labels.isfinite().all()):
-                raise ConfigError("weights of classes must be finite")
-            return
-        if labels.shape != (n,) or labels.dtype != torch.int64:
-            raise ConfigError(
-                f"labels must be int64 ({n},), or weights of the classes, float ({n}, {classes}); got {labels.dtype}"
-                f" {tuple(labels.shape)}"
-            )
-        if not 0 <= int(labels.min()) <= int(labels.max()) < len(self.labels):
-            raise ConfigError(f"labels must be numbers from 0 to {len(self.labels) - 1}")
 
     def _make(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         inputs = [latents.to(self.device, self.dtype).split(GROUP)]
@@ -682,7 +490,3 @@ def _count(name: str, value: object) -> int:
     if number < 1:
         raise ConfigError(f"{name} must be 1 or more, got {number}")
     return number
-
-
-def _device(source: torch.Generator | None) -> torch.device | str:
-    return source.device if source else "cpu"
