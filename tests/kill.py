@@ -2,6 +2,7 @@
 
     python tests/kill.py --trials 100 --task generation upscaling translation cycle
     python tests/kill.py --trials 20 --processes 2
+    ACCELERATE_USE_CPU=false python tests/kill.py --trials 5 --task generation    # on a GPU
 
 Each trial is a run in processes of its own, killed at moments drawn from the whole time that a run takes (start,
 steps, checkpoints, end), gone on with by `--resume auto`, killed again, and at last left alone. Compared with a run
@@ -69,7 +70,7 @@ TASKS = {
     ],
 }  # fmt: skip
 COMMON = ["--checkpoint_every", "4", "--log_every", "3", "--sample_every", "10", "--resume", "auto",
-          "--eval_samples", "0"]  # fmt: skip
+          "--eval_samples", "0", "--deterministic"]  # fmt: skip
 
 
 def main() -> None:

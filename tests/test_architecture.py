@@ -80,3 +80,21 @@ def test_modules_do_not_import_each_other_in_a_circle() -> None:
                 found |= whole & modules or {str(node.module)} & modules
         graph[name.removesuffix(".__init__")] = found
     TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+def test_only_one_file_asks_cuda() -> None:
+    """What differs on a GPU is `runtime/devices.py`'s to say, so that it can be read and tested in one place."""
+    asking = []
+    for file in PACKAGE.rglob("*.py"):
+        nodes = [*ast.walk(ast.parse(file.read_text()))]
+        attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        compared = {
+            value.value
+            for node in nodes
+            if isinstance(node, ast.Compare)
+            for value in ast.walk(node)
+            if isinstance(value, ast.Constant)
+        }
+        if attributes & {"cuda", "cudnn", "mps"} or "cuda" in compared:
+            asking.append(str(file.relative_to(PACKAGE)))
+    assert asking == ["runtime/devices.py"]

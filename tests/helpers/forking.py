@@ -47,7 +47,7 @@ def _begin(work: Callable[..., object], arguments: Sequence[object], log: Path, 
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
-    os.environ |= {"ACCELERATE_USE_CPU": "true", **environment}
+    os.environ |= {"ACCELERATE_USE_CPU": os.environ.get("ACCELERATE_USE_CPU", "true"), **environment}
     import torch
 
     torch.set_num_threads(1)

@@ -172,9 +172,10 @@ def find_device(name: str) -> str:
     """
     import torch
 
+    from hubgan.runtime.devices import gpu_or_cpu
+
     if name == "auto":
-        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return found.type if found else "cpu"
+        return gpu_or_cpu()
     try:
         torch.ones(1, device=name).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -15,6 +15,7 @@ from hubgan.data.decoding import available_cpus
 from hubgan.data.order import EndlessSampler, RawBatch
 from hubgan.data.streamed import StreamedImages
 from hubgan.errors import HubganError
+from hubgan.runtime.devices import copies_from_pinned_memory
 
 _Outcome: TypeAlias = RawBatch | HubganError
 
@@ -72,7 +73,7 @@ def batches(
     loader = DataLoader(
         dataset,
         collate_fn=_identity,
-        pin_memory=pinned and device.type == "cuda",
+        pin_memory=pinned and copies_from_pinned_memory(device),
         generator=torch.Generator(),  # or the loader would use the global generator, from which the noise is drawn
         **options,
     )

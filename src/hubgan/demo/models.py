@@ -59,9 +59,9 @@ def on_gpu(*, duration: int | Callable[..., int]) -> Callable[[Callable[P, R]], 
 
 def device() -> str:
     """Where models run: "cuda" or "cpu"."""
-    import torch
+    from hubgan.runtime.devices import cuda_or_cpu
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return cuda_or_cpu()
 
 
 @lru_cache(maxsize=32)

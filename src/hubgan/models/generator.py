@@ -23,6 +23,7 @@ from hubgan.models.labels import Labels, check_labels, numbers_of
 from hubgan.models.latents import positions, truncate, walk
 from hubgan.models.pipeline import Images, OutputType, as_output, check_output_type
 from hubgan.networks import GENERATORS
+from hubgan.runtime.devices import same_kernels
 from hubgan.runtime.seeding import normals, torch_generator
 
 # The network always gets this many latents at once: kernels round differently for other batch sizes, and a seed must
@@ -474,7 +475,7 @@ class Generator(GeneratePipeline, HubModel, pipeline_tag="unconditional-image-ge
         inputs = [latents.to(self.device, self.dtype).split(GROUP)]
         if labels is not None:
             inputs.append(labels.to(self.device).split(GROUP))
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        with same_kernels():
             images = torch.cat([self(*group) for group in zip(*inputs, strict=True)])
         if not is_finite(images):
             raise not_finite(self)

@@ -21,6 +21,7 @@ from hubgan.metrics.psnr import psnr
 from hubgan.models.card import TrainingRun
 from hubgan.models.finite import not_finite
 from hubgan.models.picture import warn_of_parts
+from hubgan.runtime.devices import same_kernels
 from hubgan.runtime.seeding import normals, torch_generator
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def invert(
         if progress:
             progress((before + step + 1) / (steps + tuning_steps))
 
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+    with same_kernels():
         latents, labels = _nearest_drawn(work, loss, label, seed, starts)
         latents, labels = _optimised(loss, latents, labels, steps, partial(done, 0))
         if not bool(latents.isfinite().all()):

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from hubgan.errors import HubganError, Remedy
+from hubgan.runtime.devices import gpu_or_cpu
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -25,9 +26,7 @@ def join_processes(*, cpu: bool) -> PartialState:
     Args:
         cpu: compute on the CPU, even if there is a GPU.
     """
-    cpu = (
-        cpu or not torch.accelerator.is_available()
-    )  # without it Accelerate finds no processes on a machine without GPU
+    cpu = cpu or gpu_or_cpu() == "cpu"  # or Accelerate finds no processes on a machine without GPU
     # One process may have much more work left than another, which waits for it.
     return PartialState(cpu=cpu, timeout=timedelta(days=7))
 

@@ -5,7 +5,6 @@ import os
 import warnings
 from datetime import timedelta
 
-import torch
 from accelerate import Accelerator
 from accelerate.utils import (
     DistributedDataParallelKwargs,
@@ -16,7 +15,7 @@ from accelerate.utils import (
 )
 
 from hubgan.errors import ConfigError
-from hubgan.runtime.devices import computes_in_bf16
+from hubgan.runtime.devices import computes_in_bf16, computes_in_fp16, gpu_or_cpu, repeat_exactly
 from hubgan.training.config import TrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -68,12 +67,14 @@ def make_accelerator(config: TrainingConfig) -> Accelerator:
         )
     except ValueError as error:
         raise ConfigError(f"Accelerate cannot set up this machine: {error}") from error
-    if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+    if accelerator.mixed_precision == "fp16" and not computes_in_fp16(accelerator.device):
         raise ConfigError("fp16 needs a GPU", "Use --mixed_precision bf16 or no on a CPU")
     if accelerator.num_processes == 1 and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError(
             "several processes were started, but Accelerate sees only one", "Use accelerate launch --cpu"
         )
+    if config.deterministic:
+        repeat_exactly(accelerator.device)
     return accelerator
 
 
@@ -88,5 +89,5 @@ def _precision(wanted: str) -> str:
         if launched not in ("bf16", "fp16"):
             raise ConfigError(f"{launched} is not supported", "Choose --mixed_precision bf16, fp16 or no")
         return launched
-    accelerator = None if parse_flag_from_env("ACCELERATE_USE_CPU") else torch.accelerator.current_accelerator(True)
-    return "bf16" if computes_in_bf16(accelerator or "cpu") else "no"
+    device = "cpu" if parse_flag_from_env("ACCELERATE_USE_CPU") else gpu_or_cpu()
+    return "bf16" if computes_in_bf16(device) else "no"

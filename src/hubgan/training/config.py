@@ -226,6 +226,9 @@ class RunOptions(OptionGroup):
     """auto uses the half precision that `accelerate launch` asks for, else bf16 if the hardware supports it."""
     compile: bool = False
     """Compile the networks with torch.compile."""
+    deterministic: bool = False
+    """On a CUDA GPU, use kernels whose results repeat, so that equal runs end bit for bit alike. This is slower. A
+    CPU repeats them anyway."""
     log_every: PositiveInt = 50
     """Steps between lines in metrics.jsonl."""
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"

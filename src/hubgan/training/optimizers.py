@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hubgan.errors import ConfigError
+from hubgan.runtime.devices import has_fused_adam
 
 Optimizer = Literal["adam", "muon"]
 
@@ -25,8 +26,8 @@ def make_optimizer(
         ConfigError: `muon` without the package timm.
     """
     if name == "adam":
-        device = next(network.parameters()).device
-        return torch.optim.Adam(network.parameters(), rate, betas, fused=device.type in ("cpu", "cuda"))
+        fused = has_fused_adam(next(network.parameters()).device)
+        return torch.optim.Adam(network.parameters(), rate, betas, fused=fused)
     try:
         from timm.optim import Muon
     except ImportError as error:

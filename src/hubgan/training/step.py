@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hubgan.data import RawBatch
 from hubgan.models import HubModel
+from hubgan.runtime.devices import synchronises_norms
 from hubgan.runtime.seeding import SharedRandom
 from hubgan.training.augmentation import AdaptiveProbability
 from hubgan.training.averaging import MovingAverage, average_buffers
@@ -38,7 +39,7 @@ class Step:
             network.to(accelerator.device)
             if config.compile:
                 network.compile()
-        if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        if synchronises_norms(accelerator.device, accelerator.num_processes):
             networks = {name: nn.SyncBatchNorm.convert_sync_batchnorm(n) for name, n in networks.items()}
         found = optimizers_of(task)
         optimizers = [

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from hubgan.data import DecodedImages, ImageSource, RawBatch, StreamedImages, UnpairedImages, batches
 from hubgan.errors import TrainingError
 from hubgan.runtime.counting import counted
+from hubgan.runtime.devices import memory_for_data
 from hubgan.runtime.processes import decide, largest
 from hubgan.runtime.seeding import derive
 from hubgan.training import describe
@@ -322,8 +323,8 @@ class Trainer:
                 progress=self.accelerator.is_local_main_process,
                 labelled=self.task.labelled,
             )
-        if (device := self.accelerator.device).type == "cuda":  # small sets need no loader there
-            images.keep_on(device, limit=torch.cuda.mem_get_info(device)[0] / 8)
+        if limit := memory_for_data(self.accelerator.device):  # small sets need no loader there
+            images.keep_on(self.accelerator.device, limit=limit)
         return images
 
     def _start(self) -> None:

@@ -25,6 +25,7 @@ from accelerate.utils import get_int_from_env
 
 from hubgan.hub.download import RUN
 from hubgan.runtime.counting import counted
+from hubgan.runtime.devices import gpu_versions, gpus, name_of
 from hubgan.runtime.files import write_text
 from hubgan.runtime.names import existing, without_folders
 from hubgan.training.config import TrainingConfig
@@ -265,22 +266,11 @@ def versions() -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    if torch.version.cuda:
-        found["cuda"] = torch.version.cuda
-    if torch.version.hip:
-        found["rocm"] = torch.version.hip
-    if torch.cuda.is_available():
-        if cudnn := torch.backends.cudnn.version():
-            found["cudnn"] = str(cudnn)
-        driver = Path("/proc/driver/nvidia/version")
-        if driver.is_file() and (number := re.search(r"\b\d+\.\d+(\.\d+)?\b", driver.read_text(encoding="utf-8"))):
-            found["driver"] = number[0]
-    return found | {"os": platform.platform()}
+    return found | gpu_versions() | {"os": platform.platform()}
 
 
 def hardware(accelerator: Accelerator) -> dict[str, Any]:
     """The main process's machine: processor, cores, threads of a process, memory in GiB, GPUs."""
-    gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     return {
         "device": accelerator.device.type,
         "processor": processor(),
@@ -288,15 +278,15 @@ def hardware(accelerator: Accelerator) -> dict[str, Any]:
         "usable_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "gpus": [{"name": gpu.name, "memory_gib": round(gpu.total_memory / 2**30, 1)} for gpu in gpus],
+        "gpus": gpus(),
     }
 
 
 def hardware_line(accelerator: Accelerator) -> str:
     """What a run computes on, in a few words."""
     processes = accelerator.num_processes
-    if accelerator.device.type == "cuda":
-        return f"{processes} x {torch.cuda.get_device_name()}"
+    if gpu := name_of(accelerator.device):
+        return f"{processes} x {gpu}"
     threads = torch.get_num_threads()
     each = f", {processes} processes" if processes > 1 else ""
     return f"{counted(threads, 'CPU thread')}{each} ({processor()}, {accelerator.device.type})"
