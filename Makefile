@@ -11,7 +11,7 @@ WORKERS ?= 3
 # Quick tests wait for nothing.
 QUICK_WORKERS ?= 2
 
-.PHONY: demo test test-quick quality style docs clean
+.PHONY: demo test test-quick gpu-check quality style docs clean
 
 demo: $(VENV)/.demo
 	@echo 'The demo starts. For the command hubgan, run in another terminal: . $(BIN)/activate'
@@ -22,6 +22,10 @@ test: $(VENV)/.installed
 
 test-quick: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(QUICK_WORKERS) --dist loadgroup -m "not slow and not browser and not e2e"
+
+# Ten minutes on a machine with a GPU; the report is made to be pasted into an issue.
+gpu-check: $(VENV)/.installed
+	$(BIN)/python tests/gpu_check.py
 
 quality: $(VENV)/.installed
 	$(BIN)/ruff check .
