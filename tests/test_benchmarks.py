@@ -265,7 +265,8 @@ def test_sizes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_training_side_by_side(results: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "_LOOPS", {"plain loop": "plain"})
-    options = ["--dataset", str(SAMPLE), "--images", "256", "--repetitions", "1", "--threads", "1"]
+    monkeypatch.setattr(training, "_RECIPES", {"generation": ("cifar-dcgan", 16)})
+    options = ["--dataset", str(SAMPLE), "--images", "64", "--repetitions", "1", "--threads", "1"]
     call(training, monkeypatch, "generation", *options)
     found = json.loads((results / "training-generation.json").read_text())
     assert [row["training"] for row in found["table"]] == ["hubgan", "plain loop"]

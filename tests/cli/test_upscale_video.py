@@ -208,9 +208,9 @@ def test_of_a_video_that_is_cut_off_the_rest_is_enlarged(run: Run, tmp_path: Pat
 # -- interruptions ---------------------------------------------------------------------------------------------------
 
 
-def _long(path: Path) -> Path:
+def _long(path: Path, size: tuple[int, int] = (160, 120)) -> Path:
     """A video of three parts and a bit."""
-    return clip(path, times=[1000 * number for number in range(150)], size=(160, 120), sound=None)
+    return clip(path, times=[1000 * number for number in range(150)], size=size, sound=None)
 
 
 @pytest.mark.slow
@@ -263,7 +263,7 @@ def _begin(tmp_path: Path) -> subprocess.Popen[str]:
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_video_is_continued(run: Run, tmp_path: Path, upscaler: Upscaler, kind: signal.Signals) -> None:
-    _long(tmp_path / "a.mp4")
+    _long(tmp_path / "a.mp4", size=(96, 64))
     process = _begin(tmp_path)
     process.send_signal(kind)
     _, complained = process.communicate(timeout=60)
@@ -272,7 +272,7 @@ def test_an_interrupted_video_is_continued(run: Run, tmp_path: Path, upscaler: U
         assert process.returncode == 130
         assert "a-x2.mp4: interrupted. Run the same command again to continue after " in complained
     status, said, complained = run("up", "a.mp4", "--resume")
-    assert (status, said) == (0, "a-x2.mp4: 320 x 240 pixels\n")
+    assert (status, said) == (0, "a-x2.mp4: 192 x 128 pixels\n")
     assert "a-x2.mp4: continuing after " in complained and " of 150 frames" in complained
     assert {name for name in names(tmp_path) if not name.startswith("up")} == {"a.mp4", "a-x2.mp4"}
     continued = play(tmp_path / "a-x2.mp4")

@@ -179,8 +179,8 @@ def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
         folder, log = tmp_path / str(processes), tmp_path / f"{processes}.log"
         torch.manual_seed(0)
         Generator(width=4, labels=NAMES).save_pretrained(folder / "model")
-        command = ["evaluate", "model", "--dataset", str(SAMPLE), "--split", "train[:80]", "--train-split",
-                   "train[400:]", "--samples", "70", "--device", "cpu"]  # fmt: skip
+        command = ["evaluate", "model", "--dataset", str(SAMPLE), "--split", "train[:50]", "--train-split",
+                   "train[460:]", "--samples", "40", "--device", "cpu"]  # fmt: skip
         assert finish(fork(hubgan, command, folder, log=log, processes=processes)), log.read_text()[-3000:]
         assert log.read_text().count("written into config.json") == 1
         config = json.loads((folder / "model" / "config.json").read_text())
@@ -261,7 +261,7 @@ def test_figures_on_the_way(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_measure_on_the_way(tmp_path: Path) -> None:
-    options = [*TINY, "--max_steps", "2", "--eval_every", "1", "--eval_samples", "70"]
+    options = [*TINY, "--max_steps", "2", "--eval_every", "1", "--eval_samples", "40"]
     train_in_two(tmp_path / "two", *options)
     lines = [line for line in metrics(tmp_path / "two") if "fd_enl0" in line]
     assert [line["steps"] for line in lines] == [1, 2]

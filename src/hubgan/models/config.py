@@ -82,14 +82,21 @@ def network_options(networks: Mapping[str, type[nn.Module]], architecture: str) 
 
 
 class _WithoutValues(TorchFunctionMode):
-    """Draws no normal numbers: on the meta device PyTorch would import its compiler for them, which takes seconds."""
+    """Draws no normal numbers and normalises none, since the meta device has shapes alone.
+
+    To draw there, PyTorch imports its compiler, which takes seconds. It normalises there in Python, which takes a
+    third of a second for a discriminator with spectral normalisation.
+    """
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(function, "__name__", "") == "normal_":
+        name = getattr(function, "__name__", "")
+        if name == "normal_":
             return args[0] if args else kwargs["tensor"]
+        if name == "normalize":
+            return args[0] if kwargs.get("out") is None else kwargs["out"]
         return function(*args, **kwargs)
 
 
