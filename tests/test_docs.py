@@ -3,10 +3,12 @@
 import argparse
 import contextlib
 import importlib
+import os
 import posixpath
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +57,33 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 # -- commands
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs bash")
+def test_the_job_for_a_cluster_starts_a_command_on_each_machine(tmp_path: Path) -> None:
+    """SLURM's two programs are played: `srun` starts both tasks, and `accelerate` says how it was called."""
+    job = next(block for block in code(ROOT / "docs" / "training.md", "bash") if "#SBATCH" in block)
+    played = {
+        "scontrol": "printf 'node7\\nnode8\\n'",
+        "srun": 'for id in 0 1; do SLURM_NODEID=$id SLURM_NNODES=2 "$@"; done',
+        "accelerate": 'echo "$*"',
+    }
+    for name, body in played.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/bash\n{body}\n")
+        program.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "SLURM_JOB_NODELIST": "node[7-8]",
+    }
+    said = subprocess.run(["bash", "-c", job], env=environment, capture_output=True, text=True, check=True).stdout
+    for rank, line in enumerate(said.splitlines()):
+        asked = launch_command_parser().parse_args(shlex.split(line)[1:])
+        assert (asked.num_machines, asked.num_processes, asked.machine_rank) == (2, 8, rank)
+        assert (asked.main_process_ip, asked.module, asked.training_script) == ("node7", True, "hubgan")
+        assert parse(asked.training_script_args[1:]).resume == "auto"
+    assert said.count("\n") == 2
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ PHOTO = ["--config", "photo-x4", "--dataset", str(SAMPLE), "--upscaler.width", "
 CLEAN = ["--degradation", "none", "--upscaler.strength", "False"]
 
 
-def command(processes: int, *options: str) -> list[str]:
-    """`accelerate launch --cpu train.py` with these options."""
-    return ["accelerate", "launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1",
+def command(processes: int, *options: str, machines: Sequence[str] = ()) -> list[str]:
+    """`accelerate launch --cpu train.py` with these options, and those that tell the machines."""
+    return ["accelerate", "launch", "--cpu", "--num_processes", str(processes), *(machines or ["--num_machines", "1"]),
             "--mixed_precision", "no", "--dynamo_backend", "no", str(ROOT / "train.py"), *options]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from helpers.common import ROOT
-from helpers.forking import as_main, fork
+from helpers.forking import as_main, fork, free_port
 from helpers.launching import (
     CLEAN,
     PHOTO,
@@ -165,23 +165,28 @@ def test_adaptive_augmentation_may_begin_when_a_run_goes_on(tmp_path: Path, capl
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("processes", "number", "whole_group"),
-    [(1, signal.SIGTERM, False), (2, signal.SIGTERM, False), (2, signal.SIGINT, True)],
+    ("machines", "processes", "number"), [(1, 1, signal.SIGTERM), (2, 2, signal.SIGTERM), (1, 2, signal.SIGINT)]
 )
 def test_a_signal_to_the_launcher_saves_before_the_run_leaves(
-    processes: int, number: int, whole_group: bool, launch_environment: dict[str, str], tmp_path: Path
+    machines: int, processes: int, number: int, launch_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Sent to the launcher alone, as a cluster does, or to all its processes, as a terminal does."""
+    """SIGTERM comes to the launchers alone, as from a cluster; SIGINT to all processes, as from a terminal."""
     run = tmp_path / "run"
-    process = subprocess.Popen(
-        command(processes, *ENDLESS, "--output_dir", str(run)),
-        env=launch_environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    await_file(run / "metrics.jsonl", lambda: process.poll() is None)
-    (os.killpg if whole_group else os.kill)(process.pid, number)
-    process.communicate(timeout=60)
-    assert process.returncode != 0
-    await_gone(process.pid)
+    meet = ["--main_process_ip", "127.0.0.1", "--main_process_port", str(free_port()), "--num_machines", str(machines)]
+    launchers = [
+        subprocess.Popen(
+            command(processes, *ENDLESS, "--output_dir", str(run), machines=[*meet, "--machine_rank", str(rank)]),
+            env=launch_environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )
+        for rank in range(machines)
+    ]  # fmt: skip
+    await_file(run / "metrics.jsonl", lambda: launchers[0].poll() is None)
+    for launcher in launchers:
+        (os.kill if number == signal.SIGTERM else os.killpg)(launcher.pid, number)
+    for launcher in launchers:
+        launcher.communicate(timeout=60)
+        assert launcher.returncode != 0
+        await_gone(launcher.pid)
     assert_saved_and_goes_on(run, processes)
 
 

@@ -5,10 +5,11 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 
 def start_missing_processes() -> None:
-    """Start the processes of `accelerate launch --cpu --num_processes N`, of which it starts one alone.
+    """Start the processes of `accelerate launch --cpu --num_processes N`, of which it starts only one on a machine.
 
     Without MPI it sets a port to meet at and leaves the rest to the script (accelerate issue 2741); this becomes
     torchrun, which starts them. Under any other launcher nothing happens.
@@ -18,7 +19,7 @@ def start_missing_processes() -> None:
         return
     print("Starting the processes ...", file=sys.stderr, flush=True)
     import psutil
-    from accelerate.commands.config.config_args import load_config_from_file
+    from accelerate.commands.config.config_args import default_config_file, load_config_from_file
     from accelerate.commands.launch import launch_command_parser
 
     launcher = psutil.Process(os.getppid()).cmdline()
@@ -26,12 +27,25 @@ def start_missing_processes() -> None:
     if word is None:
         return
     asked = launch_command_parser().parse_args(launcher[word + 1 :])
-    processes = asked.num_processes or load_config_from_file(asked.config_file).num_processes
+
+    def option(name: str, otherwise: int) -> int:
+        """What the command line says, or the file of `accelerate config`."""
+        found = getattr(asked, name)
+        if found is None and (asked.config_file or Path(default_config_file).is_file()):
+            found = getattr(load_config_from_file(asked.config_file), name, None)
+        return otherwise if found is None else int(found)
+
+    machines = option("num_machines", 1)
+    each = max(option("num_processes", 1) // machines, 1)
+    where = ["--standalone"]
+    if machines > 1:
+        where = [f"--nnodes={machines}", f"--node_rank={option('machine_rank', 0)}"]
+        where += [f"--{name.lower()}={os.environ[name]}" for name in ("MASTER_ADDR", "MASTER_PORT")]
     from torch.distributed.run import main as torchrun
 
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     program = ["--module", "hubgan", *sys.argv[1:]] if asked.module else sys.argv
-    torchrun(["--standalone", f"--nproc_per_node={processes}", *program])
+    torchrun([*where, f"--nproc_per_node={each}", *program])
     sys.exit()
 
 
