@@ -16,6 +16,7 @@ from hubgan.training.measuring import brief, open_measurement
 from hubgan.training.plan import describe_plan
 from hubgan.training.pretrained import find_pretrained, load_pretrained
 from hubgan.training.run.folders import run_path, with_folder
+from hubgan.training.run.hub_checkpoints import HubCheckpoints
 from hubgan.training.run.lock import only_run
 from hubgan.training.run.provenance import recorded_options, with_absolute_paths
 from hubgan.training.run.run_folder import RunFolder
@@ -44,7 +45,7 @@ def train(config: TrainingConfig) -> Path:
         TrainingError: the numbers are no longer finite, or no checkpoint is whole.
         KeyboardInterrupt, SystemExit: SIGINT or SIGTERM came; a checkpoint was saved.
     """
-    accelerator, task = _set_up(config)
+    accelerator, task = _set_up(config, fetch=True)
     with only_run(run_path(task.config)):
         return _train(task, accelerator)
 
@@ -63,7 +64,7 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
     logger.info("Preparing the images ...")
     trainer = Trainer(task, config, accelerator, folder, source, measurement)
     tell_of_other_work(accelerator)
-    with StopSignal() as stop:
+    with StopSignal() as stop, folder.pushing():
         trainer.train(stop)
     models, counters = trainer.step.models, trainer.counters.figures()
     decide(lambda: folder.save(task, models, counters))
@@ -84,7 +85,7 @@ def plan(config: TrainingConfig) -> str:
     Raises:
         ConfigError, DataError, ModelError: as `train` does. A data set that cannot be reached is only reported.
     """
-    accelerator, task = _set_up(config)
+    accelerator, task = _set_up(config, fetch=False)
     config, source, missing = task.config, None, ""
     try:
         source = open_source(config, accelerator)
@@ -106,7 +107,12 @@ def plan(config: TrainingConfig) -> str:
     return describe_plan(task, config, accelerator, source, measurement, missing=missing, seconds=seconds)
 
 
-def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
+def check_options(config: TrainingConfig) -> None:
+    """Refuse options that do not fit each other.
+
+    Raises:
+        ConfigError: two of them do not.
+    """
     if not (config.max_images or config.max_steps or config.max_minutes):
         raise ConfigError("the run has no budget", "Set --max_images, --max_steps or --max_minutes")
     if config.schedule_start >= config.schedule_share:
@@ -121,20 +127,42 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
             "augment_target and augment_probability need augmentation operations",
             "Pass --augment color translation cutout",
         )
+    if config.resume == "hub" and not config.checkpoint_to:
+        raise ConfigError(
+            "resume hub needs the repository that holds the checkpoints", "Pass its name with --checkpoint_to"
+        )
     if config.private and not config.push_to_hub:
         raise ConfigError(
             "private applies to a repository, but no repository is pushed", "Pass its name with --push_to_hub"
         )
     if config.input_column and not TASKS[config.task].takes_pairs:
         raise ConfigError(f"the task {config.task} cannot train on pairs", "Remove --input_column")
-    accelerator, given = make_accelerator(config), config
-    config = decide(lambda: with_folder(given))
+
+
+def _set_up(config: TrainingConfig, *, fetch: bool) -> tuple[Accelerator, Task[Any]]:
+    """The processes of a run, and its task, whose options name its folder.
+
+    Args:
+        config: the options.
+        fetch: with --resume hub, bring the checkpoint from the Hub into that folder.
+    """
+    check_options(config)
+    accelerator, given, fetch = make_accelerator(config), config, fetch and config.resume == "hub"
+    config = decide(lambda: with_folder(given, _hub_checkpoints(given).run_id() if fetch else None))
     accelerator.project_configuration = ProjectConfiguration(str(run_path(config) / FOLDER))
     decide(lambda: check_tracker(config))
+    if fetch:
+        with only_run(run_path(config)):
+            decide(lambda: _hub_checkpoints(config).fetch(run_path(config)))
+        config = config.model_copy(update={"resume": "auto"})
     set_seed(config.seed)
     task = TASKS[config.task](with_absolute_paths(config, run_path(config)))
     find_pretrained(task)
     return accelerator, task
+
+
+def _hub_checkpoints(config: TrainingConfig) -> HubCheckpoints:
+    return HubCheckpoints(str(config.checkpoint_to))
 
 
 def _sized(task: Task[Any], images: int | None) -> Task[Any]:

@@ -212,10 +212,13 @@ def _result(config: TrainingConfig) -> list[str]:
         f"a checkpoint every {config.checkpoint_every:,} steps, the last {config.keep_checkpoints} kept;"
         f" samples every {config.sample_every:,}, figures every {config.log_every:,}",
     ]
+    if config.checkpoint_to:
+        lines.append(f"checkpoints pushed to {config.checkpoint_to}, private, the last {config.keep_checkpoints} kept")
     if config.report_to != "none":
         lines.append(f"also shown by {config.report_to}")
     if config.resume:
-        where = "the last checkpoint there, if there is one" if config.resume == "auto" else config.resume
+        place = {"auto": "there", "hub": f"in {config.checkpoint_to}"}.get(config.resume)
+        where = f"the last checkpoint {place}, if there is one" if place else config.resume
         lines.append(f"resumes from {where}")
     if config.push_to_hub:
         lines.append(f"pushed to {config.push_to_hub}{', private' if config.private else ''} at the end")
