@@ -61,10 +61,11 @@ def check_reachable(name: str) -> None:
 
 
 class Pushed(NamedTuple):
-    """The address of a push's commit, or of the last one if nothing had changed."""
+    """The address and the hash of a push's commit, or of the last one if nothing had changed."""
 
     url: str
     changed: bool
+    commit: str
 
     @property
     def page(self) -> str:
@@ -199,7 +200,7 @@ class Repository:
                 create_pr=create_pr,
                 parent_commit=self.head,
             )
-        return Pushed(made.pr_url or str(made.commit_url), made.oid != self.head)
+        return Pushed(made.pr_url or str(made.commit_url), made.oid != self.head, made.oid)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:

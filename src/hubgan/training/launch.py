@@ -15,6 +15,7 @@ from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import brief, open_measurement
 from hubgan.training.plan import describe_plan
 from hubgan.training.pretrained import find_pretrained, load_pretrained
+from hubgan.training.rented import Rented
 from hubgan.training.run.folders import run_path, with_folder
 from hubgan.training.run.hub_checkpoints import HubCheckpoints
 from hubgan.training.run.lock import only_run
@@ -77,10 +78,14 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
     return folder.path
 
 
-def plan(config: TrainingConfig) -> str:
+def plan(config: TrainingConfig, rented: Rented | None = None) -> str:
     """What `train` would do, in words, found out without doing it: networks, memory, time, schedules, data.
 
     The time is an estimate by a few steps, of which nothing is kept.
+
+    Args:
+        config: the options.
+        rented: the machine that the run is for, if it is not this one.
 
     Raises:
         ConfigError, DataError, ModelError: as `train` does. A data set that cannot be reached is only reported.
@@ -104,7 +109,9 @@ def plan(config: TrainingConfig) -> str:
     except (MemoryError, RuntimeError) as error:  # out of memory
         logger.warning("the steps could not be timed: %s", str(error).partition("\n")[0])
         seconds = []
-    return describe_plan(task, config, accelerator, source, measurement, missing=missing, seconds=seconds)
+    return describe_plan(
+        task, config, accelerator, source, measurement, missing=missing, seconds=seconds, rented=rented
+    )
 
 
 def check_options(config: TrainingConfig) -> None:
