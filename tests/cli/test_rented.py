@@ -131,10 +131,13 @@ def test_nothing_is_spent_without_a_yes(run: Run, hub: JobsHub, monkeypatch: pyt
          " USER/NAME ./photos --repo-type dataset --private. Then pass --dataset USER/NAME"),
         (["--pretrained_model", "./m"], "cannot read ./m, which is on this machine. Push it first: hubgan push ./m"),
         (["--push_to_hub", "None"], "a job leaves its model on the Hub. Pass the model's name with --push_to_hub"),
+        (["--dataset", "nobody/photos", "--flavor", "a10g-small"], "the Hub has no dataset 'nobody/photos' that you"),
         (["--output_dir", "here"], "a job has a folder of its own. Remove --output_dir"),
         (["--resume", "runs/x/checkpoints/step-00000001"], "a job cannot read runs/x/checkpoints/step-00000001"),
         (["--report_to", "wandb"], "a job cannot report to wandb. Remove --report_to"),
         (["--timeout", "3"], "timeout is '3'"),
+        (["--on", "None", "--yes"], "yes applies to a rented machine. Pass --on hf-jobs, or remove --yes"),
+        (["--config", "folder-64"], "the recipe folder-64 names no data set. Pass one of the Hub with --dataset"),
     ],
 )  # fmt: skip
 def test_what_a_job_cannot_do_is_refused(run: Run, hub: JobsHub, options: list[str], words: str) -> None:
@@ -148,6 +151,7 @@ def test_what_a_job_cannot_do_is_refused(run: Run, hub: JobsHub, options: list[s
 def test_the_plan_of_a_job_says_what_it_costs(run: Run, hub: JobsHub) -> None:
     status, said, complained = run(*RENT, "--flavor", "a10g-small", "--timeout", "30m", "--dry_run")
     assert status == 0, complained
+    assert "this machine, where steps are timed" in said and "folder runs/" not in said
     assert "a10g-small (Nvidia A10G - small): $1.00 an hour" in said
     assert "at most $0.50, as --timeout stops it after 30m" in said
     assert "$0.00 on a10g-small at the speed of this machine. The speed of a10g-small cannot be timed here" in said

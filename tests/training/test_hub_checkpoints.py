@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -35,7 +36,7 @@ def steps() -> list[str]:
 def test_a_killed_run_continues_on_another_machine_bit_for_bit(hub: LoopbackHub, tmp_path: Path) -> None:
     """Each machine is a folder. The second one meets a torn download, a damaged one, and a push that fails."""
     options = [*TASKS["upscaling"], "--checkpoint_every", "4", "--log_every", "3", "--sample_every", "3",
-               "--eval_samples", "0"]  # fmt: skip
+               "--eval_samples", "0", "--perceptual_weight", "0"]  # fmt: skip
     whole = train_here(*options, "--output_dir", str(tmp_path / "whole"))
 
     pushed = [*options, "--checkpoint_to", REPO, "--resume", "hub", "--output_dir"]
@@ -85,8 +86,6 @@ def test_a_push_that_fails_is_a_warning_and_is_made_up_for(
     hub.clear_faults()
     train_here(*options, "--max_steps", "2", "--resume")
     assert steps() == ["step-00000002"]
-    train_here(*options, "--max_steps", "8", "--resume")
-    assert steps()[-1] == "step-00000008"
 
 
 @pytest.mark.slow
@@ -97,12 +96,16 @@ def test_the_checkpoints_of_two_runs_do_not_mix(
     options = [*PUSHED, str(tmp_path / "run"), "--max_steps", "4"]
     train_here(*options, "--resume", "hub")
     assert f"There is no checkpoint in {REPO} yet" in caplog.text and steps()[-1] == "step-00000004"
-    for resume in ([], ["--resume"]):
-        with pytest.raises(ConfigError, match=r"states holds the checkpoints of another run\. .*--resume hub, or"):
-            train_here(*PUSHED, str(tmp_path / "other"), "--max_steps", "4", *resume)
-    foreign = train_here(*TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "foreign"))
+    with pytest.raises(ConfigError, match=r"states holds the checkpoints of another run\. .*--resume hub, or"):
+        train_here(*PUSHED, str(tmp_path / "other"), "--max_steps", "4", "--resume")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-00000004")
+    with pytest.raises(ConfigError, match=r"holds a newer checkpoint \(step 4\) than .*run\. .*--resume hub"):
+        train_here(*options, "--resume")
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "metrics.jsonl").touch()
     with pytest.raises(ConfigError, match=rf"foreign holds another run than {REPO}\. .*--output_dir"):
-        train_here(*PUSHED, str(foreign), "--max_steps", "4", "--resume", "hub")
+        HubCheckpoints(REPO).fetch(foreign)
 
     # The last one on the Hub is damaged there: the one before it is used.
     data = {"path_or_fileobj": b"damaged", "path_in_repo": "checkpoints/step-00000004/optimizer.bin"}

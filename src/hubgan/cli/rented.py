@@ -19,14 +19,18 @@ def train_rented(config: "TrainingConfig") -> str:
     """
     from huggingface_hub import constants
 
+    from hubgan.hub.upload import check_reachable
     from hubgan.training import plan
-    from hubgan.training.job import cancel, check_job, check_success, follow, start, stop, watch
+    from hubgan.training.job import cancel, check_job, check_names, check_success, follow, start, stop, watch
     from hubgan.training.rented import find_machine
 
     config = check_job(config)
+    if not config.dry_run:
+        check_reachable(str(config.push_to_hub))
     machine = find_machine(config)
     if config.dry_run:
         return plan(config, machine)
+    check_names(config)
     say("\n".join(["Rented machine:", *(f"  {line}" for line in machine.describe())]))
     say(f"Checkpoints go to {config.checkpoint_to} (private). A run that has some there continues.")
     if not config.yes and not _agrees("Start the job?", "Pass --yes to start it, or --dry_run to see the plan"):

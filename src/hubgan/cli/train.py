@@ -42,7 +42,7 @@ def run_words(words: Sequence[str]) -> None:
     config = parse(words)
     try:
         if config.on:
-            text = train_rented(config)
+            text = train_rented(config) if is_first_process() else ""
         elif config.dry_run:
             text = plan(config)
         else:

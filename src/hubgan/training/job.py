@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 
 import yaml
@@ -44,6 +45,8 @@ def check_job(config: TrainingConfig) -> TrainingConfig:
         ConfigError: options that do not fit each other, or that name something on this machine.
     """
     check_options(config)
+    if "labels" not in signature(HfApi.list_jobs).parameters:
+        raise ConfigError("this version of huggingface_hub is too old for jobs", "Run: pip install -U huggingface_hub")
     TASKS[config.task](config)  # checks the networks' options
     if not config.push_to_hub:
         raise ConfigError("a job leaves its model on the Hub", "Pass the model's name with --push_to_hub")
@@ -53,10 +56,28 @@ def check_job(config: TrainingConfig) -> TrainingConfig:
         raise ConfigError("a job has a folder of its own", "Remove --output_dir")
     if config.report_to != "none":
         raise ConfigError(f"a job cannot report to {config.report_to}", "Remove --report_to")
+    if not config.dataset:
+        raise ConfigError(f"the recipe {config.config} names no data set", "Pass one of the Hub with --dataset")
     for option, name in _names(config).items():
         if (existing(name) or is_path(name)) and not _travels(option, name):
             raise ConfigError(f"a job cannot read {name}, which is on this machine", _remedy(option, name))
     return config.model_copy(update={"checkpoint_to": config.checkpoint_to or f"{config.push_to_hub}-checkpoints"})
+
+
+def check_names(config: TrainingConfig) -> None:
+    """Look for the data sets and models on the Hub, before a job is paid that cannot find them.
+
+    Raises:
+        ConfigError: the Hub shows none of that name.
+        TrainingError: the Hub does not answer.
+    """
+    for option, name in _names(config).items():
+        if existing(name) or "://" in name:
+            continue
+        kind = "dataset" if option.endswith("dataset") else "model"
+        with _translate_errors(f"{name} cannot be looked up"):
+            if not HfApi().repo_exists(name, repo_type=kind):
+                raise ConfigError(f"the Hub has no {kind} {name!r} that you may read", f"Correct --{option}")
 
 
 def start(config: TrainingConfig, machine: Rented) -> JobInfo:

@@ -11,7 +11,7 @@ from hubgan.data import ImageSource
 from hubgan.errors import ConfigError, UnreachableError
 from hubgan.runtime.processes import decide
 from hubgan.training.accelerator import make_accelerator
-from hubgan.training.config import TrainingConfig
+from hubgan.training.config import JobOptions, TrainingConfig
 from hubgan.training.measuring import brief, open_measurement
 from hubgan.training.plan import describe_plan
 from hubgan.training.pretrained import find_pretrained, load_pretrained
@@ -142,6 +142,10 @@ def check_options(config: TrainingConfig) -> None:
         raise ConfigError(
             "private applies to a repository, but no repository is pushed", "Pass its name with --push_to_hub"
         )
+    if not config.on:
+        for option in JobOptions.model_fields:
+            if getattr(config, option) != JobOptions.model_fields[option].default:
+                raise ConfigError(f"{option} applies to a rented machine", f"Pass --on hf-jobs, or remove --{option}")
     if config.input_column and not TASKS[config.task].takes_pairs:
         raise ConfigError(f"the task {config.task} cannot train on pairs", "Remove --input_column")
 
@@ -161,7 +165,6 @@ def _set_up(config: TrainingConfig, *, fetch: bool) -> tuple[Accelerator, Task[A
     if fetch:
         with only_run(run_path(config)):
             decide(lambda: _hub_checkpoints(config).fetch(run_path(config)))
-        config = config.model_copy(update={"resume": "auto"})
     set_seed(config.seed)
     task = TASKS[config.task](with_absolute_paths(config, run_path(config)))
     find_pretrained(task)

@@ -45,13 +45,14 @@ def describe_plan(
         rented: the machine that the run is for, if it is not this one.
     """
     wanted = task.measures.format(samples=config.eval_samples) if config.eval_samples and source is None else "nothing"
+    here = "this machine, where steps are timed" if rented else "machine"
     sections = {
         "networks": _networks(task),
         "memory": _memory(task, config, accelerator),
         "budget": _budget(task, config, accelerator, source, seconds, rented),
         "optimisation": _optimisation(task, config),
         "data": _data(task, config, source, missing),
-        "machine": [hardware_line(accelerator), f"precision {precision(accelerator)}"]
+        here: [hardware_line(accelerator), f"precision {precision(accelerator)}"]
         + (["networks compiled"] if config.compile else []),
         "result": [*_result(config), f"measured at the end: {measurement or wanted}"],
     }
@@ -221,8 +222,8 @@ def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None, m
 
 
 def _result(config: TrainingConfig) -> list[str]:
-    lines = [
-        f"folder {run_path(config)}",
+    lines = [] if config.on else [f"folder {run_path(config)}"]
+    lines += [
         f"a checkpoint every {config.checkpoint_every:,} steps, the last {config.keep_checkpoints} kept;"
         f" samples every {config.sample_every:,}, figures every {config.log_every:,}",
     ]

@@ -77,7 +77,7 @@ def find_checkpoint(resume: str, folder: Path, before: Path | None = None) -> Pa
     Damaged ones are skipped with a warning. The main process decides for all.
 
     Args:
-        resume: a checkpoint's folder, or "auto" for the newest good one in `folder`.
+        resume: a checkpoint's folder, or "auto" for the newest good one in `folder`; "hub" too, as it was fetched.
         folder: where the run's checkpoints lie.
         before: with "auto", look at checkpoints of earlier steps than this one only.
 
@@ -87,7 +87,7 @@ def find_checkpoint(resume: str, folder: Path, before: Path | None = None) -> Pa
     """
 
     def decision() -> Path | None:
-        if resume == "auto":
+        if resume in ("auto", "hub"):
             return _newest(folder, before)
         checkpoint = Path(at_home(resume))
         if runs := _checkpoints(checkpoint / "checkpoints"):

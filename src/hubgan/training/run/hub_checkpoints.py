@@ -50,8 +50,7 @@ class HubCheckpoints:
         remedy = Remedy(f"{_PUBLIC} as checkpoint_to", f"{_PUBLIC} with --checkpoint_to")
         self.repository = Repository(name, private=True, if_public=remedy)
         self.name = self.repository.name
-        places = map(PurePosixPath, self.repository.files)
-        sealed = {step_of(place.parent) for place in places if place.match(f"{_CHECKPOINTS}/*/{CHECKSUMS}")}
+        sealed = {_step(name) for name in self.repository.files if name.endswith(f"/{CHECKSUMS}")}
         self.steps = sorted(step for step in sealed if step >= 0)
 
     def run_id(self) -> str | None:
@@ -65,21 +64,28 @@ class HubCheckpoints:
                 f"{_RUN / RUN} of {self.name} cannot be read", "Choose another repository with --checkpoint_to"
             ) from error
 
-    def check(self, folder: Path, *, resumed: bool) -> None:
-        """Refuse to mix the checkpoints of two runs.
+    def check(self, folder: Path, resume: str | None) -> None:
+        """Refuse to mix the checkpoints of two runs, or to replace newer ones of the same run unasked.
 
         Args:
             folder: of the run that is to push here.
-            resumed: whether it continues.
+            resume: what the run resumes from.
 
         Raises:
-            ConfigError: there are checkpoints of another run.
+            ConfigError: there are checkpoints of another run, or newer ones.
             ModelError: the Hub cannot be reached.
         """
-        if not (theirs := self.run_id()) or (resumed and theirs == run_id(folder)):
+        if not (theirs := self.run_id()):
             return
-        remedy = "Continue that run with --resume hub, or choose another repository with --checkpoint_to"
-        raise ConfigError(f"{self.name} holds the checkpoints of another run", remedy)
+        if not resume or theirs != run_id(folder):
+            remedy = "Continue that run with --resume hub, or choose another repository with --checkpoint_to"
+            raise ConfigError(f"{self.name} holds the checkpoints of another run", remedy)
+        here = max(map(step_of, (folder / CHECKPOINTS).glob("step-*")), default=-1)
+        if resume == "auto" and self.steps[-1] > here:
+            raise ConfigError(
+                f"{self.name} holds a newer checkpoint (step {self.steps[-1]}) than {folder}",
+                "Continue from that one with --resume hub",
+            )
 
     def fetch(self, folder: Path) -> None:
         """Bring the last good checkpoint into a run's folder, unless that has a newer one of the same run.
@@ -229,7 +235,7 @@ class CheckpointPusher:
     def _finish(self) -> None:
         with self._changed:
             if self._waiting or self._pushing:
-                logger.info("Waiting until the last checkpoint is pushed to %s. Ctrl-C stops waiting ...", self.name)
+                logger.info("Waiting until the last checkpoint is pushed to %s ...", self.name)
             while self._waiting or self._pushing:
                 self._changed.wait(1)  # Windows lets Ctrl-C through only between two waits
         if self._failed:

@@ -283,7 +283,11 @@ class RunFolder:
                     "Continue it with --resume, or choose another folder with --output_dir",
                 )
             resumed = Path(at_home(config.resume)).resolve()
-            if config.resume != "auto" and resumed.is_dir() and resumed.parent != self.checkpoints.resolve():
+            if (
+                config.resume not in ("auto", "hub")
+                and resumed.is_dir()
+                and resumed.parent != self.checkpoints.resolve()
+            ):
                 raise ConfigError(
                     f"{self.path} holds another run, which the checkpoint {config.resume} does not belong to",
                     "Choose another folder with --output_dir",
@@ -301,7 +305,7 @@ class RunFolder:
             ) from error
         if config.checkpoint_to:
             checkpoints = HubCheckpoints(config.checkpoint_to)
-            checkpoints.check(self.path, resumed=bool(config.resume))
+            checkpoints.check(self.path, config.resume)
             self._pusher = CheckpointPusher(checkpoints, self.path, config.keep_checkpoints)
         if config.push_to_hub:
             repository = Repository(config.push_to_hub, private=config.private)
