@@ -61,16 +61,20 @@ def check_reachable(name: str) -> None:
 
 
 class Pushed(NamedTuple):
-    """The address and the hash of a push's commit, or of the last one if nothing had changed."""
+    """The address of a push's commit, or of the last one if nothing had changed."""
 
     url: str
     changed: bool
-    commit: str
 
     @property
     def page(self) -> str:
         """The address of the repository's page."""
         return re.split("/(?:commit|discussions)/", self.url)[0]
+
+    @property
+    def commit(self) -> str:
+        """The commit's hash; empty for a pull request."""
+        return self.url.partition("/commit/")[2]
 
 
 class Repository:
@@ -200,7 +204,7 @@ class Repository:
                 create_pr=create_pr,
                 parent_commit=self.head,
             )
-        return Pushed(made.pr_url or str(made.commit_url), made.oid != self.head, made.oid)
+        return Pushed(made.pr_url or str(made.commit_url), made.oid != self.head)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:

@@ -43,7 +43,9 @@ def requirements(extra: str) -> list[str]:
         raise ConfigError(reason, "Run: pip install -e '.[train]'") from error
     wanted = []
     for requirement in map(Requirement, lines):
-        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+        if requirement.marker and "extra" in str(requirement.marker):
+            if not requirement.marker.evaluate({"extra": extra}):
+                continue
             requirement.marker = None
-            wanted.append(str(requirement))
+        wanted.append(str(requirement))
     return wanted
