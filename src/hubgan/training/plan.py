@@ -93,7 +93,7 @@ def _budget(
     accelerator: Accelerator,
     source: ImageSource | None,
     seconds: Sequence[float],
-    rented: Rented | None,
+    rented: Rented | None = None,
 ) -> list[str]:
     limits = {
         "images": config.max_images and f"{config.max_images:,}",
