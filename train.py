@@ -1,4 +1,13 @@
-"""Train a GAN: `accelerate launch train.py [--config RECIPE] [--option value ...]`. It is `hubgan train`."""
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["hubgan[train]"]
+# [tool.uv.sources]
+# hubgan = { path = ".", editable = true }
+# ///
+"""Train a GAN: `accelerate launch train.py [--config RECIPE] [--option value ...]`. It is `hubgan train`.
+
+`uv run train.py` installs what it needs first, by the lines above.
+"""
 
 import sys
 from pathlib import Path

@@ -115,6 +115,8 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         ):
             with contextlib.suppress(SystemExit) if "--help" in options else contextlib.nullcontext():
                 parse(options)
+        case ["uv", "run", *program]:
+            check(["python", *program], monkeypatch)
         case ["hubgan", name, *options] | ["python", "-m", "hubgan", name, *options]:
             monkeypatch.setattr(f"{COMMANDS[name][0]}.run", lambda args: None)
             assert hubgan_main([name, *options]) == 0

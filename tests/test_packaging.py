@@ -1,9 +1,13 @@
 """What is installed, in its three places: pyproject.toml, requirements.txt (a Space's), the README's header."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from helpers.common import ROOT
+from hubgan.publish.space import read_toml
 from hubgan.training.options import RECIPES, recipes
 from hubgan.version import __version__
 
@@ -86,6 +91,42 @@ print(found.psnr > 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "True\n", done.stderr
+
+
+def script_metadata() -> dict[str, Any]:
+    """What `uv run train.py` reads at the top of that file (PEP 723)."""
+    block = re.search(r"^# /// script\n((?:#.*\n)+?)# ///$", (ROOT / "train.py").read_text(), re.MULTILINE)
+    assert block
+    return read_toml(re.sub("^# ?", "", block[1], flags=re.MULTILINE))
+
+
+def test_a_script_runner_installs_what_the_package_asks_for_to_train() -> None:
+    """By the package itself, so that there is no second list."""
+    asked, project = script_metadata(), read_toml((ROOT / "pyproject.toml").read_text())["project"]
+    assert asked["requires-python"] == project["requires-python"]
+    (wanted,) = map(Requirement, asked["dependencies"])
+    assert (wanted.name, wanted.extras) == (project["name"], {"train"}) and "train" in project["optional-dependencies"]
+    assert (ROOT / asked["tool"]["uv"]["sources"]["hubgan"]["path"] / "pyproject.toml").is_file()
+
+
+@pytest.mark.skipif(not shutil.which("uv"), reason="uv is not installed")
+def test_uv_runs_the_script_without_an_environment(tmp_path: Path) -> None:
+    """Beside a package of the same name that needs no other, so without the network."""
+    (tmp_path / "src" / "hubgan").mkdir(parents=True)
+    shutil.copy(ROOT / "train.py", tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["uv_build>=0.7"]\nbuild-backend = "uv_build"\n'
+        '[project]\nname = "hubgan"\nversion = "0"\nrequires-python = ">=3.10"\n'
+        "[project.optional-dependencies]\ntrain = []\n"
+    )
+    (tmp_path / "src" / "hubgan" / "__init__.py").touch()
+    (tmp_path / "src" / "hubgan" / "cli.py").write_text("def main(words): print(__file__, words)\n")
+    environment = {**os.environ, "UV_CACHE_DIR": str(tmp_path / "cache")}
+    environment.pop("VIRTUAL_ENV", None)  # uv must leave the environment of the tests alone
+    command = ["uv", "run", "--offline", "--no-config", "--python", sys.executable, "train.py", "--max_steps", "1"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == f"{tmp_path / 'src' / 'hubgan' / 'cli.py'} ['train', '--max_steps', '1']\n", done.stderr
+    assert "extra" not in done.stderr
 
 
 def test_the_readme_carries_a_spaces_header() -> None:

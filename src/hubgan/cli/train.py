@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hubgan.cli.arguments import find_data_set, is_first_process, training_packages
 from hubgan.cli.launcher import start_missing_processes
+from hubgan.cli.rented import train_rented
 from hubgan.errors import HubganError, Remedy
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def run_words(words: Sequence[str]) -> None:
         from hubgan.training import parse, plan, purpose, train
     config = parse(words)
     try:
-        if config.dry_run:
+        if config.on:
+            text = train_rented(config) if is_first_process() else ""
+        elif config.dry_run:
             text = plan(config)
         else:
             about = "\n  ".join(purpose(config.config))

@@ -38,6 +38,10 @@ _REFUSALS = {
     ),
     412: ("somebody else has changed it in the meantime", ""),
 }
+_IF_PUBLIC = Remedy(
+    "Push without private, or make it private in its settings on the Hub",
+    "Push without --private, or make it private in its settings on the Hub",
+)
 
 
 def check_reachable(name: str) -> None:
@@ -67,6 +71,11 @@ class Pushed(NamedTuple):
         """The address of the repository's page."""
         return re.split("/(?:commit|discussions)/", self.url)[0]
 
+    @property
+    def commit(self) -> str:
+        """The commit's hash; empty for a pull request."""
+        return self.url.partition("/commit/")[2]
+
 
 class Repository:
     """A repository on the Hub at its last commit, to which one commit may be added. It is made if it is missing.
@@ -79,10 +88,12 @@ class Repository:
         token: access token; by default the one of `hf auth login`.
         branch: main by default; made if it is missing.
         again: how to continue after a failure, the last sentence of an error's remedy.
+        if_public: the remedy of the error that it exists and is public.
 
     Attributes:
         name: its full name.
         head: the last commit of the branch.
+        files: the paths of its files.
 
     Raises:
         ModelError: not logged in, not allowed, not a Hub name, or the Hub cannot be reached; or the repository exists
@@ -99,6 +110,7 @@ class Repository:
         token: str | None = None,
         branch: str | None = None,
         again: str = "",
+        if_public: Remedy = _IF_PUBLIC,
     ) -> None:
         self.name, self._type, self._branch, self._token, self._again = name, repo_type, branch, token, again
         with self._translate_errors():
@@ -108,13 +120,7 @@ class Repository:
             ).repo_id
             about = self._api.repo_info(self.name, repo_type=repo_type)
             if private and about.private is False:
-                raise ModelError(
-                    f"{self.name} already exists and is public",
-                    Remedy(
-                        "Push without private, or make it private in its settings on the Hub",
-                        "Push without --private, or make it private in its settings on the Hub",
-                    ),
-                )
+                raise ModelError(f"{self.name} already exists and is public", if_public)
             if branch and not branch.startswith("refs/"):  # a pull request exists already
                 self._api.create_branch(self.name, branch=branch, repo_type=repo_type, exist_ok=True)
             if branch:
@@ -130,16 +136,33 @@ class Repository:
         """
         if path not in self.files:
             return None
-        # In a cache of its own, so that the file is the current one, and checked rather than damaged.
-        with self._translate_errors(), tempfile.TemporaryDirectory() as cache:
-            file = hf_hub_download(
-                self.name, path, repo_type=self._type, revision=self.head, token=self._token, cache_dir=cache
-            )
-            check_bytes(Path(file), self.name)
+        with tempfile.TemporaryDirectory() as folder:
+            self.download(path, file := Path(folder, "file"))
             try:
-                return Path(file).read_text(encoding="utf-8")
+                return file.read_text(encoding="utf-8")
             except UnicodeDecodeError as error:
                 raise ModelError(f"{path} of {self.name} is not UTF-8 text", "Correct the file on the Hub") from error
+
+    def download(self, path: str, file: Path) -> None:
+        """Download one of its files. Its bytes are compared with the Hub's checksum.
+
+        Args:
+            path: the file's path in the repository.
+            file: where it goes; its folder is made if it is missing.
+
+        Raises:
+            ModelError: the Hub cannot be reached, or the bytes are damaged. There is no `file` then.
+        """
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # In a cache of its own, so that the file is the current one, and checked rather than damaged.
+        with self._translate_errors(), tempfile.TemporaryDirectory(dir=file.parent) as cache:
+            found = Path(
+                hf_hub_download(
+                    self.name, path, repo_type=self._type, revision=self.head, token=self._token, cache_dir=cache
+                )
+            )
+            check_bytes(found, self.name)
+            found.resolve().replace(file)
 
     def commit(
         self,

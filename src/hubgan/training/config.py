@@ -36,7 +36,7 @@ assert set(Objective.__args__) == set(OBJECTIVES)  # type: ignore[attr-defined]
 
 Model = TypeVar("Model", bound=nn.Module)
 
-_GROUPS = ("data", "networks", "optimisation", "losses", "run", "evaluation", "card")
+_GROUPS = ("data", "networks", "optimisation", "losses", "run", "rented", "evaluation", "card")
 
 
 class OptionGroup(BaseModel):
@@ -219,7 +219,11 @@ class RunOptions(OptionGroup):
     """Make the pushed repository private."""
     resume: str | None = None
     """A checkpoint folder to resume from, or "auto" for the last good one of the output folder. Without --output_dir,
-    "auto" resumes the recipe's last run on the same data set."""
+    "auto" resumes the recipe's last run on the same data set. "hub" resumes from the last one in --checkpoint_to, on
+    any machine."""
+    checkpoint_to: str | None = None
+    """Push the checkpoints to this private Hub repository (user/name) while the run trains. It keeps
+    --keep_checkpoints of them."""
     seed: int = Field(0, ge=0, lt=2**31)
     """The random seed of weights, data order, augmentation and noise."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
@@ -241,6 +245,22 @@ class RunOptions(OptionGroup):
     """How many of the last checkpoints are kept."""
     on_nonfinite: Literal["stop", "rollback"] = "stop"
     """If a loss or gradient is not finite: stop, or return to the last checkpoint with other random numbers."""
+
+
+class JobOptions(OptionGroup):
+    """A rented GPU: the run is a job on the Hub, and needs --push_to_hub."""
+
+    group: ClassVar[str] = "rented"
+
+    on: Literal["hf-jobs"] | None = None
+    """hf-jobs trains on a machine of the Hub (Hugging Face Jobs), which costs money. Without it the run trains
+    here."""
+    flavor: str | None = None
+    """The machine to rent, for example a10g-small. A wrong name shows all, with prices."""
+    timeout: str = Field("3h", pattern=r"^\d+(\.\d+)?[smhd]$")
+    """Stop the job after this time (90m, 3h, 1d), which limits what it costs. The same command continues the run."""
+    yes: bool = False
+    """Start the job without asking."""
 
 
 class EvaluationOptions(OptionGroup):
@@ -271,7 +291,14 @@ class CardOptions(OptionGroup):
 
 
 class TrainingConfig(
-    RunOptions, CardOptions, EvaluationOptions, LossOptions, OptimisationOptions, NetworkOptions, DataOptions
+    RunOptions,
+    JobOptions,
+    CardOptions,
+    EvaluationOptions,
+    LossOptions,
+    OptimisationOptions,
+    NetworkOptions,
+    DataOptions,
 ):
     """The options that all tasks share."""
 

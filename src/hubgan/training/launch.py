@@ -11,11 +11,13 @@ from hubgan.data import ImageSource
 from hubgan.errors import ConfigError, UnreachableError
 from hubgan.runtime.processes import decide
 from hubgan.training.accelerator import make_accelerator
-from hubgan.training.config import TrainingConfig
+from hubgan.training.config import JobOptions, TrainingConfig
 from hubgan.training.measuring import brief, open_measurement
 from hubgan.training.plan import describe_plan
 from hubgan.training.pretrained import find_pretrained, load_pretrained
+from hubgan.training.rented import Rented
 from hubgan.training.run.folders import run_path, with_folder
+from hubgan.training.run.hub_checkpoints import HubCheckpoints
 from hubgan.training.run.lock import only_run
 from hubgan.training.run.provenance import recorded_options, with_absolute_paths
 from hubgan.training.run.run_folder import RunFolder
@@ -44,7 +46,7 @@ def train(config: TrainingConfig) -> Path:
         TrainingError: the numbers are no longer finite, or no checkpoint is whole.
         KeyboardInterrupt, SystemExit: SIGINT or SIGTERM came; a checkpoint was saved.
     """
-    accelerator, task = _set_up(config)
+    accelerator, task = _set_up(config, fetch=True)
     with only_run(run_path(task.config)):
         return _train(task, accelerator)
 
@@ -63,7 +65,7 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
     logger.info("Preparing the images ...")
     trainer = Trainer(task, config, accelerator, folder, source, measurement)
     tell_of_other_work(accelerator)
-    with StopSignal() as stop:
+    with StopSignal() as stop, folder.pushing():
         trainer.train(stop)
     models, counters = trainer.step.models, trainer.counters.figures()
     decide(lambda: folder.save(task, models, counters))
@@ -76,15 +78,19 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
     return folder.path
 
 
-def plan(config: TrainingConfig) -> str:
+def plan(config: TrainingConfig, rented: Rented | None = None) -> str:
     """What `train` would do, in words, found out without doing it: networks, memory, time, schedules, data.
 
     The time is an estimate by a few steps, of which nothing is kept.
 
+    Args:
+        config: the options.
+        rented: the machine that the run is for, if it is not this one.
+
     Raises:
         ConfigError, DataError, ModelError: as `train` does. A data set that cannot be reached is only reported.
     """
-    accelerator, task = _set_up(config)
+    accelerator, task = _set_up(config, fetch=False)
     config, source, missing = task.config, None, ""
     try:
         source = open_source(config, accelerator)
@@ -103,10 +109,17 @@ def plan(config: TrainingConfig) -> str:
     except (MemoryError, RuntimeError) as error:  # out of memory
         logger.warning("the steps could not be timed: %s", str(error).partition("\n")[0])
         seconds = []
-    return describe_plan(task, config, accelerator, source, measurement, missing=missing, seconds=seconds)
+    return describe_plan(
+        task, config, accelerator, source, measurement, missing=missing, seconds=seconds, rented=rented
+    )
 
 
-def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
+def check_options(config: TrainingConfig) -> None:
+    """Refuse options that do not fit each other.
+
+    Raises:
+        ConfigError: two of them do not.
+    """
     if not (config.max_images or config.max_steps or config.max_minutes):
         raise ConfigError("the run has no budget", "Set --max_images, --max_steps or --max_minutes")
     if config.schedule_start >= config.schedule_share:
@@ -121,20 +134,45 @@ def _set_up(config: TrainingConfig) -> tuple[Accelerator, Task[Any]]:
             "augment_target and augment_probability need augmentation operations",
             "Pass --augment color translation cutout",
         )
+    if config.resume == "hub" and not config.checkpoint_to:
+        raise ConfigError(
+            "resume hub needs the repository that holds the checkpoints", "Pass its name with --checkpoint_to"
+        )
     if config.private and not config.push_to_hub:
         raise ConfigError(
             "private applies to a repository, but no repository is pushed", "Pass its name with --push_to_hub"
         )
+    if not config.on:
+        for option in JobOptions.model_fields:
+            if getattr(config, option) != JobOptions.model_fields[option].default:
+                raise ConfigError(f"{option} applies to a rented machine", f"Pass --on hf-jobs, or remove --{option}")
     if config.input_column and not TASKS[config.task].takes_pairs:
         raise ConfigError(f"the task {config.task} cannot train on pairs", "Remove --input_column")
-    accelerator, given = make_accelerator(config), config
-    config = decide(lambda: with_folder(given))
+
+
+def _set_up(config: TrainingConfig, *, fetch: bool) -> tuple[Accelerator, Task[Any]]:
+    """The processes of a run, and its task, whose options name its folder.
+
+    Args:
+        config: the options.
+        fetch: with --resume hub, bring the checkpoint from the Hub into that folder.
+    """
+    check_options(config)
+    accelerator, given, fetch = make_accelerator(config), config, fetch and config.resume == "hub"
+    config = decide(lambda: with_folder(given, _hub_checkpoints(given).run_id() if fetch else None))
     accelerator.project_configuration = ProjectConfiguration(str(run_path(config) / FOLDER))
     decide(lambda: check_tracker(config))
+    if fetch:
+        with only_run(run_path(config)):
+            decide(lambda: _hub_checkpoints(config).fetch(run_path(config)))
     set_seed(config.seed)
     task = TASKS[config.task](with_absolute_paths(config, run_path(config)))
     find_pretrained(task)
     return accelerator, task
+
+
+def _hub_checkpoints(config: TrainingConfig) -> HubCheckpoints:
+    return HubCheckpoints(str(config.checkpoint_to))
 
 
 def _sized(task: Task[Any], images: int | None) -> Task[Any]:

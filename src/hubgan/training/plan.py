@@ -12,6 +12,7 @@ from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
 from hubgan.training.measuring import Measurement
 from hubgan.training.memory import estimate
+from hubgan.training.rented import Rented
 from hubgan.training.run.folders import run_path
 from hubgan.training.run.provenance import hardware_line, precision
 from hubgan.training.schedules import is_used
@@ -29,6 +30,7 @@ def describe_plan(
     *,
     missing: str = "",
     seconds: Sequence[float] = (),
+    rented: Rented | None = None,
 ) -> str:
     """The plan of a run in lines of text; nothing is written, and no network is changed.
 
@@ -40,18 +42,22 @@ def describe_plan(
         measurement: what is measured at the end, if anything is.
         missing: why the data set has not been opened.
         seconds: of a step in each part of the run, if steps have been timed.
+        rented: the machine that the run is for, if it is not this one.
     """
     wanted = task.measures.format(samples=config.eval_samples) if config.eval_samples and source is None else "nothing"
+    here = "this machine, where steps are timed" if rented else "machine"
     sections = {
         "networks": _networks(task),
         "memory": _memory(task, config, accelerator),
-        "budget": _budget(task, config, accelerator, source, seconds),
+        "budget": _budget(task, config, accelerator, source, seconds, rented),
         "optimisation": _optimisation(task, config),
         "data": _data(task, config, source, missing),
-        "machine": [hardware_line(accelerator), f"precision {precision(accelerator)}"]
+        here: [hardware_line(accelerator), f"precision {precision(accelerator)}"]
         + (["networks compiled"] if config.compile else []),
         "result": [*_result(config), f"measured at the end: {measurement or wanted}"],
     }
+    if rented:
+        sections["rented machine"] = rented.describe()
     lines = [f"Plan of the recipe {config.config} ({config.task}). Nothing was started."]
     for name, parts in sections.items():
         lines += [f"\n{name}", *(f"  {part}" for part in parts)]
@@ -87,6 +93,7 @@ def _budget(
     accelerator: Accelerator,
     source: ImageSource | None,
     seconds: Sequence[float],
+    rented: Rented | None = None,
 ) -> list[str]:
     limits = {
         "images": config.max_images and f"{config.max_images:,}",
@@ -119,6 +126,7 @@ def _budget(
     if seconds:
         speeds = [drawn / each for drawn, each in zip(images_a_step, seconds, strict=True)]
         lines.append(_time(config, images, shares, speeds))
+        lines += rented.estimate(_seconds(config, images, shares, speeds)) if rented else []
     for part in parts:
         lines += [
             (f"{phase.repeats} updates of the {phase.label} in each step, on {batch * phase.repeats:,} images")
@@ -135,13 +143,20 @@ def _budget(
 def _time(config: TrainingConfig, images: int | None, shares: Sequence[float], speeds: Sequence[float]) -> str:
     """The time of the run, or the images it will see, given the images a second of each part."""
     how = "estimated by a few timed steps, without measuring and waiting for data"
-    minutes = config.max_minutes
-    taken = images and sum(images * share / speed for share, speed in zip(shares, speeds, strict=True))
-    if taken and images and not (minutes and minutes * 60 < taken):
+    minutes, taken = config.max_minutes, _seconds(config, images, shares, speeds)
+    if images and not (minutes and minutes * 60 <= taken):
         return f"about {describe.duration(taken)} for {images:,} images on this machine, {how}"
     assert minutes
     seen = sum(60 * minutes * share * speed for share, speed in zip(shares, speeds, strict=True))
     return f"about {float(f'{seen:.2g}'):,.0f} images in {minutes:g} minutes on this machine, {how}"
+
+
+def _seconds(config: TrainingConfig, images: int | None, shares: Sequence[float], speeds: Sequence[float]) -> float:
+    """The time of the run at these speeds."""
+    limits = [config.max_minutes * 60] if config.max_minutes else []
+    if images:
+        limits.append(sum(images * share / speed for share, speed in zip(shares, speeds, strict=True)))
+    return min(limits)
 
 
 def _batches_a_step(part: Part) -> int:
@@ -207,15 +222,18 @@ def _data(task: Task[Any], config: TrainingConfig, source: ImageSource | None, m
 
 
 def _result(config: TrainingConfig) -> list[str]:
-    lines = [
-        f"folder {run_path(config)}",
+    lines = [] if config.on else [f"folder {run_path(config)}"]
+    lines += [
         f"a checkpoint every {config.checkpoint_every:,} steps, the last {config.keep_checkpoints} kept;"
         f" samples every {config.sample_every:,}, figures every {config.log_every:,}",
     ]
+    if config.checkpoint_to:
+        lines.append(f"checkpoints pushed to {config.checkpoint_to}, private, the last {config.keep_checkpoints} kept")
     if config.report_to != "none":
         lines.append(f"also shown by {config.report_to}")
     if config.resume:
-        where = "the last checkpoint there, if there is one" if config.resume == "auto" else config.resume
+        place = {"auto": "there", "hub": f"in {config.checkpoint_to}"}.get(config.resume)
+        where = f"the last checkpoint {place}, if there is one" if place else config.resume
         lines.append(f"resumes from {where}")
     if config.push_to_hub:
         lines.append(f"pushed to {config.push_to_hub}{', private' if config.private else ''} at the end")

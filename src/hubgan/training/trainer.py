@@ -120,6 +120,8 @@ class Trainer:
         self._begun, self._before, stop = time.monotonic(), counters.seconds, 0
         self._progress_before, self._estimated = counters.progress(config), False
         self._start()
+        if self._resumed:
+            self.folder.push_checkpoint(self._resumed, counters.kept or [], again=True)
         logger.info("Training in %s. Its report.html shows samples and curves ...", self.folder.path)
         bar = progress_bar(counters.progress(config), disable=not self.accelerator.is_main_process)
         with bar:
@@ -231,9 +233,10 @@ class Trainer:
 
     def _save(self) -> None:
         self._meter.settle()
-        save_checkpoint(
+        checkpoint = save_checkpoint(
             self.accelerator, self.folder.checkpoints, self.counters.steps, keep=self.config.keep_checkpoints
         )
+        self.folder.push_checkpoint(checkpoint, self.counters.kept or [])
 
     def _resume(self) -> None:
         checkpoint = None
@@ -248,6 +251,7 @@ class Trainer:
             logger.info(
                 "There is no checkpoint in %s yet, so the run starts from the beginning", self.folder.checkpoints
             )
+        self._resumed = checkpoint
         self._settle_in(checkpoint)
         source, images = self.source, self.images
         used, skipped = (len(images), images.skipped) if isinstance(images, DecodedImages) else (source.size, None)

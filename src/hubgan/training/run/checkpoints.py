@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from accelerate import Accelerator
@@ -41,7 +41,7 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, keep: int
     Raises:
         TrainingError: it cannot be written, in every process; earlier checkpoints are as they were.
     """
-    final, partial = folder / f"step-{step:08d}", folder / f".saving-{step:08d}"
+    final, partial = folder / name_of(step), folder / f".saving-{step:08d}"
     failed = (
         TrainingError,
         f"cannot save the checkpoint {final}",
@@ -77,7 +77,7 @@ def find_checkpoint(resume: str, folder: Path, before: Path | None = None) -> Pa
     Damaged ones are skipped with a warning. The main process decides for all.
 
     Args:
-        resume: a checkpoint's folder, or "auto" for the newest good one in `folder`.
+        resume: a checkpoint's folder, or "auto" for the newest good one in `folder`; "hub" too, as it was fetched.
         folder: where the run's checkpoints lie.
         before: with "auto", look at checkpoints of earlier steps than this one only.
 
@@ -87,7 +87,7 @@ def find_checkpoint(resume: str, folder: Path, before: Path | None = None) -> Pa
     """
 
     def decision() -> Path | None:
-        if resume == "auto":
+        if resume in ("auto", "hub"):
             return _newest(folder, before)
         checkpoint = Path(at_home(resume))
         if runs := _checkpoints(checkpoint / "checkpoints"):
@@ -116,8 +116,8 @@ def discard_after(folder: Path, checkpoint: Path | None) -> None:
             for unfinished in folder.glob(f"{name}*"):
                 _discard(unfinished)
         others = _checkpoints(folder)
-        last = max((_step(other) for other in others if checkpoint and other.samefile(checkpoint)), default=-1)
-        beyond = [other for other in others if _step(other) > last]
+        last = max((step_of(other) for other in others if checkpoint and other.samefile(checkpoint)), default=-1)
+        beyond = [other for other in others if step_of(other) > last]
         for other in beyond:
             _discard(other)
         if beyond:
@@ -182,24 +182,36 @@ def problem(checkpoint: Path) -> str | None:
     return None
 
 
+def newest_step(folder: Path) -> int:
+    """The step of the last good checkpoint in a folder; -1 if there is none."""
+    _finish_interrupted(folder)
+    good = (step_of(checkpoint) for checkpoint in reversed(_checkpoints(folder)) if not problem(checkpoint))
+    return next(good, -1)
+
+
 # -- names
 
 
-def _step(checkpoint: Path) -> int:
+def name_of(step: int) -> str:
+    """The name of a step's checkpoint."""
+    return f"step-{step:08d}"
+
+
+def step_of(checkpoint: PurePath) -> int:
     """The step in a checkpoint's name; -1 for other names."""
     match = _NAME.fullmatch(checkpoint.name)
     return int(match[1]) if match else -1
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted((path for path in folder.glob("step-*") if path.is_dir() and _step(path) >= 0), key=_step)
+    return sorted((path for path in folder.glob("step-*") if path.is_dir() and step_of(path) >= 0), key=step_of)
 
 
 def _newest(folder: Path, before: Path | None) -> Path | None:
     _finish_interrupted(folder)
     damaged: list[str] = []
     for checkpoint in reversed(_checkpoints(folder)):
-        if before and _step(checkpoint) >= _step(before):
+        if before and step_of(checkpoint) >= step_of(before):
             continue
         if not (reason := problem(checkpoint)):
             if damaged:
@@ -221,7 +233,7 @@ def _finish_interrupted(folder: Path) -> None:
     for prefix in _UNFINISHED:
         for unfinished in sorted(folder.glob(f"{prefix}*")):
             final = folder / f"step-{unfinished.name.removeprefix(prefix)}"
-            if not final.exists() and _step(final) >= 0 and not problem(unfinished):
+            if not final.exists() and step_of(final) >= 0 and not problem(unfinished):
                 unfinished.rename(final)
                 logger.info("%s is complete, although its save was interrupted", final)
 
@@ -263,7 +275,7 @@ def _prune(folder: Path, step: int, keep: int) -> None:
     A checkpoint is renamed before it is removed: a kill in between leaves none that looks damaged.
     """
     try:
-        for old in [path for path in _checkpoints(folder) if _step(path) <= step][:-keep]:
+        for old in [path for path in _checkpoints(folder) if step_of(path) <= step][:-keep]:
             _discard(old)
         for discarded in folder.glob(f"{_DISCARDED}*"):
             shutil.rmtree(discarded)

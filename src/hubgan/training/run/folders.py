@@ -12,7 +12,7 @@ from hubgan.runtime.counting import counted
 from hubgan.runtime.names import at_home, without_folders
 from hubgan.training.config import TrainingConfig
 from hubgan.training.run.lock import HOLDER
-from hubgan.training.run.provenance import as_options, other_data
+from hubgan.training.run.provenance import as_options, other_data, read_run
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +36,22 @@ def holds_run(folder: Path) -> bool:
     return (folder / METRICS).exists() or any((folder / CHECKPOINTS).glob("step-*"))
 
 
-def with_folder(config: TrainingConfig) -> TrainingConfig:
+def run_id(folder: Path) -> str | None:
+    """The id of the run in a folder; None if there is none."""
+    found = (read_run(folder) or {}).get("id")
+    return None if found is None else str(found)
+
+
+def with_folder(config: TrainingConfig, run: str | None = None) -> TrainingConfig:
     """The configuration with the run's folder, where it names none; called on the main process.
 
     A run that begins has `runs/<recipe>`, or `runs/<recipe>-2026-11-30-1412` if that one is taken. A recipe that lies
     in a run's folder has the name of that folder. A resumed run has the folder of its checkpoint; with "auto" that of
-    the recipe's run on the same data set that was trained last.
+    the recipe's run on the same data set that was trained last, and with "hub" that of the run on the Hub.
+
+    Args:
+        config: the options.
+        run: the id of the run on the Hub.
 
     Raises:
         ConfigError: with "auto", all runs of the recipe are on other data sets.
@@ -51,8 +61,12 @@ def with_folder(config: TrainingConfig) -> TrainingConfig:
     first = run_path(config)
     dated = (folder for folder in first.parent.glob("*") if _DATE.sub("", folder.name) == first.name)
     runs = [folder for folder in {first, *dated} if holds_run(folder)]
-    fitting = [folder for folder in runs if not other_data(config, folder)] if config.resume == "auto" else runs
-    if runs and not fitting:
+    fitting = runs
+    if config.resume == "hub":
+        fitting = [folder for folder in runs if run and run_id(folder) == run]
+    elif config.resume == "auto":
+        fitting = [folder for folder in runs if not other_data(config, folder)]
+    if config.resume == "auto" and runs and not fitting:
         raise _on_other_data(config, max(runs, key=_last_trained))
     chosen = _to_go_on(config.resume, fitting) if config.resume else None
     if chosen is None:
@@ -67,7 +81,7 @@ def with_folder(config: TrainingConfig) -> TrainingConfig:
 
 def _to_go_on(resume: str, runs: list[Path]) -> Path | None:
     """The run to resume; None if it is none of these, so that another one begins."""
-    if resume == "auto":
+    if resume in ("auto", "hub"):
         return max(runs, key=_last_trained, default=None)
     checkpoints = Path(at_home(resume)).resolve().parent
     return next((run for run in runs if (run / CHECKPOINTS).resolve() == checkpoints), None)

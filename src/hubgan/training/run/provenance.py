@@ -48,7 +48,8 @@ _DATA = ("dataset", "target_dataset")
 _BUDGET = {"max_images", "max_steps", "max_minutes"}
 # Options that a run may change when it resumes, as its weights do not depend on them.
 _FREE = {
-    "config", "resume", "dry_run", "output_dir", "push_to_hub", "private", "dataset_name", "license", "notice",
+    "config", "resume", "dry_run", "output_dir", "push_to_hub", "private", "checkpoint_to", "on", "flavor", "timeout",
+    "yes", "dataset_name", "license", "notice",
     "num_workers", "decoded_gb", "log_every", "report_to", "sample_every", "checkpoint_every", "keep_checkpoints",
     "on_nonfinite", "eval_every", "eval_samples", "eval_dataset", "eval_target_dataset", "eval_split",
 }  # fmt: skip

@@ -8,6 +8,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ from hubgan.runtime.processes import decide
 from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
 from hubgan.training.run.folders import CHECKPOINTS, METRICS, RECIPE, holds_run, run_path
+from hubgan.training.run.hub_checkpoints import CheckpointPusher, HubCheckpoints
 from hubgan.training.run.provenance import (
     PATHS,
     as_options,
@@ -51,7 +53,11 @@ from hubgan.version import __version__
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 60  # seconds until every machine sees what one has written to a shared disk
-_PRIVATE = {"config", "resume", "dry_run", "push_to_hub", "private", "output_dir", "dataset_name"}
+NOT_OF_A_RECIPE = {
+    "config", "resume", "dry_run", "push_to_hub", "private", "output_dir", "checkpoint_to", "on", "flavor", "timeout",
+    "yes",
+}  # fmt: skip
+"""Options of one start of a run."""
 
 
 class RunFolder:
@@ -68,6 +74,7 @@ class RunFolder:
         self.path = run_path(config)
         self.checkpoints = self.path / CHECKPOINTS
         self._metrics, self._samples = self.path / METRICS, self.path / SAMPLES
+        self._pusher: CheckpointPusher | None = None
         decide(self._prepare)
         self._check_shared()
 
@@ -210,6 +217,23 @@ class RunFolder:
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{self.path / file} cannot be written: {error}") from error
 
+    def pushing(self) -> AbstractContextManager[None]:
+        """A block that trains, at whose end the last checkpoint's push is waited for."""
+        return self._pusher.working() if self._pusher else nullcontext()
+
+    def push_checkpoint(self, checkpoint: Path, kept: Sequence[str], *, again: bool = False) -> None:
+        """Push a checkpoint in the background, if that was asked for (on the main process).
+
+        Args:
+            checkpoint: its folder.
+            kept: the files of weights that were kept on the way.
+            again: it was saved by an earlier session, and is pushed only if it is missing on the Hub.
+        """
+        if self._pusher and again:
+            self._pusher.add_missing(checkpoint, kept)
+        elif self._pusher:
+            self._pusher.add(checkpoint, kept)
+
     def save(self, task: Task[Any], models: Models, counters: dict[str, Any]) -> None:
         """Turn the folder into a repository ready to push.
 
@@ -259,7 +283,11 @@ class RunFolder:
                     "Continue it with --resume, or choose another folder with --output_dir",
                 )
             resumed = Path(at_home(config.resume)).resolve()
-            if config.resume != "auto" and resumed.is_dir() and resumed.parent != self.checkpoints.resolve():
+            if (
+                config.resume not in ("auto", "hub")
+                and resumed.is_dir()
+                and resumed.parent != self.checkpoints.resolve()
+            ):
                 raise ConfigError(
                     f"{self.path} holds another run, which the checkpoint {config.resume} does not belong to",
                     "Choose another folder with --output_dir",
@@ -275,8 +303,14 @@ class RunFolder:
                 f"the run's folder {self.path} cannot be written ({error.strerror})",
                 "Choose another folder with --output_dir",
             ) from error
+        if config.checkpoint_to:
+            checkpoints = HubCheckpoints(config.checkpoint_to)
+            checkpoints.check(self.path, config.resume)
+            self._pusher = CheckpointPusher(checkpoints, self.path, config.keep_checkpoints)
         if config.push_to_hub:
-            Repository(config.push_to_hub, private=config.private)
+            repository = Repository(config.push_to_hub, private=config.private)
+            if self._pusher and repository.name == self._pusher.name and not config.private:
+                logger.info("%s is private, as it holds the checkpoints too", repository.name)
 
     def _check_shared(self) -> None:
         """Each machine must see what the main process writes: a folder of the same name is not enough."""
@@ -306,7 +340,7 @@ class RunFolder:
             logger.warning("%s cannot be written: %s", self.path / REPORT, error)
 
     def _write_recipe(self) -> None:
-        options = self.config.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
+        options = self.config.model_dump(mode="json", exclude=NOT_OF_A_RECIPE | {"dataset_name"}, exclude_none=True)
         recipe = options | {name: without_folders(options[name]) for name in PATHS if name in options}
         recipe["dataset"] = describe.without_remark(self._dataset_name())
         write_text(self.path / RECIPE, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
