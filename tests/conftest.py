@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 _MARKED_BY = {"browser": "browser", "url": "e2e", "other_url": "e2e", "launch_environment": "e2e"}  # fixture to marker
-_FORKING = {"fork", "run_script", "train_forked", "train_in_two", "kill_and_compare"}
+_FORKING = {"fork", "run_script", "train_forked", "train_in_two", "kill_and_compare", "forked_modules"}
 
 
 def pytest_collection() -> None:
@@ -62,7 +62,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(_MARKED_BY[fixture])
     if fixtures & {"browser", "url", "other_url"}:
         item.add_marker(pytest.mark.xdist_group("demo"))
-    elif isinstance(item, pytest.Function) and _FORKING & _names(item.function.__code__):
+    elif isinstance(item, pytest.Function) and _FORKING & (_names(item.function.__code__) | {*item.fixturenames}):
         item.add_marker(pytest.mark.xdist_group("forks"))
 
 

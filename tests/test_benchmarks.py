@@ -4,9 +4,11 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import datasets
 import pytest
@@ -32,6 +34,7 @@ from benchmarks import (
 )
 from benchmarks.peers import Peer
 from helpers.common import SAMPLE
+from helpers.forking import as_module, finish, fork
 from helpers.launching import TINY, train_here
 from hubgan import Generator, Upscaler
 from hubgan.data import load_images
@@ -46,6 +49,23 @@ NAMES = load_images(str(SAMPLE)).classes
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(common, "RESULTS", tmp_path / "results")
     return tmp_path / "results"
+
+
+@pytest.fixture
+def forked_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m module` in a process that has imported hubgan; other programs start as ever."""
+    run = subprocess.run
+
+    def start(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        if command[:2] != [sys.executable, "-m"]:
+            return run(command, **options)
+        log = tmp_path / "log"
+        done = finish(fork(as_module, command[2], command[3:], options["cwd"], log=log))
+        said = log.read_text()
+        log.unlink()
+        return subprocess.CompletedProcess(command, 0 if done else 1, said, said)
+
+    monkeypatch.setattr(subprocess, "run", start)
 
 
 def call(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
@@ -263,6 +283,7 @@ def test_sizes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_modules")
 def test_training_side_by_side(results: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "_LOOPS", {"plain loop": "plain"})
     monkeypatch.setattr(training, "_RECIPES", {"generation": ("cifar-dcgan", 16)})

@@ -102,6 +102,13 @@ def as_main(script: Path, arguments: Sequence[str], folder: Path) -> None:
     runpy.run_path(str(script), run_name="__main__")
 
 
+def as_module(module: str, arguments: Sequence[str], folder: Path) -> None:
+    """Run a module in this process, as `python -m module` does."""
+    os.chdir(folder)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens at."""
     with socket.socket() as probe:
