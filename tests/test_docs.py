@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib
+import json
 import os
 import posixpath
 import re
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from accelerate.commands.launch import launch_command_parser
@@ -25,6 +27,7 @@ from helpers.guides import GUIDES, PAGES, README, anchors, code, commands, links
 from hubgan.cli import COMMANDS
 from hubgan.cli import main as hubgan_main
 from hubgan.demo.limits import Limits
+from hubgan.models.endpoint import PARAMETERS
 from hubgan.training import parse
 from hubgan.training.config import TrainingConfig
 from hubgan.training.tasks import TASKS
@@ -137,6 +140,11 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             project = (ROOT / "pyproject.toml").read_text()
             for extra in re.findall(r"[a-z]+", package):
                 assert re.search(rf"^{extra} = \[", project, re.MULTILINE)
+        case ["curl", address, *options]:  # of an endpoint
+            asked = dict(parse_qsl(address.partition("?")[2]))
+            if "-d" in options:
+                asked |= json.loads(options[options.index("-d") + 1])["parameters"]
+            assert asked and any(asked.keys() <= known.keys() for known in PARAMETERS.values())
         case ["git", "clone", "--depth", "1", _] | ["mkdir", _] | ["find", *_]:
             pass
         case ["python3", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"]:

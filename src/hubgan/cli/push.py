@@ -1,6 +1,7 @@
 """Push a trained model to the Hub: the folder that training wrote, in one commit.
 
   hubgan push runs/cifar-dcgan me/cifar-dcgan
+  hubgan push runs/photo-x4 me/photo-x4 --handler
   hubgan push runs/longer me/cifar-dcgan --create-pr --message "Trained longer"
 
 The repository is created if it is missing. Checkpoints, logs and the record of
@@ -19,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--revision", metavar="BRANCH", help="the branch, created if it is missing (default: main)")
     parser.add_argument("--message", help="the commit's message")
+    parser.add_argument("--handler", action="store_true", help="add what Inference Endpoints need to serve the model")
     parser.add_argument("--create-pr", action="store_true", help="open a pull request instead of changing the branch")
 
 
@@ -36,6 +38,7 @@ def run(args: argparse.Namespace) -> None:
         revision=args.revision,
         commit_message=args.message,
         create_pr=args.create_pr,
+        handler=args.handler,
     )
     print(pushed.page)
     print(pushed.url if pushed.changed else f"Nothing has changed since {pushed.url}")

@@ -10,15 +10,25 @@ from huggingface_hub.utils import filter_repo_objects
 from hubgan.errors import ConfigError, ModelError
 from hubgan.hub.download import ModelSource, unfinished_run
 from hubgan.hub.upload import Pushed, Repository
-from hubgan.models import MODELS, HubModel, Upscaler
+from hubgan.models import MODELS, Generator, HubModel, Translator, Upscaler
 from hubgan.models.card import PICTURE, for_repository
 from hubgan.models.card_edits import combined, renewed, with_body
 from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS, read_config
+from hubgan.publish.package import package_files, requirements
 
 logger = logging.getLogger(__name__)
 
 # Nothing else is pushed: checkpoints, logs, paths and the command line of a run are private.
 _PICTURES = ["*.png", "*.jpg", "*.jpeg", "*.webp", "*.gif", "*.mp4"]
+_HANDLER = "handler.py"
+# What an endpoint needs besides the model. A new part of the package is pushed until it is named here.
+_NOT_SERVED = {"__main__.py", "cli", "data", "demo", "evaluation", "export", "publish", "recipes", "training"}
+_SERVING = '''"""Serves this model on Inference Endpoints. `hubgan push --handler` wrote it, and hubgan/ beside it."""
+
+from hubgan.models.endpoint import EndpointHandler
+
+__all__ = ["EndpointHandler"]
+'''
 _PUSHED = [CONFIG, WEIGHTS, PIXEL_WEIGHTS, CARD, "recipe.yaml", "LICENSE*", *_PICTURES]
 
 
@@ -31,6 +41,7 @@ def push_folder(
     revision: str | None = None,
     commit_message: str | None = None,
     create_pr: bool = False,
+    handler: bool = False,
 ) -> Pushed:
     """Push a model's folder in one commit: weights, configuration, cards, pictures, recipe; subfolders' models too.
 
@@ -47,11 +58,13 @@ def push_folder(
         revision: the branch; main by default.
         commit_message: the commit's first line.
         create_pr: open a pull request instead.
+        handler: add what Inference Endpoints need to serve the model: `handler.py`, `requirements.txt`, and the code
+            that runs here, in `hubgan/`. Later pushes without it leave these files unchanged.
 
     Raises:
         ModelError: the folder holds no whole model; not logged in, not allowed, not a Hub name, or the Hub cannot be
             reached. The folder and the branch on the Hub are unchanged.
-        ConfigError: a `config.json` in the folder was not written by hubgan.
+        ConfigError: a `config.json` in the folder was not written by hubgan, or an endpoint cannot serve its model.
     """
     folder = Path(folder)
     models = {subfolder: _load(folder / subfolder) for subfolder in _subfolders(folder)}
@@ -59,8 +72,11 @@ def push_folder(
         *(["--revision", revision] if revision else []),
         *(["--message", commit_message] if commit_message else []),
     ]
-    options += [name for name, on in (("--private", private), ("--create-pr", create_pr)) if on]
+    switches = {"--private": private, "--create-pr": create_pr, "--handler": handler}
+    options += [name for name, on in switches.items() if on]
     again = f"{folder} is complete. Push it again: {shlex.join(['hubgan', 'push', str(folder), repo_id, *options])}"
+    if handler and not isinstance(models[""], Generator | Upscaler | Translator):
+        raise ConfigError(f"an endpoint cannot serve {folder}", "Pass a generator, an upscaler or a translator")
     repository = Repository(repo_id, private=private, token=token, branch=revision, again=again)
     files: dict[str, Path | bytes] = {}
     for subfolder in models:
@@ -73,7 +89,15 @@ def push_folder(
         name = (Path(subfolder) / CARD).as_posix()
         fresh = _about(model, folder, subfolder, repository.name)
         files[name] = _card(folder / name, repository.read(name), fresh, repository.name).encode()
-    return repository.commit(files, message=commit_message or "Push model with hubgan", create_pr=create_pr)
+    if handler:
+        files |= {**package_files(without=_NOT_SERVED), _HANDLER: _SERVING.encode()}
+        files["requirements.txt"] = "\n".join([*requirements(), ""]).encode()
+    return repository.commit(
+        files,
+        message=commit_message or "Push model with hubgan",
+        create_pr=create_pr,
+        delete_patterns=["hubgan/*"] if handler else [],
+    )
 
 
 def _subfolders(folder: Path) -> list[str]:

@@ -1,7 +1,8 @@
 """The code that runs here, as files and requirements with which another machine runs the same."""
 
+from collections.abc import Collection
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
 
@@ -10,17 +11,21 @@ from hubgan.errors import ConfigError
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def package_files(folder: str) -> dict[str, Path]:
+def package_files(folder: str = "", without: Collection[str] = ()) -> dict[str, Path]:
     """The files of the package, without caches, by their names in a folder of another machine or repository.
 
     They are the files that run here, whether hubgan was installed or runs from a checkout.
+
+    Args:
+        folder: where the package goes; by default the top.
+        without: parts of the package that are left out, such as "demo".
     """
     found = {}
     for path in sorted(_PACKAGE.rglob("*")):
         inside = path.relative_to(_PACKAGE)
         hidden = any(part.startswith((".", "__pycache__")) for part in inside.parts)
-        if path.is_file() and not hidden:
-            found[f"{folder}/{_PACKAGE.name}/{inside.as_posix()}"] = path
+        if path.is_file() and not hidden and inside.parts[0] not in without:
+            found[PurePosixPath(folder, _PACKAGE.name, inside.as_posix()).as_posix()] = path
     return found
 
 
@@ -30,8 +35,8 @@ def place_in_package(path: Path) -> str | None:
     return path.relative_to(_PACKAGE.parent).as_posix() if path.is_relative_to(_PACKAGE) else None
 
 
-def requirements(extra: str) -> list[str]:
-    """What pip installs for the package and one of its extras.
+def requirements(extra: str = "") -> list[str]:
+    """What pip installs for the package, and for one of its extras.
 
     Raises:
         ConfigError: hubgan runs from a checkout and was never installed.
