@@ -1,9 +1,12 @@
 """What is installed, in its three places: pyproject.toml, requirements.txt (a Space's), the README's header."""
 
+import os
 import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -11,6 +14,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from helpers.common import ROOT
+from helpers.loopback_hub import LoopbackHub
+from hubgan import Upscaler
+from hubgan.publish.space import push_space
 from hubgan.training.options import RECIPES, recipes
 from hubgan.version import __version__
 
@@ -86,6 +92,62 @@ print(found.psnr > 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "True\n", done.stderr
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which pip has installed hubgan's wheel, without what it needs."""
+    pytest.importorskip("hatch_fancy_pypi_readme", reason="it builds the wheel: pip install 'hubgan[test]'")
+    hatchling = pytest.importorskip("hatchling.build", reason="it builds the wheel: pip install 'hubgan[test]'")
+    folder = tmp_path_factory.mktemp("wheel")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        wheel = folder / hatchling.build_wheel(str(folder))
+    offline = ["--no-deps", "--no-index", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([sys.executable, "-m", "pip", "install", *offline, "--target", folder / "site", wheel], check=True)
+    return folder / "site"
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_all_of_the_package(installed: Path) -> None:
+    def files(package: Path) -> set[str]:
+        found = (path.relative_to(package) for path in package.rglob("*") if path.is_file())
+        return {path.as_posix() for path in found if "__pycache__" not in path.parts}
+
+    top = ("LICENSE", "README.md", "app.py", "pyproject.toml")
+    ours = {f"publish/repository/{name}" for name in top}
+    assert files(installed / "hubgan") == files(ROOT / "src" / "hubgan") | ours
+    assert all(
+        (installed / "hubgan/publish/repository" / name).read_bytes() == (ROOT / name).read_bytes() for name in top
+    )
+    assert {path.name for path in installed.iterdir()} == {"bin", "hubgan", f"hubgan-{__version__}.dist-info"}
+    about = (installed / f"hubgan-{__version__}.dist-info" / "METADATA").read_text(encoding="utf-8")
+    assert "\n\n# hubgan\n" in about and "sdk_version" not in about  # without the header of a Space
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_wheel_trains_publishes_and_demonstrates_without_a_clone(
+    hub: LoopbackHub, installed: Path, tmp_path: Path, upscaler: Upscaler
+) -> None:
+    browsing = pytest.importorskip("helpers.browsing", reason="it launches the demo, and needs playwright")
+    space, environment = "tester/demo", {**os.environ, "PYTHONPATH": str(installed)}
+    for name in ("HUBGAN_GENERATORS", "HUBGAN_UPSCALERS", "HUBGAN_TRANSLATORS"):
+        environment.pop(name, None)
+    commands = [
+        ["train", "--config", "quickstart", "--dry_run"],
+        ["space", space, "--upscaler", "up"],
+        ["demo", "--upscaler", "up"],
+    ]
+    code = f"import hubgan.cli\nprint(hubgan.__file__)\nfor words in {commands}: assert hubgan.cli.main(words) == 0"
+    log = tmp_path / "log.txt"
+    with browsing.running(sys.executable, tmp_path, environment, log, ["-c", code]) as url:
+        page = urlopen(f"{url}/config", timeout=60).read().decode()
+    said = log.read_text()
+    assert str(installed / "hubgan" / "__init__.py") in said
+    assert f"{installed / 'hubgan' / 'recipes' / 'cifar10-sample'}, split train" in said
+    assert str(installed / "hubgan" / "demo" / "examples" / "cat.png") in page
+    assert not push_space(space, upscalers=[str(tmp_path / "up")]).changed  # by the checkout
 
 
 def test_the_readme_carries_a_spaces_header() -> None:

@@ -319,8 +319,10 @@ def test_push_prints_the_address_and_says_when_nothing_is_new(
 
 def test_space_pushes_the_demo(hub: LoopbackHub, run: Run, generator: Generator, upscaler: Upscaler) -> None:
     models = ("--generator", "gen", "--upscaler", "up")
-    status, said, complained = run("space", "tester/demo", *models, "--checkout", ROOT)
+    status, said, complained = run("space", "tester/demo", *models)
     assert (status, complained) == (0, "")
     assert "/spaces/tester/demo/commit/" in said
-    status, _, complained = run("space", "tester/demo", *models)
+    status, said, _ = run("space", "tester/demo", *models, "--checkout", ROOT)
+    assert status == 0 and "Nothing has changed" in said
+    status, _, complained = run("space", "tester/demo", *models, "--checkout", ".")
     assert status == 2 and "is not a checkout of hubgan: it has no" in complained and "--checkout" in complained
