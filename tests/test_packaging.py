@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -161,15 +162,42 @@ def test_recipes_and_their_images_travel_with_the_package() -> None:
     assert (RECIPES / "cifar10-sample" / "train.parquet").stat().st_size < 1_000_000
 
 
-def test_the_workflow_and_the_guide_name_targets_of_make() -> None:
+def jobs(workflow: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())["jobs"]
+    return found
+
+
+def test_the_workflows_and_the_guides_name_targets_of_make() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())
-    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    both = {**jobs("tests.yml"), **jobs("release.yml")}
+    steps = [step.get("run", "") for job in both.values() for step in job["steps"]]
     used = {step.removeprefix("make ") for step in steps if step.startswith("make ")}
-    assert used == {"quality", "test-quick", "test"}
+    assert used == {"quality", "test-quick", "test", "dist"}
     for guide in ("CONTRIBUTING.md", "README.md"):
         used |= set(re.findall(r"(?:^|`)make ([a-z-]+)\b", (ROOT / guide).read_text(), re.MULTILINE))
     assert used <= targets
+
+
+def test_a_tag_is_published_without_a_token() -> None:
+    publish = jobs("release.yml")["publish"]
+    assert publish["permissions"] == {"id-token": "write"} and publish["environment"]
+    assert publish["steps"][-1]["uses"].startswith("pypa/gh-action-pypi-publish@")
+    (compare,) = (step["run"] for step in jobs("release.yml")["build"]["steps"] if "version.py" in step.get("run", ""))
+    for tag, status in ((f"v{__version__}", 0), ("v9.9.9", 1)):
+        environment = {**os.environ, "GITHUB_REF_NAME": tag}
+        done = subprocess.run(
+            ["bash", "-c", compare], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=False
+        )
+        assert done.returncode == status
+
+
+def test_the_container_is_built_of_files_that_are_here_and_not_ignored() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    copied = [path for line in lines if line.startswith("COPY ") for path in line.split()[1:-1]]
+    kept = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {"app.py", "src", "model_cards"} <= set(copied)
+    assert all((ROOT / path).exists() and f"!{path}" in kept for path in copied)
+    assert "USER 1000" in lines and 'ENTRYPOINT ["hubgan", "demo"]' in lines
 
 
 def test_forms_for_issues_have_what_github_asks_for() -> None:
