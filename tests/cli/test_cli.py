@@ -118,7 +118,8 @@ more = {"synthesize": ["-n", "3", "-o", "fakes"], "upscale": ["."], "translate":
         "evaluate": ["--dataset", "."],
         "push": ["me/repository"], "space": ["--generator", "me/x", "--upscaler", "me/y"]}
 for command in COMMANDS.keys() - {"train"}:
-    assert main([command, "me/x", *more.get(command, [])]) == 2
+    model = ["--upscaler", "me/x"] if command == "demo" else ["me/x"]
+    assert main([command, *model, *more.get(command, [])]) == 2
 print({"torch", "datasets", "accelerate"} & set(sys.modules))
 """,
         capture_output=True,

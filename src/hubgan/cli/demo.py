@@ -18,7 +18,7 @@ from itertools import chain
 from hubgan.cli.arguments import add_shown_models, packages_of, whole
 from hubgan.errors import ConfigError, ModelError
 
-_OTHERS = "To show models of yours, from this machine too, run: hubgan demo --upscaler FOLDER"
+_YOURS = "To show models of yours, from this machine too, run: hubgan demo --upscaler FOLDER"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,18 +38,20 @@ def run(args: argparse.Namespace) -> None:
     """Launch the demo, and serve it until Ctrl-C."""
     from hubgan.hub.download import look_up
 
+    typed = args.generator, args.upscaler, args.translator
+    for name in chain(*typed):
+        look_up(name)
     with packages_of("demo"):
         from hubgan.demo import build_demo, chosen, launch_options
         from hubgan.demo.choice import OWN
-    typed = args.generator, args.upscaler, args.translator
     otherwise: list[str] | None = [] if any(typed) else None
-    shown = [names or chosen(kind, otherwise) for kind, names in zip(OWN, typed, strict=True)]
-    for name in chain(*shown):
+    others = [[] if names else chosen(kind, otherwise) for kind, names in zip(OWN, typed, strict=True)]
+    for name in chain(*others):
         try:
             look_up(name)
         except ModelError as error:
-            raise error.with_context(remedy="" if any(typed) else _OTHERS) from error
-    demo = build_demo(*shown)
+            raise error.with_context(remedy=_YOURS) from error
+    demo = build_demo(*(names or other for names, other in zip(typed, others, strict=True)))
     try:
         demo.launch(**launch_options(), server_port=args.port, share=args.share or None)
     except OSError as error:
