@@ -11,7 +11,7 @@ WORKERS ?= 3
 # Quick tests wait for nothing.
 QUICK_WORKERS ?= 2
 
-.PHONY: demo test test-quick gpu-check quality style docs clean
+.PHONY: demo test test-quick gpu-check quality style docs dist clean
 
 demo: $(VENV)/.demo
 	@echo 'The demo starts. For the command hubgan, run in another terminal: . $(BIN)/activate'
@@ -40,6 +40,12 @@ docs: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo 'Open the web site in a browser: site/index.html'
 
+dist: | $(VENV)/.created
+	rm -rf dist
+	$(BIN)/pip install --quiet build twine
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
 # .demo stands for the packages of the demo, .installed for all packages of development.
 $(VENV)/.demo: EXTRA = demo
 $(VENV)/.installed: EXTRA = dev
@@ -56,4 +62,4 @@ $(VENV)/.created:
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist site src/*.egg-info
+	rm -rf $(VENV) build dist site

@@ -26,8 +26,8 @@ ROOMS = {
     "export": "runtime networks media models data",
     "publish": "runtime networks hub models",
     "training": "runtime networks media hub models data metrics evaluation export publish",
-    "cli": "runtime networks media hub models data metrics evaluation export publish training",
     "demo": "runtime media hub models",
+    "cli": "runtime networks media hub models data metrics evaluation export publish training demo",
 }
 ALLOWED = {room: {*below.split()} | EVERYWHERE for room, below in ROOMS.items()}
 

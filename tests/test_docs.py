@@ -36,7 +36,7 @@ TABLES = runpy.run_path(str(ROOT / "docs" / "tables.py"))
 PROSE = [guide for guide in GUIDES if guide.stem != "experiments"]  # a record, not a guide
 # Code with one of these needs a server, or weights that are not here.
 ELSEWHERE = ("gradio_client", "4x-model.safetensors", "runs/sketch-to-emoji", "user/horse2zebra")
-VARIABLES = {"HUBGAN_GENERATORS", "HUBGAN_UPSCALERS", "HUBGAN_TRANSLATORS", "GRADIO_MCP_SERVER"}
+VARIABLES = {"HUBGAN_GENERATORS", "HUBGAN_UPSCALERS", "HUBGAN_TRANSLATORS", "GRADIO_MCP_SERVER", "GRADIO_SERVER_NAME"}
 
 
 def relative(guide: Path) -> str:
@@ -136,15 +136,21 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             assert result.exit_code == 0, result.output
         case ["make", target, *_]:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        case ["pip", "install", "-e", package, *_]:
+        case ["pip", "install", "-e", package, *_] | ["pip", "install", package, *_]:
+            name, _, extras = package.partition("[")
+            assert name in (".", "hubgan")
             project = (ROOT / "pyproject.toml").read_text()
-            for extra in re.findall(r"[a-z]+", package):
+            for extra in re.findall(r"[a-z]+", extras):
                 assert re.search(rf"^{extra} = \[", project, re.MULTILINE)
         case ["curl", address, *options]:  # of an endpoint
             asked = dict(parse_qsl(address.partition("?")[2]))
             if "-d" in options:
                 asked |= json.loads(options[options.index("-d") + 1])["parameters"]
             assert asked and any(asked.keys() <= known.keys() for known in PARAMETERS.values())
+        case ["docker", "build", "--tag", "hubgan", "."]:
+            assert (ROOT / "Dockerfile").is_file()
+        case ["docker", "run", *words] if "hubgan" in words:
+            check(["hubgan", "demo", *words[words.index("hubgan") + 1 :]], monkeypatch)
         case ["git", "clone", "--depth", "1", _] | ["mkdir", _] | ["find", *_]:
             pass
         case ["python3", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"]:

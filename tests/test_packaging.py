@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -15,7 +16,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from helpers.common import ROOT
-from hubgan.publish.space import read_toml
+from helpers.loopback_hub import LoopbackHub
+from hubgan import Upscaler
+from hubgan.publish.space import push_space, read_toml
 from hubgan.training.options import RECIPES, recipes
 from hubgan.version import __version__
 
@@ -129,6 +132,62 @@ def test_uv_runs_the_script_without_an_environment(tmp_path: Path) -> None:
     assert "extra" not in done.stderr
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which pip has installed hubgan's wheel, without what it needs."""
+    pytest.importorskip("hatch_fancy_pypi_readme", reason="it builds the wheel: pip install 'hubgan[test]'")
+    hatchling = pytest.importorskip("hatchling.build", reason="it builds the wheel: pip install 'hubgan[test]'")
+    folder = tmp_path_factory.mktemp("wheel")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        wheel = folder / hatchling.build_wheel(str(folder))
+    offline = ["--no-deps", "--no-index", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([sys.executable, "-m", "pip", "install", *offline, "--target", folder / "site", wheel], check=True)
+    return folder / "site"
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_all_of_the_package(installed: Path) -> None:
+    def files(package: Path) -> set[str]:
+        found = (path.relative_to(package) for path in package.rglob("*") if path.is_file())
+        return {path.as_posix() for path in found if "__pycache__" not in path.parts}
+
+    top = ("LICENSE", "README.md", "app.py", "pyproject.toml")
+    ours = {f"publish/repository/{name}" for name in top}
+    assert files(installed / "hubgan") == files(ROOT / "src" / "hubgan") | ours
+    assert all(
+        (installed / "hubgan/publish/repository" / name).read_bytes() == (ROOT / name).read_bytes() for name in top
+    )
+    assert {path.name for path in installed.iterdir()} == {"bin", "hubgan", f"hubgan-{__version__}.dist-info"}
+    about = (installed / f"hubgan-{__version__}.dist-info" / "METADATA").read_text(encoding="utf-8")
+    assert "\n\n# hubgan\n" in about and "sdk_version" not in about  # without the header of a Space
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_wheel_trains_publishes_and_demonstrates_without_a_clone(
+    hub: LoopbackHub, installed: Path, tmp_path: Path, upscaler: Upscaler
+) -> None:
+    browsing = pytest.importorskip("helpers.browsing", reason="it launches the demo, and needs playwright")
+    space, environment = "tester/demo", {**os.environ, "PYTHONPATH": str(installed)}
+    for name in ("HUBGAN_GENERATORS", "HUBGAN_UPSCALERS", "HUBGAN_TRANSLATORS"):
+        environment.pop(name, None)
+    commands = [
+        ["train", "--config", "quickstart", "--dry_run"],
+        ["space", space, "--upscaler", "up"],
+        ["demo", "--upscaler", "up"],
+    ]
+    code = f"import hubgan.cli\nprint(hubgan.__file__)\nfor words in {commands}: assert hubgan.cli.main(words) == 0"
+    log = tmp_path / "log.txt"
+    with browsing.running(sys.executable, tmp_path, environment, log, ["-c", code]) as url:
+        page = urlopen(f"{url}/config", timeout=60).read().decode()
+    said = log.read_text()
+    assert str(installed / "hubgan" / "__init__.py") in said
+    assert f"{installed / 'hubgan' / 'recipes' / 'cifar10-sample'}, split train" in said
+    assert str(installed / "hubgan" / "demo" / "examples" / "cat.png") in page
+    assert not push_space(space, upscalers=[str(tmp_path / "up")]).changed  # by the checkout
+
+
 def test_the_readme_carries_a_spaces_header() -> None:
     header = yaml.safe_load((ROOT / "README.md").read_text().split("---")[1])
     assert header["sdk"] == "gradio" and (ROOT / header["app_file"]).is_file()
@@ -140,15 +199,42 @@ def test_recipes_and_their_images_travel_with_the_package() -> None:
     assert (RECIPES / "cifar10-sample" / "train.parquet").stat().st_size < 1_000_000
 
 
-def test_the_workflow_and_the_guide_name_targets_of_make() -> None:
+def jobs(workflow: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())["jobs"]
+    return found
+
+
+def test_the_workflows_and_the_guides_name_targets_of_make() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())
-    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    both = {**jobs("tests.yml"), **jobs("release.yml")}
+    steps = [step.get("run", "") for job in both.values() for step in job["steps"]]
     used = {step.removeprefix("make ") for step in steps if step.startswith("make ")}
-    assert used == {"quality", "test-quick", "test"}
+    assert used == {"quality", "test-quick", "test", "dist"}
     for guide in ("CONTRIBUTING.md", "README.md"):
         used |= set(re.findall(r"(?:^|`)make ([a-z-]+)\b", (ROOT / guide).read_text(), re.MULTILINE))
     assert used <= targets
+
+
+def test_a_tag_is_published_without_a_token() -> None:
+    publish = jobs("release.yml")["publish"]
+    assert publish["permissions"] == {"id-token": "write"} and publish["environment"]
+    assert publish["steps"][-1]["uses"].startswith("pypa/gh-action-pypi-publish@")
+    (compare,) = (step["run"] for step in jobs("release.yml")["build"]["steps"] if "version.py" in step.get("run", ""))
+    for tag, status in ((f"v{__version__}", 0), ("v9.9.9", 1)):
+        environment = {**os.environ, "GITHUB_REF_NAME": tag}
+        done = subprocess.run(
+            ["bash", "-c", compare], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=False
+        )
+        assert done.returncode == status
+
+
+def test_the_container_is_built_of_files_that_are_here_and_not_ignored() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    copied = [path for line in lines if line.startswith("COPY ") for path in line.split()[1:-1]]
+    kept = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {"app.py", "src", "model_cards"} <= set(copied)
+    assert all((ROOT / path).exists() and f"!{path}" in kept for path in copied)
+    assert "USER 1000" in lines and 'ENTRYPOINT ["hubgan", "demo"]' in lines
 
 
 def test_forms_for_issues_have_what_github_asks_for() -> None:

@@ -118,7 +118,8 @@ more = {"synthesize": ["-n", "3", "-o", "fakes"], "upscale": ["."], "translate":
         "evaluate": ["--dataset", "."],
         "push": ["me/repository"], "space": ["--generator", "me/x", "--upscaler", "me/y"]}
 for command in COMMANDS.keys() - {"train"}:
-    assert main([command, "me/x", *more.get(command, [])]) == 2
+    model = ["--upscaler", "me/x"] if command == "demo" else ["me/x"]
+    assert main([command, *model, *more.get(command, [])]) == 2
 print({"torch", "datasets", "accelerate"} & set(sys.modules))
 """,
         capture_output=True,
@@ -319,8 +320,10 @@ def test_push_prints_the_address_and_says_when_nothing_is_new(
 
 def test_space_pushes_the_demo(hub: LoopbackHub, run: Run, generator: Generator, upscaler: Upscaler) -> None:
     models = ("--generator", "gen", "--upscaler", "up")
-    status, said, complained = run("space", "tester/demo", *models, "--checkout", ROOT)
+    status, said, complained = run("space", "tester/demo", *models)
     assert (status, complained) == (0, "")
     assert "/spaces/tester/demo/commit/" in said
-    status, _, complained = run("space", "tester/demo", *models)
+    status, said, _ = run("space", "tester/demo", *models, "--checkout", ROOT)
+    assert status == 0 and "Nothing has changed" in said
+    status, _, complained = run("space", "tester/demo", *models, "--checkout", ".")
     assert status == 2 and "is not a checkout of hubgan: it has no" in complained and "--checkout" in complained

@@ -34,7 +34,7 @@ def test_a_first_run_says_what_it_does_and_what_comes_next(run: Run, tmp_path: P
     heading, *commands = said.splitlines()
     assert heading == "Next steps:"
     use, show, push = (command.partition("  #")[0].strip() for command in commands)
-    assert show == "HUBGAN_GENERATORS=runs/quickstart python app.py"
+    assert show == "hubgan demo --generator runs/quickstart"
     assert push == "hubgan push runs/quickstart USER/quickstart"
     assert run(*shlex.split(use)[1:], "-n", 1, "--seed", 0)[0] == 0
     assert names(tmp_path / "quickstart-samples") == {"seed0-0000.png"}
@@ -48,7 +48,7 @@ def test_a_first_try_with_pictures_of_ones_own_says_what_to_expect(run: Run, tmp
     expect, heading, *commands = said.splitlines()
     assert expect.startswith("Two minutes of quickstart give blobs") and heading == "Next steps:"
     use, show, longer = (command.partition("  #")[0].strip() for command in commands)
-    assert (use, show) == ("hubgan sample runs/quickstart", "HUBGAN_GENERATORS=runs/quickstart python app.py")
+    assert (use, show) == ("hubgan sample runs/quickstart", "hubgan demo --generator runs/quickstart")
     assert longer == "hubgan train --config folder-64 --dataset './my photos'"
     assert parse(shlex.split(longer)[2:]).dataset == "./my photos"
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,8 +29,10 @@ CHROMIUM_OPTIONS = [
 
 
 @contextmanager
-def running(python: Path | str, folder: Path, environment: Mapping[str, str], log: Path) -> Iterator[str]:
-    """Run `python app.py` in a folder; yield its address as soon as it answers."""
+def running(
+    python: Path | str, folder: Path, environment: Mapping[str, str], log: Path, program: Sequence[str] = ("app.py",)
+) -> Iterator[str]:
+    """Run `python app.py`, or another program that launches the demo; yield its address as soon as it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -38,7 +40,7 @@ def running(python: Path | str, folder: Path, environment: Mapping[str, str], lo
     environment = {**environment, **changes}
     with log.open("w") as output:
         server = subprocess.Popen(
-            [python, "app.py"], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+            [python, *program], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         deadline = time.monotonic() + 120

@@ -267,7 +267,7 @@ def test_several_upscalers_travel_together(hub: LoopbackHub, folders: Path) -> N
 
 
 def test_one_model_of_any_kind_is_enough(hub: LoopbackHub, folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["space", SPACE, "--checkout", str(ROOT), "--upscaler", str(folders / "up")]
+    command = ["space", SPACE, "--upscaler", str(folders / "up")]
     assert main(command) == 0
     assert capsys.readouterr().out.splitlines()[0] == f"{hub.url}/spaces/{SPACE}"
     app = text("app.py").splitlines()

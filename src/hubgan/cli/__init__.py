@@ -23,6 +23,7 @@ COMMANDS = {
     "info": ("hubgan.cli.info", "show what a model is, how it was trained and how good it is"),
     "evaluate": ("hubgan.cli.evaluate", "measure a model and write the figures into its card"),
     "export": ("hubgan.cli.export", "write a model as ONNX, for other runtimes"),
+    "demo": ("hubgan.cli.demo", "show models in a browser, on this machine"),
     "push": ("hubgan.cli.push", "push a trained model to the Hub"),
     "space": ("hubgan.cli.space", "publish the demo as a Space on the Hub"),
 }

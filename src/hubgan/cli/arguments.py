@@ -39,6 +39,18 @@ def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = F
         )
 
 
+def add_shown_models(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the models of a demo."""
+    for kind in ("generator", "upscaler", "translator"):
+        parser.add_argument(
+            f"--{kind}",
+            metavar="MODEL",
+            default=[],
+            nargs="+",
+            help=f"image {kind}s: their folders, or their names on the Hub (user/model)",
+        )
+
+
 def find_model(args: argparse.Namespace) -> None:
     """Look MODEL up, which a command does before the imports that take seconds.
 
@@ -269,13 +281,13 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def training_packages() -> Iterator[None]:
-    """Turn a failing import into a ConfigError that says how to install the packages that training needs."""
+def packages_of(extra: str) -> Iterator[None]:
+    """Turn a failing import into a ConfigError that says how to install the packages of an extra of hubgan's."""
     try:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        raise ConfigError(f"the package {package} is missing", "Run: pip install 'hubgan[train]'") from error
+        raise ConfigError(f"the package {package} is missing", f"Run: pip install 'hubgan[{extra}]'") from error
 
 
 @contextmanager

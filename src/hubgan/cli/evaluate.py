@@ -42,10 +42,10 @@ from hubgan.cli.arguments import (
     find_data_set,
     find_model,
     load_model,
+    packages_of,
     process_device,
     refuse_unused,
     strength_of,
-    training_packages,
     whole,
 )
 from hubgan.errors import ConfigError
@@ -162,7 +162,7 @@ def run(args: argparse.Namespace) -> None:
     for name in filter(None, (args.dataset, args.target_dataset)):
         find_data_set(name)
     announce_torch()
-    with training_packages():
+    with packages_of("train"):
         import torchmetrics  # noqa: F401, so that its absence is reported before the work
 
         from hubgan import Generator, Translator, evaluation

@@ -11,26 +11,20 @@ is copied into the Space. Log in once with `hf auth login`, or set HF_TOKEN.
 import argparse
 from pathlib import Path
 
+from hubgan.cli.arguments import add_shown_models
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("repository", metavar="SPACE", help="the Space's name on the Hub (user/name)")
-    for kind in ("generator", "upscaler", "translator"):
-        parser.add_argument(
-            f"--{kind}",
-            metavar="MODEL",
-            default=[],
-            nargs="+",
-            help=f"image {kind}s: their folders, or their names on the Hub (user/model)",
-        )
+    add_shown_models(parser)
     parser.add_argument("--private", action="store_true", help="make a new Space private")
     parser.add_argument("--message", help="the commit's message")
     parser.add_argument(
         "--checkout",
         metavar="FOLDER",
         type=Path,
-        default=Path(),
-        help="hubgan's repository (default: the current folder)",
+        help="take the demo from this clone of hubgan's repository (default: from the hubgan that runs)",
     )
 
 

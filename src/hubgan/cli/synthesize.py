@@ -26,9 +26,9 @@ from hubgan.cli.arguments import (
     announce_torch,
     enough_memory,
     find_model,
+    packages_of,
     process_device,
     refuse_unused,
-    training_packages,
     whole,
 )
 from hubgan.runtime.counting import counted
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     """Write the data set, and print where it is."""
     find_model(args)
     announce_torch()
-    with training_packages():
+    with packages_of("train"):
         from hubgan.export.dataset import Origin, synthesize
     from hubgan import Generator
     from hubgan.runtime.processes import join_processes

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubgan.cli.arguments import find_data_set, is_first_process, training_packages
+from hubgan.cli.arguments import find_data_set, is_first_process, packages_of
 from hubgan.cli.launcher import start_missing_processes
 from hubgan.cli.rented import train_rented
 from hubgan.errors import HubganError, Remedy
@@ -37,7 +37,7 @@ def run_words(words: Sequence[str]) -> None:
         print("Loading PyTorch ...", file=sys.stderr, flush=True)
     else:  # all processes have the same warnings
         logging.getLogger("hubgan").setLevel(logging.ERROR)
-    with training_packages():
+    with packages_of("train"):
         from hubgan.training import parse, plan, purpose, train
     config = parse(words)
     try:
@@ -84,7 +84,7 @@ def _next(folder: Path, config: "TrainingConfig", *, first_try: bool) -> str:
         commands = {f"hubgan upscale {name} photo.jpg": "enlarge a picture"}
     else:
         commands = {f"hubgan sample {name}": "make images"}
-    commands[f"HUBGAN_{str(kind).upper()}S={name} python app.py"] = "show it in the demo"
+    commands[f"hubgan demo --{str(kind).lower()} {name}"] = "show it in the demo"
     if first_try:
         commands[f"hubgan train --config folder-64 --dataset {shlex.quote(config.dataset)}"] = "train for hours"
     elif not config.push_to_hub:

@@ -64,10 +64,10 @@ from hubgan.cli.arguments import (
     find_data_set,
     find_device,
     find_model,
+    packages_of,
     process_device,
     refuse_unused,
     strength_of,
-    training_packages,
     whole,
 )
 from hubgan.cli.enlarging import Done, Outcome, enlarge, enlarge_all
@@ -176,7 +176,7 @@ def run(args: argparse.Namespace) -> None:
 
     pictures: list[Picture] = []
     if args.dataset:
-        with training_packages():
+        with packages_of("train"):
             from hubgan.data import load_images
         announce(f"Opening the data set {args.dataset} ...")
         data = load_images(
@@ -278,7 +278,7 @@ def _processes(args: argparse.Namespace) -> "PartialState | None":
     """The processes that share the work; None if this is the only one, which needs no Accelerate."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return None
-    with training_packages():
+    with packages_of("train"):
         from hubgan.runtime.processes import join_processes
     return join_processes(cpu=args.device == "cpu")
 

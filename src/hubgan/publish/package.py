@@ -8,31 +8,33 @@ from packaging.requirements import Requirement
 
 from hubgan.errors import ConfigError
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The folder of the package that runs here."""
 
 
-def package_files(folder: str = "", without: Collection[str] = ()) -> dict[str, Path]:
+def package_files(folder: str = "", without: Collection[str] = (), package: Path = PACKAGE) -> dict[str, Path]:
     """The files of the package, without caches, by their names in a folder of another machine or repository.
 
-    They are the files that run here, whether hubgan was installed or runs from a checkout.
+    By default they are the files that run here, whether hubgan was installed or runs from a checkout.
 
     Args:
         folder: where the package goes; by default the top.
         without: parts of the package that are left out, such as "demo".
+        package: the folder of another copy of the package.
     """
     found = {}
-    for path in sorted(_PACKAGE.rglob("*")):
-        inside = path.relative_to(_PACKAGE)
+    for path in sorted(package.rglob("*")):
+        inside = path.relative_to(package)
         hidden = any(part.startswith((".", "__pycache__")) for part in inside.parts)
         if path.is_file() and not hidden and inside.parts[0] not in without:
-            found[PurePosixPath(folder, _PACKAGE.name, inside.as_posix()).as_posix()] = path
+            found[PurePosixPath(folder, PACKAGE.name, inside.as_posix()).as_posix()] = path
     return found
 
 
 def place_in_package(path: Path) -> str | None:
     """Where a path lies in the package, such as `hubgan/recipes`; None if it lies elsewhere."""
     path = path.resolve()
-    return path.relative_to(_PACKAGE.parent).as_posix() if path.is_relative_to(_PACKAGE) else None
+    return path.relative_to(PACKAGE.parent).as_posix() if path.is_relative_to(PACKAGE) else None
 
 
 def requirements(extra: str = "") -> list[str]:

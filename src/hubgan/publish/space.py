@@ -20,6 +20,7 @@ from hubgan.models import Generator, Translator, Upscaler
 from hubgan.models.card import PICTURE
 from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS
 from hubgan.networks.community import CommunityNetwork
+from hubgan.publish.package import PACKAGE, package_files
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,6 +42,7 @@ _Kind: TypeAlias = type[Generator] | type[Upscaler] | type[Translator]
 
 RECORD = ".hubgan-files"
 _APP, _LICENSE, _PROJECT, _PACKAGE = "app.py", "LICENSE", "pyproject.toml", "src/hubgan"
+_INSTALLED = Path(__file__).resolve().with_name("repository")  # a wheel has it: see pyproject.toml
 _FOLDERS = (f"{_PACKAGE}/", "model_cards/")
 # Parts of the package that the demo does not need. A new part is pushed until it is named here.
 _LEFT_OUT = {"__main__.py", "cli", "data", "evaluation", "export", "publish", "recipes", "training"}
@@ -66,7 +68,7 @@ def push_space(
     generators: Sequence[str] = (),
     upscalers: Sequence[str] = (),
     translators: Sequence[str] = (),
-    checkout: Path,
+    checkout: Path | None = None,
     private: bool = False,
     token: str | None = None,
     commit_message: str | None = None,
@@ -87,7 +89,8 @@ def push_space(
             enough.
         upscalers: likewise; also a folder or a file of weights that were made elsewhere.
         translators: likewise.
-        checkout: the folder of hubgan's repository, from which the demo is copied.
+        checkout: a clone of hubgan's repository, from which the demo is copied; by default the hubgan that runs,
+            installed or in a checkout.
         private: make the Space private if it is new; an error if it exists and is public.
         token: access token; by default the one of `hf auth login`.
         commit_message: the commit's first line.
@@ -97,7 +100,7 @@ def push_space(
             name, or the header of a README.md cannot be read.
         ModelError: a model cannot be found, reached or loaded; or the push fails.
     """
-    _check_checkout(checkout)
+    root, package = _source(checkout)
     kinds: tuple[tuple[str, _Kind, Sequence[str]], ...] = (
         ("GENERATORS", Generator, generators),
         ("UPSCALERS", Upscaler, upscalers),
@@ -125,14 +128,14 @@ def push_space(
             )
         by_name[model.shown] = name
 
-    files: dict[str, Path | bytes] = dict(_package(checkout))
+    files: dict[str, Path | bytes] = dict(package_files("src", _LEFT_OUT, package))
     for model in models:
         files |= model.files
     record = sorted(files)
     files |= {
-        _APP: _app(checkout, shown).encode(),
-        _LICENSE: checkout / _LICENSE,
-        "requirements.txt": _requirements(checkout, models).encode(),
+        _APP: _app(root, shown).encode(),
+        _LICENSE: root / _LICENSE,
+        "requirements.txt": _requirements(root, models).encode(),
         RECORD: "\n".join([*record, ""]).encode(),
     }
     repository = Repository(
@@ -143,7 +146,7 @@ def push_space(
         token=token,
         again="Run the same command again to continue",
     )
-    if (readme := _readme(repository.read(CARD), checkout, models, repository.name)) is not None:
+    if (readme := _readme(repository.read(CARD), root, models, repository.name)) is not None:
         files[CARD] = readme.encode()
     earlier = (repository.read(RECORD) or "").splitlines()
     return repository.commit(
@@ -153,27 +156,22 @@ def push_space(
     )
 
 
-def _check_checkout(checkout: Path) -> None:
-    for name in (_APP, CARD, _LICENSE, _PROJECT, f"{_PACKAGE}/demo"):
-        if not (checkout / name).exists():
+def _source(checkout: Path | None) -> tuple[Path, Path]:
+    """The folder of `app.py` and of the other files at the top of hubgan's repository, and the package's folder."""
+    if checkout is None:
+        root, package = _INSTALLED if _INSTALLED.is_dir() else PACKAGE.parents[1], PACKAGE
+    else:
+        root, package = checkout, checkout / _PACKAGE
+    for path in (root / _APP, root / CARD, root / _LICENSE, root / _PROJECT, package / "demo"):
+        if not path.exists():
             raise ConfigError(
-                f"{checkout} is not a checkout of hubgan: it has no {name}",
+                f"{root} is not a checkout of hubgan: it has no {path.relative_to(root)}",
                 Remedy(
                     "Clone hubgan's repository, and pass its folder as checkout=",
                     "Clone hubgan's repository, and pass its folder with --checkout",
                 ),
             )
-
-
-def _package(checkout: Path) -> dict[str, Path]:
-    """The files of the package that the demo needs, without caches, by their names in the Space."""
-    found = {}
-    for path in sorted((checkout / _PACKAGE).rglob("*")):
-        inside = path.relative_to(checkout / _PACKAGE)
-        hidden = any(part.startswith((".", "__pycache__")) for part in inside.parts)
-        if path.is_file() and not hidden and inside.parts[0] not in _LEFT_OUT:
-            found[f"{_PACKAGE}/{inside.as_posix()}"] = path
-    return found
+    return root, package
 
 
 @dataclass(frozen=True)
@@ -222,23 +220,23 @@ def _is_public(name: str, file: str) -> bool:
     return True
 
 
-def _app(checkout: Path, shown: dict[str, list[str]]) -> str:
+def _app(root: Path, shown: dict[str, list[str]]) -> str:
     """`app.py` with the names of these models, by its variables."""
-    text = (checkout / _APP).read_text(encoding="utf-8")
+    text = (root / _APP).read_text(encoding="utf-8")
     for variable, value in shown.items():
-        lines = re.findall(rf"^{variable}(?:: list\[str\])? = .*$", text, re.MULTILINE)
+        lines = re.findall(rf"^{variable}(?:: [^=]+)? = .*$", text, re.MULTILINE)
         if len(lines) != 1:
             raise ConfigError(
-                f"{checkout / _APP} must have one line '{variable} = ...', but has {len(lines)}",
+                f"{root / _APP} must have one line '{variable} = ...', but has {len(lines)}",
                 f"Restore it: git checkout {_APP}",
             )
         text = text.replace(lines[0], f"{variable} = {json.dumps(value, ensure_ascii=False)}")
     return text
 
 
-def _requirements(checkout: Path, models: list[_Model]) -> str:
+def _requirements(root: Path, models: list[_Model]) -> str:
     """The requirements of the demo, of those that pyproject.toml lists."""
-    project = read_toml((checkout / _PROJECT).read_text(encoding="utf-8"))["project"]
+    project = read_toml((root / _PROJECT).read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = project["dependencies"] + extras["demo"]
     if any(model.community for model in models):
@@ -247,10 +245,10 @@ def _requirements(checkout: Path, models: list[_Model]) -> str:
     return "\n".join(["# Written by `hubgan space`. torch is limited to versions that ZeroGPU supports.", *capped, ""])
 
 
-def _readme(before: str | None, checkout: Path, models: list[_Model], repo_id: str) -> str | None:
+def _readme(before: str | None, root: Path, models: list[_Model], repo_id: str) -> str | None:
     """The README.md of the Space; None if the existing one needs no change."""
     title = repo_id.partition("/")[2]
-    ours = _card(checkout / CARD, (checkout / CARD).read_text(encoding="utf-8")).data.to_dict()
+    ours = _card(root / CARD, (root / CARD).read_text(encoding="utf-8")).data.to_dict()
     ours["models"] = [model.hub_name for model in models if model.hub_name] or None
     ours["preload_from_hub"] = [model.preload for model in models if model.preload] or None
     card = _card(f"README.md of {repo_id}", before or f'---\ntitle: "{title}"\n---\n')
