@@ -1,6 +1,7 @@
 """What `hubgan edit` and `hubgan invert` write, and a walk through what was found."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +78,23 @@ def test_a_picture_is_inverted_tuned_and_edited(hubgan: Run, tmp_path: Path, con
     assert hubgan(*said.split("Edit it: hubgan ")[1].split(), "--amounts", -1, 1)[0] == 0
     status, _, complained = hubgan(*words)
     assert status == 2 and "already exists" in complained
+    status, _, complained = hubgan(*words, "--overwrite", "--json")
+    assert status == 2 and "me-inverted/model is tuned to an earlier picture" in complained
+    shutil.rmtree(folder / "model")
     status, said, _ = hubgan(*words, "--overwrite", "--json")
     assert status == 0 and {"psnr", "distance", "label", "latents"} <= json.loads(said).keys()
+
+
+def test_directions_get_names_that_stay_with_the_model(hubgan: Run, tmp_path: Path, generator: Generator) -> None:
+    weights = (tmp_path / "gen" / "model.safetensors").read_bytes()
+    assert hubgan("edit", "gen", "--name", "0=dark side", "3=size")[:2] == (
+        0,
+        "gen: directions 0 dark side, 1 light, 3 size\n",
+    )
+    assert Generator.from_pretrained(tmp_path / "gen").direction_names == {"dark side": 0, "light": 1, "size": 3}
+    assert hubgan("edit", "gen", "--name", "0=", "1=", "3=")[:2] == (0, "gen: no direction has a name\n")
+    assert (tmp_path / "gen" / "model.safetensors").read_bytes() == weights
+    assert "'size' is not a direction and its name, such as 0=brightness" in hubgan("edit", "gen", "--name", "size")[2]
 
 
 def test_what_cannot_be_edited_or_inverted_is_told_in_a_line(
@@ -92,6 +108,8 @@ def test_what_cannot_be_edited_or_inverted_is_told_in_a_line(
         ("edit", "gen", "--directions", "lihgt"): "no direction 'lihgt'. Did you mean 'light'?",
         ("edit", "gen", "--directions", "6"): "there is no direction 6. Use a number from 0 to 5",
         ("edit", "gen", "--amounts", "nan"): "amount must be a finite number",
+        ("edit", "gen", "--name", "9=size"): "different numbers from 0 to 5",
+        ("edit", "gen", "--name", "0=light"): "two directions would have the name 'light'",
         ("edit", "gen", "-o", "a.gif"): "-o a.gif must end in .png. Pass -o a.png",
         ("edit", "gen", "--label", "dog"): "has no classes",
         ("edit", "gen", "--latents", "none"): "none is not a file",

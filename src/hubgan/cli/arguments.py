@@ -231,6 +231,18 @@ def load_model(args: argparse.Namespace, device: str) -> "tuple[Generator | Upsc
     return Upscaler.from_pretrained(args.model, fidelity=args.fidelity or 0.0, **where, **known), folder
 
 
+def card_name(folder: Path, subfolder: str | None) -> dict[str, str]:
+    """What a card keeps when a command saves its model: the name of a repository, if it has one."""
+    from hubgan.models.card import named
+    from hubgan.models.config import CARD
+
+    card = folder / CARD
+    name = named(card.read_text(encoding="utf-8", errors="replace")) if card.is_file() else None
+    if name is None or name.startswith("./"):
+        return {}
+    return {"name": name, **({"subfolder": subfolder} if subfolder else {})}
+
+
 def read_latents(files: list[Path], generator: "Generator") -> "tuple[Tensor, Tensor | None]":
     """The latents (n, latent_dim) of some files, and their labels (n,); None if the model has no classes.
 

@@ -3,11 +3,12 @@
   hubgan edit me/cifar-r3gan                          makes cifar-r3gan-edit.png
   hubgan edit me/cifar-r3gan --seed 7 --directions 0 3 --amounts -4 -2 0 2 4
   hubgan edit cat-inverted/model --latents cat-inverted/latents.safetensors
+  hubgan edit runs/faces --name 0=brightness 3=smile  names directions
 
 The result is one picture: a row for each direction, and a column for each
 amount. Direction 0 changes images the most. What a direction means is for you to
-see: it often changes several things at once. In Python you can give directions
-names, which are kept with the model; see generator.name_directions.
+see: it often changes several things at once. The names that you give with --name
+are kept with the model. The demo shows them at its sliders.
 
 The directions are those of SeFa, the principal ones of the network's first layer.
 With --method ganspace they are those that change the images the most.
@@ -24,6 +25,7 @@ from hubgan.cli.arguments import (
     add_model,
     announce,
     announce_torch,
+    card_name,
     enough_memory,
     find_device,
     find_model,
@@ -55,6 +57,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--direction", dest="directions", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument(
+        "--name",
+        metavar="D=NAME",
+        dest="names",
+        type=_named,
+        nargs="+",
+        help="name directions of a model in a folder, which is saved; D= takes a name away",
+    )
+    parser.add_argument(
         "--amounts",
         metavar="A",
         nargs="+",
@@ -85,8 +95,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
+def _named(text: str) -> tuple[int, str]:
+    number, equals, name = text.partition("=")
+    if not equals or not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a direction and its name, such as 0=brightness")
+    return int(number), name.strip()
+
+
 def run(args: argparse.Namespace) -> None:
-    """Write the picture, and print where it is."""
+    """Write the picture, or the names, and print where it is."""
+    if args.names:
+        _name(args)
+        return
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
     file: Path = args.output or Path(f"{Path(args.model).resolve().name}-edit.png")
     if file.suffix.lower() != ".png":
@@ -132,3 +152,26 @@ def run(args: argparse.Namespace) -> None:
         print(f"label: {', '.join(dict.fromkeys(generator.labels[each] for each in labels.tolist()))}")
     if args.seed is None and not args.latents:
         print(f"The seed is random. Pass --seed {seed} to edit the same image again.")
+
+
+def _name(args: argparse.Namespace) -> None:
+    """Write the names of directions into the model's folder."""
+    find_model(args)
+    folder = Path(args.model, args.subfolder or "")
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{args.model} is not a folder, so names cannot be saved",
+            f"Download it first: hf download {args.model} --local-dir FOLDER",
+        )
+    announce_torch()
+    from hubgan import Generator
+
+    generator = Generator.from_pretrained(folder)
+    numbers = {number: name for name, number in generator.direction_names.items()} | dict(args.names)
+    names = [name for name in numbers.values() if name]
+    if double := next((name for name in names if names.count(name) > 1), ""):
+        raise ConfigError(f"two directions would have the name {double!r}", "Pass different names")
+    generator.name_directions({name: number for number, name in sorted(numbers.items()) if name})
+    generator.save_pretrained(folder, model_card_kwargs=card_name(folder, args.subfolder))
+    told = ", ".join(f"{number} {name}" for name, number in generator.direction_names.items())
+    print(f"{folder}: directions {told}" if told else f"{folder}: no direction has a name")

@@ -38,6 +38,7 @@ from hubgan.cli.arguments import (
     add_strength,
     announce,
     announce_torch,
+    card_name,
     enough_memory,
     find_data_set,
     find_model,
@@ -193,7 +194,7 @@ def run(args: argparse.Namespace) -> None:
     if folder:
         saved = type(model).from_pretrained(folder) if args.fidelity else model  # weights are never saved mixed
         saved.training_run = {**(saved.training_run or {}), "results": evaluation.merge(earlier, results)}
-        saved.save_pretrained(folder, model_card_kwargs=_card_name(folder, args.subfolder))
+        saved.save_pretrained(folder, model_card_kwargs=card_name(folder, args.subfolder))
         print(f"written into config.json and README.md of {folder}")
 
 
@@ -326,18 +327,6 @@ def _open_domains(args: argparse.Namespace) -> "ImageSource":
         label_column=args.label_column,
         classes=tuple(args.classes or ()),
     )
-
-
-def _card_name(folder: Path, subfolder: str | None) -> dict[str, str]:
-    """The name in the folder's card, if it is not that of a folder: the card of a repository stays one."""
-    from hubgan.models.card import named
-    from hubgan.models.config import CARD
-
-    card = folder / CARD
-    name = named(card.read_text(encoding="utf-8", errors="replace")) if card.is_file() else None
-    if name is None or name.startswith("./"):
-        return {}
-    return {"name": name, **({"subfolder": subfolder} if subfolder else {})}
 
 
 def _suffix(args: argparse.Namespace) -> str:

@@ -80,6 +80,10 @@ def run(args: argparse.Namespace) -> None:
     for file in (latents_file, comparison, *([model] if args.tune else [])):
         if file.exists() and not args.overwrite:
             raise ConfigError(f"{file} already exists", "Pass another folder with -o, or replace it with --overwrite")
+    if model.exists() and not args.tune:
+        raise ConfigError(
+            f"{model} is tuned to an earlier picture", f"Pass another folder with -o, or delete it: rm -r {model}"
+        )
 
     from hubgan.media.images import open_image
 
