@@ -25,6 +25,7 @@ COMMANDS = {
     "export": ("hubgan.cli.export", "write a model as ONNX, for other runtimes"),
     "push": ("hubgan.cli.push", "push a trained model to the Hub"),
     "space": ("hubgan.cli.space", "publish the demo as a Space on the Hub"),
+    "web": ("hubgan.cli.web", "write a page on which models run in the visitor's browser"),
 }
 
 _ABOUT = f"""\
