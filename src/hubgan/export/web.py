@@ -43,7 +43,7 @@ _RUNTIMES = {
 }
 _PAGE = Path(__file__).parent / "page"
 _WORKER = "offline.js"
-_TILE = 256  # pixels a side, without the margins
+_MOST = 160_000  # pixels of a part with its margins: larger parts take more memory than phones have
 
 
 class Page(NamedTuple):
@@ -183,8 +183,9 @@ def _export(model: Generator | Upscaler | Translator, name: str, page: Path) -> 
         hint = {"at": HINTS - 1, "least": HINT_COUNTS} if model.config["colour_hints"] else None
         about |= {"size": model.image_size, "input": model.input, "inputChannels": model.input_channels}
         return about | {"latents": model.latent_dim, "hint": hint, "multiple": int(model.network.multiple)}  # type: ignore[arg-type]
-    about |= {"purpose": model.purpose, "scale": model.scale, "tile": _TILE}
-    about |= {"halo": int(model.network.receptive_field), "multiple": int(getattr(model.network, "multiple", 1))}  # type: ignore[arg-type]
+    about |= {"purpose": model.purpose, "scale": model.scale}
+    multiple = int(getattr(model.network, "multiple", 1))
+    about |= {"halo": int(model.network.receptive_field), "multiple": multiple, "most": _MOST * multiple**2}  # type: ignore[arg-type]
     if model.has_strength:
         estimator = export_estimator(model, page / "models" / f"{name}-strength.onnx")
         about["strength"] = {

@@ -15,13 +15,12 @@ if (!(await isolated())) await begin();
 // A service worker gives the page the headers for threads. It has effect from the next visit on, so the first one
 // begins again; but not where there is a GPU, which needs no threads. True if the page is loaded again.
 async function isolated() {
-  if (!navigator.serviceWorker) return false;
-  const ready = navigator.serviceWorker.register("offline.js").then(() => navigator.serviceWorker.ready);
+  const ready = serviceWorker();
   const once = `hubgan ${page.version}`;
   try {
     if (self.crossOriginIsolated || navigator.hardwareConcurrency < 2 || sessionStorage.getItem(once)) return false;
     if (await navigator.gpu?.requestAdapter()) return false;
-    await ready;
+    if (!(await ready)) return false;
     sessionStorage.setItem(once, "loaded");
   } catch {
     return false; // not allowed here
@@ -30,9 +29,21 @@ async function isolated() {
   return true;
 }
 
+// Whether the service worker is at work; false where browsers allow none, or it does not begin soon.
+async function serviceWorker() {
+  const late = new Promise((resolve) => setTimeout(resolve, 10_000, false));
+  try {
+    await navigator.serviceWorker.register("offline.js");
+    return Boolean(await Promise.race([navigator.serviceWorker.ready, late]));
+  } catch {
+    return false;
+  }
+}
+
 async function begin() {
   const tabs = Object.keys(KINDS).filter((kind) => page.models.some((model) => model.kind === kind));
   for (const kind of tabs) KINDS[kind].open(document.querySelector(`#${kind}`), page.models.filter((model) => model.kind === kind));
+  document.querySelector("#models").textContent = `Models: ${page.models.map(({ name }) => name).join(", ")}.`;
   addTabs(tabs);
   document.querySelector("main").hidden = false;
   state.addEventListener("computes", ({ detail }) => describe(detail));
@@ -44,10 +55,7 @@ async function begin() {
     await ask("start", { page: about, model: page.models.find((model) => model.kind === tabs[0]) });
     say("Ready.");
     document.documentElement.dataset.ready = "";
-    if (await ask("fetch")) {
-      await navigator.serviceWorker?.ready;
-      if (navigator.serviceWorker) say("Ready. This page also works without a network now.");
-    }
+    if ((await ask("fetch")) && (await serviceWorker())) say("Ready. This page also works without a network now.");
     document.documentElement.dataset.kept = "";
   } catch (error) {
     say(error.message);

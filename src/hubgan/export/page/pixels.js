@@ -1,19 +1,37 @@
 // Pictures as ImageData, and planes of floats as the networks want them: channels first, from 0 to 1.
 
-// Windows that cover a side: as few and as equal as possible, each of at most `tile` pixels and a margin of `halo` on
-// both sides. What lies from `start` to `stop` is kept of each. Windows begin at a multiple, for networks that work on
-// a coarser grid. Equal sizes spare GPUs the compiling of another program for each.
-export function windows(length, tile, halo, multiple) {
+// How to cut a picture into parts of at most `most` pixels, margins included, so that the margins cost the least:
+// {columns, rows} of windows. A margin has `halo` pixels, which a pixel of the result depends on. What lies from `start`
+// to `stop` of a window is kept. Windows begin at a multiple, for networks that work on a coarser grid.
+export function parts(width, height, { most, halo, multiple }) {
+  let best;
+  for (let across = 1; across <= width; across++) {
+    const columns = windows(width, across, halo, multiple);
+    const wide = largest(columns);
+    if (best && total(columns) > best.cost / height) break; // further cuts only cost more
+    for (let down = Math.ceil((wide * height) / most); down <= height; down++) {
+      const rows = windows(height, down, halo, multiple);
+      if (wide * largest(rows) > most) continue;
+      const cost = total(columns) * total(rows);
+      if (!best || cost < best.cost) best = { columns, rows, cost };
+      break;
+    }
+  }
+  return best ?? { columns: windows(width, 1, halo, multiple), rows: windows(height, 1, halo, multiple) };
+}
+
+const largest = (cuts) => Math.max(...cuts.map(({ from, to }) => to - from));
+const total = (cuts) => cuts.reduce((sum, { from, to }) => sum + to - from, 0);
+
+// `count` windows that cover a side, all of the same size, which spares GPUs a program for each; the last may be larger.
+function windows(length, count, halo, multiple) {
   const up = (value) => Math.ceil(value / multiple) * multiple;
-  const margin = up(halo);
-  const most = up(tile) + 2 * margin;
-  if (length <= most) return [{ from: 0, to: length, start: 0, stop: length }];
-  const count = Math.ceil((length - 2 * margin) / (most - 2 * margin));
-  const size = up(Math.ceil((length + (count - 1) * 2 * margin) / count));
+  const margin = 2 * up(halo);
+  const size = Math.min(up(Math.ceil((length + (count - 1) * margin) / count)), length);
   const last = Math.floor((length - size) / multiple) * multiple;
   const found = Array.from({ length: count }, (_, i) => {
-    const from = i === count - 1 ? last : Math.min(i * (size - 2 * margin), last);
-    return { from, to: i === count - 1 ? length : from + size, start: 0, stop: length };
+    const from = Math.min(i * (size - margin), last);
+    return { from, to: from === last ? length : from + size, start: 0, stop: length };
   });
   for (let i = 1; i < count; i++) {
     found[i].start = found[i - 1].stop = Math.floor((found[i].from + found[i - 1].to) / 2);

@@ -20,8 +20,8 @@ export function open(place, models) {
     const { scale, strength, purpose } = model();
     $("purpose").textContent = purpose;
     $("strengths").hidden = !strength;
-    $("strength").disabled = $("automatic").checked;
-    $("strength-value").value = $("automatic").checked ? "" : Number($("strength").value).toFixed(2);
+    $("by-hand").hidden = $("automatic").checked;
+    $("strength-value").value = Number($("strength").value).toFixed(2);
     $("go").textContent = running ? "Stop" : scale > 1 ? `Enlarge ${scale}×` : "Restore";
     $("go").disabled = !picture;
   }
@@ -76,6 +76,7 @@ export function open(place, models) {
     $("comparison").style.setProperty("--ratio", `${large.width} / ${large.height}`);
     $("empty").hidden = true;
     $("result").hidden = false;
+    $("result").scrollIntoView({ block: "nearest", behavior: "smooth" });
     offer($("download"), png, name);
     const cleaned = strength === null ? "" : ` Strength ${strength.toFixed(2)}.`;
     const part = cut ? ` The picture has ${size(cut)} pixels, so only its middle was enlarged.` : "";

@@ -1,7 +1,7 @@
 // Computes, apart from the page so that this stays responsive. Each message is a call: {id, call, ...}. Answers are
 // {id, progress}, {id, result} or {id, error}.
 
-import { BICUBIC, coloured, extended, flattened, paste, planes, resized, squares, windows } from "./pixels.js";
+import { BICUBIC, coloured, extended, flattened, parts, paste, planes, resized, squares } from "./pixels.js";
 import { strengthOfFile, together } from "./strength.js";
 
 const MOST_PIXELS = 4_000_000; // of a picture to enlarge; of a larger one the middle is taken
@@ -191,7 +191,7 @@ async function upscale({ model, picture, strength }, tell, isStopped) {
   if (model.strength && strength === "auto") chosen = await autoStrength(model, picture, colours);
   const { scale, channels } = model;
   const large = new ImageData(width * scale, height * scale);
-  const [columns, rows] = [width, height].map((side) => windows(side, model.tile, model.halo, model.multiple));
+  const { columns, rows } = parts(width, height, model);
   let done = 0;
   tell({ done, total: rows.length * columns.length });
   for (const y of rows) {
@@ -220,10 +220,10 @@ async function upscale({ model, picture, strength }, tell, isStopped) {
 
 async function autoStrength(model, picture, image) {
   const about = model.strength;
-  const parts = squares(image, model.channels, about.parts, about.side);
-  const [wide, tall] = [parts.width, parts.height].map((side) => Math.max(side, about.least));
-  const values = extended(parts.data, parts.count * model.channels, parts.width, parts.height, wide, tall);
-  const seen = await run(about.file, { images: ["float32", values, [parts.count, model.channels, tall, wide]] });
+  const { count, data, width, height } = squares(image, model.channels, about.parts, about.side);
+  const [wide, tall] = [width, height].map((side) => Math.max(side, about.least));
+  const values = extended(data, count * model.channels, width, height, wide, tall);
+  const seen = await run(about.file, { images: ["float32", values, [count, model.channels, tall, wide]] });
   const exact = picture instanceof Blob ? strengthOfFile(new Uint8Array(await picture.arrayBuffer()), about) : null;
   return together(exact, seen.reduce((a, b) => a + b, 0) / seen.length, about);
 }
