@@ -44,7 +44,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     up = _shaken(Upscaler(scale=2, width=4, depth=1, strength=True), 0.05)
     up.network.estimator.judge[-1].bias.data -= 1  # so that estimates are not all the same
     up.save_pretrained(folder / "up")
-    draw = Translator(width=8, depth=1, input="edges", latent_dim=4, image_size=32, colour_hints=True)
+    draw = Translator("resnet", width=8, depth=1, input="edges", latent_dim=4, image_size=32, colour_hints=True)
     _shaken(draw, 0.02).save_pretrained(folder / "draw")
     _shaken(Generator(image_size=8, width=4, labels=["cat", "dog"]), 0.05).save_pretrained(folder / "gen")
     return folder

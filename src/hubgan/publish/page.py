@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import SpaceCard, SpaceCardData
 from yaml import YAMLError
@@ -12,7 +13,7 @@ from hubgan.models.config import CARD
 from hubgan.publish.space import RECORD
 
 # The three headers give the page threads (https://web.dev/articles/coop-coep).
-_OURS = {
+_OURS: dict[str, Any] = {
     "sdk": "static",
     "app_file": "index.html",
     "custom_headers": {
@@ -21,6 +22,7 @@ _OURS = {
         "cross-origin-resource-policy": "cross-origin",
     },
 }
+_LOOK = {"emoji": "🎨", "colorFrom": "indigo", "colorTo": "blue"}
 _UNWRITTEN = "huggingface.co/docs/hub/spaces-config-reference"  # in the README that the Hub puts into a new Space
 _BODY = """
 # {title}
@@ -68,16 +70,16 @@ def push_page(
 
 
 def _readme(before: str | None, name: str) -> str:
-    """The README.md of the Space; one that was there before keeps all that is not ours."""
+    """The README.md of the Space; one that somebody wrote keeps all that is not ours."""
     title = name.partition("/")[2]
-    header = f'---\ntitle: "{title}"\nemoji: 🎨\ncolorFrom: indigo\ncolorTo: blue\n---\n'
-    if before is None or _UNWRITTEN in before:
-        before = header + _BODY.format(title=title)
     try:
-        card = SpaceCard(before)
+        card = SpaceCard(before or f'---\ntitle: "{title}"\n---\n')
     except (YAMLError, ValueError, TypeError) as error:
         raise ConfigError(
             f"the header of README.md of {name} cannot be read: {error}", "Correct the YAML between the lines ---"
         ) from error
-    data = card.data.to_dict() | _OURS
-    return f"---\n{SpaceCardData(**data).to_yaml(original_order=list(data))}\n---\n{card.text}"
+    header, body = card.data.to_dict(), card.text
+    if _UNWRITTEN in body or not body.strip():
+        header, body = _LOOK | header, _BODY.format(title=title)
+    header |= _OURS
+    return f"---\n{SpaceCardData(**header).to_yaml(original_order=list(header))}\n---\n{body}"
