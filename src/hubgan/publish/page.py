@@ -81,5 +81,7 @@ def _readme(before: str | None, name: str) -> str:
     header, body = card.data.to_dict(), card.text
     if _UNWRITTEN in body or not body.strip():
         header, body = _LOOK | header, _BODY.format(title=title)
+    elif before and all(header.get(key) == value for key, value in _OURS.items()):
+        return before
     header |= _OURS
     return f"---\n{SpaceCardData(**header).to_yaml(original_order=list(header))}\n---\n{body}"
