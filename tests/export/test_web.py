@@ -26,6 +26,7 @@ from hubgan.export.web import RUNTIME, write_page
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+onnx = pytest.importorskip("onnx", reason="pip install 'hubgan[onnx]'")
 pytest.importorskip("onnxscript", reason="pip install 'hubgan[onnx]'")
 pytestmark = pytest.mark.xdist_group("onnx")
 
@@ -41,7 +42,7 @@ def _shaken(model: Any, by: float) -> Any:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models")
-    up = _shaken(Upscaler(scale=2, width=4, depth=1, strength=True), 0.05)
+    up = _shaken(Upscaler(scale=2, width=4, depth=9, strength=True), 0.05)
     up.network.estimator.judge[-1].bias.data -= 1  # so that estimates are not all the same
     up.save_pretrained(folder / "up")
     draw = Translator("resnet", width=8, depth=1, input="edges", latent_dim=4, image_size=32, colour_hints=True)
@@ -159,6 +160,12 @@ def test_the_browser_makes_the_pixels_of_python_and_needs_no_network(
     drawing.save(file := io.BytesIO(), "PNG")
     (translated,) = _ask(page, "translate", "draw", picture=list(file.getvalue()))
     assert _difference(translated, Translator.from_pretrained(models / "draw").translate(drawing)) <= 2
+
+
+@pytest.mark.slow
+def test_operators_have_few_enough_outputs_for_webgpu(site: Path) -> None:
+    for file in (site / "models").iterdir():
+        assert max(len(node.output) for node in onnx.load(file).graph.node) <= 4
 
 
 @pytest.mark.slow

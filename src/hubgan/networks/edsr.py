@@ -157,7 +157,9 @@ class EDSR(nn.Module):
             return [None] * (len(self.blocks) - 1)
         strength = self.estimator(images) if strength is None else strength
         shifts: Tensor = self.control(strength.to(self.control.weight.dtype)[:, None])
-        return shifts.chunk(len(self.blocks) - 1, 1)
+        width = shifts.shape[1] // (len(self.blocks) - 1)
+        # Not `chunk`: exported, its one operator with an output for each block has too many for WebGPU.
+        return [shifts[:, start : start + width] for start in range(0, shifts.shape[1], width)]
 
 
 def _spread(images: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 // The page: which tabs it has, and what it says of itself.
 
 import { ask, state } from "./client.js";
+import { hasGPU } from "./gpu.js";
 import * as generate from "./generate.js";
 import * as translate from "./translate.js";
 import * as upscale from "./upscale.js";
@@ -19,8 +20,7 @@ async function isolated() {
   const once = `hubgan ${page.version}`;
   try {
     if (self.crossOriginIsolated || navigator.hardwareConcurrency < 2 || sessionStorage.getItem(once)) return false;
-    if (await navigator.gpu?.requestAdapter()) return false;
-    if (!(await ready)) return false;
+    if ((await hasGPU()) || !(await ready)) return false;
     sessionStorage.setItem(once, "loaded");
   } catch {
     return false; // not allowed here

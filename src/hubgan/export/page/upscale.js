@@ -106,6 +106,10 @@ function addComparison(comparison, actual) {
     follow(event);
   });
   comparison.addEventListener("pointermove", (event) => comparison.hasPointerCapture(event.pointerId) && follow(event));
-  actual.addEventListener("change", () => comparison.parentElement.classList.toggle("actual", actual.checked));
+  actual.addEventListener("change", () => {
+    const frame = comparison.parentElement;
+    frame.classList.toggle("actual", actual.checked);
+    frame.scrollTo((frame.scrollWidth - frame.clientWidth) / 2, (frame.scrollHeight - frame.clientHeight) / 2);
+  });
   move();
 }

@@ -1,6 +1,7 @@
 // Computes, apart from the page so that this stays responsive. Each message is a call: {id, call, ...}. Answers are
 // {id, progress}, {id, result} or {id, error}.
 
+import { hasGPU } from "./gpu.js";
 import { BICUBIC, coloured, extended, flattened, parts, paste, planes, resized, squares } from "./pixels.js";
 import { strengthOfFile, together } from "./strength.js";
 
@@ -67,14 +68,6 @@ async function start(given) {
   if (given.model) await session(given.model.file);
 }
 
-async function hasGPU() {
-  try {
-    return Boolean(await navigator.gpu?.requestAdapter());
-  } catch {
-    return false;
-  }
-}
-
 async function begin(kind) {
   const [module, binary] = await Promise.all(page.runtimes[kind].map(load));
   const address = URL.createObjectURL(new Blob([await module.arrayBuffer()], { type: "text/javascript" }));
@@ -89,18 +82,17 @@ async function session(file) {
   if (!sessions.has(file.url)) {
     const bytes = new Uint8Array(await (await load(file)).arrayBuffer());
     const create = () => runtime.ort.InferenceSession.create(bytes, { executionProviders: [runtime.kind] });
-    const made = create().catch(async (error) => {
-      if (runtime.kind === "wasm") throw error;
-      await toCPU();
-      return create();
-    });
+    const made = create().catch((error) => toCPU(error).then(create));
     sessions.set(file.url, made);
     made.catch(() => sessions.delete(file.url));
   }
   return sessions.get(file.url);
 }
 
-async function toCPU() {
+// Leave the GPU after an error there; an error of the CPU is thrown again.
+async function toCPU(error) {
+  if (runtime.kind === "wasm") throw error;
+  console.warn("WebGPU failed, so the models run on the processor:", error);
   sessions.clear();
   starting = begin("wasm");
   runtime = await starting;
@@ -121,8 +113,7 @@ async function compute(file, inputs) {
   try {
     [result] = Object.values(await network.run(feeds));
   } catch (error) {
-    if (runtime.kind === "wasm") throw error;
-    await toCPU(); // a GPU may lack memory, or be lost
+    await toCPU(error); // a GPU may lack memory, or be lost
     return compute(file, inputs);
   }
   const values = result.data;
