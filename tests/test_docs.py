@@ -151,6 +151,8 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
             assert (ROOT / "Dockerfile").is_file()
         case ["docker", "run", *words] if "hubgan" in words:
             check(["hubgan", "demo", *words[words.index("hubgan") + 1 :]], monkeypatch)
+        case ["python", "-m", "http.server", "-d", _]:
+            pass
         case ["git", "clone", "--depth", "1", _] | ["mkdir", _] | ["find", *_]:
             pass
         case ["python3", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"]:

@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": ("hubgan.cli.demo", "show models in a browser, on this machine"),
     "push": ("hubgan.cli.push", "push a trained model to the Hub"),
     "space": ("hubgan.cli.space", "publish the demo as a Space on the Hub"),
+    "web": ("hubgan.cli.web", "write a page on which models run in the visitor's browser"),
 }
 
 _ABOUT = f"""\

@@ -4,7 +4,7 @@ import copy
 import json
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,11 @@ from hubgan.errors import ConfigError, ModelError
 from hubgan.models import Generator, Translator, Upscaler
 from hubgan.models.finite import check_weights
 from hubgan.networks.community import CommunityNetwork
+from hubgan.networks.edsr import SMALLEST_ESTIMATED
 from hubgan.runtime.files import atomic_write, new_folder, remedy_of
 from hubgan.version import __version__
+
+Model = TypeVar("Model", bound=Generator | Translator | Upscaler)
 
 OPSET = 18
 _RESULTS = {"Generator": "images", "Translator": "translated", "Upscaler": "large"}
@@ -80,6 +83,38 @@ def export_onnx(model: Generator | Translator | Upscaler, file: str | Path, *, o
         ModelError: the weights hold NaN or infinity, the network cannot be exported, the file cannot be written, or it
             computes other images.
     """
+    network, inputs, others, sizes = _network(_checked(model, opset))
+    about = {"hubgan": __version__, "class": model._kind(), **model.config}
+    return _write(network, (inputs, others), sizes, _RESULTS[model._kind()], about, Path(file), opset)
+
+
+def export_estimator(model: Upscaler, file: str | Path, *, opset: int = OPSET) -> Path:
+    """Write the network that estimates an upscaler's strength as ONNX, checked as `export_onnx` does.
+
+    It takes `images` (batch, channels, height, width), float32 in [0, 1] with sides from 16 pixels on, and gives
+    `strength` (batch,).
+
+    Args:
+        model: an upscaler that has a strength.
+        file: the file to write.
+        opset: the version of ONNX's operators, 18 to 21.
+
+    Raises:
+        ConfigError, ModelError: as `export_onnx`.
+    """
+    network = cast(nn.Module, _checked(model, opset).network.estimator)
+    given, others = ({"images": torch.rand(n, model.channels, *size)} for n, size in ((2, (24, 32)), (1, (16, 41))))
+    height, width = (torch.export.Dim(name, min=SMALLEST_ESTIMATED) for name in ("height", "width"))
+    sizes = ({0: torch.export.Dim("batch"), 2: height, 3: width},)
+    return _write(network, (given, others), sizes, "strength", {"hubgan": __version__}, Path(file), opset)
+
+
+def _checked(model: Model, opset: int) -> Model:
+    """A copy of the model in float32 on the CPU, once it is known that it can be exported.
+
+    Raises:
+        ConfigError, ModelError: as `export_onnx`.
+    """
     if not 18 <= opset <= 21:
         raise ConfigError(f"opset is {opset}", "Use an opset from 18 to 21")
     if isinstance(model.network, CommunityNetwork):
@@ -88,15 +123,30 @@ def export_onnx(model: Generator | Translator | Upscaler, file: str | Path, *, o
             "Use the export tools of the project that made it",
         )
     try:
-        import onnx
-        import onnxruntime
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401, by PyTorch's exporter
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise ConfigError(f"the package {package} is missing", "Run: pip install 'hubgan[onnx]'") from error
     check_weights(model)
-    network, inputs, others, sizes = _network(copy.deepcopy(model).cpu().float())
-    result, file = _RESULTS[model._kind()], Path(file)
+    return cast(Model, copy.deepcopy(model).cpu().float())
+
+
+def _write(
+    network: nn.Module,
+    tried: tuple[dict[str, Tensor], dict[str, Tensor]],
+    sizes: Any,
+    result: str,
+    about: dict[str, Any],
+    file: Path,
+    opset: int,
+) -> Path:
+    """Export a module, compare its results for two sets of inputs of different sizes, and write the file."""
+    import onnx
+    import onnxruntime
+
+    inputs = tried[0]
     try:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "# The axis name")  # PyTorch's: two inputs share the batch
@@ -112,10 +162,9 @@ def export_onnx(model: Generator | Translator | Upscaler, file: str | Path, *, o
                 verbose=False,
             )
             graph = program.model_proto
-            about = {"hubgan": __version__, "class": model._kind(), **model.config}
             onnx.helper.set_model_props(graph, {"hubgan": json.dumps(about)})
             session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-            difference = max(_difference(network, session, given) for given in (inputs, others))
+            difference = max(_difference(network, session, given) for given in tried)
     except torch.onnx.errors.OnnxExporterError as error:
         raise ModelError(f"this network cannot be exported: {error}") from error
     if not difference <= _MOST_DIFFERENCE:

@@ -7,9 +7,11 @@ as in use.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-_HEAVIEST = 2.0  # times JPEG's standard quantisation: quality 25, the strength 1
+HEAVIEST = 2.0
+"""Times JPEG's standard quantisation: quality 25, the strength 1."""
 _NOISIEST = 8.0  # grey levels, the strength 1
-_STANDARD = 3688  # the sum of JPEG's standard table for luma (ITU-T T.81, table K.1), which is that of quality 50
+STANDARD = 3688
+"""The sum of JPEG's standard table for luma (ITU-T T.81, table K.1), which is that of quality 50."""
 
 
 def strength_of_quality(quality: float) -> float:
@@ -22,7 +24,7 @@ def strength_of_tables(tables: Mapping[int, Sequence[int]]) -> float:
 
     Only the table of luma counts.
     """
-    return _of_scale(sum(tables[min(tables)]) / _STANDARD)
+    return _of_scale(sum(tables[min(tables)]) / STANDARD)
 
 
 def strength_of_noise(deviation: float) -> float:
@@ -36,4 +38,4 @@ def together(strengths: Iterable[float]) -> float:
 
 
 def _of_scale(scale: float) -> float:
-    return min(math.sqrt(max(scale, 0.0) / _HEAVIEST), 1.0)
+    return min(math.sqrt(max(scale, 0.0) / HEAVIEST), 1.0)

@@ -35,9 +35,12 @@ logger = logging.getLogger(__name__)
 
 _TILE = 256
 _LARGE_TILE = 512  # for networks that work best on the whole picture, within the limits of memory
-_SEEN, _SEEN_SIDE = 9, 192  # the strength is estimated by this number of parts of a picture, of this side in pixels
-_CLEARLY = 0.25  # twice the error of an estimated strength
-_FAINT = 0.1  # an estimate below this counts as 0
+SEEN, SEEN_SIDE = 9, 192
+"""The strength is estimated by this number of parts of a picture, of this side in pixels."""
+CLEARLY = 0.25
+"""Twice the error of an estimated strength."""
+FAINT = 0.1
+"""An estimate below this counts as 0."""
 _NO_STRENGTH = Remedy("Leave out strength", "Remove --strength")
 _NO_FIDELITY = Remedy("Leave out fidelity", "Remove --fidelity")
 _one_at_a_time = Lock()
@@ -249,16 +252,16 @@ class Upscaler(UpscalePipeline, HubModel, pipeline_tag="image-to-image", tags=["
         return median(map(self.estimate_strength, frames))
 
     def _auto_strength(self, picture: Picture) -> float:
-        parts = picture.squares(_SEEN, _SEEN_SIDE)
+        parts = picture.squares(SEEN, SEEN_SIDE)
 
         def compute(network: nn.Module, fast: bool) -> Tensor:
             return network.estimator(parts.to(next(network.parameters())))  # type: ignore[operator, no-any-return]
 
         estimated = float(self._finite(compute).mean())
         exact = picture.colour.info.get("strength")
-        if exact is None and estimated < _FAINT:
+        if exact is None and estimated < FAINT:
             return 0.0
-        return estimated if exact is None or estimated > exact + _CLEARLY else float(exact)
+        return estimated if exact is None or estimated > exact + CLEARLY else float(exact)
 
     def _tile(self, pixels: Tensor, strength: float, fast: bool, deep: bool = False) -> Tensor:
         """A tile (1, C, h, w) as the grey levels of the enlarged one; a grey tile stays a single channel."""

@@ -24,7 +24,8 @@ from hubgan.networks.validation import (
     Width,
 )
 
-_SMALLEST_ESTIMATED = 16  # pixels a side
+SMALLEST_ESTIMATED = 16
+"""Pixels a side; the estimator pads smaller pictures."""
 _GAIN = 16  # of the detail that the estimator sees: noise and JPEG traces are a few grey levels high
 _MARGIN = 1.5  # times the range of the neighbouring pixels; with 1 fine texture is a little less sharp
 
@@ -63,7 +64,7 @@ class StrengthEstimator(nn.Module):
         self.judge = nn.Sequential(nn.Linear(2 * width, 2 * width), nn.ReLU(inplace=True), nn.Linear(2 * width, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        missing = [max(_SMALLEST_ESTIMATED - side, 0) for side in images.shape[2:]]
+        missing = [max(SMALLEST_ESTIMATED - side, 0) for side in images.shape[2:]]
         images = pad(images, (1, 1 + missing[1], 1, 1 + missing[0]), mode="replicate")
         detail = images[..., 1:-1, 1:-1] - avg_pool2d(images, 3, 1)
         features = self.layers(_GAIN * detail).float().mean((2, 3))
@@ -156,7 +157,9 @@ class EDSR(nn.Module):
             return [None] * (len(self.blocks) - 1)
         strength = self.estimator(images) if strength is None else strength
         shifts: Tensor = self.control(strength.to(self.control.weight.dtype)[:, None])
-        return shifts.chunk(len(self.blocks) - 1, 1)
+        width = shifts.shape[1] // (len(self.blocks) - 1)
+        # Not `chunk`: exported, its one operator with an output for each block has too many for WebGPU.
+        return [shifts[:, start : start + width] for start in range(0, shifts.shape[1], width)]
 
 
 def _spread(images: Tensor) -> Tensor:
