@@ -116,7 +116,8 @@ from hubgan.cli import COMMANDS, main
 picture = os.path.join(os.path.dirname(hubgan.__file__), "demo", "examples", "cat.png")
 more = {"synthesize": ["-n", "3", "-o", "fakes"], "upscale": ["."], "translate": ["."], "invert": [picture],
         "evaluate": ["--dataset", "."],
-        "push": ["me/repository"], "space": ["--generator", "me/x", "--upscaler", "me/y"]}
+        "push": ["me/repository"], "space": ["--generator", "me/x", "--upscaler", "me/y"],
+        "web": ["--upscaler", "me/y"]}
 for command in COMMANDS.keys() - {"train"}:
     assert main([command, "me/x", *more.get(command, [])]) == 2
 print({"torch", "datasets", "accelerate"} & set(sys.modules))
