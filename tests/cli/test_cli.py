@@ -116,7 +116,8 @@ from hubgan.cli import COMMANDS, main
 picture = os.path.join(os.path.dirname(hubgan.__file__), "demo", "examples", "cat.png")
 more = {"synthesize": ["-n", "3", "-o", "fakes"], "upscale": ["."], "translate": ["."], "invert": [picture],
         "evaluate": ["--dataset", "."],
-        "push": ["me/repository"], "space": ["--generator", "me/x", "--upscaler", "me/y"]}
+        "push": ["me/repository"], "space": ["--generator", "me/x", "--upscaler", "me/y"],
+        "web": ["--upscaler", "me/y"]}
 for command in COMMANDS.keys() - {"train"}:
     model = ["--upscaler", "me/x"] if command == "demo" else ["me/x"]
     assert main([command, *model, *more.get(command, [])]) == 2

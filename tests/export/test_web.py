@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 onnx = pytest.importorskip("onnx", reason="pip install 'hubgan[onnx]'")
 pytest.importorskip("onnxscript", reason="pip install 'hubgan[onnx]'")
-pytestmark = pytest.mark.xdist_group("onnx")
+pytestmark = pytest.mark.xdist_group("demo")  # most need a browser, and all share a page
 
 
 def _shaken(model: Any, by: float) -> Any:

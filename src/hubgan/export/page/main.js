@@ -10,8 +10,18 @@ const KINDS = { upscaler: upscale, translator: translate, generator: generate };
 const status = document.querySelector("#status");
 const say = (text) => (status.textContent = text);
 
-const page = await (await fetch("models.json")).json();
-if (!(await isolated())) await begin();
+let page;
+try {
+  page = await (await fetch("models.json")).json();
+  if (!(await isolated())) await begin();
+} catch (error) {
+  complain(`The page cannot be loaded: ${error.message}. Check the connection, and reload it.`);
+}
+
+function complain(text) {
+  say(text);
+  status.classList.add("problem");
+}
 
 // A service worker gives the page the headers for threads. It has effect from the next visit on, so the first one
 // begins again; but not where there is a GPU, which needs no threads. True if the page is loaded again.
@@ -58,8 +68,7 @@ async function begin() {
     if ((await ask("fetch")) && (await serviceWorker())) say("Ready. This page also works without a network now.");
     document.documentElement.dataset.kept = "";
   } catch (error) {
-    say(error.message);
-    status.classList.add("problem");
+    complain(error.message);
   }
 }
 

@@ -58,6 +58,16 @@ export function planes(image, channels, left, top, width, height) {
 // Grey as Pillow computes it.
 export const luma = (red, green, blue) => (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
 
+export function isGrey({ data }) {
+  for (let i = 0; i < data.length; i += 4) if (data[i] !== data[i + 1] || data[i] !== data[i + 2]) return false;
+  return true;
+}
+
+// Take the colours out of a picture.
+export function toGrey({ data }) {
+  for (let i = 0; i < data.length; i += 4) data.fill(luma(data[i], data[i + 1], data[i + 2]), i, i + 3);
+}
+
 // Copy a rectangle of planes into a picture, whose arrays round to the nearest level.
 export function paste(image, left, top, planes, channels, from, width, height) {
   const plane = planes.length / channels;

@@ -2,7 +2,7 @@
 // {id, progress}, {id, result} or {id, error}.
 
 import { hasGPU } from "./gpu.js";
-import { BICUBIC, coloured, extended, flattened, parts, paste, planes, resized, squares } from "./pixels.js";
+import { BICUBIC, coloured, extended, flattened, isGrey, parts, paste, planes, resized, squares, toGrey } from "./pixels.js";
 import { strengthOfFile, together } from "./strength.js";
 
 const MOST_PIXELS = 4_000_000; // of a picture to enlarge; of a larger one the middle is taken
@@ -198,6 +198,7 @@ async function upscale({ model, picture, strength }, tell, isStopped) {
       if (isStopped()) return null;
     }
   }
+  if (isGrey(image)) toGrey(large);
   if (transparent) addAlpha(large, image);
   return {
     png: await toPNG(large),
