@@ -36,9 +36,9 @@ def test_a_full_queue_refuses_visitors_and_the_page_still_works(
     """Thirty-two may wait. The next one gets an error and a page that works; later the demo works as before."""
     client = Client(other_url, verbose=False)
     client.predict(model="tiny-classes", api_name="/generate")  # it has started
-    for side in (8, 500):  # four that take seconds, and many that take no time
+    for side in (8, 320):  # four that take seconds, and many that take no time
         Image.new("RGB", (side, side), "teal").save(tmp_path / f"{side}.png")
-    pictures = [tmp_path / f"{side}.png" for side in [500] * 4 + [8] * 41]
+    pictures = [tmp_path / f"{side}.png" for side in [320] * 4 + [8] * 41]
     jobs = [client.submit(handle_file(picture), api_name="/upscale") for picture in pictures]
     deadline = time.monotonic() + 60
     while not any(job.done() and job.exception() for job in jobs):  # somebody was refused
