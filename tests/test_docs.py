@@ -68,7 +68,7 @@ def test_the_job_for_a_cluster_starts_a_command_on_each_machine(tmp_path: Path) 
     job = next(block for block in code(ROOT / "docs" / "training.md", "bash") if "#SBATCH" in block)
     played = {
         "scontrol": "printf 'node7\\nnode8\\n'",
-        "srun": 'for id in 0 1; do SLURM_NODEID=$id SLURM_NNODES=2 "$@"; done',
+        "srun": 'while [[ $1 == --* ]]; do shift; done; for id in 0 1; do SLURM_NODEID=$id SLURM_NNODES=2 "$@"; done',
         "accelerate": 'echo "$*"',
     }
     for name, body in played.items():

@@ -66,7 +66,7 @@ def test_options_come_before_variables_and_these_before_hubgans_own(
     own = [chosen(kind) for kind in choice.OWN]
     assert shown(monkeypatch, hubgan) == own
     monkeypatch.setenv("HUBGAN_UPSCALERS", " up, ")
-    assert shown(monkeypatch, hubgan) == [own[0], ["up"], own[2]]
+    assert shown(monkeypatch, hubgan) == [[], ["up"], []]
     assert shown(monkeypatch, hubgan, "--generator", *own[0]) == [own[0], ["up"], []]
     assert shown(monkeypatch, hubgan, "--upscaler", *own[1]) == [[], own[1], []]
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from huggingface_hub import HfApi, snapshot_download
+import torch
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from PIL import Image
 
 from helpers.loopback_hub import LoopbackHub
@@ -90,6 +91,8 @@ def test_a_translator_answers_with_one_picture(tmp_path: Path) -> None:
     picture = Image.effect_noise((16, 16), 64).convert("RGB")
     answer = served(model, tmp_path)({"inputs": picture, "parameters": {"seed": "3", "prepare": True}})
     assert np.array_equal(answer, Translator.from_pretrained(tmp_path).translate(picture, seed=3, prepare=True))
+    with pytest.raises(ConfigError, match=r"prepare cannot be 'yes'\. Pass true or false"):
+        EndpointHandler(str(tmp_path))({"inputs": picture, "parameters": {"prepare": "yes"}})
 
 
 def test_a_generator_without_a_class_answers_with_one_image(tmp_path: Path) -> None:
@@ -103,7 +106,13 @@ def test_a_generator_without_a_class_answers_with_one_image(tmp_path: Path) -> N
     ("request_", "kind", "said"),
     [
         ({"inputs": "", "parameters": {"sed": 1}}, ConfigError, "no parameter 'sed'. Did you mean 'seed'"),
-        ({"inputs": "", "parameters": {"seed": "one"}}, ConfigError, "seed cannot be 'one'. Pass a number"),
+        ({"inputs": "", "parameters": {"seed": "one"}}, ConfigError, "seed cannot be 'one'. Pass a whole number"),
+        ({"inputs": "", "parameters": {"n": 2.7}}, ConfigError, "n cannot be 2.7. Pass a whole number"),
+        (
+            {"inputs": "", "parameters": {"truncation": "low"}},
+            ConfigError,
+            "truncation cannot be 'low'. Pass a number",
+        ),
         ({"inputs": "cat"}, ConfigError, "no classes"),
         ({"inputs": "", "parameters": {"n": 0}}, ConfigError, "n must be 1 or more"),
     ],
@@ -128,3 +137,14 @@ def test_a_discriminator_is_not_served(hub: LoopbackHub, tmp_path: Path) -> None
         EndpointHandler(str(tmp_path))
     with pytest.raises(ConfigError, match="an endpoint cannot serve"):
         push_folder(tmp_path, "tester/judge", handler=True)
+
+
+def test_other_peoples_weights_bring_spandrel(hub: LoopbackHub, tmp_path: Path) -> None:
+    compact = pytest.importorskip("spandrel").architectures.Compact
+    torch.manual_seed(0)
+    network = compact.Compact(num_in_ch=3, num_out_ch=3, num_feat=4, num_conv=1, upscale=2)
+    torch.save(network.state_dict(), tmp_path / "2x.pth")
+    Upscaler.from_pretrained(tmp_path / "2x.pth", allow_pickle=True).save_pretrained(tmp_path / "model")
+    push_folder(tmp_path / "model", "tester/compact", handler=True)
+    file = hf_hub_download("tester/compact", "requirements.txt")
+    assert "spandrel" in Path(file).read_text()

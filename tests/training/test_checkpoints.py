@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -193,6 +194,24 @@ def test_a_checkpoint_can_be_saved_again(run: Run, tmp_path: Path) -> None:
     assert names(tmp_path) == ["step-00000001"]
 
 
+class Code:
+    """Runs a command where a pickle of it is read without limits."""
+
+    def __init__(self, made: Path) -> None:
+        self._made = made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self._made,)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(run: Run, tmp_path: Path) -> None:
+    checkpoint = run.save(tmp_path, 1)
+    torch.save({"probability": Code(tmp_path / "ran")}, checkpoint / "custom_checkpoint_0.pkl")
+    with pytest.raises(ModelError, match="holds more than tensors and numbers"):
+        load_checkpoint(run.accelerator, checkpoint)
+    assert not (tmp_path / "ran").exists()
+
+
 # -- another future
 
 
@@ -275,6 +294,7 @@ def test_other_networks(run: Run, tmp_path: Path) -> None:
 SCRIPT = """
 import os, shutil, sys
 from pathlib import Path
+from typing import Any
 import torch
 from torch import nn
 from accelerate import Accelerator

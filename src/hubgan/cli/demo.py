@@ -13,6 +13,7 @@ listen at. The command needs pip install 'hubgan[demo]'.
 """
 
 import argparse
+import os
 from itertools import chain
 
 from hubgan.cli.arguments import add_shown_models, packages_of, whole
@@ -43,8 +44,9 @@ def run(args: argparse.Namespace) -> None:
         look_up(name)
     with packages_of("demo"):
         from hubgan.demo import build_demo, chosen, launch_options
-        from hubgan.demo.choice import OWN
-    otherwise: list[str] | None = [] if any(typed) else None
+        from hubgan.demo.choice import OWN, variable_of
+    named = any(typed) or any(variable_of(kind) in os.environ for kind in OWN)
+    otherwise: list[str] | None = [] if named else None
     others = [[] if names else chosen(kind, otherwise) for kind, names in zip(OWN, typed, strict=True)]
     for name in chain(*others):
         try:

@@ -30,6 +30,7 @@ from hubgan.cli.arguments import (
     find_device,
     find_model,
     read_latents,
+    refuse_unused,
     whole,
 )
 from hubgan.errors import ConfigError, ImageError
@@ -105,6 +106,8 @@ def _named(text: str) -> tuple[int, str]:
 def run(args: argparse.Namespace) -> None:
     """Write the picture, or the names, and print where it is."""
     if args.names:
+        drawn = ("seed", "latents", "labels", "directions", "amounts", "method", "scale", "output", "overwrite")
+        refuse_unused(args, "--name", *drawn)
         _name(args)
         return
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
@@ -167,6 +170,9 @@ def _name(args: argparse.Namespace) -> None:
     from hubgan import Generator
 
     generator = Generator.from_pretrained(folder)
+    given = [number for number, _ in args.names]
+    if double := next((number for number in given if given.count(number) > 1), None):
+        raise ConfigError(f"direction {double} is named twice", "Pass each direction once")
     numbers = {number: name for name, number in generator.direction_names.items()} | dict(args.names)
     names = [name for name in numbers.values() if name]
     if double := next((name for name in names if names.count(name) > 1), ""):

@@ -29,9 +29,9 @@ def start_missing_processes() -> None:
     asked = launch_command_parser().parse_args(launcher[word + 1 :])
 
     def option(name: str, otherwise: int) -> int:
-        """What the command line says, or the file of `accelerate config`."""
+        """What the command line says, or the file of `accelerate config`. With --cpu Accelerate skips that file."""
         found = getattr(asked, name)
-        if found is None and (asked.config_file or Path(default_config_file).is_file()):
+        if found is None and (asked.config_file or (not asked.cpu and Path(default_config_file).is_file())):
             found = getattr(load_config_from_file(asked.config_file), name, None)
         return otherwise if found is None else int(found)
 

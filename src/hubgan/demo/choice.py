@@ -18,6 +18,11 @@ OWN: dict[Kind, list[str]] = {
 _CARDS = Path(__file__).resolve().parents[3] / "model_cards"  # in a checkout
 
 
+def variable_of(kind: Kind) -> str:
+    """The environment variable that names models of a kind."""
+    return f"HUBGAN_{kind.upper()}"
+
+
 def chosen(kind: Kind, otherwise: Sequence[str] | None = None, *, beside: Path | None = None) -> list[str]:
     """The models of one kind that the environment names, or else other ones.
 
@@ -28,7 +33,7 @@ def chosen(kind: Kind, otherwise: Sequence[str] | None = None, *, beside: Path |
             folders in `model_cards`, elsewhere Hub names.
         beside: a folder; those of `otherwise` that are folders in it are meant.
     """
-    variable = f"HUBGAN_{kind.upper()}"
+    variable = variable_of(kind)
     if variable in os.environ:
         return [name.strip() for name in os.environ[variable].split(",") if name.strip()]
     if otherwise is None:

@@ -73,12 +73,20 @@ class EndpointHandler:
             raise ConfigError(f"there is no parameter {name!r}", nearest(name, self._parameters))
         try:
             return self._parameters[name](value)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"{name} cannot be {value!r}", "Pass a number") from error
+        except (TypeError, ValueError, KeyError) as error:
+            read = self._parameters[name]
+            wanted = "true or false" if read is _switch else "a whole number" if read is _whole else "a number"
+            raise ConfigError(f"{name} cannot be {value!r}", f"Pass {wanted}") from error
 
 
 def _switch(value: Any) -> bool:
-    return str(value).lower() == "true"
+    return {"true": True, "1": True, "false": False, "0": False}[str(value).lower()]
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(value)
+    return int(value)
 
 
 def _strength(value: Any) -> Any:
@@ -87,9 +95,9 @@ def _strength(value: Any) -> Any:
 
 PARAMETERS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
     {
-        "Generator": {"n": int, "seed": int, "truncation": float},
-        "Upscaler": {"scale": float, "strength": _strength, "fidelity": float, "tile": int},
-        "Translator": {"seed": int, "size": int, "prepare": _switch},
+        "Generator": {"n": _whole, "seed": _whole, "truncation": float},
+        "Upscaler": {"scale": float, "strength": _strength, "fidelity": float, "tile": _whole},
+        "Translator": {"seed": _whole, "size": _whole, "prepare": _switch},
     }
 )
 """What a request for a model of each kind may ask for, and how a query's text is read."""

@@ -14,6 +14,7 @@ from hubgan.models import MODELS, Generator, HubModel, Translator, Upscaler
 from hubgan.models.card import PICTURE, for_repository
 from hubgan.models.card_edits import combined, renewed, with_body
 from hubgan.models.config import CARD, CONFIG, PIXEL_WEIGHTS, WEIGHTS, read_config
+from hubgan.networks.community import CommunityNetwork
 from hubgan.publish.package import package_files, requirements
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,8 @@ def push_folder(
         files[name] = _card(folder / name, repository.read(name), fresh, repository.name).encode()
     if handler:
         files |= {**package_files(without=_NOT_SERVED), _HANDLER: _SERVING.encode()}
-        files["requirements.txt"] = "\n".join([*requirements(), ""]).encode()
+        extra = "community" if isinstance(models[""].network, CommunityNetwork) else ""
+        files["requirements.txt"] = "\n".join([*requirements(extra), ""]).encode()
     return repository.commit(
         files,
         message=commit_message or "Push model with hubgan",

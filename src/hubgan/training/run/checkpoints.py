@@ -10,8 +10,10 @@ import logging
 import re
 import shutil
 from pathlib import Path, PurePath
+from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import nn
 
@@ -22,6 +24,7 @@ from hubgan.runtime.names import at_home
 from hubgan.runtime.processes import decide, together
 
 logger = logging.getLogger(__name__)
+_CUSTOM = "custom_checkpoint_*.pkl"  # what Accelerate calls the states that were registered for checkpoints
 
 CHECKSUMS = "checksums.json"
 _NAME = re.compile(r"step-(\d+)")
@@ -142,6 +145,8 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> None:
     try:
         # torch, safetensors and pickle each have their own kinds of errors.
         with together(ModelError, f"cannot resume from {checkpoint}", remedy, (Exception,)):
+            for file in sorted(checkpoint.glob(_CUSTOM)):
+                _check_pickle(file)
             accelerator.load_state(str(checkpoint))
     finally:
         hook.remove()
@@ -153,6 +158,21 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> None:
             counted(saved, "process"),
             accelerator.num_processes,
         )
+
+
+def _check_pickle(file: Path) -> None:
+    """Read a state with nothing but tensors and numbers, as it must be: Accelerate then reads it without that limit.
+
+    Raises:
+        ModelError: it holds something else, such as code that would run.
+    """
+    try:
+        torch.load(file, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise ModelError(
+            f"{file.name} is not one that hubgan saved: it holds more than tensors and numbers",
+            "Resume only from checkpoints that you trust",
+        ) from error
 
 
 def problem(checkpoint: Path) -> str | None:
