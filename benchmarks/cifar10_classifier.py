@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--dataset-name", help="what the results call it")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     sets = {split: images_of(args.dataset, split) for split in ("train", "test")}
