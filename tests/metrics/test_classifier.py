@@ -82,8 +82,9 @@ def test_the_weights_that_come_with_hubgan_know_cifar_10() -> None:
     torch.testing.assert_close(probabilities.sum(1), torch.ones(50))
     assert recognised(probabilities, source.labels()[::10]) > 0.8
     torch.testing.assert_close(extractor(images / 255), features)
-    large = images[:2].repeat_interleave(2, 2).repeat_interleave(2, 3)
-    torch.testing.assert_close(extractor(large).argmax(1), extractor(images[:2]).argmax(1))
+    large = extractor(images.repeat_interleave(2, 2).repeat_interleave(2, 3))
+    assert torch.nn.functional.cosine_similarity(large, features).min() > 0.95
+    assert (extractor.probabilities(large).argmax(1) == probabilities.argmax(1)).float().mean() > 0.95
 
 
 def test_names_of_figures() -> None:
