@@ -18,7 +18,8 @@ from hubgan.models import MODELS, HubModel
 from hubgan.models.card import PICTURE, TrainingRun, upscaler_purpose
 from hubgan.models.card_edits import is_untouched, renewed
 from hubgan.models.config import read_config
-from hubgan.models.figures import Result
+from hubgan.models.figures import Result, in_words
+from hubgan.models.figures import table as figures_table
 from hubgan.publish.folder import push_folder
 
 TINY = {"width": 8, "latent_dim": 16}
@@ -106,6 +107,19 @@ def test_every_measured_figure_is_in_the_model_index(saved: Path) -> None:
         assert words in row
     told = f"- On uoft-cs/cifar10: EfficientNet-Lite0; data `{RESULT['revision']}`; seed 0"
     assert told in (saved / "README.md").read_text()
+
+
+def test_of_two_judges_the_first_is_put_into_words_and_each_has_settings_of_its_own() -> None:
+    results = [
+        Result(metric=f"{metric}-{judge}", name=f"{metric}-{judge.upper()}", value=0.5, dataset="photos", split="test",
+               samples=1000, extractor=about, settings={"seed": 0, "images": size})
+        for judge, about, size in (("enl0", "EfficientNet-Lite0", "128 x 128"), ("c10", "a classifier", "32 x 32"))
+        for metric in ("fd", "precision", "recall")
+    ]  # fmt: skip
+    words, table = in_words(results), figures_table(results)
+    assert words.count("ENL0") == 3 and "C10" not in words
+    assert "- On photos: EfficientNet-Lite0; data `unknown`; seed 0; images 128 x 128.\n" in table
+    assert "- On photos: a classifier; data `unknown`; seed 0; images 32 x 32.\n" in table
 
 
 def test_figures_are_in_words_before_what_is_folded(saved: Path) -> None:

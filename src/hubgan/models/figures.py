@@ -94,21 +94,17 @@ def in_words(results: list[Result]) -> str:
 
 
 def _telling(results: list[Result]) -> list[Result]:
-    """The figures that a card shows in words, without those that would mislead."""
+    """The figures that a card shows in words, but none that would mislead; of several judges the first counts."""
     found = [(match.figure, result) for result in results if (match := registry.find(result["metric"]))]
-    values = {figure.key: result["value"] for figure, result in found}
+    values = {figure.key: result["value"] for figure, result in reversed(found)}
 
     def misleads(figure: registry.Figure, result: Result) -> bool:
         few = bool(registry.mark(result["metric"], images_of(result)))
         other = figure.misleading_without
         return bool(other) and (few or values.get(other, math.inf) < _NEAR_0)
 
-    return [
-        result
-        for wanted in _FIGURES
-        for figure, result in found
-        if figure.key == wanted and not misleads(figure, result)
-    ]
+    first = {figure.key: (figure, result) for figure, result in reversed(found)}
+    return [first[key][1] for key in _FIGURES if key in first and not misleads(*first[key])]
 
 
 def _ways(results: list[Result]) -> dict[str, dict[str, Result]]:
@@ -183,13 +179,13 @@ def _short(value: float, share: bool = False) -> str:
 def table(results: list[Result]) -> str:
     """A table, the legends of its metrics, and what else must be known to measure the same again.
 
-    What is the same for all results on one revision of a data set is said once.
+    What is the same for all results on one revision of a data set by one judge is said once.
     """
     if not results:
         return ""
     lines = ["<details>", "<summary>All results</summary>", ""]
     lines += ["| | value | beside it | data | split | images |", "|---|---|---|---|---|---|"]
-    measured: dict[tuple[str, str], list[tuple[str, list[str]]]] = {}
+    measured: dict[tuple[str, str, str], list[tuple[str, list[str]]]] = {}
     for result in results:
         settings = dict(result.get("settings", {}))
         marked, marked_beside = _marks(result)
@@ -202,14 +198,15 @@ def table(results: list[Result]) -> str:
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         revision = result.get("revision", "unknown")
         known = [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items()]
-        known = [*filter(None, [result.get("extractor")]), f"data `{revision}`", *known]
-        measured.setdefault((result["dataset"], revision), []).append((result["name"], known))
+        judge = result.get("extractor", "")
+        known = [*filter(None, [judge]), f"data `{revision}`", *known]
+        measured.setdefault((result["dataset"], revision, judge), []).append((result["name"], known))
     words = registry.caution((result["metric"], compared_images_of(result)) for result in results)
     lines += ["", f"\\{registry.MARK} {words}"] if words else []
     legends = registry.legends(result["metric"] for result in results)
     legends += [_BESIDE_SCALE_1] if any("input" in result.get("settings", {}) for result in results) else []
     lines += ["", *legends, ""] if legends else [""]
-    for (dataset, _), figures in measured.items():
+    for (dataset, *_), figures in measured.items():
         shared = [words for words in figures[0][1] if all(words in known for _, known in figures)]
         lines.append(f"- On {dataset}: {'; '.join(shared)}.")
         own: dict[str, list[str]] = {}
