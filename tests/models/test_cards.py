@@ -112,12 +112,12 @@ def test_every_measured_figure_is_in_the_model_index(saved: Path) -> None:
 def test_of_two_judges_the_first_is_put_into_words_and_each_has_settings_of_its_own() -> None:
     results = [
         Result(metric=f"{metric}-{judge}", name=f"{metric}-{judge.upper()}", value=0.5, dataset="photos", split="test",
-               samples=1000, extractor=about, settings={"seed": 0, "images": size})
+               samples=10_000, extractor=about, settings={"seed": 0, "images": size})
         for judge, about, size in (("enl0", "EfficientNet-Lite0", "128 x 128"), ("c10", "a classifier", "32 x 32"))
         for metric in ("fd", "precision", "recall")
     ]  # fmt: skip
     words, table = in_words(results), figures_table(results)
-    assert words.count("ENL0") == 3 and "C10" not in words
+    assert words.count("ENL0 ") == 3 and "C10" not in words
     assert "- On photos: EfficientNet-Lite0; data `unknown`; seed 0; images 128 x 128.\n" in table
     assert "- On photos: a classifier; data `unknown`; seed 0; images 32 x 32.\n" in table
 

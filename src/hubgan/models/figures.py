@@ -186,6 +186,10 @@ def table(results: list[Result]) -> str:
     lines = ["<details>", "<summary>All results</summary>", ""]
     lines += ["| | value | beside it | data | split | images |", "|---|---|---|---|---|---|"]
     measured: dict[tuple[str, str, str], list[tuple[str, list[str]]]] = {}
+    judges: dict[tuple[str, str], set[str]] = {}
+    for result in results:
+        seen = judges.setdefault((result["dataset"], result.get("revision", "unknown")), set())
+        seen |= {*filter(None, [result.get("extractor")])}
     for result in results:
         settings = dict(result.get("settings", {}))
         marked, marked_beside = _marks(result)
@@ -198,8 +202,8 @@ def table(results: list[Result]) -> str:
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         revision = result.get("revision", "unknown")
         known = [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items()]
-        judge = result.get("extractor", "")
-        known = [*filter(None, [judge]), f"data `{revision}`", *known]
+        known = [*filter(None, [result.get("extractor")]), f"data `{revision}`", *known]
+        judge = result.get("extractor", "") if len(judges[result["dataset"], revision]) > 1 else ""
         measured.setdefault((result["dataset"], revision, judge), []).append((result["name"], known))
     words = registry.caution((result["metric"], compared_images_of(result)) for result in results)
     lines += ["", f"\\{registry.MARK} {words}"] if words else []
