@@ -136,6 +136,7 @@ def test_nothing_is_spent_without_a_yes(run: Run, hub: JobsHub, monkeypatch: pyt
         (["--resume", "runs/x/checkpoints/step-00000001"], "a job cannot read runs/x/checkpoints/step-00000001"),
         (["--report_to", "wandb"], "a job cannot report to wandb. Remove --report_to"),
         (["--timeout", "3"], "timeout is '3'"),
+        (["--checkpoint_to", MODEL], "tester/model cannot hold both the model and its checkpoints"),
         (["--on", "None", "--yes"], "yes applies to a rented machine. Pass --on hf-jobs, or remove --yes"),
         (["--config", "folder-64"], "the recipe folder-64 names no data set. Pass one of the Hub with --dataset"),
     ],

@@ -126,6 +126,13 @@ def test_checkpoints_stay_private(hub: LoopbackHub, tmp_path: Path) -> None:
         train_here(*TINY, "--max_steps", "1", "--resume", "hub")
 
 
+@pytest.mark.parametrize("model", ["tester/states", "states"])
+def test_checkpoints_and_model_have_a_repository_each(hub: LoopbackHub, tmp_path: Path, model: str) -> None:
+    words = r"states cannot hold both the model and its checkpoints.*--checkpoint_to, for example tester/states-check"
+    with pytest.raises(ConfigError, match=words):
+        train_here(*PUSHED, str(tmp_path / "run"), "--max_steps", "1", "--push_to_hub", model)
+
+
 def test_damaged_checkpoints_alone_are_an_error(hub: LoopbackHub, tmp_path: Path) -> None:
     HfApi().create_repo(REPO, private=True)
     for name in ("step-00000004/checksums.json", "run/run.json"):

@@ -17,7 +17,7 @@ from hubgan.training.plan import describe_plan
 from hubgan.training.pretrained import find_pretrained, load_pretrained
 from hubgan.training.rented import Rented
 from hubgan.training.run.folders import run_path, with_folder
-from hubgan.training.run.hub_checkpoints import HubCheckpoints
+from hubgan.training.run.hub_checkpoints import HubCheckpoints, shared_repository
 from hubgan.training.run.lock import only_run
 from hubgan.training.run.provenance import recorded_options, with_absolute_paths
 from hubgan.training.run.run_folder import RunFolder
@@ -138,6 +138,8 @@ def check_options(config: TrainingConfig) -> None:
         raise ConfigError(
             "resume hub needs the repository that holds the checkpoints", "Pass its name with --checkpoint_to"
         )
+    if config.checkpoint_to and config.checkpoint_to == config.push_to_hub:
+        raise shared_repository(config.checkpoint_to)
     if config.private and not config.push_to_hub:
         raise ConfigError(
             "private applies to a repository, but no repository is pushed", "Pass its name with --push_to_hub"

@@ -32,6 +32,14 @@ _TRIES = 3
 _PUBLIC = "Checkpoints are kept private. Make it private in its settings on the Hub, or choose another repository"
 
 
+def shared_repository(name: str) -> ConfigError:
+    """The error that checkpoints and model have one repository: its files would become public with the model."""
+    return ConfigError(
+        f"{name} cannot hold both the model and its checkpoints, which stay private",
+        f"Pass another name with --checkpoint_to, for example {name}-checkpoints",
+    )
+
+
 class HubCheckpoints:
     """The checkpoints in a repository on the Hub, at its last commit. The repository is made if it is missing.
 
@@ -312,7 +320,7 @@ def _put_in_place(fetched: Path, folder: Path, checkpoint: Path) -> None:
     """Move what was fetched into the run's folder, the checkpoint last: without it nothing counts."""
     run = fetched / _RUN.name
     for file in sorted(path for path in run.rglob("*") if path.is_file()):
-        place = folder / file.relative_to(run := fetched / _RUN.name)
+        place = folder / file.relative_to(run)
         place.parent.mkdir(parents=True, exist_ok=True)
         file.replace(place)
     final = folder / CHECKPOINTS / checkpoint.name

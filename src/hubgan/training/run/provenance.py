@@ -1,6 +1,7 @@
 """`run.json`: how a run was started and resumed, with options, versions and hardware.
 
-The file is never pushed, as it holds paths. Tokens are masked all the same.
+It holds paths, so it never goes into a model's repository. --checkpoint_to pushes it to a private one. Tokens are
+masked all the same.
 """
 
 import json

@@ -33,7 +33,7 @@ from hubgan.runtime.processes import decide
 from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
 from hubgan.training.run.folders import CHECKPOINTS, METRICS, RECIPE, holds_run, run_path
-from hubgan.training.run.hub_checkpoints import CheckpointPusher, HubCheckpoints
+from hubgan.training.run.hub_checkpoints import CheckpointPusher, HubCheckpoints, shared_repository
 from hubgan.training.run.provenance import (
     PATHS,
     as_options,
@@ -309,8 +309,8 @@ class RunFolder:
             self._pusher = CheckpointPusher(checkpoints, self.path, config.keep_checkpoints)
         if config.push_to_hub:
             repository = Repository(config.push_to_hub, private=config.private)
-            if self._pusher and repository.name == self._pusher.name and not config.private:
-                logger.info("%s is private, as it holds the checkpoints too", repository.name)
+            if self._pusher and repository.name == self._pusher.name:  # one of them was given without the user
+                raise shared_repository(repository.name)
 
     def _check_shared(self) -> None:
         """Each machine must see what the main process writes: a folder of the same name is not enough."""
