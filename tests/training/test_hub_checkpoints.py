@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from hubgan.training import parse
 from hubgan.training.plan import _result
 from hubgan.training.run.checkpoints import problem
 from hubgan.training.run.hub_checkpoints import CheckpointPusher, HubCheckpoints
+from hubgan.training.signals import StopSignal
+from hubgan.training.trainer import Trainer
 from kill import TASKS, _train, fingerprint, train_forked
 
 REPO = "tester/states"
@@ -149,7 +152,7 @@ def test_training_does_not_wait_for_a_push(hub: LoopbackHub, tmp_path: Path) -> 
     pusher = CheckpointPusher(checkpoints, tmp_path, keep=5)
     (tmp_path / "run.json").write_text('{"id": "1"}')
     begun = time.monotonic()
-    with pusher.working():
+    with pusher.working(StopSignal()):
         for step in range(1, 5):
             checkpoint = tmp_path / "checkpoints" / f"step-{step:08d}"
             checkpoint.mkdir(parents=True)
@@ -161,6 +164,42 @@ def test_training_does_not_wait_for_a_push(hub: LoopbackHub, tmp_path: Path) -> 
                     time.sleep(0.01)
         assert time.monotonic() - begun < 0.5
     assert steps() == ["step-00000001", "step-00000004"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGTERM")
+@pytest.mark.parametrize(("before", "during"), [([], signal.SIGTERM), ([signal.SIGINT], signal.SIGINT)])
+def test_a_signal_ends_the_wait_for_the_last_push(
+    hub: LoopbackHub,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    before: list[int],
+    during: int,
+) -> None:
+    """The run is not measured then, but its model was saved; or the signal before was the one that has ended it."""
+    run, train, never = tmp_path / "run", Trainer.train, threading.Event()
+
+    def hang(self: HubCheckpoints, *arguments: object) -> None:
+        while "Waiting until" not in caplog.text:
+            time.sleep(0.01)
+        os.kill(os.getpid(), during)
+        never.wait()
+
+    caplog.set_level(logging.INFO)
+
+    def train_on(self: Trainer, stop: StopSignal) -> int:
+        for number in before:
+            os.kill(os.getpid(), number)
+        return train(self, stop)
+
+    monkeypatch.setattr(HubCheckpoints, "push", hang)
+    monkeypatch.setattr(Trainer, "train", train_on)
+    with pytest.raises(KeyboardInterrupt if before else SystemExit):
+        train_here(*PUSHED, str(run), "--max_steps", "2" if before else "1")
+    never.set()
+    assert "The last checkpoint (step 1) is not on the Hub: a signal has ended the wait" in caplog.text
+    assert (run / "checkpoints" / "step-00000001").is_dir()
+    assert before or (run / "model.safetensors").is_file()
 
 
 def test_the_plan_names_the_checkpoints() -> None:

@@ -23,6 +23,7 @@ from hubgan.hub.upload import Repository
 from hubgan.training.run.checkpoints import CHECKSUMS, name_of, newest_step, problem, step_of
 from hubgan.training.run.folders import CHECKPOINTS, METRICS, holds_run, run_id
 from hubgan.training.run.report import SAMPLES
+from hubgan.training.signals import StopSignal
 
 logger = logging.getLogger(__name__)
 
@@ -226,8 +227,12 @@ class CheckpointPusher:
             self.add(checkpoint, kept)
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """A block that trains. At its end the last push is waited for, and tried again if it has failed."""
+    def working(self, stop_signal: StopSignal) -> Iterator[None]:
+        """A block that trains. At its end the last push is waited for, and tried again if it has failed.
+
+        Args:
+            stop_signal: a signal that comes to it meanwhile ends the wait.
+        """
         silenced = not are_progress_bars_disabled()
         if silenced:  # they would write into the run's own
             disable_progress_bars()
@@ -235,21 +240,21 @@ class CheckpointPusher:
             yield
         finally:
             try:
-                self._finish()
+                self._finish(stop_signal)
             finally:
                 if silenced:
                     enable_progress_bars()
 
-    def _finish(self) -> None:
-        with self._changed:
-            if self._waiting or self._pushing:
-                logger.info("Waiting until the last checkpoint is pushed to %s ...", self.name)
-            while self._waiting or self._pushing:
-                self._changed.wait(1)  # Windows lets Ctrl-C through only between two waits
-        if self._failed:
-            self._push(self._failed[0])
-        if self._failed:
-            staged, reason = self._failed
+    def _finish(self, stop_signal: StopSignal) -> None:
+        left = self._wait(stop_signal)
+        if self._failed and not left:
+            with self._changed:
+                self._waiting = self._failed[0]
+                self._changed.notify_all()
+            left = self._wait(stop_signal)
+        missing = (left, "a signal has ended the wait") if left else self._failed
+        if missing:
+            staged, reason = missing
             logger.warning(
                 "The last checkpoint (step %d) is not on the Hub: %s. It is in %s. To push it, repeat the command with"
                 " --resume",
@@ -257,7 +262,22 @@ class CheckpointPusher:
                 reason,
                 self._folder / CHECKPOINTS / name_of(staged.step),
             )
-        shutil.rmtree(self._folder / _PUSHING, ignore_errors=True)
+        if not left:  # its files are still being read
+            shutil.rmtree(self._folder / _PUSHING, ignore_errors=True)
+
+    def _wait(self, stop_signal: StopSignal) -> "_Staged | None":
+        """Wait until all is pushed; returns what is not, if a signal has come meanwhile."""
+        before = stop_signal.count
+        with self._changed:
+            if self._waiting or self._pushing:
+                logger.info("Waiting until the last checkpoint is pushed to %s. Ctrl-C ends the wait ...", self.name)
+            try:
+                while (self._waiting or self._pushing) and stop_signal.count == before:
+                    self._changed.wait(1)  # Windows lets Ctrl-C through only between two waits
+            except KeyboardInterrupt:  # the second Ctrl-C
+                if stop_signal.count == before:
+                    raise
+            return self._waiting or self._pushing
 
     def _work(self) -> None:
         while True:

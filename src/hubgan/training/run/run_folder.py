@@ -47,6 +47,7 @@ from hubgan.training.run.provenance import (
 )
 from hubgan.training.run.report import CAPTION, REPORT, SAMPLES, write_report
 from hubgan.training.run.trackers import start_tracker, track, track_image
+from hubgan.training.signals import StopSignal
 from hubgan.training.task import Models, Task
 from hubgan.version import __version__
 
@@ -217,9 +218,9 @@ class RunFolder:
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{self.path / file} cannot be written: {error}") from error
 
-    def pushing(self) -> AbstractContextManager[None]:
-        """A block that trains, at whose end the last checkpoint's push is waited for."""
-        return self._pusher.working() if self._pusher else nullcontext()
+    def pushing(self, stop_signal: StopSignal) -> AbstractContextManager[None]:
+        """A block that trains, at whose end the last checkpoint's push is waited for, until another signal comes."""
+        return self._pusher.working(stop_signal) if self._pusher else nullcontext()
 
     def push_checkpoint(self, checkpoint: Path, kept: Sequence[str], *, again: bool = False) -> None:
         """Push a checkpoint in the background, if that was asked for (on the main process).
