@@ -1,5 +1,6 @@
 """Runs whose checkpoints are on the Hub, and which continue in an empty folder."""
 
+import errno
 import json
 import logging
 import os
@@ -145,6 +146,26 @@ def test_damaged_checkpoints_alone_are_an_error(hub: LoopbackHub, tmp_path: Path
     assert not names(tmp_path / "run")
 
 
+def test_a_full_disk_is_no_fault_of_the_hub(
+    hub: LoopbackHub, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    HfApi().create_repo(REPO, private=True)
+    HfApi().upload_file(repo_id=REPO, path_or_fileobj=b"{}", path_in_repo="checkpoints/step-00000004/checksums.json")
+    checkpoints = HubCheckpoints(REPO)
+    hub.inject(Fault(path="/resolve/", status=404, count=9))
+    with pytest.raises(ModelError, match="resume from tester/states: cannot download from tester/stat"):
+        checkpoints.fetch(tmp_path / "run")
+    caplog.clear()
+
+    def fill(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("hubgan.hub.upload.hf_hub_download", fill)
+    with pytest.raises(TrainingError, match=r"run: .*No space left"):
+        checkpoints.fetch(tmp_path / "run")
+    assert "downloaded again" not in caplog.text
+
+
 def test_training_does_not_wait_for_a_push(hub: LoopbackHub, tmp_path: Path) -> None:
     """Of the checkpoints that come while one is being pushed, the last one is pushed, even if it was removed."""
     checkpoints = HubCheckpoints(REPO)
@@ -200,6 +221,38 @@ def test_a_signal_ends_the_wait_for_the_last_push(
     assert "The last checkpoint (step 1) is not on the Hub: a signal has ended the wait" in caplog.text
     assert (run / "checkpoints" / "step-00000001").is_dir()
     assert before or (run / "model.safetensors").is_file()
+
+
+def test_another_session_keeps_its_checkpoints(
+    hub: LoopbackHub, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both have resumed from one step. A session may go back to an older step on purpose, as it saw the newer ones."""
+
+    def session(name: str, *starts: str) -> CheckpointPusher:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "run.json").write_text(json.dumps({"id": "1", "sessions": [{"started": each} for each in starts]}))
+        return CheckpointPusher(HubCheckpoints(REPO), folder, keep=2)
+
+    def push(pusher: CheckpointPusher, step: int) -> None:
+        checkpoint = pusher._folder / "checkpoints" / f"step-{step:08d}"
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        (checkpoint / "checksums.json").write_text(str(pusher._folder))
+        with pusher.working(StopSignal()):
+            pusher.add(checkpoint, [])
+
+    push(session("one", "10:00"), 1)
+    one, two = session("one", "10:00", "11:00"), session("two", "10:00", "12:00")
+    push(one, 3)
+    push(two, 2)
+    push(two, 4)
+    assert steps() == ["step-00000001", "step-00000003"]
+    warning = "another session of this run, started at 11:00, has pushed step 3 to tester/states"
+    assert caplog.text.count(warning) == 1
+    push(one, 5)
+    assert steps() == ["step-00000003", "step-00000005"]
+    push(session("two", "10:00", "12:00", "13:00"), 4)
+    assert steps() == ["step-00000003", "step-00000004"]
 
 
 def test_the_plan_names_the_checkpoints() -> None:

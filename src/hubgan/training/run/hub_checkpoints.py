@@ -9,11 +9,12 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
@@ -22,6 +23,7 @@ from hubgan.hub.download import RUN
 from hubgan.hub.upload import Repository
 from hubgan.training.run.checkpoints import CHECKSUMS, name_of, newest_step, problem, step_of
 from hubgan.training.run.folders import CHECKPOINTS, METRICS, holds_run, run_id
+from hubgan.training.run.provenance import read_run
 from hubgan.training.run.report import SAMPLES
 from hubgan.training.signals import StopSignal
 
@@ -62,16 +64,27 @@ class HubCheckpoints:
         sealed = {_step(name) for name in self.repository.files if name.endswith(f"/{CHECKSUMS}")}
         self.steps = sorted(step for step in sealed if step >= 0)
 
-    def run_id(self) -> str | None:
-        """The id of the run that they belong to; None if there are none."""
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """The `run.json` of the run that they belong to; empty if there are none.
+
+        Raises:
+            ModelError: it cannot be read, or the Hub cannot be reached.
+        """
         if not self.steps:
-            return None
+            return {}
+        text = self.repository.read(str(_RUN / RUN)) or ""
         try:
-            return str(json.loads(self.repository.read(str(_RUN / RUN)) or "")["id"])
+            run: dict[str, Any] = json.loads(text)
+            return run | {"id": str(run["id"])}
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"{_RUN / RUN} of {self.name} cannot be read", "Choose another repository with --checkpoint_to"
             ) from error
+
+    def run_id(self) -> str | None:
+        """The id of the run that they belong to; None if there are none."""
+        return self.run.get("id")
 
     def check(self, folder: Path, resume: str | None) -> None:
         """Refuse to mix the checkpoints of two runs, or to replace newer ones of the same run unasked.
@@ -135,20 +148,29 @@ class HubCheckpoints:
                 "Start a new run with another --checkpoint_to",
             )
 
-    def push(self, staged: Path, step: int, keep: int, run: str | None) -> None:
+    def push(self, staged: Path, step: int, keep: int, run: Mapping[str, Any], before: "HubCheckpoints") -> None:
         """Put a checkpoint, and what lies beside it, into the repository by one commit.
 
         Args:
             staged: a folder with the content of the repository's `checkpoints/`.
             step: the checkpoint's.
             keep: how many checkpoints are kept there. Those of later steps belong to a future that the run has left.
-            run: the run's id.
+            run: the run's `run.json`.
+            before: what was there when this session of the run started.
 
         Raises:
-            ModelError: it cannot be pushed; or another run has pushed its checkpoints meanwhile.
+            ModelError: it cannot be pushed.
+            _TakenError: another run, or another session of this one, has pushed its checkpoints meanwhile.
         """
-        if (theirs := self.run_id()) and theirs != run:
-            raise ModelError(f"{self.name} holds the checkpoints of another run")
+        if self.run and self.run_id() != run.get("id"):
+            raise _TakenError(f"{self.name} holds the checkpoints of another run")
+        last = _last_session(self.run)
+        seen = last == _last_session(before.run) and set(self.steps) <= set(before.steps)
+        if self.run and not seen and last != _last_session(run):
+            raise _TakenError(
+                f"another session of this run, started at {last.get('started', 'an unknown time')}, has pushed"
+                f" step {self.steps[-1]} to {self.name}"
+            )
         older = [other for other in self.steps if other < step]
         kept = {step, *older[max(0, len(older) + 1 - keep) :]}
         gone = [name for name in self.repository.files if (other := _step(name)) >= 0 and other not in kept]
@@ -178,10 +200,15 @@ class HubCheckpoints:
                 logger.warning("%s. It is downloaded again", error.message)
 
 
+class _TakenError(ModelError):
+    """The repository has become that of somebody else, whose checkpoints must not be removed."""
+
+
 class CheckpointPusher:
     """Pushes the checkpoints of a run, by a thread. If one comes while another is being pushed, the last one counts.
 
-    A push that fails is a warning: the next checkpoint brings the same files.
+    A push that fails is a warning: the next checkpoint brings the same files. None is made once another run or session
+    has pushed to the repository.
 
     Args:
         checkpoints: where they go.
@@ -191,7 +218,7 @@ class CheckpointPusher:
 
     def __init__(self, checkpoints: HubCheckpoints, folder: Path, keep: int) -> None:
         self.name, self._folder, self._keep = checkpoints.name, folder, keep
-        self._there = set(checkpoints.steps)
+        self._before, self._taken = checkpoints, False
         self._changed = threading.Condition()
         self._waiting: _Staged | None = None
         self._pushing: _Staged | None = None
@@ -207,6 +234,8 @@ class CheckpointPusher:
             checkpoint: its folder.
             kept: files of weights beside it that belong to the run's state.
         """
+        if self._taken:
+            return
         try:
             staged = self._stage(checkpoint, kept)
         except OSError as error:
@@ -223,7 +252,7 @@ class CheckpointPusher:
 
     def add_missing(self, checkpoint: Path, kept: Iterable[str]) -> None:
         """Push a checkpoint that an earlier session of the run could not push."""
-        if step_of(checkpoint) not in self._there:
+        if step_of(checkpoint) not in self._before.steps:
             self.add(checkpoint, kept)
 
     @contextmanager
@@ -295,7 +324,17 @@ class CheckpointPusher:
         if before and before[0] != staged:
             before[0].remove()
         try:
-            HubCheckpoints(self.name).push(staged.folder, staged.step, self._keep, run_id(self._folder))
+            run = read_run(self._folder) or {}
+            HubCheckpoints(self.name).push(staged.folder, staged.step, self._keep, run, self._before)
+        except _TakenError as error:
+            self._taken = True
+            staged.remove()
+            logger.warning(
+                "Checkpoints are no longer pushed: %s. Those of this session stay in %s. Stop one of the two. To push"
+                " these, pass another --checkpoint_to with --resume",
+                error.message,
+                self._folder / CHECKPOINTS,
+            )
         except Exception as error:  # whatever it is, the run goes on
             reason = error.message if isinstance(error, HubganError) else f"{type(error).__name__}: {error}"
             self._failed = staged, reason
@@ -334,6 +373,13 @@ def _step(name: str) -> int:
     """The step of the checkpoint that a file of the repository belongs to; -1 for other files."""
     parts = PurePosixPath(name).parts
     return step_of(PurePosixPath(parts[1])) if len(parts) > 2 and parts[0] == str(_CHECKPOINTS) else -1
+
+
+def _last_session(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The session that has written a `run.json`; empty if it tells of none."""
+    sessions = run.get("sessions")
+    last = sessions[-1] if isinstance(sessions, list) and sessions else None
+    return last if isinstance(last, dict) else {}
 
 
 def _put_in_place(fetched: Path, folder: Path, checkpoint: Path) -> None:
