@@ -44,6 +44,7 @@ from hubgan.training.run.provenance import (
     precision,
     read_run,
     record_run,
+    recorded_options,
 )
 from hubgan.training.run.report import CAPTION, REPORT, SAMPLES, write_report
 from hubgan.training.run.trackers import start_tracker, track, track_image
@@ -88,7 +89,7 @@ class RunFolder:
         Raises:
             ConfigError: it is another data set.
         """
-        if not holds_run(self.path) or not (data := other_data(self.config, self.path)):
+        if not holds_run(self.path) or not (data := other_data(self.config, recorded_options(self.path))):
             return
         before = (read_run(self.path) or {}).get("data") or {}
         if before.get("fingerprint") != fingerprint:
