@@ -1,8 +1,11 @@
 """`hubgan train --on hf-jobs`, against a Hub whose jobs are processes on this machine."""
 
 import io
+import json
 import os
+import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -136,6 +139,12 @@ def test_nothing_is_spent_without_a_yes(run: Run, hub: JobsHub, monkeypatch: pyt
         (["--resume", "runs/x/checkpoints/step-00000001"], "a job cannot read runs/x/checkpoints/step-00000001"),
         (["--report_to", "wandb"], "a job cannot report to wandb. Remove --report_to"),
         (["--timeout", "3"], "timeout is '3'"),
+        (["--timeout", "0s"], "timeout is '0s'"),
+        (["--timeout", "0.00h"], "timeout is '0.00h'"),
+        (["--dataset", "my photos", "--flavor", "a10g-small"], "the Hub has no dataset 'my photos' that you may read."
+         " Correct --dataset"),
+        (["--checkpoint_to", "model"], "tester/model cannot hold both the model and its checkpoints"),
+        (["--checkpoint_to", MODEL], "tester/model cannot hold both the model and its checkpoints"),
         (["--on", "None", "--yes"], "yes applies to a rented machine. Pass --on hf-jobs, or remove --yes"),
         (["--config", "folder-64"], "the recipe folder-64 names no data set. Pass one of the Hub with --dataset"),
     ],
@@ -145,6 +154,67 @@ def test_what_a_job_cannot_do_is_refused(run: Run, hub: JobsHub, options: list[s
     status, _, complained = run(*RENT, *options)
     assert status == 2 and words in " ".join(complained.split()), complained
     assert not hub.jobs
+
+
+def test_a_token_outlives_the_job_and_tells_the_user(run: Run, hub: JobsHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = HfApi().whoami()
+    user["auth"]["expiresAt"] = (datetime.now(timezone.utc) + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    monkeypatch.setattr(HfApi, "whoami", lambda self, token=None: user)
+    status, _, complained = run(*START)
+    assert status == 2 and ", before a job of 3h ends. Create a permanent token (http" in complained
+    hub.instead = ["true"]
+    status, said, complained = run(*START, "--timeout", "1h", "--push_to_hub", "model")  # a bare name is the user's
+    assert status == 0 and f"The model is at {hub.url}/{MODEL}\n" in said and f"hf repos delete {STATES}" in said
+    assert f"Checkpoints go to {STATES} (private)" in complained
+    monkeypatch.setenv("HF_OIDC_RESOURCE", MODEL)
+    status, _, complained = run(*START)
+    assert status == 2 and "HF_OIDC_RESOURCE gives a token that expires soon. Unset it" in complained
+    assert len(hub.jobs) == 1
+
+
+def test_a_log_that_ends_early_does_not_end_the_job(run: Run, hub: JobsHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.instead = ["sleep", "60"]
+    monkeypatch.setattr(jobs, "follow", lambda job: [])
+    status, _, complained = run(*START)
+    assert status == 2 and "the job job1 goes on, and costs money. Watch it: hf jobs logs --follow" in complained
+    assert "Stop it: hf jobs cancel tester/job1" in complained
+
+
+def test_a_run_on_other_data_is_refused_before_it_is_paid(run: Run, hub: JobsHub) -> None:
+    HfApi().create_repo(STATES, private=True)
+    for name, content in (
+        ("step-00000004/checksums.json", {}),
+        ("run/run.json", {"id": "1", "options": {"dataset": "/home/me/photos", "dataset_name": None}}),
+    ):
+        data = json.dumps(content).encode()
+        HfApi().upload_file(repo_id=STATES, path_or_fileobj=data, path_in_repo=f"checkpoints/{name}")
+    status, _, complained = run(*START)
+    words = f"the run in {STATES} is on the data set photos, not on "
+    assert status == 2 and words in complained and "pass --dataset_name photos. For a new run, pass" in complained
+    hub.instead = ["true"]
+    assert run(*START, "--dataset_name", "photos")[0] == 0 and len(hub.jobs) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sh")
+@pytest.mark.parametrize(
+    ("gpus", "launched"), [(0, "python"), (1, "python"), (4, "accelerate launch --multi_gpu --num_processes=4")]
+)
+def test_a_job_counts_gpus_of_an_unknown_machine(
+    hub: JobsHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, launched: str
+) -> None:
+    hub.inject(Fault("GET", "/hardware", status=404))
+    config = parse([*map(str, RENT[1:]), "--flavor", "b300"])
+    machine = find_machine(config)
+    assert machine.gpus is None
+    for name, script in {"uvx": "mkdir job", "uv": 'echo "$@"', "nvidia-smi": f"seq {gpus}"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    if not gpus:
+        (tmp_path / "nvidia-smi").unlink()
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    script = jobs._script(config, "a/c", "0" * 40, machine.gpus)
+    said = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert f"requirements.txt {launched} -m hubgan train --config recipe.yaml" in said
 
 
 @pytest.mark.slow

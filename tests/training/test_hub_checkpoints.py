@@ -1,10 +1,12 @@
 """Runs whose checkpoints are on the Hub, and which continue in an empty folder."""
 
+import errno
 import json
 import logging
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from hubgan.training import parse
 from hubgan.training.plan import _result
 from hubgan.training.run.checkpoints import problem
 from hubgan.training.run.hub_checkpoints import CheckpointPusher, HubCheckpoints
+from hubgan.training.signals import StopSignal
+from hubgan.training.trainer import Trainer
 from kill import TASKS, _train, fingerprint, train_forked
 
 REPO = "tester/states"
@@ -126,6 +130,13 @@ def test_checkpoints_stay_private(hub: LoopbackHub, tmp_path: Path) -> None:
         train_here(*TINY, "--max_steps", "1", "--resume", "hub")
 
 
+@pytest.mark.parametrize("model", ["tester/states", "states"])
+def test_checkpoints_and_model_have_a_repository_each(hub: LoopbackHub, tmp_path: Path, model: str) -> None:
+    words = r"states cannot hold both the model and its checkpoints.*--checkpoint_to, for example tester/states-check"
+    with pytest.raises(ConfigError, match=words):
+        train_here(*PUSHED, str(tmp_path / "run"), "--max_steps", "1", "--push_to_hub", model)
+
+
 def test_damaged_checkpoints_alone_are_an_error(hub: LoopbackHub, tmp_path: Path) -> None:
     HfApi().create_repo(REPO, private=True)
     for name in ("step-00000004/checksums.json", "run/run.json"):
@@ -135,6 +146,26 @@ def test_damaged_checkpoints_alone_are_an_error(hub: LoopbackHub, tmp_path: Path
     assert not names(tmp_path / "run")
 
 
+def test_a_full_disk_is_no_fault_of_the_hub(
+    hub: LoopbackHub, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    HfApi().create_repo(REPO, private=True)
+    HfApi().upload_file(repo_id=REPO, path_or_fileobj=b"{}", path_in_repo="checkpoints/step-00000004/checksums.json")
+    checkpoints = HubCheckpoints(REPO)
+    hub.inject(Fault(path="/resolve/", status=404, count=9))
+    with pytest.raises(ModelError, match="resume from tester/states: cannot download from tester/stat"):
+        checkpoints.fetch(tmp_path / "run")
+    caplog.clear()
+
+    def fill(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("hubgan.hub.upload.hf_hub_download", fill)
+    with pytest.raises(TrainingError, match=r"run: .*No space left"):
+        checkpoints.fetch(tmp_path / "run")
+    assert "downloaded again" not in caplog.text
+
+
 def test_training_does_not_wait_for_a_push(hub: LoopbackHub, tmp_path: Path) -> None:
     """Of the checkpoints that come while one is being pushed, the last one is pushed, even if it was removed."""
     checkpoints = HubCheckpoints(REPO)
@@ -142,7 +173,7 @@ def test_training_does_not_wait_for_a_push(hub: LoopbackHub, tmp_path: Path) -> 
     pusher = CheckpointPusher(checkpoints, tmp_path, keep=5)
     (tmp_path / "run.json").write_text('{"id": "1"}')
     begun = time.monotonic()
-    with pusher.working():
+    with pusher.working(StopSignal()):
         for step in range(1, 5):
             checkpoint = tmp_path / "checkpoints" / f"step-{step:08d}"
             checkpoint.mkdir(parents=True)
@@ -154,6 +185,74 @@ def test_training_does_not_wait_for_a_push(hub: LoopbackHub, tmp_path: Path) -> 
                     time.sleep(0.01)
         assert time.monotonic() - begun < 0.5
     assert steps() == ["step-00000001", "step-00000004"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGTERM")
+@pytest.mark.parametrize(("before", "during"), [([], signal.SIGTERM), ([signal.SIGINT], signal.SIGINT)])
+def test_a_signal_ends_the_wait_for_the_last_push(
+    hub: LoopbackHub,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    before: list[int],
+    during: int,
+) -> None:
+    """The run is not measured then, but its model was saved; or the signal before was the one that has ended it."""
+    run, train, never = tmp_path / "run", Trainer.train, threading.Event()
+
+    def hang(self: HubCheckpoints, *arguments: object) -> None:
+        while "Waiting until" not in caplog.text:
+            time.sleep(0.01)
+        os.kill(os.getpid(), during)
+        never.wait()
+
+    caplog.set_level(logging.INFO)
+
+    def train_on(self: Trainer, stop: StopSignal) -> int:
+        for number in before:
+            os.kill(os.getpid(), number)
+        return train(self, stop)
+
+    monkeypatch.setattr(HubCheckpoints, "push", hang)
+    monkeypatch.setattr(Trainer, "train", train_on)
+    with pytest.raises(KeyboardInterrupt if before else SystemExit):
+        train_here(*PUSHED, str(run), "--max_steps", "2" if before else "1")
+    never.set()
+    assert "The last checkpoint (step 1) is not on the Hub: a signal has ended the wait" in caplog.text
+    assert (run / "checkpoints" / "step-00000001").is_dir()
+    assert before or (run / "model.safetensors").is_file()
+
+
+def test_another_session_keeps_its_checkpoints(
+    hub: LoopbackHub, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both have resumed from one step. A session may go back to an older step on purpose, as it saw the newer ones."""
+
+    def session(name: str, *starts: str) -> CheckpointPusher:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "run.json").write_text(json.dumps({"id": "1", "sessions": [{"started": each} for each in starts]}))
+        return CheckpointPusher(HubCheckpoints(REPO), folder, keep=2)
+
+    def push(pusher: CheckpointPusher, step: int) -> None:
+        checkpoint = pusher._folder / "checkpoints" / f"step-{step:08d}"
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        (checkpoint / "checksums.json").write_text(str(pusher._folder))
+        with pusher.working(StopSignal()):
+            pusher.add(checkpoint, [])
+
+    push(session("one", "10:00"), 1)
+    one, two = session("one", "10:00", "11:00"), session("two", "10:00", "12:00")
+    push(one, 3)
+    push(two, 2)
+    push(two, 4)
+    assert steps() == ["step-00000001", "step-00000003"]
+    warning = "another session of this run, started at 11:00, has pushed step 3 to tester/states"
+    assert caplog.text.count(warning) == 1
+    push(one, 5)
+    assert steps() == ["step-00000003", "step-00000005"]
+    push(session("two", "10:00", "12:00", "13:00"), 4)
+    assert steps() == ["step-00000003", "step-00000004"]
 
 
 def test_the_plan_names_the_checkpoints() -> None:

@@ -21,12 +21,13 @@ def train_rented(config: "TrainingConfig") -> str:
 
     from hubgan.hub.upload import check_reachable
     from hubgan.training import plan
-    from hubgan.training.job import cancel, check_job, check_names, check_success, follow, start, stop, watch
+    from hubgan.training.job import cancel, check_job, check_names, check_success, follow, log_in, start, stop, watch
     from hubgan.training.rented import find_machine
 
     config = check_job(config)
     if not config.dry_run:
         check_reachable(str(config.push_to_hub))
+        config = log_in(config)
     machine = find_machine(config)
     if config.dry_run:
         return plan(config, machine)

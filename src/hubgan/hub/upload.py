@@ -2,6 +2,8 @@
 
 import logging
 import re
+import socket
+import ssl
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
     HTTPError,
+    LocalEntryNotFoundError,
     LocalTokenNotFoundError,
 )
 from huggingface_hub.utils import filter_repo_objects
@@ -38,6 +41,7 @@ _REFUSALS = {
     ),
     412: ("somebody else has changed it in the meantime", ""),
 }
+_OF_THE_NETWORK = (HTTPError, ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError, LocalEntryNotFoundError)
 _IF_PUBLIC = Remedy(
     "Push without private, or make it private in its settings on the Hub",
     "Push without --private, or make it private in its settings on the Hub",
@@ -152,10 +156,11 @@ class Repository:
 
         Raises:
             ModelError: the Hub cannot be reached, or the bytes are damaged. There is no `file` then.
+            OSError: the disk is full, or cannot be written.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
         # In a cache of its own, so that the file is the current one, and checked rather than damaged.
-        with self._translate_errors(), tempfile.TemporaryDirectory(dir=file.parent) as cache:
+        with self._translate_errors("download from"), tempfile.TemporaryDirectory(dir=file.parent) as cache:
             found = Path(
                 hf_hub_download(
                     self.name, path, repo_type=self._type, revision=self.head, token=self._token, cache_dir=cache
@@ -207,12 +212,12 @@ class Repository:
         return Pushed(made.pr_url or str(made.commit_url), made.oid != self.head)
 
     @contextmanager
-    def _translate_errors(self) -> Iterator[None]:
-        """Turn what the Hub's client raises into a ModelError that says what to do."""
+    def _translate_errors(self, verb: str = "push to") -> Iterator[None]:
+        """Turn what the Hub's client raises into a ModelError that says what to do, but not errors of the disk."""
         check_token(self._token)
         what, whole = (
-            f"cannot push to {self.name}",
-            "The branch has the complete commit, or nothing of it" if self._again else "",
+            f"cannot {verb} {self.name}",
+            "The branch has the complete commit, or nothing of it" if self._again and verb == "push to" else "",
         )
         try:
             yield
@@ -224,6 +229,8 @@ class Repository:
             reason, remedy = _REFUSALS[401]
             raise ModelError(f"{what}: {reason}", remedy).with_context(remedy=self._again) from error
         except (HTTPError, OSError, RuntimeError, ValueError) as error:  # the client fails with any of them
+            if isinstance(error, OSError) and not isinstance(error, _OF_THE_NETWORK):
+                raise
             status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
             reason, remedy = _REFUSALS.get(status, (in_one_line(error), ""))
             failure = ModelError(f"{what} at {constants.ENDPOINT}: {reason}", remedy)

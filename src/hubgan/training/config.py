@@ -257,7 +257,7 @@ class JobOptions(OptionGroup):
     here."""
     flavor: str | None = None
     """The machine to rent, for example a10g-small. A wrong name shows all, with prices."""
-    timeout: str = Field("3h", pattern=r"^\d+(\.\d+)?[smhd]$")
+    timeout: str = Field("3h", pattern=r"^(\d*[1-9]\d*(\.\d+)?|0+\.\d*[1-9]\d*)[smhd]$")
     """Stop the job after this time (90m, 3h, 1d), which limits what it costs. The same command continues the run."""
     yes: bool = False
     """Start the job without asking."""

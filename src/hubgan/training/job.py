@@ -4,26 +4,28 @@ The repository of the checkpoints carries that code, its requirements and the re
 the checkpoints there. So a job that was stopped continues when the same one is started again.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from inspect import signature
 from pathlib import Path
 
 import yaml
 from huggingface_hub import HfApi, JobInfo, JobStage, constants, get_token
-from huggingface_hub.errors import HfHubHTTPError, HTTPError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
 from hubgan.errors import ConfigError, TrainingError
 from hubgan.hub.download import check_token, in_one_line
 from hubgan.publish.package import package_files, place_in_package, requirements
-from hubgan.runtime.names import existing, is_path
+from hubgan.runtime.names import existing, is_path, without_folders
 from hubgan.training.config import TrainingConfig
 from hubgan.training.launch import check_options
-from hubgan.training.rented import Rented
+from hubgan.training.rented import Rented, in_seconds
 from hubgan.training.run.hub_checkpoints import HubCheckpoints
-from hubgan.training.run.provenance import PATHS
+from hubgan.training.run.provenance import PATHS, other_data, published
 from hubgan.training.run.run_folder import NOT_OF_A_RECIPE
 from hubgan.training.tasks import TASKS
 
@@ -64,6 +66,30 @@ def check_job(config: TrainingConfig) -> TrainingConfig:
     return config.model_copy(update={"checkpoint_to": config.checkpoint_to or f"{config.push_to_hub}-checkpoints"})
 
 
+def log_in(config: TrainingConfig) -> TrainingConfig:
+    """The options with the user in front of bare names on the Hub.
+
+    Raises:
+        ConfigError: the access token expires before a job would end; or two names are the same.
+        TrainingError: not logged in, or the Hub does not answer.
+    """
+    permanent = f"Create a permanent token ({constants.ENDPOINT}/settings/tokens), and set HF_TOKEN to it"
+    if os.environ.get("HF_OIDC_RESOURCE"):
+        raise ConfigError("HF_OIDC_RESOURCE gives a token that expires soon", f"Unset it. {permanent}")
+    _token()
+    with _translate_errors("the job cannot be started"):
+        user = HfApi().whoami()
+    expires = (user.get("auth") or {}).get("expiresAt")
+    end = datetime.now(timezone.utc) + timedelta(seconds=in_seconds(config.timeout))
+    if expires and datetime.fromisoformat(expires.replace("Z", "+00:00")) < end:
+        raise ConfigError(f"your access token expires at {expires}, before a job of {config.timeout} ends", permanent)
+    names = {option: str(getattr(config, option)) for option in ("push_to_hub", "checkpoint_to")}
+    whole = {option: name if "/" in name else f"{user['name']}/{name}" for option, name in names.items()}
+    config = config.model_copy(update=whole)
+    check_options(config)
+    return config
+
+
 def check_names(config: TrainingConfig) -> None:
     """Look for the data sets and models on the Hub, before a job is paid that cannot find them.
 
@@ -76,8 +102,12 @@ def check_names(config: TrainingConfig) -> None:
             continue
         kind = "dataset" if option.endswith("dataset") else "model"
         with _translate_errors(f"{name} cannot be looked up"):
-            if not HfApi().repo_exists(name, repo_type=kind):
-                raise ConfigError(f"the Hub has no {kind} {name!r} that you may read", f"Correct --{option}")
+            try:
+                found = HfApi().repo_exists(name, repo_type=kind)
+            except HFValidationError:
+                found = False
+        if not found:
+            raise ConfigError(f"the Hub has no {kind} {name!r} that you may read", f"Correct --{option}")
 
 
 def start(config: TrainingConfig, machine: Rented) -> JobInfo:
@@ -88,17 +118,14 @@ def start(config: TrainingConfig, machine: Rented) -> JobInfo:
         machine: where it runs.
 
     Raises:
-        ConfigError: hubgan's requirements are unknown, or a job trains this run already.
+        ConfigError: hubgan's requirements are unknown, a job trains this run already, or it is on other data.
         ModelError: the repository cannot be used.
         TrainingError: the Hub does not start the job.
     """
-    check_token(None)
-    token = get_token()
-    if not token:
-        reason, remedy = _REFUSALS[401]
-        raise TrainingError(f"the job cannot be started: {reason}", remedy)
+    token = _token()
     needed = "\n".join([*requirements("train"), ""])
     checkpoints = HubCheckpoints(str(config.checkpoint_to))
+    _check_data(config, checkpoints)
     labels = {_LABEL: re.sub(r"[^\w.-]", "--", checkpoints.name)}
     with _translate_errors("the job cannot be started"):
         for other in HfApi().list_jobs(labels=labels):
@@ -134,10 +161,15 @@ def check_success(job: JobInfo) -> None:
     """Look how a job has ended.
 
     Raises:
-        TrainingError: it has failed or was stopped, or the Hub does not say.
+        TrainingError: it has failed, was stopped or still runs, or the Hub does not say.
     """
     with _translate_errors(f"it is unknown how the job {job.id} ended", f"See {job.url}"):
         status = HfApi().inspect_job(job_id=job.id, namespace=job.owner.name).status
+    if status.stage not in _ENDED:
+        raise TrainingError(
+            f"the log has ended, but the job {job.id} goes on, and costs money",
+            f"Watch it: {watch(job)}. Stop it: {stop(job)}",
+        )
     if status.stage != JobStage.COMPLETED:
         message = f" ({status.message})" if status.message else ""
         raise TrainingError(
@@ -165,6 +197,26 @@ def watch(job: JobInfo) -> str:
 def stop(job: JobInfo) -> str:
     """The command that stops a job."""
     return f"hf jobs cancel {job.owner.name}/{job.id}"
+
+
+def _token() -> str:
+    check_token(None)
+    if token := get_token():
+        return token
+    reason, remedy = _REFUSALS[401]
+    raise TrainingError(f"the job cannot be started: {reason}", remedy)
+
+
+def _check_data(config: TrainingConfig, checkpoints: HubCheckpoints) -> None:
+    """Refuse a run that continues on another data set, which the job would do only once it is paid."""
+    before = checkpoints.run.get("options") or {}
+    if data := other_data(config, before):
+        same = f"If both hold the same pictures, pass --dataset_name {shlex.quote(published(before))}. "
+        raise ConfigError(
+            f"the run in {checkpoints.name} is on the data set {' and '.join(map(without_folders, data.values()))},"
+            f" not on {without_folders(str(config.dataset))}",
+            f"{same if 'dataset' in data else ''}For a new run, pass another --checkpoint_to",
+        )
 
 
 def _names(config: TrainingConfig) -> dict[str, str]:
@@ -195,15 +247,23 @@ def _recipe(config: TrainingConfig) -> str:
     return text
 
 
-def _script(config: TrainingConfig, repository: str, commit: str, gpus: int) -> str:
-    """What the job runs. The access token comes as a secret, in HF_TOKEN."""
+def _script(config: TrainingConfig, repository: str, commit: str, gpus: int | None) -> str:
+    """What the job runs. The access token comes as a secret, in HF_TOKEN. It counts GPUs whose number is unknown."""
     fetch = ["uvx", "--from", "huggingface_hub", "hf", "download", repository, "--revision", commit]
     fetch += ["--include", f"{_FOLDER}/*", "--local-dir", "."]
-    python = ["accelerate", "launch", "--multi_gpu", f"--num_processes={gpus}"] if gpus > 1 else ["python"]
-    train = ["uv", "run", "--no-project", "--with-requirements", _REQUIREMENTS, *python, "-m", "hubgan", "train"]
-    train += ["--config", _RECIPE, "--output_dir", "run", "--resume", "hub", "--checkpoint_to", repository]
+    install = ["uv", "run", "--no-project", "--with-requirements", _REQUIREMENTS]
+    launch = "accelerate launch --multi_gpu --num_processes="
+    count, python = "", f"{launch}{gpus}" if gpus and gpus > 1 else "python"
+    if gpus is None:
+        count = " && gpus=$(nvidia-smi -L 2>/dev/null | wc -l)"
+        python = f'$([ "$gpus" -gt 1 ] && echo {launch}$gpus || echo python)'
+    train = ["-m", "hubgan", "train", "--config", _RECIPE, "--output_dir", "run", "--resume", "hub"]
+    train += ["--checkpoint_to", repository]
     train += ["--push_to_hub", str(config.push_to_hub), *(["--private"] if config.private else [])]
-    return f"{shlex.join(fetch)} && cd {_FOLDER} && PYTHONPATH=. {shlex.join(train)}"
+    # By default the launcher kills processes 30 seconds after a stop, which may cut the last save or push.
+    variables = "PYTHONPATH=. TORCH_ELASTIC_SHUTDOWN_TIMEOUT=110"
+    command = f"{variables} {shlex.join(install)} {python} {shlex.join(train)}"
+    return f"{shlex.join(fetch)} && cd {_FOLDER}{count} && {command}"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from accelerate.utils import ProjectConfiguration, set_seed
 
 from hubgan.data import ImageSource
 from hubgan.errors import ConfigError, UnreachableError
-from hubgan.runtime.processes import decide
+from hubgan.runtime.processes import decide, largest
 from hubgan.training.accelerator import make_accelerator
 from hubgan.training.config import JobOptions, TrainingConfig
 from hubgan.training.measuring import brief, open_measurement
@@ -17,12 +17,12 @@ from hubgan.training.plan import describe_plan
 from hubgan.training.pretrained import find_pretrained, load_pretrained
 from hubgan.training.rented import Rented
 from hubgan.training.run.folders import run_path, with_folder
-from hubgan.training.run.hub_checkpoints import HubCheckpoints
+from hubgan.training.run.hub_checkpoints import HubCheckpoints, shared_repository
 from hubgan.training.run.lock import only_run
 from hubgan.training.run.provenance import recorded_options, with_absolute_paths
 from hubgan.training.run.run_folder import RunFolder
 from hubgan.training.run.trackers import FOLDER, check_tracker
-from hubgan.training.signals import StopSignal
+from hubgan.training.signals import StopSignal, leave
 from hubgan.training.task import Task
 from hubgan.training.tasks import TASKS
 from hubgan.training.timing import seconds_a_step, tell_of_other_work
@@ -65,10 +65,20 @@ def _train(task: Task[Any], accelerator: Accelerator) -> Path:
     logger.info("Preparing the images ...")
     trainer = Trainer(task, config, accelerator, folder, source, measurement)
     tell_of_other_work(accelerator)
-    with StopSignal() as stop, folder.pushing():
-        trainer.train(stop)
-    models, counters = trainer.step.models, trainer.counters.figures()
-    decide(lambda: folder.save(task, models, counters))
+    models = trainer.step.models
+    with StopSignal() as stop:
+        with folder.pushing(stop):
+            stopped = trainer.train(stop)
+            counters = trainer.counters.figures()
+            if not stopped:
+                decide(lambda: folder.save(task, models, counters))
+        # The others wait here for the last push: a launcher kills all processes soon after the first has left.
+        (number,) = largest((stop.signal,), accelerator)
+    if number:
+        if not stopped:
+            logger.info("Stopped after saving the model. The same command with --resume measures and pushes it")
+        accelerator.end_training()
+        leave(int(number))
     results = measurement.results(models) if measurement else []
     if results and config.eval_every:
         folder.log(counters | brief(results))
@@ -138,6 +148,8 @@ def check_options(config: TrainingConfig) -> None:
         raise ConfigError(
             "resume hub needs the repository that holds the checkpoints", "Pass its name with --checkpoint_to"
         )
+    if config.checkpoint_to and config.checkpoint_to == config.push_to_hub:
+        raise shared_repository(config.checkpoint_to)
     if config.private and not config.push_to_hub:
         raise ConfigError(
             "private applies to a repository, but no repository is pushed", "Pass its name with --push_to_hub"

@@ -18,7 +18,7 @@ class Rented(NamedTuple):
     Attributes:
         flavor: its name.
         about: what it is, in words.
-        gpus: how many GPUs it has.
+        gpus: how many GPUs it has; None if the Hub does not say.
         price: dollars an hour; None if the Hub does not say.
         timeout: the time after which a job on it is stopped, as 3h.
         training: seconds of the training; None where they depend on the machine's speed.
@@ -26,7 +26,7 @@ class Rented(NamedTuple):
 
     flavor: str
     about: str
-    gpus: int
+    gpus: int | None
     price: float | None
     timeout: str
     training: float | None
@@ -37,7 +37,7 @@ class Rented(NamedTuple):
             return [f"{self.flavor}: its price is unknown, as the Hub lists none", f"stopped after {self.timeout}"]
         lines = [
             f"{self.flavor} ({self.about}): ${self.price:,.2f} an hour",
-            f"at most ${self._cost(_seconds(self.timeout)):,.2f}, as --timeout stops it after {self.timeout}",
+            f"at most ${self._cost(in_seconds(self.timeout)):,.2f}, as --timeout stops it after {self.timeout}",
         ]
         if self.training is not None:
             length = describe.duration(self.training)
@@ -85,7 +85,8 @@ def find_machine(config: TrainingConfig) -> Rented:
         )
     if machines and flavor not in machines:
         raise ConfigError(f"the Hub has no machine {flavor!r}", f"{nearest(flavor, machines)} Machines: {offers}")
-    about, gpus, machine = "", 1, machines.get(flavor)
+    about, machine = "", machines.get(flavor)
+    gpus: int | None = None
     if machine is not None:
         about, accelerator = machine.pretty_name, machine.accelerator
         gpus = int(accelerator.quantity) if accelerator and accelerator.quantity.isdigit() else 1
@@ -99,5 +100,6 @@ def find_machine(config: TrainingConfig) -> Rented:
     )
 
 
-def _seconds(time: str) -> float:
+def in_seconds(time: str) -> float:
+    """A time such as 90m or 3h."""
     return float(time[:-1]) * _SECONDS[time[-1]]

@@ -16,18 +16,23 @@ class StopSignal:
 
     Attributes:
         signal: the number of the signal that came, 0 while none has.
+        count: how many have come.
     """
 
     def __init__(self) -> None:
-        self._signal = 0
+        self._signal = self._count = 0
         self._before: dict[int, object] = {}
         self._launcher = os.getppid() if _is_launcher(os.getppid()) else None
 
     @property
     def signal(self) -> int:
-        if not self._signal and self._launcher not in (None, os.getppid()):
+        if not self._signal and self._is_left_alone():
             self._signal = signal.SIGTERM
         return self._signal
+
+    @property
+    def count(self) -> int:
+        return self._count + self._is_left_alone()
 
     def __enter__(self) -> "StopSignal":
         if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no handlers
@@ -41,7 +46,11 @@ class StopSignal:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def _is_left_alone(self) -> bool:
+        return self._launcher not in (None, os.getppid())
+
     def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._count += 1
         if number == signal.SIGINT and self._signal == signal.SIGINT:
             raise KeyboardInterrupt
         # Another signal may follow, from a launcher that ends its processes: the first one counts.

@@ -26,7 +26,7 @@ from hubgan.training.measuring import Measurement, brief
 from hubgan.training.monitor import Meter, Monitor
 from hubgan.training.run.checkpoints import discard_after, find_checkpoint, load_checkpoint, save_checkpoint
 from hubgan.training.run.run_folder import RunFolder
-from hubgan.training.signals import StopSignal, leave
+from hubgan.training.signals import StopSignal
 from hubgan.training.step import Figures, Step
 from hubgan.training.task import Batch, Part, Task
 
@@ -106,11 +106,11 @@ class Trainer:
         set_seed(config.seed, device_specific=True)
         self._resume()
 
-    def train(self, stop_signal: StopSignal) -> None:
+    def train(self, stop_signal: StopSignal) -> int:
         """Train to the end of the budget, or until a signal asks to stop.
 
-        Raises:
-            KeyboardInterrupt, SystemExit: a signal has come; a checkpoint was saved.
+        Returns:
+            The number of the signal that has ended it before that, after a checkpoint was saved; else 0.
         """
         counters, config = self.counters, self.config
         if counters.progress(config) >= 1:
@@ -132,9 +132,7 @@ class Trainer:
                         counters.steps,
                     )
                     break
-        if stop:
-            self.accelerator.end_training()
-            leave(stop)
+        return stop
 
     def _advance(self, stop_signal: StopSignal, bar: "tqdm[NoReturn]") -> int:
         """A step, and what is due after it; returns the number of the signal that has ended the run, or 0."""

@@ -12,7 +12,7 @@ from hubgan.runtime.counting import counted
 from hubgan.runtime.names import at_home, without_folders
 from hubgan.training.config import TrainingConfig
 from hubgan.training.run.lock import HOLDER
-from hubgan.training.run.provenance import as_options, other_data, read_run
+from hubgan.training.run.provenance import as_options, other_data, read_run, recorded_options
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def with_folder(config: TrainingConfig, run: str | None = None) -> TrainingConfi
     if config.resume == "hub":
         fitting = [folder for folder in runs if run and run_id(folder) == run]
     elif config.resume == "auto":
-        fitting = [folder for folder in runs if not other_data(config, folder)]
+        fitting = [folder for folder in runs if not other_data(config, recorded_options(folder))]
     if config.resume == "auto" and runs and not fitting:
         raise _on_other_data(config, max(runs, key=_last_trained))
     chosen = _to_go_on(config.resume, fitting) if config.resume else None
@@ -88,7 +88,7 @@ def _to_go_on(resume: str, runs: list[Path]) -> Path | None:
 
 
 def _on_other_data(config: TrainingConfig, run: Path) -> ConfigError:
-    data = other_data(config, run)
+    data = other_data(config, recorded_options(run))
     names = " and ".join(map(without_folders, data.values()))
     return ConfigError(
         f"the recipe has no run on the data set {without_folders(config.dataset)}. Its last run, {run}, is on {names}",

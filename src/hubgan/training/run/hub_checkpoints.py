@@ -9,11 +9,12 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
@@ -22,7 +23,9 @@ from hubgan.hub.download import RUN
 from hubgan.hub.upload import Repository
 from hubgan.training.run.checkpoints import CHECKSUMS, name_of, newest_step, problem, step_of
 from hubgan.training.run.folders import CHECKPOINTS, METRICS, holds_run, run_id
+from hubgan.training.run.provenance import read_run
 from hubgan.training.run.report import SAMPLES
+from hubgan.training.signals import StopSignal
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,14 @@ _CHECKPOINTS, _RUN = PurePosixPath("checkpoints"), PurePosixPath("checkpoints/ru
 _PUSHING, _FETCHING = ".pushing", ".fetching"
 _TRIES = 3
 _PUBLIC = "Checkpoints are kept private. Make it private in its settings on the Hub, or choose another repository"
+
+
+def shared_repository(name: str) -> ConfigError:
+    """The error that checkpoints and model have one repository: its files would become public with the model."""
+    return ConfigError(
+        f"{name} cannot hold both the model and its checkpoints, which stay private",
+        f"Pass another name with --checkpoint_to, for example {name}-checkpoints",
+    )
 
 
 class HubCheckpoints:
@@ -53,16 +64,27 @@ class HubCheckpoints:
         sealed = {_step(name) for name in self.repository.files if name.endswith(f"/{CHECKSUMS}")}
         self.steps = sorted(step for step in sealed if step >= 0)
 
-    def run_id(self) -> str | None:
-        """The id of the run that they belong to; None if there are none."""
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """The `run.json` of the run that they belong to; empty if there are none.
+
+        Raises:
+            ModelError: it cannot be read, or the Hub cannot be reached.
+        """
         if not self.steps:
-            return None
+            return {}
+        text = self.repository.read(str(_RUN / RUN)) or ""
         try:
-            return str(json.loads(self.repository.read(str(_RUN / RUN)) or "")["id"])
+            run: dict[str, Any] = json.loads(text)
+            return run | {"id": str(run["id"])}
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"{_RUN / RUN} of {self.name} cannot be read", "Choose another repository with --checkpoint_to"
             ) from error
+
+    def run_id(self) -> str | None:
+        """The id of the run that they belong to; None if there are none."""
+        return self.run.get("id")
 
     def check(self, folder: Path, resume: str | None) -> None:
         """Refuse to mix the checkpoints of two runs, or to replace newer ones of the same run unasked.
@@ -126,20 +148,29 @@ class HubCheckpoints:
                 "Start a new run with another --checkpoint_to",
             )
 
-    def push(self, staged: Path, step: int, keep: int, run: str | None) -> None:
+    def push(self, staged: Path, step: int, keep: int, run: Mapping[str, Any], before: "HubCheckpoints") -> None:
         """Put a checkpoint, and what lies beside it, into the repository by one commit.
 
         Args:
             staged: a folder with the content of the repository's `checkpoints/`.
             step: the checkpoint's.
             keep: how many checkpoints are kept there. Those of later steps belong to a future that the run has left.
-            run: the run's id.
+            run: the run's `run.json`.
+            before: what was there when this session of the run started.
 
         Raises:
-            ModelError: it cannot be pushed; or another run has pushed its checkpoints meanwhile.
+            ModelError: it cannot be pushed.
+            _TakenError: another run, or another session of this one, has pushed its checkpoints meanwhile.
         """
-        if (theirs := self.run_id()) and theirs != run:
-            raise ModelError(f"{self.name} holds the checkpoints of another run")
+        if self.run and self.run_id() != run.get("id"):
+            raise _TakenError(f"{self.name} holds the checkpoints of another run")
+        last = _last_session(self.run)
+        seen = last == _last_session(before.run) and set(self.steps) <= set(before.steps)
+        if self.run and not seen and last != _last_session(run):
+            raise _TakenError(
+                f"another session of this run, started at {last.get('started', 'an unknown time')}, has pushed"
+                f" step {self.steps[-1]} to {self.name}"
+            )
         older = [other for other in self.steps if other < step]
         kept = {step, *older[max(0, len(older) + 1 - keep) :]}
         gone = [name for name in self.repository.files if (other := _step(name)) >= 0 and other not in kept]
@@ -169,10 +200,15 @@ class HubCheckpoints:
                 logger.warning("%s. It is downloaded again", error.message)
 
 
+class _TakenError(ModelError):
+    """The repository has become that of somebody else, whose checkpoints must not be removed."""
+
+
 class CheckpointPusher:
     """Pushes the checkpoints of a run, by a thread. If one comes while another is being pushed, the last one counts.
 
-    A push that fails is a warning: the next checkpoint brings the same files.
+    A push that fails is a warning: the next checkpoint brings the same files. None is made once another run or session
+    has pushed to the repository.
 
     Args:
         checkpoints: where they go.
@@ -182,7 +218,7 @@ class CheckpointPusher:
 
     def __init__(self, checkpoints: HubCheckpoints, folder: Path, keep: int) -> None:
         self.name, self._folder, self._keep = checkpoints.name, folder, keep
-        self._there = set(checkpoints.steps)
+        self._before, self._taken = checkpoints, False
         self._changed = threading.Condition()
         self._waiting: _Staged | None = None
         self._pushing: _Staged | None = None
@@ -198,6 +234,8 @@ class CheckpointPusher:
             checkpoint: its folder.
             kept: files of weights beside it that belong to the run's state.
         """
+        if self._taken:
+            return
         try:
             staged = self._stage(checkpoint, kept)
         except OSError as error:
@@ -214,12 +252,16 @@ class CheckpointPusher:
 
     def add_missing(self, checkpoint: Path, kept: Iterable[str]) -> None:
         """Push a checkpoint that an earlier session of the run could not push."""
-        if step_of(checkpoint) not in self._there:
+        if step_of(checkpoint) not in self._before.steps:
             self.add(checkpoint, kept)
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """A block that trains. At its end the last push is waited for, and tried again if it has failed."""
+    def working(self, stop_signal: StopSignal) -> Iterator[None]:
+        """A block that trains. At its end the last push is waited for, and tried again if it has failed.
+
+        Args:
+            stop_signal: a signal that comes to it meanwhile ends the wait.
+        """
         silenced = not are_progress_bars_disabled()
         if silenced:  # they would write into the run's own
             disable_progress_bars()
@@ -227,21 +269,21 @@ class CheckpointPusher:
             yield
         finally:
             try:
-                self._finish()
+                self._finish(stop_signal)
             finally:
                 if silenced:
                     enable_progress_bars()
 
-    def _finish(self) -> None:
-        with self._changed:
-            if self._waiting or self._pushing:
-                logger.info("Waiting until the last checkpoint is pushed to %s ...", self.name)
-            while self._waiting or self._pushing:
-                self._changed.wait(1)  # Windows lets Ctrl-C through only between two waits
-        if self._failed:
-            self._push(self._failed[0])
-        if self._failed:
-            staged, reason = self._failed
+    def _finish(self, stop_signal: StopSignal) -> None:
+        left = self._wait(stop_signal)
+        if self._failed and not left:
+            with self._changed:
+                self._waiting = self._failed[0]
+                self._changed.notify_all()
+            left = self._wait(stop_signal)
+        missing = (left, "a signal has ended the wait") if left else self._failed
+        if missing:
+            staged, reason = missing
             logger.warning(
                 "The last checkpoint (step %d) is not on the Hub: %s. It is in %s. To push it, repeat the command with"
                 " --resume",
@@ -249,7 +291,22 @@ class CheckpointPusher:
                 reason,
                 self._folder / CHECKPOINTS / name_of(staged.step),
             )
-        shutil.rmtree(self._folder / _PUSHING, ignore_errors=True)
+        if not left:  # its files are still being read
+            shutil.rmtree(self._folder / _PUSHING, ignore_errors=True)
+
+    def _wait(self, stop_signal: StopSignal) -> "_Staged | None":
+        """Wait until all is pushed; returns what is not, if a signal has come meanwhile."""
+        before = stop_signal.count
+        with self._changed:
+            if self._waiting or self._pushing:
+                logger.info("Waiting until the last checkpoint is pushed to %s. Ctrl-C ends the wait ...", self.name)
+            try:
+                while (self._waiting or self._pushing) and stop_signal.count == before:
+                    self._changed.wait(1)  # Windows lets Ctrl-C through only between two waits
+            except KeyboardInterrupt:  # the second Ctrl-C
+                if stop_signal.count == before:
+                    raise
+            return self._waiting or self._pushing
 
     def _work(self) -> None:
         while True:
@@ -267,7 +324,17 @@ class CheckpointPusher:
         if before and before[0] != staged:
             before[0].remove()
         try:
-            HubCheckpoints(self.name).push(staged.folder, staged.step, self._keep, run_id(self._folder))
+            run = read_run(self._folder) or {}
+            HubCheckpoints(self.name).push(staged.folder, staged.step, self._keep, run, self._before)
+        except _TakenError as error:
+            self._taken = True
+            staged.remove()
+            logger.warning(
+                "Checkpoints are no longer pushed: %s. Those of this session stay in %s. Stop one of the two. To push"
+                " these, pass another --checkpoint_to with --resume",
+                error.message,
+                self._folder / CHECKPOINTS,
+            )
         except Exception as error:  # whatever it is, the run goes on
             reason = error.message if isinstance(error, HubganError) else f"{type(error).__name__}: {error}"
             self._failed = staged, reason
@@ -308,11 +375,18 @@ def _step(name: str) -> int:
     return step_of(PurePosixPath(parts[1])) if len(parts) > 2 and parts[0] == str(_CHECKPOINTS) else -1
 
 
+def _last_session(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The session that has written a `run.json`; empty if it tells of none."""
+    sessions = run.get("sessions")
+    last = sessions[-1] if isinstance(sessions, list) and sessions else None
+    return last if isinstance(last, dict) else {}
+
+
 def _put_in_place(fetched: Path, folder: Path, checkpoint: Path) -> None:
     """Move what was fetched into the run's folder, the checkpoint last: without it nothing counts."""
     run = fetched / _RUN.name
     for file in sorted(path for path in run.rglob("*") if path.is_file()):
-        place = folder / file.relative_to(run := fetched / _RUN.name)
+        place = folder / file.relative_to(run)
         place.parent.mkdir(parents=True, exist_ok=True)
         file.replace(place)
     final = folder / CHECKPOINTS / checkpoint.name

@@ -1,6 +1,7 @@
 """`run.json`: how a run was started and resumed, with options, versions and hardware.
 
-The file is never pushed, as it holds paths. Tokens are masked all the same.
+It holds paths, so it never goes into a model's repository. --checkpoint_to pushes it to a private one. Tokens are
+masked all the same.
 """
 
 import json
@@ -165,14 +166,17 @@ def recorded_options(folder: Path) -> dict[str, Any]:
     return options if isinstance(options, dict) else {}
 
 
-def other_data(config: TrainingConfig, folder: Path) -> dict[str, str]:
-    """The data sets of a folder's run, by option, where a configuration names others; empty if it has no `run.json`.
+def other_data(config: TrainingConfig, before: Mapping[str, Any]) -> dict[str, str]:
+    """The data sets of a run, by option, where a configuration names others.
 
     A `dataset_name` that is the recorded one says that the data is the same, wherever it lies.
+
+    Args:
+        config: the options.
+        before: those in the run's `run.json`; empty if it has none.
     """
-    before = recorded_options(folder)
     given = {option: name for option in _DATA if before.get(option) and (name := getattr(config, option, None))}
-    if "dataset" in given and _published(before) in (given["dataset"], without_remark(config.dataset_name or "")):
+    if "dataset" in given and published(before) in (given["dataset"], without_remark(config.dataset_name or "")):
         del given["dataset"]
     return {option: str(before[option]) for option, name in given.items() if not _is_same(name, str(before[option]))}
 
@@ -195,14 +199,14 @@ def recorded_paths(names: Mapping[str, Any], before: Mapping[str, Any]) -> dict[
         if (
             Path(recorded).is_absolute()
             and existing(recorded)
-            and (_means(name, recorded) or (option == "dataset" and name == _published(before)))
+            and (_means(name, recorded) or (option == "dataset" and name == published(before)))
         ):
             found[option] = recorded
             logger.info("%s: %s is used, the path from the start of the run", option, recorded)
     return found
 
 
-def _published(options: Mapping[str, Any]) -> str:
+def published(options: Mapping[str, Any]) -> str:
     """The name of a run's data set in its recipe: no path, and no remark."""
     return without_remark(options.get("dataset_name") or without_folders(options["dataset"]))
 

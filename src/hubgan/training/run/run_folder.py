@@ -33,7 +33,7 @@ from hubgan.runtime.processes import decide
 from hubgan.training import describe
 from hubgan.training.config import TrainingConfig
 from hubgan.training.run.folders import CHECKPOINTS, METRICS, RECIPE, holds_run, run_path
-from hubgan.training.run.hub_checkpoints import CheckpointPusher, HubCheckpoints
+from hubgan.training.run.hub_checkpoints import CheckpointPusher, HubCheckpoints, shared_repository
 from hubgan.training.run.provenance import (
     PATHS,
     as_options,
@@ -44,9 +44,11 @@ from hubgan.training.run.provenance import (
     precision,
     read_run,
     record_run,
+    recorded_options,
 )
 from hubgan.training.run.report import CAPTION, REPORT, SAMPLES, write_report
 from hubgan.training.run.trackers import start_tracker, track, track_image
+from hubgan.training.signals import StopSignal
 from hubgan.training.task import Models, Task
 from hubgan.version import __version__
 
@@ -87,7 +89,7 @@ class RunFolder:
         Raises:
             ConfigError: it is another data set.
         """
-        if not holds_run(self.path) or not (data := other_data(self.config, self.path)):
+        if not holds_run(self.path) or not (data := other_data(self.config, recorded_options(self.path))):
             return
         before = (read_run(self.path) or {}).get("data") or {}
         if before.get("fingerprint") != fingerprint:
@@ -217,9 +219,9 @@ class RunFolder:
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{self.path / file} cannot be written: {error}") from error
 
-    def pushing(self) -> AbstractContextManager[None]:
-        """A block that trains, at whose end the last checkpoint's push is waited for."""
-        return self._pusher.working() if self._pusher else nullcontext()
+    def pushing(self, stop_signal: StopSignal) -> AbstractContextManager[None]:
+        """A block that trains, at whose end the last checkpoint's push is waited for, until another signal comes."""
+        return self._pusher.working(stop_signal) if self._pusher else nullcontext()
 
     def push_checkpoint(self, checkpoint: Path, kept: Sequence[str], *, again: bool = False) -> None:
         """Push a checkpoint in the background, if that was asked for (on the main process).
@@ -309,8 +311,8 @@ class RunFolder:
             self._pusher = CheckpointPusher(checkpoints, self.path, config.keep_checkpoints)
         if config.push_to_hub:
             repository = Repository(config.push_to_hub, private=config.private)
-            if self._pusher and repository.name == self._pusher.name and not config.private:
-                logger.info("%s is private, as it holds the checkpoints too", repository.name)
+            if self._pusher and repository.name == self._pusher.name:  # one of them was given without the user
+                raise shared_repository(repository.name)
 
     def _check_shared(self) -> None:
         """Each machine must see what the main process writes: a folder of the same name is not enough."""
