@@ -51,7 +51,7 @@ $(VENV)/.demo: EXTRA = demo
 $(VENV)/.installed: EXTRA = dev
 $(VENV)/.demo $(VENV)/.installed: pyproject.toml | $(VENV)/.created
 	@echo 'Installing hubgan[$(EXTRA)] into $(VENV): several GB with CUDA, which takes minutes.'
-	$(if $(PIP_ARGS),,@echo 'Smaller, for CPUs: make $(EXTRA:dev=test) PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"')
+	$(if $(PIP_ARGS),,@echo 'Smaller, for CPUs: make $(or $(MAKECMDGOALS),demo) PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"')
 	$(BIN)/pip install $(PIP_ARGS) --editable '.[$(EXTRA)]'
 	touch $@
 

@@ -108,7 +108,7 @@ def test_what_cannot_be_edited_or_inverted_is_told_in_a_line(
         ("edit", "gen", "--directions", "lihgt"): "no direction 'lihgt'. Did you mean 'light'?",
         ("edit", "gen", "--directions", "6"): "there is no direction 6. Use a number from 0 to 5",
         ("edit", "gen", "--amounts", "nan"): "amount must be a finite number",
-        ("edit", "gen", "--name", "9=size"): "different numbers from 0 to 5",
+        ("edit", "gen", "--name", "9=size"): "there is no direction 9. Use a number from 0 to 5",
         ("edit", "gen", "--name", "0=light"): "two directions would have the name 'light'",
         ("edit", "gen", "-o", "a.gif"): "-o a.gif must end in .png. Pass -o a.png",
         ("edit", "gen", "--label", "dog"): "has no classes",

@@ -228,7 +228,10 @@ def test_the_plan_of_a_job_says_what_it_costs(run: Run, hub: JobsHub) -> None:
     assert f"checkpoints pushed to {STATES}, private" in said and not hub.jobs
     hub.inject(Fault("GET", "/hardware", status=404))
     unknown = find_machine(parse([*map(str, RENT[1:]), "--flavor", "b300"]))
-    assert unknown.describe() == ["b300: its price is unknown, as the Hub lists none", "stopped after 3h"]
+    assert unknown.describe() == [
+        "b300: its price is unknown, as the Hub names none or cannot be reached",
+        "stopped after 3h",
+    ]
 
 
 def test_minutes_of_training_have_a_price(hub: JobsHub) -> None:

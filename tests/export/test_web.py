@@ -235,7 +235,7 @@ def test_what_cannot_be_written(hubgan: Run, tmp_path: Path) -> None:
     for argv, complaint in {
         ("page",): "no model was given. Pass at least one with --generator, --upscaler or --translator",
         ("page", "--upscaler", up, other): "would both become up. Rename one of the folders",
-        ("up", "--upscaler", up): "up is not empty. Pass another folder, or replace the page with --overwrite",
+        ("up", "--upscaler", up): "up holds other files, and no page. Pass another folder",
         ("page", "--upscaler", up, "--runtime", tmp_path): "ort.wasm.bundle.min.mjs is missing in ONNX Runtime Web",
         ("page", "--upscaler", up, "--private"): "a page without --space does not use --private",
         ("page", "--translator", tmp_path / "fill"): "fills holes of pictures",

@@ -171,6 +171,8 @@ def _name(args: argparse.Namespace) -> None:
 
     generator = Generator.from_pretrained(folder)
     given = [number for number, _ in args.names]
+    if wrong := next((number for number in given if number >= generator.latent_dim), None):
+        raise ConfigError(f"there is no direction {wrong}", f"Use a number from 0 to {generator.latent_dim - 1}")
     if double := next((number for number in given if given.count(number) > 1), None):
         raise ConfigError(f"direction {double} is named twice", "Pass each direction once")
     numbers = {number: name for name, number in generator.direction_names.items()} | dict(args.names)

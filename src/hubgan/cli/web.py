@@ -1,8 +1,8 @@
 """Write a static page on which visitors use your models in their own browser.
 
-  hubgan web page --upscaler me/photo-x4
-  hubgan web page --generator me/cifar-dcgan --translator me/sketch-to-emoji
-  hubgan web page --upscaler me/photo-x4 --space me/my-page
+  hubgan web my-page --upscaler me/photo-x4
+  hubgan web my-page --generator me/cifar-dcgan --translator me/sketch-to-emoji
+  hubgan web my-page --upscaler me/photo-x4 --space me/my-page
 
 Nothing leaves a visitor's device, and the page works offline after the first visit. Any web
 server can serve the folder. --space also puts it on the Hub, as a static Space. The browser

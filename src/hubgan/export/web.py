@@ -131,14 +131,17 @@ def _check(folder: Path, models: Sequence[str], *, runtime: str | Path | None, o
             raise ConfigError(f"{other} and {name} would both become {_label(name)}", "Rename one of the folders")
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file", "Pass another folder")
-    if not overwrite and folder.is_dir() and any(folder.iterdir()):
-        what = "already holds a page" if (folder / _RECORD).is_file() else "is not empty"
-        raise ConfigError(
-            f"{folder} {what}",
-            Remedy(
-                "Pass another folder, or overwrite=True", "Pass another folder, or replace the page with --overwrite"
-            ),
-        )
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / _RECORD).is_file():
+            raise ConfigError(f"{folder} holds other files, and no page", "Pass another folder")
+        if not overwrite:
+            raise ConfigError(
+                f"{folder} already holds a page",
+                Remedy(
+                    "Pass another folder, or overwrite=True",
+                    "Pass another folder, or replace the page with --overwrite",
+                ),
+            )
     for name, digest in _runtime_files().items() if runtime is not None else ():
         file = Path(runtime) / name  # type: ignore[arg-type]
         if not file.is_file() or sha256(file) != digest:

@@ -59,7 +59,7 @@ def check_reachable(name: str) -> None:
     """
     if not hub_answers():
         raise ModelError(
-            f"cannot push to {name}: the Hub ({constants.ENDPOINT}) cannot be reached",
+            f"cannot use {name}: the Hub ({constants.ENDPOINT}) cannot be reached",
             "Unset HF_HUB_OFFLINE" if constants.HF_HUB_OFFLINE else "Check the connection, and try again",
         )
 

@@ -4,11 +4,13 @@ A value given as two numbers goes from the first to the second in the course of 
 groups in which `--help` shows the options; a task's own configuration adds to them.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -37,6 +39,13 @@ assert set(Objective.__args__) == set(OBJECTIVES)  # type: ignore[attr-defined]
 Model = TypeVar("Model", bound=nn.Module)
 
 _GROUPS = ("data", "networks", "optimisation", "losses", "run", "rented", "evaluation", "card")
+
+
+def _time(text: str) -> str:
+    """A time such as 90m, as the Hub takes it."""
+    if not re.fullmatch(r"\d+(\.\d+)?[smhd]", text) or not float(text[:-1]):
+        raise ValueError("it must be a number above 0 with s, m, h or d, such as 90m or 6h")
+    return text
 
 
 class OptionGroup(BaseModel):
@@ -257,7 +266,7 @@ class JobOptions(OptionGroup):
     here."""
     flavor: str | None = None
     """The machine to rent, for example a10g-small. A wrong name shows all, with prices."""
-    timeout: str = Field("3h", pattern=r"^(\d*[1-9]\d*(\.\d+)?|0+\.\d*[1-9]\d*)[smhd]$")
+    timeout: Annotated[str, AfterValidator(_time)] = "3h"
     """Stop the job after this time (90m, 3h, 1d), which limits what it costs. The same command continues the run."""
     yes: bool = False
     """Start the job without asking."""

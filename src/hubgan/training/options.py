@@ -121,7 +121,8 @@ def validate(kind: type[TrainingConfig], options: dict[str, Any], where: str = "
     except ValidationError as error:
         first = error.errors()[0]
         option = str(first["loc"][0])  # what follows names the kinds of value that were tried
-        raise ConfigError(f"{where}{option} is {first.get('input')!r}: {first['msg']}") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{where}{option} is {first.get('input')!r}: {reason}") from error
 
 
 # -- recipes

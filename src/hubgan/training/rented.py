@@ -34,7 +34,10 @@ class Rented(NamedTuple):
     def describe(self) -> list[str]:
         """What it costs at most, in lines."""
         if self.price is None:
-            return [f"{self.flavor}: its price is unknown, as the Hub lists none", f"stopped after {self.timeout}"]
+            return [
+                f"{self.flavor}: its price is unknown, as the Hub names none or cannot be reached",
+                f"stopped after {self.timeout}",
+            ]
         lines = [
             f"{self.flavor} ({self.about}): ${self.price:,.2f} an hour",
             f"at most ${self._cost(in_seconds(self.timeout)):,.2f}, as --timeout stops it after {self.timeout}",

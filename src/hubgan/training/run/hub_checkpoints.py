@@ -20,7 +20,7 @@ from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_b
 
 from hubgan.errors import ConfigError, HubganError, ModelError, Remedy, TrainingError
 from hubgan.hub.download import RUN
-from hubgan.hub.upload import Repository
+from hubgan.hub.upload import Repository, check_reachable
 from hubgan.training.run.checkpoints import CHECKSUMS, name_of, newest_step, problem, step_of
 from hubgan.training.run.folders import CHECKPOINTS, METRICS, holds_run, run_id
 from hubgan.training.run.provenance import read_run
@@ -59,6 +59,7 @@ class HubCheckpoints:
 
     def __init__(self, name: str) -> None:
         remedy = Remedy(f"{_PUBLIC} as checkpoint_to", f"{_PUBLIC} with --checkpoint_to")
+        check_reachable(name)
         self.repository = Repository(name, private=True, if_public=remedy)
         self.name = self.repository.name
         sealed = {_step(name) for name in self.repository.files if name.endswith(f"/{CHECKSUMS}")}
