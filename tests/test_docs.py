@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 from click.testing import CliRunner
 from huggingface_hub.cli.hf import app as hf
@@ -87,6 +88,13 @@ def test_the_job_for_a_cluster_starts_a_command_on_each_machine(tmp_path: Path) 
         assert (asked.main_process_ip, asked.module, asked.training_script) == ("node7", True, "hubgan")
         assert parse(asked.training_script_args[1:]).resume == "auto"
     assert said.count("\n") == 2
+
+
+def test_the_file_for_two_machines_is_one_of_accelerates(tmp_path: Path) -> None:
+    (text,) = [block for block in code(ROOT / "docs" / "training.md", "yaml") if "num_machines" in block]
+    (tmp_path / "config.yaml").write_text(text)
+    config = load_config_from_file(str(tmp_path / "config.yaml"))
+    assert (config.num_machines, config.machine_rank, config.num_processes) == (2, 1, 8)
 
 
 @pytest.mark.slow
