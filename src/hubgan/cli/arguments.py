@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hubgan import Generator, Translator, Upscaler
+    from hubgan.hub.upload import Pushed
 
 
 def add_model(parser: argparse.ArgumentParser, kind: str, *, elsewhere: bool = False) -> None:
@@ -49,6 +50,12 @@ def add_shown_models(parser: argparse.ArgumentParser) -> None:
             nargs="+",
             help=f"image {kind}s: their folders, or their names on the Hub (user/model)",
         )
+
+
+def print_pushed(pushed: "Pushed") -> None:
+    """Print the address of a repository's page, and of the commit."""
+    print(pushed.page)
+    print(pushed.url if pushed.changed else f"Nothing has changed since {pushed.url}")
 
 
 def find_model(args: argparse.Namespace) -> None:

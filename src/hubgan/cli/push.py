@@ -12,6 +12,8 @@ There is no option for the token, because a shell keeps a history of commands.
 import argparse
 from pathlib import Path
 
+from hubgan.cli.arguments import print_pushed
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -40,5 +42,4 @@ def run(args: argparse.Namespace) -> None:
         create_pr=args.create_pr,
         handler=args.handler,
     )
-    print(pushed.page)
-    print(pushed.url if pushed.changed else f"Nothing has changed since {pushed.url}")
+    print_pushed(pushed)

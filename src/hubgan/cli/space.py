@@ -11,7 +11,7 @@ is copied into the Space. Log in once with `hf auth login`, or set HF_TOKEN.
 import argparse
 from pathlib import Path
 
-from hubgan.cli.arguments import add_shown_models
+from hubgan.cli.arguments import add_shown_models, print_pushed
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,5 +47,4 @@ def run(args: argparse.Namespace) -> None:
         private=args.private,
         commit_message=args.message,
     )
-    print(pushed.page)
-    print(pushed.url if pushed.changed else f"Nothing has changed since {pushed.url}")
+    print_pushed(pushed)

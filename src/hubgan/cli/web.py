@@ -15,7 +15,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from hubgan.cli.arguments import add_fidelity, add_shown_models, announce, announce_torch, refuse_unused
+from hubgan.cli.arguments import add_fidelity, add_shown_models, announce, announce_torch, print_pushed, refuse_unused
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,5 +71,4 @@ def run(args: argparse.Namespace) -> None:
         from hubgan.publish.page import push_page
 
         pushed = push_page(page.folder, page.files, args.space, private=args.private, commit_message=args.message)
-        print(pushed.page)
-        print(pushed.url if pushed.changed else f"Nothing has changed since {pushed.url}")
+        print_pushed(pushed)

@@ -25,8 +25,7 @@ from hubgan.training.config import TrainingConfig
 from hubgan.training.launch import check_options
 from hubgan.training.rented import Rented, in_seconds
 from hubgan.training.run.hub_checkpoints import HubCheckpoints
-from hubgan.training.run.provenance import PATHS, other_data, published
-from hubgan.training.run.run_folder import NOT_OF_A_RECIPE
+from hubgan.training.run.provenance import OF_A_START, PATHS, other_data, published
 from hubgan.training.tasks import TASKS
 
 _IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
@@ -239,7 +238,7 @@ def _remedy(option: str, name: str) -> str:
 
 def _recipe(config: TrainingConfig) -> str:
     """All options of the run, but those of the job's command."""
-    options = config.model_dump(mode="json", exclude=NOT_OF_A_RECIPE, exclude_none=True)
+    options = config.model_dump(mode="json", exclude=OF_A_START, exclude_none=True)
     for option, name in _names(config).items():
         if existing(name):
             options[option] = f"./{place_in_package(Path(name))}"  # beside the recipe, as the package is

@@ -29,7 +29,7 @@ from hubgan.runtime.counting import counted
 from hubgan.runtime.devices import gpu_versions, gpus, name_of
 from hubgan.runtime.files import write_text
 from hubgan.runtime.names import existing, without_folders
-from hubgan.training.config import TrainingConfig
+from hubgan.training.config import JobOptions, TrainingConfig
 from hubgan.training.describe import without_remark
 from hubgan.version import __version__
 
@@ -47,12 +47,15 @@ PATHS = (
 """Options that may name something on this machine."""
 _DATA = ("dataset", "target_dataset")
 _BUDGET = {"max_images", "max_steps", "max_minutes"}
+OF_A_START = {
+    "config", "resume", "dry_run", "output_dir", "push_to_hub", "private", "checkpoint_to", *JobOptions.model_fields,
+}  # fmt: skip
+"""Options of one start of a run, which a recipe does not hold."""
 # Options that a run may change when it resumes, as its weights do not depend on them.
-_FREE = {
-    "config", "resume", "dry_run", "output_dir", "push_to_hub", "private", "checkpoint_to", "on", "flavor", "timeout",
-    "yes", "dataset_name", "license", "notice",
-    "num_workers", "decoded_gb", "log_every", "report_to", "sample_every", "checkpoint_every", "keep_checkpoints",
-    "on_nonfinite", "eval_every", "eval_samples", "eval_dataset", "eval_target_dataset", "eval_split",
+_FREE = OF_A_START | {
+    "dataset_name", "license", "notice", "num_workers", "decoded_gb", "log_every", "report_to", "sample_every",
+    "checkpoint_every", "keep_checkpoints", "on_nonfinite", "eval_every", "eval_samples", "eval_dataset",
+    "eval_target_dataset", "eval_split",
 }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from hubgan.training.config import TrainingConfig
 from hubgan.training.run.folders import CHECKPOINTS, METRICS, RECIPE, holds_run, run_path
 from hubgan.training.run.hub_checkpoints import CheckpointPusher, HubCheckpoints, shared_repository
 from hubgan.training.run.provenance import (
+    OF_A_START,
     PATHS,
     as_options,
     changed_options,
@@ -55,11 +56,6 @@ from hubgan.version import __version__
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 60  # seconds until every machine sees what one has written to a shared disk
-NOT_OF_A_RECIPE = {
-    "config", "resume", "dry_run", "push_to_hub", "private", "output_dir", "checkpoint_to", "on", "flavor", "timeout",
-    "yes",
-}  # fmt: skip
-"""Options of one start of a run."""
 
 
 class RunFolder:
@@ -342,7 +338,7 @@ class RunFolder:
             logger.warning("%s cannot be written: %s", self.path / REPORT, error)
 
     def _write_recipe(self) -> None:
-        options = self.config.model_dump(mode="json", exclude=NOT_OF_A_RECIPE | {"dataset_name"}, exclude_none=True)
+        options = self.config.model_dump(mode="json", exclude=OF_A_START | {"dataset_name"}, exclude_none=True)
         recipe = options | {name: without_folders(options[name]) for name in PATHS if name in options}
         recipe["dataset"] = describe.without_remark(self._dataset_name())
         write_text(self.path / RECIPE, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
