@@ -19,7 +19,7 @@ def gpu_or_cpu() -> str:
 
 
 def cuda_or_cpu() -> str:
-    """Like `gpu_or_cpu`, for what is tried on these two alone. On ZeroGPU this is "cuda", in every process."""
+    """Like `gpu_or_cpu`, but "cpu" on a Mac, where the demo was never tried. On ZeroGPU it is "cuda" everywhere."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -52,7 +52,7 @@ def copies_from_pinned_memory(device: torch.device) -> bool:
 
 
 def memory_for_data(device: torch.device) -> float:
-    """The bytes of the device's own memory that a data set may take, 0 if the host's memory serves as well."""
+    """The bytes of a CUDA device's memory that a data set may take; 0 for other devices."""
     return torch.cuda.mem_get_info(device)[0] * _HELD if device.type == "cuda" else 0
 
 
